@@ -1,0 +1,32 @@
+"""`inn`: which causes x could have produced this y, how likely is each, and how far to trust it.
+
+From a notebook:
+
+    import inncli
+    run = inncli.load()                       # the latest finished run
+    x = run.sample([[0.3]], 1000)             # (1, 1000, Dx)
+    run.log_prob(x[0], y)                     # in the user's units
+"""
+
+from __future__ import annotations
+
+__version__ = "0.1.0"
+__all__ = ["__version__", "load"]
+
+
+def load(run=None, device=None, config_dir=None):
+    """Opens a trained run.
+
+    Args:
+        run: a run directory, a run id or a unique prefix; None for the latest finished run.
+        device: "cpu", "cuda", ...; None for the one that suits this machine.
+        config_dir: your own config folder, where the run was trained with one.
+
+    Returns: an object with `sample(y, n)`, `log_prob(x, y)` and `names`; the commands use the same.
+    Raises: RunError if there is no such run; CheckpointError if its files are damaged.
+    """
+    # Imported here so that `inn --help` and `import inncli` cost no torch.
+    from inncli.pipeline import open_run
+    from inncli.run import find_run
+
+    return open_run(find_run(None if run is None else str(run)), device=device, config_dir=config_dir)

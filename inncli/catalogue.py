@@ -1,0 +1,177 @@
+"""The config folders, what they allow to be built, and the building; knows nothing of hydra.
+
+The folders are the extension points: a yaml in `conf/model/` is a model. A saved config is data,
+and data from someone else must not run code: a `_target_` is imported only if it occurs in a group
+of the shipped `conf/` or of a config folder that the user named (`trust`).
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from inncli import schema
+from inncli.errors import ConfigError, did_you_mean
+
+GROUPS = ("task", "model", "objective", "trainer")
+SETTINGS = {"seed": "NonNegativeInt", "device": "str", "dtype": "Literal['float32', 'float64']",
+            "threads": "PositiveInt | None"}
+trusted_folders: list[Path] = []  # config folders that the user named, like entries of sys.path
+
+
+# ---- folders -----------------------------------------------------------------------------------------
+def _shipped(name: str) -> Path:
+    # In a wheel the folder lies inside the package, in a checkout beside it.
+    package = Path(__file__).resolve().parent
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name
+
+
+def conf_dir() -> Path:
+    """The shipped config folder."""
+    return _shipped("conf")
+
+
+def data_dir() -> Path:
+    """The folder of the shipped sample tables."""
+    return _shipped("data")
+
+
+def choices(group: str) -> list[str]:
+    """The names that `group=NAME` can take, from the file names of the shipped and the trusted folders."""
+    folders = [root / group for root in (conf_dir(), *trusted_folders)]
+    return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+
+
+def trust(folder: str | Path | None) -> None:
+    """Adds the user's own config folder: its yamls, its targets, and modules that lie in it.
+
+    Raises: ConfigError if it is no folder.
+    """
+    if folder is None:
+        return
+    path = Path(folder).resolve()
+    if not path.is_dir():
+        raise ConfigError(f"--config-dir: expected a folder, got {folder}, which is none; "
+                          "it holds e.g. model/mine.yaml and mine.py")
+    if path not in trusted_folders:
+        trusted_folders.append(path)
+        sys.path.insert(0, str(path))
+
+
+# ---- targets -----------------------------------------------------------------------------------------
+def _targets(value) -> Iterator[str]:
+    """Every `_target_` in a tree of dicts and lists, outermost first."""
+    if isinstance(value, dict):
+        if "_target_" in value:
+            yield value["_target_"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for entry in value:
+            yield from _targets(entry)
+
+
+def allowed_targets() -> frozenset[str]:
+    """The targets that occur in the groups of the shipped conf and of the trusted folders."""
+    return frozenset().union(*(_targets_below(root) for root in (conf_dir(), *trusted_folders)))
+
+
+@functools.lru_cache(maxsize=16)
+def _targets_below(root: Path) -> frozenset[str]:
+    import yaml
+
+    found = set()
+    # Only the groups: `--config-dir .` must not trust the saved configs under ./outputs.
+    for path in sorted(p for group in (*GROUPS, "experiment") for p in (root / group).rglob("*.yaml")):
+        try:
+            found.update(t for t in _targets(yaml.safe_load(path.read_text(encoding="utf-8"))) if isinstance(t, str))
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
+            raise ConfigError(f"{path} is no valid YAML: {one_line(error)}") from None
+    return frozenset(found)
+
+
+def check_targets(node) -> None:
+    """Raises ConfigError if any `_target_` in the tree is not on the allow-list; imports nothing."""
+    allowed = allowed_targets()
+    for target in _targets(node):
+        if target not in allowed:
+            near = did_you_mean(target, allowed) if isinstance(target, str) else ""
+            raise ConfigError(f"_target_ {target!r} is not one that conf/ or your --config-dir names"
+                              f"{near or '; a config may only build what a yaml of a group names'}")
+
+
+def check(config: dict) -> dict:
+    """A checked copy of a whole config as run directories keep it: targets, keys, types, ranges.
+
+    Raises: ConfigError, before anything is imported.
+    """
+    check_targets(config)
+    known = (*SETTINGS, *GROUPS, "names")
+    roots = source_roots()
+    checked = {}
+    for key in config:
+        if key not in known:
+            raise ConfigError(f"{key!r} is not a setting{did_you_mean(key, known) or '; settings are ' + ', '.join(known[:-1])}")
+    for key, hint in SETTINGS.items():
+        if key not in config:
+            raise ConfigError(f"{key} is missing in the config; give it as {key}=VALUE")
+        checked[key] = schema.check_value(config[key], schema.parse_hint(hint), key)
+    for group in GROUPS:
+        node = config.get(group)
+        if not isinstance(node, dict) or "_target_" not in node:
+            raise ConfigError(f"{group}: expected one of {', '.join(choices(group))}, got {node!r}; "
+                              f"choose with {group}=NAME")
+        checked[group] = schema.check_node(node, group, roots)
+    checked["names"] = dict(config["names"]) if isinstance(config.get("names"), dict) else {}
+    return checked
+
+
+def source_roots() -> tuple[Path, ...]:
+    """Where the source of a target is looked for: the package, the user's folders, the import path."""
+    return (Path(__file__).resolve().parent.parent, *trusted_folders, *(Path(p) for p in sys.path if p))
+
+
+def instantiate(node: dict, /, **extra):
+    """Builds what a node names: the object, or a `functools.partial` where it says `_partial_: true`.
+
+    Args:
+        node: plain dict with `_target_`; nodes inside it are built first.
+        extra: arguments that the code knows and no yaml holds, such as sizes.
+
+    Raises: ConfigError if a target is not allowed, does not exist, or does not take these keys.
+    """
+    check_targets(node)
+    return _build(node, extra)
+
+
+def _build(value, extra: dict):
+    if isinstance(value, list):
+        return [_build(entry, {}) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    built = {key: _build(entry, {}) for key, entry in value.items() if key not in schema.NODE_KEYS}
+    if "_target_" not in value:
+        return built
+    target, kwargs = value["_target_"], {**built, **extra}
+    module, _, name = target.rpartition(".")
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"_target_ {target!r} can't be imported ({one_line(error)}); "
+                          "was the run made by another version of inn, or with a --config-dir?") from error
+    partial = value.get("_partial_") is True
+    try:
+        # Bound here, so that a TypeError from inside a constructor is not taken for a wrong key.
+        getattr(inspect.signature(function), "bind_partial" if partial else "bind")(**kwargs)
+    except TypeError as error:
+        raise ConfigError(f"{target}: {one_line(error)}; was the run made by another version of inn?") from error
+    return functools.partial(function, **kwargs) if partial else function(**kwargs)
+
+
+def one_line(error: object) -> str:
+    """An exception's text with its line breaks and runs of blanks closed up."""
+    return " ".join(str(error).split())

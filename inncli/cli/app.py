@@ -1,0 +1,119 @@
+"""The commands wired together, and the one place where an error becomes a line and an exit code."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import traceback
+from typing import Annotated
+
+import typer
+
+from inncli import __version__
+from inncli.cli import density, doctor, invert, plot, runs, sample, show, train
+from inncli.errors import InnError, did_you_mean
+
+# No rich in help texts: it doubles the time of `inn --help`.
+app = typer.Typer(name="inn", rich_markup_mode=None, pretty_exceptions_enable=False,
+                  context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110})
+for command in (train.train, invert.invert, sample.sample, density.density, runs.runs, show.show, plot.plot,
+                doctor.doctor):
+    app.command()(command) if not isinstance(command, typer.Typer) else app.add_typer(command)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(f"inn {__version__}")
+        raise typer.Exit()
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
+                                          help="Print the version and leave.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an error; works in any place.")] = False,
+) -> None:
+    """Invertible neural networks from the command line: which x could have caused this y?
+
+    \b
+    Start:
+      inn train                          train the default model on the default task
+      inn invert --y 0.3                 draw the causes of y = 0.3 from the latest run
+      inn plot posterior                 look at them
+    \b
+    Your own table:
+      inn train task=table task.file=mixes.csv 'task.y=[strength]'
+      inn invert --y strength=40
+
+    Runs are kept under $INN_OUTPUTS (default ./outputs); `inn runs` lists them.
+    """
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs one command line and returns its exit code: 0 done, 1 failed, 2 wrong request, 130 interrupted.
+
+    An error is exactly one line on stderr; `--debug` shows the traceback instead.
+    """
+    words = list(sys.argv[1:] if argv is None else argv)
+    debug = "--debug" in words
+    words = [word for word in words if word != "--debug"] or ["--help"]
+    try:
+        code = typer.main.get_command(app).main(args=words, prog_name="inn", standalone_mode=False)
+        sys.stdout.flush()
+        code = code if isinstance(code, int) else 0
+        if code == 130:
+            print("interrupted", file=sys.stderr)
+        return code
+    except SystemExit as stop:  # shell completion leaves this way
+        return stop.code if isinstance(stop.code, int) else 0
+    except BrokenPipeError:
+        return _pipe_closed()
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    except Exception as error:  # the last stop: whatever it is, the user gets one line
+        if isinstance(error, OSError) and error.errno == errno.EPIPE:
+            return _pipe_closed()
+        if debug:
+            traceback.print_exc()
+        else:
+            print(" ".join(_line(error).split()), file=sys.stderr)
+        return _exit_code(error)
+
+
+def _exit_code(error: Exception) -> int:
+    # typer's own errors are known by their looks: it vendors click, which must not be imported.
+    known = isinstance(error, InnError) or hasattr(error, "format_message")
+    return int(error.exit_code) if known else 1
+
+
+def _line(error: Exception) -> str:
+    if isinstance(error, InnError):
+        return str(error)
+    if hasattr(error, "format_message"):
+        return _usage(error)
+    if isinstance(error, OSError) and error.filename:
+        return f"{error.filename}: {error.strerror}; free the place or name another"
+    return f"internal error, {type(error).__name__}: {error}; run it again with --debug and report the traceback"
+
+
+def _usage(error) -> str:
+    """One line for a command line that typer could not parse."""
+    command = error.ctx.command_path if getattr(error, "ctx", None) else "inn"
+    option = getattr(error, "option_name", None)
+    if option is not None and hasattr(error, "possibilities"):
+        known = [name for parameter in error.ctx.command.params for name in parameter.opts]
+        return f"{command} has no option {option}{did_you_mean(option, known) or f'; try `{command} --help`'}"
+    text = error.format_message().split("\n")[0].rstrip(".")
+    if text.startswith("No such command"):
+        word = text.split("'")[1]
+        known = [c.name or c.callback.__name__ for c in app.registered_commands] + [g.name for g in app.registered_groups]
+        return f"inn has no command {word!r}{did_you_mean(word, [k for k in known if k]) or '; try `inn --help`'}"
+    return f"{text[0].lower()}{text[1:]}; try `{command} --help`"
+
+
+def _pipe_closed() -> int:
+    """`inn runs | head` closed the pipe: nobody reads, so the rest goes nowhere, quietly."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0

@@ -1,0 +1,70 @@
+"""Shell completion of values: overrides of `inn train` and runs. Reads file names, imports no hydra."""
+
+from __future__ import annotations
+
+from inncli.catalogue import GROUPS, SETTINGS, choices, conf_dir
+
+CHOOSABLE = (*GROUPS, "experiment")
+
+
+def overrides(ctx, args: list[str], incomplete: str) -> list[str]:
+    """Completes `group=choice` and `key=` of `inn train`."""
+    # bash hands `model=rn` over as the three words `model`, `=`, `rn`; zsh and fish as one.
+    typed = _words(ctx) or args
+    if incomplete == "=" and typed:
+        return choices(typed[-1]) if typed[-1] in CHOOSABLE else []
+    if len(typed) > 1 and typed[-1] == "=" and typed[-2] in CHOOSABLE:
+        return [name for name in choices(typed[-2]) if name.startswith(incomplete)]
+    group, sign, start = incomplete.partition("=")
+    if sign:
+        return [f"{group}={name}" for name in choices(group) if name.startswith(start)] if group in CHOOSABLE else []
+    keys = [f"{group}=" for group in CHOOSABLE] + [f"{key}=" for key in SETTINGS] + _keys(_chosen(typed))
+    return [key for key in keys if key.startswith(incomplete)]
+
+
+def runs(incomplete: str) -> list[str]:
+    """Completes a run id, the newest first."""
+    from inncli.run import list_runs
+
+    return [run.id for run in reversed(list_runs()) if run.id.startswith(incomplete)]
+
+
+def _words(ctx) -> list[str]:
+    """The words of the command line before the one being typed, as far as the parser took them."""
+    params = getattr(ctx, "params", None) or {}
+    return [str(word) for word in params.get("overrides") or ()]
+
+
+def _chosen(words: list[str]) -> dict[str, str]:
+    """The choice a group so far: the words typed, else the default."""
+    import yaml
+
+    chosen = {}
+    for entry in yaml.safe_load((conf_dir() / "train.yaml").read_text(encoding="utf-8"))["defaults"]:
+        if isinstance(entry, dict):
+            chosen |= {group: name for group, name in entry.items() if group in GROUPS}
+    # In bash the words of `task=table` come one by one.
+    for group, sign, name in zip(words, words[1:], words[2:]):
+        if sign == "=":
+            chosen[group] = name
+    return chosen | {w.partition("=")[0]: w.partition("=")[2] for w in words if "=" in w[1:]}
+
+
+def _keys(chosen: dict[str, str]) -> list[str]:
+    """The keys that the chosen yamls list, `trainer.lr=`."""
+    import yaml
+
+    def below(node: dict, prefix: str) -> list[str]:
+        found = []
+        for key, value in node.items():
+            if not key.startswith("_"):
+                nested = isinstance(value, dict) and "_target_" in value
+                found += below(value, f"{prefix}{key}.") if nested else [f"{prefix}{key}="]
+        return found
+
+    keys = []
+    for group in GROUPS:
+        path = conf_dir() / group / f"{chosen.get(group)}.yaml"
+        if path.is_file():
+            keys += below(yaml.safe_load(path.read_text(encoding="utf-8")) or {}, f"{group}.")
+    return keys

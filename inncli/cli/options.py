@@ -1,0 +1,46 @@
+"""Options that several commands share, and the checks that need no model."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inncli.cli import complete
+from inncli.errors import RequestError
+
+RunOption = Annotated[str | None, typer.Option(
+    "--run", metavar="RUN", autocompletion=complete.runs, show_default="the latest finished run",
+    help="Run directory, run id or a unique prefix of it.")]
+DeviceOption = Annotated[str | None, typer.Option(
+    "--device", metavar="NAME", show_default="auto", help="Where to compute: auto, cpu, cuda, cuda:1, mps.")]
+ConfigDirOption = Annotated[str | None, typer.Option(
+    "--config-dir", metavar="DIR", help="Your own config folder (DIR/model/mine.yaml); its classes may then be built.")]
+SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Seed of the draws.")]
+SamplesOption = Annotated[int, typer.Option("--samples", "-n", min=1, metavar="N", help="Number of draws.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
+OutOption = Annotated[str | None, typer.Option(
+    "--out", "-o", metavar="FILE", show_default="in the run directory", help="Where to write; the suffix is the format.")]
+
+
+def checked_out(out: str | None, suffixes: Sequence[str]) -> Path | None:
+    """The path of `--out`, checked before anything is computed; None where none was given.
+
+    Raises: RequestError for a folder, an unknown suffix, or a place that can't be written to.
+    """
+    if out is None:
+        return None
+    path = Path(out).expanduser()
+    if path.is_dir():
+        raise RequestError(f"--out: expected a file name, got the folder {out}; add a name, e.g. "
+                           f"{path / ('result' + suffixes[0])}")
+    if path.suffix.lower() not in suffixes:
+        raise RequestError(f"--out: expected a name that ends in one of {' '.join(suffixes)}, got {out!r}; "
+                           "change its suffix")
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise RequestError(f"--out: {above} can't be written to; name a file elsewhere")
+    return path

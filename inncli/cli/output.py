@@ -1,0 +1,56 @@
+"""What commands print: tables and JSON on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from collections.abc import Sequence
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
+    """Prints a table: text to the left, numbers to the right with five digits, `-` for nothing."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    # Off a terminal rich would cut at 80 columns; whoever reads a pipe wants whole words.
+    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    shown = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, show_edge=False)
+    for i, header in enumerate(headers):
+        numeric = any(isinstance(row[i], (int, float)) for row in rows)
+        shown.add_column(Text(header), justify="right" if numeric else "left", no_wrap=numeric or i == 0)
+    for row in rows:
+        shown.add_row(*(Text(words(cell)) for cell in row))
+    console.print(shown)
+
+
+def line(text: str) -> None:
+    """Prints one line of the result."""
+    print(text)
+
+
+def note(text: str) -> None:
+    """Prints one line that is not the result: a warning, or where a file went."""
+    print(text, file=sys.stderr)
+
+
+def as_json(value: object) -> None:
+    """Prints JSON; what is not finite becomes null, which every reader takes."""
+    print(json.dumps(_finite(value), indent=1, ensure_ascii=False))
+
+
+def words(cell: object) -> str:
+    """A cell as text."""
+    if isinstance(cell, float):
+        return f"{cell:.5g}" if math.isfinite(cell) else "-"
+    return "-" if cell is None else str(cell)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key): _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,178 @@
+"""`inn train`: composes the config, claims a directory, lets hydra run the job or the sweep."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import traceback
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+from inncli.cli import complete, output
+from inncli.cli.options import ConfigDirOption
+from inncli.errors import Interrupted, RequestError, TrainingError
+
+
+def train(
+    overrides: Annotated[list[str] | None, typer.Argument(
+        metavar="[KEY=VALUE]...", autocompletion=complete.overrides, show_default=False,
+        help="Hydra overrides: choices (task=linear model=glow) and settings (trainer.lr=1e-3).")] = None,
+    multirun: Annotated[bool, typer.Option(
+        "--multirun", "-m", help="Sweep: train every combination of values separated by commas.")] = False,
+    cfg: Annotated[Literal["job", "hydra", "all"] | None, typer.Option(
+        "--cfg", "-c", help="Print the composed config and leave; nothing is written.")] = None,
+    resume: Annotated[str | None, typer.Option(
+        "--resume", metavar="RUN", autocompletion=complete.runs, help="Continue a stopped run, bit for bit.")] = None,
+    config_dir: ConfigDirOption = None,
+) -> None:
+    """Train a model on a task and keep it in a new run directory.
+
+    \b
+    Examples:
+      inn train                                        the default: RealNVP on the ring
+      inn train task=linear model=glow seed=1
+      inn train trainer.max_seconds=60 trainer.lr=1e-3
+      inn train task=table task.file=mixes.csv 'task.x=[cement,water]' 'task.y=[strength]'
+      inn train task=simulator task.file=my_sim.py
+      inn train experiment=concrete                    a recipe of conf/experiment
+      inn train -m model=nice,rnvp,glow 'seed=range(3)'
+      inn train -c job model=glow                      print the config, train nothing
+      inn train --resume 2026-11-23_10-04              continue a stopped run
+    \b
+    Next: inn invert --y 0.3, inn plot training, inn runs
+    """
+    from inncli import config
+
+    words = list(overrides or [])
+    config.trust(config_dir)
+    if resume is not None:
+        if words or multirun or cfg:
+            raise RequestError("--resume takes the run's own config and nothing else; leave out "
+                               + (repr(words[0]) if words else "-m and -c"))
+        _resume(resume)
+        return
+    if cfg and multirun:
+        raise RequestError("-c prints one config and -m trains several; give one of them")
+    jobs = config.plan(words, multirun)
+    if cfg:
+        config.launch(job, words, show=cfg)
+    elif multirun:
+        _sweep(words, jobs)
+    else:
+        _single(words, jobs[0])
+
+
+def job(cfg) -> float | None:
+    """One training, called by hydra in whatever process its launcher chose; returns the validation loss.
+
+    The job of a sweep keeps its error to itself, so that the other jobs go on; the error of a
+    single run goes past hydra to `inncli.cli.app.main`.
+    """
+    from inncli import config, sweep
+    from inncli.catalogue import one_line
+
+    path, number, words = config.job_place()
+    try:
+        metrics = _trained(config.job_config(cfg), path, words)
+    except (KeyboardInterrupt, Interrupted) as stop:
+        raise config.carry(stop) from None
+    except Exception as error:  # any failure of one job is a line of the sweep's report
+        _after_failure(path, error)
+        if number is None:
+            raise config.carry(error) from None
+        sweep.record(path.parent, number, words, f"{type(error).__name__}: {one_line(error)}")
+        return float("nan")
+    if number is not None:
+        sweep.record(path.parent, number, words, None)
+    return metrics.get("val_loss")
+
+
+def _trained(config: dict, path: Path, words: list[str]) -> dict:
+    from inncli import pipeline
+
+    return pipeline.train(config, path, words)
+
+
+def _single(words: list[str], planned) -> None:
+    from inncli import config
+    from inncli.run import RunDir, outputs_root, reserve
+
+    if any(word.partition("=")[0].lstrip("+") == "hydra.run.dir" for word in words):
+        config.launch(job, words)
+        return
+    names, root = planned.config["names"], outputs_root()
+    new_root = not root.exists()
+    path = reserve(root, names["task"], names["model"])
+    try:
+        config.launch(job, words, directory=path.absolute())
+    except RequestError:
+        # The job removed its directory; a folder for runs that holds none goes too.
+        with contextlib.suppress(OSError):
+            path.rmdir()
+        with contextlib.suppress(OSError):
+            if new_root:
+                root.rmdir()
+        raise
+    _report(RunDir(path))
+
+
+def _sweep(words: list[str], jobs: list) -> None:
+    from inncli import catalogue, config, sweep
+    from inncli.run import outputs_root, reserve
+
+    # A missing table or a broken simulator file is found once, before anything is written.
+    seen = []
+    for planned in jobs:
+        if planned.config["task"] not in seen:
+            seen.append(planned.config["task"])
+            catalogue.instantiate(planned.config["task"])()
+    names = jobs[0].config["names"]
+    path = reserve(outputs_root() / "sweeps", names["task"], names["model"])
+    sweep.start(path, words, [planned.overrides for planned in jobs] if config.plain_sweep(words) else [])
+    try:
+        config.launch(job, words, directory=path.absolute(), multirun=True)
+    except (KeyboardInterrupt, Interrupted):
+        sweep.finish(path, interrupted=True)
+        raise
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            (path / "multirun.yaml").unlink()  # hydra's own copy; sweep.json and config.yaml say the same
+    ended = sweep.finish(path)
+    failed = [entry for entry in ended if entry["status"] == "failed"]
+    output.line(f"sweep {path.name}: {len(ended) - len(failed)} of {len(ended)} jobs done")
+    output.line("next: inn runs")
+    for entry in failed:
+        output.note(f"job {entry['job']} ({' '.join(entry['overrides'])}) failed: {entry['error']}")
+    if failed:
+        raise TrainingError(f"{len(failed)} of {len(ended)} jobs failed; the others are kept under {path}")
+
+
+def _resume(spec: str) -> None:
+    from inncli.run import find_run
+
+    run = find_run(spec)
+    from inncli import pipeline
+
+    pipeline.resume(run)
+    _report(run)
+
+
+def _after_failure(path: Path, error: Exception) -> None:
+    """Leaves no directory behind for a wrong request, and the traceback of a bug in the run's log."""
+    if isinstance(error, RequestError) and not any((path / "checkpoints").glob("*.safetensors")):
+        shutil.rmtree(path, ignore_errors=True)
+    elif path.is_dir() and not isinstance(error, (RequestError, TrainingError)):
+        with (path / "train.log").open("a", encoding="utf-8") as log:
+            traceback.print_exception(error, file=log)
+
+
+def _report(run) -> None:
+    info = run.info()
+    metrics = info["metrics"]
+    output.line(f"run {run.id}: {info['steps']:,} steps in {info['seconds']:.1f} s")
+    if "val_loss" in metrics:
+        output.line(f"val_loss {metrics['val_loss']:.4f} at epoch {metrics['best_epoch']}, "
+                    f"{metrics['val_loss_untrained']:.4f} untrained")
+    output.line(f"next: inn show --run {run.id}, or --help of inn invert, inn sample, inn plot")

@@ -1,0 +1,262 @@
+"""The bridge to hydra: from words on the command line to checked plain dicts; the only importer of it.
+
+    overrides -> plan() -> hydra.main -> job_config() -> a plain dict -> instantiate()
+
+Hydra and omegaconf are imported inside functions: the commands that read a run's saved config
+never need them. After this module nobody says `cfg`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from inncli import schema
+from inncli.catalogue import (GROUPS, allowed_targets, check, choices, conf_dir, data_dir, instantiate, one_line,
+                              source_roots, trust, trusted_folders)
+from inncli.errors import ConfigError, did_you_mean
+
+__all__ = ["GROUPS", "Job", "allowed_targets", "carry", "check", "choices", "conf_dir", "data_dir", "instantiate",
+           "job_config", "job_place", "launch", "plan", "trust"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of the request, as planned.
+
+    Args:
+        config: the checked, resolved, plain config that its run directory will keep.
+        overrides: the words that make it.
+    """
+
+    config: dict
+    overrides: list[str]
+
+
+class _Carried(BaseException):
+    """Takes an error of the task past hydra, which would print a line of its own for an Exception."""
+
+    def __init__(self, error: BaseException) -> None:
+        self.error = error
+
+
+def _register_resolvers() -> None:
+    from omegaconf import OmegaConf
+
+    OmegaConf.register_new_resolver("inn.data", lambda name: str(data_dir() / name), replace=True)
+
+
+def plan(overrides: list[str], multirun: bool = False) -> list[Job]:
+    """Composes and checks every job of the request; nothing is written, torch is not imported.
+
+    Raises: ConfigError for the first key, option, type or target that is wrong.
+    """
+    from hydra.core.hydra_config import HydraConfig
+
+    with _plain_errors(overrides), _composer() as compose:
+        jobs = []
+        for words in _expand(overrides, compose) if multirun else [overrides]:
+            cfg = compose(words)
+            HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in a user's yaml
+            jobs.append(Job(_plain(cfg, cfg.hydra.runtime.choices), words))
+    return jobs
+
+
+@contextmanager
+def _composer() -> Iterator[Callable]:
+    """Gives compose(overrides) -> the whole config, hydra's own part included."""
+    from hydra import compose, initialize_config_dir
+
+    _register_resolvers()
+    folders = ",".join(_quoted(f"file://{path}") for path in trusted_folders)
+    search = [f"hydra.searchpath=[{folders}]"] if folders else []
+    with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="train"):
+        yield lambda words: compose("train", overrides=[*search, *words], return_hydra_config=True)
+
+
+def _expand(overrides: list[str], compose: Callable) -> list[list[str]]:
+    """The overrides of every job of a sweep, by hydra's own parser and basic sweeper."""
+    from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    loader = GlobalHydra.instance().config_loader()
+    parse = OverridesParser.create(config_loader=loader).parse_overrides
+    parsed = parse(overrides)
+    fixed = [o.input_line for o in parsed if not o.is_sweep_override()]
+    hydra_words = [o.input_line for o in parsed if o.is_hydra_override()]
+    sweeper = compose(fixed).hydra.sweeper
+    words = [f"{k}={v}" for k, v in (sweeper.get("params") or {}).items()]
+    swept = parse([*words, *(o.input_line for o in parsed if not o.is_hydra_override())])
+    if sweeper._target_.endswith(".BasicSweeper"):
+        (batch,) = BasicSweeper.split_arguments(swept, None)
+        return [[*hydra_words, *job] for job in batch]
+    # Another sweeper picks its values as it goes: each one that is written out is checked alone.
+    singles = [f"{o.get_key_element()}={value}" for o in swept
+               if o.is_sweep_override() and o.is_discrete_sweep() for value in o.sweep_string_iterator()]
+    return [fixed, *([*fixed, word] for word in singles)]
+
+
+def launch(task: Callable, overrides: list[str], *, directory: Path | None = None, multirun: bool = False,
+           show: str | None = None) -> None:
+    """Hands the request to the real `hydra.main`, which calls `task(cfg)` for every job.
+
+    Args:
+        task: a module-level function, so that launchers can name it to other processes.
+        directory: run directory, or the sweep's, unless the overrides set their own.
+        show: "job", "hydra" or "all" prints that part of the composed config instead of running.
+    """
+    import hydra
+
+    words = [f"hydra.{'sweep' if multirun else 'run'}.dir={_quoted(str(directory))}"] if directory else []
+    folders = [f"--config-dir={trusted_folders[-1]}"] if trusted_folders else []
+    flags = ["--multirun"] if multirun else [f"--cfg={show}"] if show else []
+    _register_resolvers()
+    run = hydra.main(config_path=str(conf_dir()), config_name="train", version_base="1.3")(task)
+    try:
+        with _plain_errors(overrides), _argv(["inn", *flags, *folders, *words, *overrides]):
+            run()
+    except _Carried as carried:
+        raise carried.error from None
+
+
+def job_place() -> tuple[Path, int | None, list[str]]:
+    """Of the job that hydra runs now: its directory, its number within a sweep (or None), its overrides."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.types import RunMode
+
+    hydra = HydraConfig.get()
+    number = int(hydra.job.num) if hydra.mode == RunMode.MULTIRUN else None
+    return Path(hydra.runtime.output_dir), number, list(hydra.overrides.task)
+
+
+def job_config(cfg) -> dict:
+    """What hydra passed to the task, as a checked plain dict; called in the job's own process."""
+    from hydra.core.hydra_config import HydraConfig
+
+    hydra = HydraConfig.get()
+    _register_resolvers()
+    for source in hydra.runtime.config_sources:
+        if source.schema == "file" and source.provider != "main":
+            trust(source.path)  # a job on another machine has not seen the command line
+    return _plain(cfg, hydra.runtime.choices)
+
+
+def carry(error: BaseException) -> BaseException:
+    """Wraps an error that must leave hydra at once: the one of a single run, or Ctrl-C in a sweep."""
+    return _Carried(error)
+
+
+def _plain(cfg, chosen) -> dict:
+    """The checked plain config of a composed one, with the names of the chosen yamls."""
+    from omegaconf import OmegaConf, open_dict
+
+    with open_dict(cfg):
+        cfg = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "experiment")])
+    config = OmegaConf.to_container(cfg, resolve=True)
+    return check({**config, "names": {group: chosen[group] for group in GROUPS}})
+
+
+@contextmanager
+def _argv(words: list[str]) -> Iterator[None]:
+    """The one place that sets sys.argv, which is all that hydra.main reads."""
+    argv, full = sys.argv, os.environ.get("HYDRA_FULL_ERROR")
+    sys.argv, os.environ["HYDRA_FULL_ERROR"] = words, "1"  # exceptions come to us, not to stderr
+    try:
+        yield
+    finally:
+        sys.argv = argv
+        os.environ.pop("HYDRA_FULL_ERROR")
+        if full is not None:
+            os.environ["HYDRA_FULL_ERROR"] = full
+
+
+def _quoted(text: str) -> str:
+    """A value in hydra's override grammar that holds any path."""
+    return "'" + re.sub(r"(\\*)'", r"\1\1\\'", text) + "'"
+
+
+# ---- hydra's errors in one line ----------------------------------------------------------------------
+@contextmanager
+def _plain_errors(overrides: list[str]) -> Iterator[None]:
+    import yaml
+    from hydra.errors import HydraException
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        yield
+    except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
+        # Only hydra's own errors come here: the task's are carried past it.
+        raise ConfigError(_translate(error, overrides)) from error
+
+
+def _translate(error: Exception, overrides: list[str]) -> str:
+    from hydra.errors import MissingConfigException, OverrideParseException
+
+    text = one_line(error) if str(error).strip() else one_line(error.__cause__)
+    quoted = re.search(r"'([^']+)'", text)
+    if isinstance(error, MissingConfigException) and "/" in (error.missing_cfg_file or ""):
+        group, _, name = error.missing_cfg_file.rpartition("/")
+        there = choices(group) or error.options or []
+        return f"{group}: expected one of {', '.join(there)}, got {name!r}{did_you_mean(name, there)}"
+    if isinstance(error, OverrideParseException) and not re.match(r"^[~+]*[\w./@:-]+=", error.override):
+        return f"expected KEY=VALUE, got {error.override!r}{did_you_mean(error.override, _keys())}"
+    if "requires --multirun" in text or text.startswith("Ambiguous value"):
+        return f"{quoted.group(1)!r} names several values; add -m to train each, or brackets for a list: KEY=[A,B]"
+    if isinstance(error, OverrideParseException):
+        return (f"{error.override!r} can't be read; quote what holds blanks or signs, "
+                "e.g. 'task.x=[a,b]' or 'task.file=\"a b.csv\"'")
+    if "An item is already at" in text:
+        return f"{quoted.group(1)} is set already; change it without the plus: {quoted.group(1)}=VALUE"
+    if re.match(r"Could not (override|delete|append)|Key '", text):
+        word = quoted.group(1)
+        if _takes(word, overrides):
+            return f"{word} is not listed in conf/{word.split('.')[0]}; add it with a plus: +{word}=VALUE"
+        near = did_you_mean(word, _keys(overrides))
+        return f"{word!r} is not a setting{near or '; `inn train -c job` prints them all'}"
+    return re.split(r" (?:See https://|full_key:)", text)[0]
+
+
+def _takes(word: str, overrides: list[str]) -> bool:
+    """Whether the chosen target has this argument although its yaml does not list it."""
+    *path, key = word.split(".")
+    node = _neighbours(overrides)
+    for part in path:
+        node = node.get(part) if isinstance(node, dict) else None
+    known = schema.signature(node["_target_"], source_roots()) if isinstance(node, dict) and "_target_" in node else None
+    return known is not None and key in known.parameters
+
+
+def _keys(overrides: Iterable[str] = ()) -> list[str]:
+    """Every dotted key of the config that the choices among these overrides compose to."""
+    def walk(node: dict, prefix: str) -> Iterator[str]:
+        known = schema.signature(node["_target_"], source_roots()) if "_target_" in node else None
+        for key in {**node, **(known.parameters if known else {})}:
+            if key not in schema.NODE_KEYS:
+                yield prefix + key
+                if isinstance(node.get(key), dict):
+                    yield from walk(node[key], f"{prefix}{key}.")
+
+    return [*walk(_neighbours(overrides), ""), "experiment"]
+
+
+def _neighbours(overrides: Iterable[str]) -> dict:
+    """The plain config that only the `group=choice` overrides make."""
+    from hydra.errors import HydraException
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    words = [o for o in overrides if o.partition("=")[0] in (*GROUPS, "experiment") and o.partition("=")[2] in
+             choices(o.partition("=")[0])]
+    try:
+        with _composer() as compose:
+            whole = OmegaConf.to_container(compose(words), resolve=False)
+            return {key: value for key, value in whole.items() if key != "hydra"}
+    except (HydraException, OmegaConfBaseException):
+        return {}  # only a suggestion is lost
+

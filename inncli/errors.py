@@ -1,0 +1,77 @@
+"""Every error that `inn` raises on purpose, and the exit code each maps to.
+
+    InnError                    exit 1
+    ├── RequestError            exit 2   the request was wrong; nothing was written
+    │   ├── ConfigError                  a key, option, type or target in the config
+    │   ├── DataError                    a table, a simulator file, or a value of y
+    │   ├── ShapeError                   an array of the wrong shape
+    │   ├── RunError                     a run that is not there or can't be used so
+    │   └── CheckpointError              a file of a run that is damaged or foreign
+    ├── TrainingError           exit 1   the run failed
+    │   └── NonFiniteError               a loss or a layer went NaN or infinite
+    ├── ConvergenceError        exit 1   an iterative solver stopped short
+    └── Interrupted             exit 130
+
+A message is one line: what was expected, what was got, what to do next.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class InnError(Exception):
+    """Base of all errors raised on purpose; `exit_code` is the process's exit code."""
+
+    exit_code = 1
+
+
+class RequestError(InnError):
+    """The request was wrong: exit code 2, nothing written."""
+
+    exit_code = 2
+
+
+class ConfigError(RequestError):
+    """A wrong key, option, type or target in the config."""
+
+
+class DataError(RequestError):
+    """A table, a simulator file or a value of y that can't be used."""
+
+
+class ShapeError(RequestError, ValueError):
+    """An array of the wrong shape."""
+
+
+class RunError(RequestError):
+    """A run that does not exist or can't be used in this way."""
+
+
+class CheckpointError(RequestError):
+    """A file of a run that is damaged, altered or of an unknown format."""
+
+
+class TrainingError(InnError):
+    """Training failed; the last good checkpoint is kept."""
+
+
+class NonFiniteError(TrainingError):
+    """A loss, gradient or layer output became NaN or infinite."""
+
+
+class ConvergenceError(InnError):
+    """An iterative solver stopped before it reached its tolerance."""
+
+
+class Interrupted(InnError):
+    """The run was stopped by a signal after writing a checkpoint."""
+
+    exit_code = 130
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Returns `; did you mean 'x'?` for the closest known word, or an empty string."""
+    close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""

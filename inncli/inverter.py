@@ -1,0 +1,128 @@
+"""A trained run as an object: what notebooks hold and what the commands call."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from inncli.errors import RunError, ShapeError
+from inncli.metrics.familiarity import unfamiliar
+from inncli.models.base import Model
+from inncli.posterior import PosteriorSet
+from inncli.runtime import generator
+from inncli.variables import Variables
+
+CHUNK = 8192  # rows a call to the model: bounded memory, and the working set stays in the cache
+
+
+class Inverter:
+    """A trained model with its names, in NumPy and in the user's own units.
+
+    Attributes:
+        x, y: what is known about the columns (`Variables`); y is None for a density p(x).
+        id: the run's id. meta: what its checkpoint says of it.
+        has_density: whether `log_prob` answers.
+    """
+
+    def __init__(self, model: Model, meta: dict, id: str, device: torch.device) -> None:
+        self.model, self.meta, self.id, self.device = model, meta, id, device
+        self.x: Variables = model.x
+        self.y: Variables | None = model.y
+        self.has_density = model.has_density
+
+    def __repr__(self) -> str:
+        given = f" | {', '.join(self.y.names)}" if self.y else ""
+        return f"<run {self.id}: p({', '.join(self.x.names)}{given})>"
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Column names of x and of y."""
+        return {"x": self.x.names, "y": self.y.names if self.y else ()}
+
+    def sample(self, y=None, n: int = 1000, seed: int = 0) -> np.ndarray:
+        """n draws of x for each row of y (once, without y); (n_obs, n, Dx), float64."""
+        rows = self._rows(y)
+        with torch.no_grad():
+            x = self.model.sample(rows, n, generator(self.device, seed, "sample"))
+        return x.double().cpu().numpy()
+
+    def log_prob(self, x, y=None) -> np.ndarray:
+        """log p(x | y) a row, (n,), in the user's units; one row of y serves all rows of x.
+
+        Raises: RunError if the model has no density.
+        """
+        if not self.has_density:
+            raise RunError(f"run {self.id}: {type(self.model).__name__} has no density; use `inn invert` or another model")
+        points = np.atleast_2d(np.asarray(x, dtype=np.float64))
+        if points.shape[1] != self.x.dim:
+            raise ShapeError(f"x has {points.shape[1]} columns, run {self.id} was trained on {self.x.dim} "
+                             f"({', '.join(self.x.names)})")
+        rows = self._rows(y)
+        if rows is not None and len(rows) not in (1, len(points)):
+            raise ShapeError(f"expected 1 or {len(points)} rows of y, got {len(rows)}")
+        if rows is not None:
+            rows = rows.expand(len(points), -1)
+        out = []
+        with torch.no_grad():
+            for start in range(0, len(points), CHUNK):
+                part = slice(start, start + CHUNK)
+                x_part = torch.as_tensor(points[part], device=self.device)
+                out.append(self.model.log_prob(x_part, None if rows is None else rows[part]))
+        return torch.cat(out).double().cpu().numpy() if out else np.zeros(0)
+
+    def posterior(self, y, n: int = 1000, seed: int = 0) -> PosteriorSet:
+        """The posterior set of each row of y."""
+        rows = self._rows(y)
+        if rows is None:
+            raise RunError(f"run {self.id} has no y to invert; draw from it with `inn sample`")
+        x = self.sample(y, n, seed)
+        flat = x.reshape(-1, self.x.dim)
+        y_obs = rows.cpu().numpy()
+        log_prob = None
+        if self.has_density:
+            log_prob = self.log_prob(flat, np.repeat(y_obs, n, axis=0)).reshape(x.shape[:2])
+        meta = {"run": self.id, "model": self.meta["config"]["names"].get("model"), "seed": seed,
+                "versions": self.meta["versions"]}
+        return PosteriorSet(x, log_prob, y_obs, self.x.names, self.y.names, self.y.labels, meta)
+
+    def unfamiliar(self, y) -> list[str]:
+        """One line for each y that lies outside what training saw."""
+        seen = self.meta.get("seen")
+        return unfamiliar(seen, self._rows(y).cpu().numpy(), self.y) if seen else []
+
+    def diagnostics(self, n: int = 1000, seed: int = 0) -> dict[str, float]:
+        """The model's own health at n of its draws, at training ys' centre: `invertibility_error` and the like."""
+        y = self._typical_y()
+        x = self.sample(None if y is None else y.cpu().numpy(), n, seed).reshape(-1, self.x.dim)
+        rows = torch.as_tensor(x, device=self.device)
+        return self.model.diagnostics(rows, None if y is None else y.expand(len(rows), -1))
+
+    def _typical_y(self) -> torch.Tensor | None:
+        if self.y is None:
+            return None
+        seen = self.meta["seen"]
+        row = np.array(seen["low"], dtype=np.float64)
+        if seen["columns"]:
+            row[seen["columns"]] = seen["centre"]
+        return torch.as_tensor(row[None], device=self.device)
+
+    def _rows(self, y) -> torch.Tensor | None:
+        """y as a checked tensor (n_obs, Dy); a single row or number may come without its brackets."""
+        if self.y is None:
+            if y is not None:
+                raise ShapeError(f"run {self.id} models p({', '.join(self.x.names)}) and takes no y; leave y out")
+            return None
+        if y is None:
+            raise ShapeError(f"run {self.id} models x given y ({', '.join(self.y.names)}); pass a y")
+        rows = np.asarray(y, dtype=np.float64)
+        rows = rows.reshape(1, -1) if rows.ndim < 2 else rows
+        if rows.ndim != 2 or rows.shape[1] != self.y.dim:
+            raise ShapeError(f"y has shape {rows.shape}, run {self.id} was trained on {self.y.dim} "
+                             f"({', '.join(self.y.names)}); pass (n_obs, {self.y.dim})")
+        if not np.isfinite(rows).all():
+            raise ShapeError(f"y has a value that is not finite: {rows[~np.isfinite(rows).all(1)][0].tolist()}; pass numbers")
+        for i, labels in enumerate(self.y.labels):
+            if labels is not None and not np.isin(rows[:, i], np.arange(len(labels))).all():
+                raise ShapeError(f"y column {self.y.names[i]} takes the codes 0 to {len(labels) - 1} "
+                                 f"of its labels {', '.join(labels)}, got {rows[0, i]:g}")
+        return torch.as_tensor(rows, device=self.device)

@@ -1,0 +1,22 @@
+"""The resimulation error: does s(x) of the draws give back y?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+
+def resimulation_error(observe: Callable[[np.ndarray], np.ndarray], x: np.ndarray, y_obs: np.ndarray) -> float:
+    r"""Root mean square of s(x_s) - y_obs over draws, the norm taken over the columns of y.
+
+    .. math:: \sqrt{\tfrac1S \sum_s |s(x_s) - y|^2}
+
+    Without noise; its square is Kruse's `err_resim`. On a noisy task even exact draws do not
+    reach zero: they come to about the noise.
+
+    Shape: x (S, Dx), y_obs (Dy,). Units: those of y.
+    Reference: Kruse et al. 2021, Benchmarking invertible architectures, arXiv:2101.10763.
+    """
+    difference = observe(x) - np.asarray(y_obs)
+    return float(np.sqrt(np.mean(np.sum(difference**2, axis=1))))

@@ -1,0 +1,59 @@
+"""The contract of everything a user trains.
+
+A model is built from what is known about the columns, `Model(x, y, **arguments)`, starts from
+the data once (`initialise`), and from then on is a function of its saved state alone: scalings
+are buffers, so that x and y are in the user's own units at every method below.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from inncli.variables import Variables
+
+
+class Model(nn.Module, ABC):
+    """p(x | y), or p(x) where y is None.
+
+    Shape: x (B, Dx); y (B, Dy) with label codes in categorical columns, or None.
+    Units: the user's own; a log density includes the Jacobian of every scaling.
+
+    Attributes:
+        has_density: whether `log_prob` answers. Where False, posterior sets carry NaN.
+        needs_data: whether training hands batches of pairs to the objective.
+    """
+
+    has_density: bool = True
+    needs_data: bool = True
+
+    def __init__(self, x: Variables, y: Variables | None) -> None:
+        super().__init__()
+        self.x = x
+        self.y = y
+
+    @property
+    def dim(self) -> int:
+        """Dx."""
+        return self.x.dim
+
+    @abstractmethod
+    def sample(self, y: Tensor | None, n: int, generator: torch.Generator) -> Tensor:
+        """n draws for each row of y: (n_obs, n, Dx); without y, (1, n, Dx)."""
+
+    def initialise(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
+        """Sets scalings and other data-dependent state from all of the training data."""
+
+    def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """log p(x | y), (B,)."""
+        raise NotImplementedError(f"{type(self).__name__} has no density")
+
+    def loss(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
+        """What likelihood training minimises: the mean of -log p(x | y), a scalar."""
+        return -self.log_prob(x, y).mean()
+
+    def diagnostics(self, x: Tensor, y: Tensor | None) -> dict[str, float]:
+        """Numbers on the model's own health at these rows, `invertibility_error` for one."""
+        return {}

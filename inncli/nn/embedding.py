@@ -1,0 +1,63 @@
+"""The embedding of y: from the user's numbers and labels to the context of the transforms."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from inncli.variables import Variables
+
+
+class Features(nn.Module):
+    """y as plain features: numbers standardised, labels one-hot. Knows nothing to train.
+
+    Mean and sd come from the training data and live in the saved state.
+
+    Shape: y (B, Dy) with label codes in categorical columns; features (B, dim_out).
+    """
+
+    def __init__(self, y: Variables) -> None:
+        super().__init__()
+        self.sizes = [0 if labels is None else len(labels) for labels in y.labels]
+        self.dim_out = sum(max(size, 1) for size in self.sizes)
+        self.register_buffer("mean", torch.zeros(y.dim, dtype=torch.float64))
+        self.register_buffer("sd", torch.ones(y.dim, dtype=torch.float64))
+
+    @torch.no_grad()
+    def initialise(self, y: Tensor) -> None:
+        """Mean and sd of the training ys; a constant column keeps sd 1."""
+        sd = y.double().std(0, correction=0)
+        number = torch.tensor([size == 0 for size in self.sizes], device=y.device)
+        self.mean.copy_(torch.where(number, y.double().mean(0), self.mean))
+        self.sd.copy_(torch.where(number & (sd > 0), sd, self.sd))
+
+    def forward(self, y: Tensor) -> Tensor:
+        """Features of each row, in y's dtype."""
+        scaled = (y.double() - self.mean) / self.sd
+        columns = [
+            nn.functional.one_hot(y[:, i].long(), size).to(scaled.dtype) if size else scaled[:, i : i + 1]
+            for i, size in enumerate(self.sizes)
+        ]
+        return torch.cat(columns, 1).to(y.dtype)
+
+
+class Embedding(nn.Module):
+    """Features beside a learned function of them: [f, g(f)], so that couplings see both.
+
+    Shape: (B, dim_in) to (B, dim_in + dim_learned).
+    """
+
+    def __init__(self, dim_in: int, dim_learned: int, hidden: Sequence[int] = (64,)) -> None:
+        super().__init__()
+        self.dim_out = dim_in + dim_learned
+        layers: list[nn.Module] = []
+        widths = [dim_in, *hidden]
+        for n_in, n_out in zip(widths, widths[1:]):
+            layers += [nn.Linear(n_in, n_out), nn.SiLU()]
+        self.net = nn.Sequential(*layers, nn.Linear(widths[-1], dim_learned)) if dim_learned else None
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The context."""
+        return features if self.net is None else torch.cat([features, self.net(features)], 1)

@@ -1,0 +1,39 @@
+"""The plain subnet: a multilayer perceptron that starts at zero."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class MLP(nn.Module):
+    """Linear layers with SiLU between them.
+
+    The last layer starts at zero, so that a block built on this net starts as the identity.
+    With no input at all (dimension 1 and no context) it is one constant row of parameters.
+
+    Shape: (B, dim_in) to (B, dim_out).
+    """
+
+    def __init__(self, dim_in: int, dim_out: int, hidden: Sequence[int] = (64, 64)) -> None:
+        super().__init__()
+        self.dim_in = dim_in
+        if dim_in == 0:
+            self.constant = nn.Parameter(torch.zeros(dim_out))
+            return
+        widths = [dim_in, *hidden]
+        layers: list[nn.Module] = []
+        for n_in, n_out in zip(widths, widths[1:]):
+            layers += [nn.Linear(n_in, n_out), nn.SiLU()]
+        last = nn.Linear(widths[-1], dim_out)
+        nn.init.zeros_(last.weight)
+        nn.init.zeros_(last.bias)
+        self.layers = nn.Sequential(*layers, last)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """The net's output for each row."""
+        if self.dim_in == 0:
+            return self.constant.expand(x.shape[0], -1)
+        return self.layers(x)

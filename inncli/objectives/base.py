@@ -1,0 +1,27 @@
+"""The contract of what training minimises."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from inncli.models.base import Model
+
+Batch = tuple[Tensor, Tensor | None]
+
+
+class Objective(nn.Module, ABC):
+    """A scalar to minimise, with the named terms it is made of.
+
+    State that must survive a resume (ramps, multipliers) goes into buffers: the trainer saves
+    `state_dict()` with each checkpoint. Randomness comes from `generator` alone, which the
+    trainer seeds anew for each step.
+    """
+
+    @abstractmethod
+    def forward(
+        self, model: Model, batch: Batch | None, step: int, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The loss of one batch (x, y), or of none where the model needs no data, and its terms."""

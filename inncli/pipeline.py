@@ -1,0 +1,263 @@
+"""The contents page of the product: train, resume, open a run, invert, sample.
+
+    config --task--> pairs --model.initialise--> Trainer.fit --> run directory
+    run directory --open_run--> Inverter --> posterior set, draws, densities
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from inncli import catalogue, runtime
+from inncli.errors import CheckpointError, ConfigError, DataError, InnError, Interrupted, RequestError, RunError
+from inncli.inverter import Inverter
+from inncli.metrics.familiarity import seen_in_training
+from inncli.models.base import Model
+from inncli.run import RunDir
+from inncli.tasks.base import SPLIT, Task
+from inncli.tasks.data import Pairs, load_pairs, save_pairs, split
+from inncli.training.checkpoint import load_checkpoint, under
+from inncli.training.progress import show_progress
+from inncli.training.trainer import Data, Progress
+from inncli.variables import Variables
+
+
+# ---- training --------------------------------------------------------------------------------------
+def train(config: dict, path: Path, overrides: list[str]) -> dict:
+    """Trains what `config` says into the new run directory `path`; returns the final metrics.
+
+    Whatever can be wrong with the request is found before the directory is claimed: the task is
+    built, its pairs are drawn or read and the model is built first.
+    """
+    parts = _Parts(config)
+    pairs = parts.task.training_pairs(config["seed"])
+    parts.prepare(pairs)
+    model = parts.new_model()
+    run = RunDir.create(
+        path, task=config["names"]["task"], model=config["names"]["model"], seed=config["seed"],
+        device=str(parts.device), dtype=config["dtype"], threads=parts.threads)
+    try:
+        run.write_config(config, overrides)
+        if parts.task.fingerprint() is None:
+            save_pairs(run.pairs, pairs)
+        run.update_info(data={
+            "pairs": len(pairs), "failed": parts.task.failed, **(parts.task.fingerprint() or {})})
+        return _fit(run, parts, model, resume=False)
+    except BaseException as error:
+        _mark_end(run, error)
+        raise
+
+
+def resume(run: RunDir) -> dict:
+    """Continues a stopped run to the weights that it would have had, bit for bit.
+
+    Raises: RunError if the run is finished, or its pairs or table are no longer the same.
+    """
+    info = run.info()
+    if info["status"] == "done":
+        raise RunError(f"run {run.id} is finished ({info['steps']} steps); start a new one with `inn train`")
+    config = catalogue.check(run.config())
+    parts = _Parts({**config, "threads": info["threads"], "device": info["device"]})
+    pairs = parts.saved_pairs(run, info)
+    parts.prepare(pairs)
+    begun = run.last.is_file()
+    model = parts.new_model()
+    if begun:
+        epoch = load_checkpoint(run.last)[1]["training"]["epoch"]
+    run.reopen()
+    try:
+        if parts.task.fingerprint() is None and not run.pairs.is_file():
+            save_pairs(run.pairs, pairs)
+        run.cut_metrics(epoch if begun else 0)
+        return _fit(run, parts, model, resume=begun, seconds_before=info.get("seconds") or 0.0)
+    except BaseException as error:
+        _mark_end(run, error)
+        raise
+
+
+class _Parts:
+    """What a config builds: task, trainer, objective, model; and the split pairs on the device."""
+
+    def __init__(self, config: dict) -> None:
+        self.config = config
+        self.device = runtime.resolve_device(config["device"])
+        self.dtype = runtime.resolve_dtype(config["dtype"])
+        self.threads = runtime.set_threads(config["threads"])
+        runtime.set_deterministic()
+        self.seed = config["seed"]
+        self.trainer = catalogue.instantiate(config["trainer"])()
+        self.task: Task = catalogue.instantiate(config["task"])()
+
+    def prepare(self, pairs: Pairs) -> None:
+        """Splits off the validation pairs and moves all of them to the device."""
+        rng = np.random.default_rng([self.seed, SPLIT])
+        self.pairs, held_out = split(pairs, self.trainer.val_fraction, rng, self.task.groups(pairs))
+        self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
+
+    def saved_pairs(self, run: RunDir, info: dict) -> Pairs:
+        """The pairs that the run was started with."""
+        fingerprint = self.task.fingerprint()
+        if fingerprint is None and run.pairs.is_file():
+            return load_pairs(run.pairs)
+        _same_table(run, info, fingerprint)
+        return self.task.training_pairs(self.seed)
+
+    def new_model(self) -> Model:
+        """The model with its first weights, started from the training pairs."""
+        model = _build_model(self.config, self.task.x, self.task.y, self.device)
+        model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
+        return model
+
+    def data(self, model: Model) -> Data:
+        """What the trainer asks for."""
+        if not model.needs_data:
+            return Data(len(self.pairs), None, None)
+
+        def fresh(epoch: int):
+            return self._tensors(self.task.fresh_pairs(self.seed, epoch))
+
+        rows = self.task.budget if self.task.fresh else len(self.pairs)
+        return Data(rows, fresh if self.task.fresh else lambda epoch: self.training, self.validation)
+
+    def _tensors(self, pairs: Pairs):
+        x = torch.as_tensor(pairs.x, device=self.device)
+        return x, None if pairs.y is None else torch.as_tensor(pairs.y, device=self.device)
+
+
+def _build_model(config: dict, x: Variables, y: Variables | None, device: torch.device) -> Model:
+    torch.manual_seed(runtime.stream_seed(config["seed"], "weights"))
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(runtime.resolve_dtype(config["dtype"]))
+    try:
+        return catalogue.instantiate(config["model"])(x=x, y=y).to(device)
+    finally:
+        torch.set_default_dtype(before)
+
+
+def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0) -> dict:
+    objective = catalogue.instantiate(parts.config["objective"])().to(parts.device)
+    y = parts.pairs.y
+    meta = {
+        "run": run.id, "config": run.config(), "config_hash": run.config_hash(), "versions": runtime.versions(),
+        "x": model.x.to_dict(), "y": model.y.to_dict() if model.y else None,
+        "seen": None if y is None else seen_in_training(y, model.y),
+    }
+    begun = time.monotonic()
+
+    def keep(progress: Progress) -> None:
+        run.update_info(steps=progress.step, seconds=seconds_before + time.monotonic() - begun)
+
+    with show_progress(run.id) as shown:
+        def on_epoch(line: dict) -> None:
+            run.append_metrics({**line, "seconds": round(seconds_before + time.monotonic() - begun, 3)})
+            shown.epoch(line)
+
+        def on_plan(progress: Progress, steps_per_epoch: int) -> None:
+            run.update_info(planned_steps=progress.planned_steps, steps_per_epoch=steps_per_epoch)
+            shown.plan(progress.step, progress.planned_steps, steps_per_epoch)
+
+        try:
+            progress = parts.trainer.fit(
+                model, objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta=meta,
+                resume=resume, on_plan=on_plan, on_step=shown.step, on_epoch=on_epoch, on_checkpoint=keep)
+        except InnError:
+            run.update_info(seconds=seconds_before + time.monotonic() - begun)
+            raise
+    seconds = seconds_before + time.monotonic() - begun
+    metrics = _final_metrics(run, progress)
+    run.update_info(status="done", steps=progress.step, seconds=seconds, metrics=metrics,
+                    epochs=len(run.metrics()))
+    return {**metrics, "steps": progress.step, "seconds": round(seconds, 1)}
+
+
+def _final_metrics(run: RunDir, progress: Progress) -> dict:
+    lines = run.metrics()
+    metrics = {"best_epoch": progress.best_epoch, "loss": lines[-1]["loss"] if lines else None}
+    if progress.start_loss is not None:
+        metrics |= {"val_loss": progress.best_loss, "val_loss_untrained": progress.start_loss}
+    return metrics
+
+
+def _mark_end(run: RunDir, error: BaseException) -> None:
+    stopped = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
+    try:
+        run.update_info(status="interrupted" if stopped else "failed",
+                        error=None if stopped else f"{type(error).__name__}: {error}".splitlines()[0])
+    except (OSError, CheckpointError):
+        run.release()  # the disk is full or the directory gone: the first error is the one to tell
+
+
+# ---- finished runs ---------------------------------------------------------------------------------
+def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | None = None) -> Inverter:
+    """Opens a trained run from its own saved config and best checkpoint.
+
+    Args:
+        device: where to compute; None takes what `device=auto` would.
+        config_dir: the user's config folder, where the run was trained with one.
+
+    Raises: RunError if nothing was trained yet; CheckpointError if a file is damaged or foreign.
+    """
+    catalogue.trust(config_dir)
+    if not run.best.is_file():
+        raise RunError(f"run {run.id} has no checkpoint (status {run.state()}); "
+                       f"finish it with `inn train --resume {run.id}`")
+    tensors, meta = load_checkpoint(run.best)
+    if meta["config_hash"] != run.config_hash():
+        raise CheckpointError(f"{run.best} does not belong to {run.config_file}: its config hash differs; "
+                              "restore the pair or train again")
+    where = runtime.resolve_device(device or "auto")
+    x = Variables.from_dict(meta["x"])
+    y = Variables.from_dict(meta["y"]) if meta["y"] else None
+    model = _build_model(catalogue.check(meta["config"]), x, y, where)
+    try:
+        model.load_state_dict(under("model", tensors))
+    except RuntimeError as error:
+        reason = str(error).splitlines()[-1].strip()
+        raise CheckpointError(f"{run.best} does not fit its model ({reason}); train again with this inn") from error
+    return Inverter(model.eval(), meta, run.id, where)
+
+
+def task_of(run: RunDir) -> Task:
+    """The run's task, built again from its saved config: reads its table or runs its simulator file."""
+    return catalogue.instantiate(catalogue.check(run.config())["task"])()
+
+
+def built_in_task_of(run: RunDir) -> Task | None:
+    """The run's task if it needs no file of the user's, else None."""
+    return None if "file" in run.config()["task"] else task_of(run)
+
+
+def training_ys(run: RunDir) -> np.ndarray | None:
+    """The ys a run was trained on, (n, Dy); None for a density.
+
+    Raises: RunError if they came from a table that is no longer the same.
+    """
+    if run.pairs.is_file():
+        return load_pairs(run.pairs).y
+    task = task_of(run)
+    _same_table(run, run.info(), task.fingerprint())
+    return task.training_pairs(run.config()["seed"]).y
+
+
+def sample(inverter: Inverter, run: RunDir, n: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
+    """n draws without an observation: x ~ p(x), or y from the training ys and x given each y.
+
+    Shape: x (n, Dx); y (n, Dy) or None.
+    """
+    if inverter.y is None:
+        return inverter.sample(None, n, seed)[0], None
+    ys = training_ys(run)
+    y = ys[np.random.default_rng(seed).integers(len(ys), size=n)]
+    return inverter.sample(y, 1, seed)[:, 0], y
+
+
+def _same_table(run: RunDir, info: dict, fingerprint: dict | None) -> None:
+    before = (info.get("data") or {}).get("sha256")
+    if fingerprint is not None and before is not None and fingerprint["sha256"] != before:
+        raise RunError(f"{fingerprint['file']} has changed since run {run.id} was trained on it; "
+                       "restore the table or train again")

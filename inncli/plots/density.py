@@ -1,0 +1,78 @@
+"""A density over two unknowns, with the regions that hold half and nine tenths of it."""
+
+from __future__ import annotations
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from inncli.errors import DataError, ShapeError
+from inncli.plots.style import BLUES, INK, ORANGE, new_figure, shorten, styled
+
+_SHARES = (0.9, 0.5)
+
+
+def density2d(grid_x: np.ndarray, grid_y: np.ndarray, log_prob: np.ndarray, samples: np.ndarray | None = None,
+              names: tuple[str, str] = ("x1", "x2"), title: str = "") -> Figure:
+    """Draws p = exp(log_prob) on a grid.
+
+    Args:
+        grid_x, grid_y: the grid's even steps along each axis.
+        log_prob: the log density at each point.
+        samples: draws to lay over it.
+        names: the unknowns.
+        title: one line.
+
+    Shape: grid_x (nx,); grid_y (ny,); log_prob (ny, nx); samples (n, 2).
+    Raises:
+        ShapeError: the parts don't fit. DataError: no point has a finite log density.
+    """
+    grid_x, grid_y, log_prob = (np.asarray(v, dtype=np.float64) for v in (grid_x, grid_y, log_prob))
+    if log_prob.shape != (len(grid_y), len(grid_x)) or min(log_prob.shape) < 2:
+        raise ShapeError(f"log_prob: expected ({len(grid_y)}, {len(grid_x)}) and at least 2 a side, "
+                         f"got {log_prob.shape}; rows follow grid_y")
+    if not np.isfinite(log_prob).any():
+        raise DataError("expected a finite log density somewhere on the grid, got none; move the grid")
+    density = np.exp(np.where(np.isnan(log_prob), -np.inf, log_prob))
+    with styled():
+        wide = (grid_x[-1] - grid_x[0]) / (grid_y[-1] - grid_y[0])
+        fig = new_figure(5.4, 4.7)
+        axes = fig.subplots()
+        picture = axes.pcolormesh(grid_x, grid_y, density, cmap=BLUES, shading="nearest",
+                                  rasterized=True)
+        handles = []
+        levels = [_level(density, share) for share in _SHARES]
+        if levels[0] < levels[1] < density.max():
+            axes.contour(grid_x, grid_y, density, levels, colors=INK, linewidths=0.9,
+                         linestyles=["dashed", "solid"])
+            handles = [Line2D([], [], color=INK, linewidth=0.9, linestyle=dash,
+                              label=f"{100 * share:.0f} % of the mass")
+                       for dash, share in zip(("--", "-"), _SHARES)]
+        if samples is not None:
+            axes.scatter(*samples.T, s=float(np.clip(4_000 / len(samples), 1.5, 8)), color=ORANGE, alpha=0.8,
+                         linewidths=0, rasterized=True)
+            handles.append(Line2D([], [], color=ORANGE, marker="o", ms=4, linewidth=0,
+                                  label=f"{len(samples):,} draws"))
+        axes.set_xlim(grid_x[0], grid_x[-1])
+        axes.set_ylim(grid_y[0], grid_y[-1])
+        if 0.5 < wide < 2:  # the unknowns are alike: a circle is drawn as a circle
+            axes.set_aspect("equal")
+        axes.set_xlabel(shorten(names[0], 50))
+        axes.set_ylabel(shorten(names[1], 40))
+        if title:
+            axes.set_title(shorten(title, 60), loc="left", color=INK)
+        for side in ("top", "right"):
+            axes.spines[side].set_visible(True)
+        bar = fig.colorbar(picture, ax=axes, pad=0.02)
+        bar.set_label("density (per unit of both unknowns)")
+        bar.outline.set_visible(False)
+        if handles:
+            fig.legend(handles=handles, loc="outside lower center", ncols=3)
+    return fig
+
+
+def _level(density: np.ndarray, share: float) -> float:
+    """The density above which a share of the grid's mass lies."""
+    falling = np.sort(density.ravel())[::-1]
+    mass = np.cumsum(falling)
+    return float(falling[min(np.searchsorted(mass, share * mass[-1]), len(falling) - 1)])

@@ -1,0 +1,109 @@
+"""How every picture looks, and how it is saved.
+
+Colours are Okabe and Ito's set, told apart by colour-blind readers too; nothing is said by colour alone.
+Pictures are `Figure` objects: no pyplot, no global state, no display. The same data gives the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+
+from inncli.arrays import check_suffix
+from inncli.files import atomic_path
+
+SUFFIXES = (".png", ".svg", ".pdf")
+BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
+INK = "#222222"
+
+# White to the colour to near black: lightness falls all the way, so it also reads in grey print.
+BLUES = LinearSegmentedColormap.from_list("inn_blue", ["#FFFFFF", "#8CC3E3", BLUE, "#002B45"])
+ORANGES = LinearSegmentedColormap.from_list("inn_orange", ["#FFFFFF", "#F6CF7F", "#C47A00", "#4A2A00"])
+
+_RC = {
+    "font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "xtick.labelsize": 8, "ytick.labelsize": 8,
+    "legend.fontsize": 8, "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False,
+    "axes.edgecolor": GREY, "axes.linewidth": 0.8, "axes.labelcolor": INK, "text.color": INK,
+    "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
+    "lines.linewidth": 1.6, "axes.axisbelow": True, "grid.color": "#E4E4E4", "grid.linewidth": 0.7,
+    "axes.formatter.useoffset": False, "axes.formatter.limits": (-4, 5), "axes.unicode_minus": True,
+    "text.parse_math": False,  # a column named cost_$ is not a formula
+    "savefig.dpi": 200, "pdf.fonttype": 42, "svg.hashsalt": "inn",
+}
+# A date or a version in a file would make equal pictures differ.
+_METADATA = {".png": {"Software": None}, ".svg": {"Date": None},
+             ".pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
+
+
+@contextlib.contextmanager
+def styled() -> Iterator[None]:
+    """The style, whatever the user's own matplotlibrc says, for the length of a `with`."""
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_RC)
+        yield
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of a size in inches whose parts make room for each other."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save(fig: Figure, path: str | Path) -> Path:
+    """Writes the picture, whole or not at all, as PNG, SVG or PDF by suffix.
+
+    Raises:
+        RequestError: another suffix.
+    """
+    path = Path(path)
+    suffix = check_suffix(path, SUFFIXES)
+    with styled(), atomic_path(path) as tmp:
+        fig.savefig(tmp, format=suffix[1:], metadata=_METADATA[suffix])
+    return path
+
+
+def shorten(text: str, width: int) -> str:
+    """`text` within `width` characters, its middle left out where needed."""
+    if len(text) <= width:
+        return text
+    head = (width - 1) // 2
+    return f"{text[:head]}…{text[len(text) - (width - 1 - head):]}"
+
+
+def wrap(text: str, width: int, lines: int = 2) -> str:
+    """`text` over up to `lines` lines, broken after a space, underscore, hyphen or dot where there is one."""
+    out: list[str] = []
+    while len(text) > width and len(out) < lines - 1:
+        cut = max((text.rfind(mark, 0, width) + 1 for mark in " _-."), default=0) or width
+        out.append(text[:cut].rstrip())
+        text = text[cut:]
+    return "\n".join([*out, shorten(text, width)])
+
+
+def interval_text(middle: float, low: float, high: float) -> str:
+    """`middle  [low, high]` to about a hundredth of its width: digits beyond that are chance."""
+    width = max(abs(high - low), 1e-9 * max(abs(low), abs(high)))
+    digits = 2 - math.floor(math.log10(width)) if width else 3
+    if -4 < digits < 7:
+        form = f".{max(digits, 0)}f"
+        texts = [format(round(v, digits) + 0.0, form) for v in (middle, low, high)]  # + 0.0: no -0
+    else:
+        texts = [format(v, ".3g") for v in (middle, low, high)]
+    return "{}  [{}, {}]".format(*texts).replace("-", "\N{MINUS SIGN}")
+
+
+def values_text(values: dict[str, float | str]) -> str:
+    """`a = 1, b = low`: an observation for a title."""
+    return ", ".join(f"{name} = {value if isinstance(value, str) else format(value, '.6g')}"
+                     for name, value in values.items())
+
+
+def finite(values: Sequence[float | None]) -> list[float]:
+    """A metrics column with null as NaN, so that the line has a gap there."""
+    return [float("nan") if value is None else float(value) for value in values]

@@ -1,0 +1,404 @@
+"""The run directory: every file name in it, how each is read and written, and how a run is found.
+
+    <run>/  config.yaml overrides.yaml run.json metrics.jsonl .lock
+            checkpoints/{last,best}.safetensors  data/pairs.npz  posteriors/  plots/
+
+Files appear whole or not at all; `metrics.jsonl` grows by one write() a line. `.lock` is created once,
+exclusively, so that two processes never share a new directory, and it is held by a record lock for as
+long as a process trains in it: that lock vanishes with its process, even after kill -9, and is not
+inherited by workers. Nothing here imports numpy, torch or hydra: `inn runs` stays fast.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import json
+import math
+import os
+import re
+import secrets
+import socket
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+
+from inncli import provenance
+from inncli.errors import CheckpointError, RunError, did_you_mean
+from inncli.files import atomic_write
+
+STATUSES = ("running", "done", "failed", "interrupted")
+_locks: dict[Path, int] = {}  # the record locks this process holds: run directory -> descriptor
+
+
+def outputs_root() -> Path:
+    """Where runs are kept: `$INN_OUTPUTS`, else `./outputs`."""
+    return Path(os.environ.get("INN_OUTPUTS") or "outputs")
+
+
+def new_run_id(task: str, model: str) -> str:
+    """`<date>_<time>_<task>_<model>_<4 hex>` in local time; `reserve` makes it unique for certain."""
+    words = "_".join(re.sub(r"[^A-Za-z0-9_.-]+", "-", word) for word in (task, model))
+    return f"{datetime.now():%Y-%m-%d_%H-%M}_{words}_{secrets.token_hex(2)}"
+
+
+def reserve(root: Path, task: str, model: str) -> Path:
+    """Makes a new, empty run directory under `root` that no other process can be given.
+
+    4 hex digits alone meet again by chance once in about 300 runs started in the same minute.
+    """
+    root = Path(root)
+    root.mkdir(parents=True, exist_ok=True)
+    for _ in range(1000):
+        path = root / new_run_id(task, model)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir()
+            return path
+    raise RunError(f"expected a free run name under {root}, got 1000 taken ones; clear old runs away")
+
+
+class RunDir:
+    """One run on disk. Making the object touches nothing; `create` and `reopen` claim the directory."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"RunDir({str(self.path)!r})"
+
+    @property
+    def id(self) -> str:
+        """The directory's name; `<sweep>/<job>` for a job of a sweep."""
+        full = self.path.absolute()
+        return f"{full.parent.name}/{full.name}" if full.parent.parent.name == "sweeps" else full.name
+
+    @property
+    def last(self) -> Path:
+        """Checkpoint that resume continues from."""
+        return self.path / "checkpoints" / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint of the best validation loss."""
+        return self.path / "checkpoints" / "best.safetensors"
+
+    @property
+    def pairs(self) -> Path:
+        """The pairs of a simulator run."""
+        return self.path / "data" / "pairs.npz"
+
+    @property
+    def posteriors(self) -> Path:
+        """Folder of posterior sets."""
+        return self.path / "posteriors"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of pictures."""
+        return self.path / "plots"
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def info_file(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def next_posterior_path(self, suffix: str = ".npz") -> Path:
+        """A name under `posteriors/` that no other process picks; names sort by time."""
+        stamp = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{secrets.token_hex(2)}"
+        return self.posteriors / f"{stamp}{suffix}"
+
+    def latest_posterior(self) -> Path | None:
+        """The newest posterior set that `inn invert` kept here, or None."""
+        found = [path for path in self.posteriors.glob("*.npz") if not path.name.startswith(".")]
+        return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+
+    # ---- claim -----------------------------------------------------------------------------------
+    @classmethod
+    def create(cls, path: str | Path, **fields) -> RunDir:
+        """Claims `path` for this process and writes its first run.json (status running).
+
+        The directory may exist and hold a log file already (hydra makes it), but no run.
+        `fields` (task, model, seed, device, ...) join what is found out here: times, versions,
+        git commit, host, scheduler ids, process id.
+
+        Raises:
+            RunError: another process, or an earlier run, has this directory.
+        """
+        run = cls(path)
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+            if run.info_file.exists():
+                raise FileExistsError
+            fd = os.open(run._lock_file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+        except (FileExistsError, NotADirectoryError):
+            raise RunError(f"expected a new directory for the run, got {run.path}, which is taken; "
+                           "leave hydra.run.dir out or name another") from None
+        run._hold(fd)
+        now = _now()
+        run._write_info({
+            "id": run.id, "status": "running", "started": now, "ended": None, "seconds": None,
+            "task": None, "model": None, "seed": None, "device": None, "dtype": None, "threads": None,
+            "versions": provenance.versions(), "git": provenance.git_commit(), "host": socket.gethostname(),
+            "scheduler": provenance.scheduler(), "pid": os.getpid(), "heartbeat": now,
+            "steps": 0, "planned_steps": None, "epochs": 0, "metrics": {}, **fields,
+        })
+        return run
+
+    def reopen(self, **fields) -> None:
+        """Claims a stopped run to continue it: status running again, this process's id and host.
+
+        Raises:
+            RunError: another process is training in this directory.
+            CheckpointError: run.json is damaged.
+        """
+        info = self.info()
+        self._hold(os.open(self._lock_file, os.O_CREAT | os.O_RDWR, 0o644), info)
+        here = {"host": socket.gethostname(), "pid": os.getpid(), "scheduler": provenance.scheduler()}
+        self.update_info(status="running", ended=None, versions=provenance.versions(), resumed=_now(),
+                         **here, **fields)
+
+    def release(self) -> None:
+        """Gives the directory up; also done by `update_info` with any status but running."""
+        fd = _locks.pop(self.path.resolve(), None)
+        if fd is not None:
+            os.close(fd)
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path / ".lock"
+
+    def _hold(self, fd: int, info: dict | None = None) -> None:
+        key = self.path.resolve()
+        if key in _locks:
+            # POSIX drops a process's record lock when it closes ANY descriptor of the file, so the
+            # old descriptor is not closed before the new one has the lock: take over, then lock.
+            os.close(_locks.pop(key))
+        try:
+            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                os.close(fd)
+                who = f" (pid {info.get('pid')} on {info.get('host')})" if info else ""
+                raise RunError(f"run {self.id} is being trained by another process{who}; "
+                               "wait for it or stop it first") from None
+            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+                os.close(fd)
+                raise
+            # A file system without locks: the exclusive creation of .lock still stands.
+        _locks[key] = fd
+
+    # ---- config ----------------------------------------------------------------------------------
+    def write_config(self, config: dict, overrides: list[str]) -> None:
+        """Writes the resolved config and the words that made it, as plain YAML."""
+        import yaml
+
+        def dump(value):
+            return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
+
+        atomic_write(self.path / "overrides.yaml", dump([str(word) for word in overrides]))
+        atomic_write(self.config_file, dump(config))
+
+    def config(self) -> dict:
+        """The resolved config this run was trained with."""
+        import yaml
+
+        try:
+            config = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise _damaged(self.config_file, error) from None
+        if not isinstance(config, dict):
+            raise _damaged(self.config_file, "not a mapping")
+        return config
+
+    def config_hash(self) -> str:
+        """SHA-256 of config.yaml's bytes; a checkpoint carries the same."""
+        try:
+            return hashlib.sha256(self.config_file.read_bytes()).hexdigest()
+        except OSError as error:
+            raise _damaged(self.config_file, error) from None
+
+    # ---- run.json --------------------------------------------------------------------------------
+    def info(self) -> dict:
+        """run.json as a dict.
+
+        Raises:
+            CheckpointError: the file is missing, cut short, or not this program's.
+        """
+        try:
+            info = json.loads(self.info_file.read_bytes())
+        except (OSError, ValueError) as error:  # ValueError: bad JSON or bad UTF-8
+            raise _damaged(self.info_file, error) from None
+        if not isinstance(info, dict) or info.get("status") not in STATUSES:
+            raise _damaged(self.info_file, f"no status out of {', '.join(STATUSES)}")
+        return info
+
+    def update_info(self, **fields) -> None:
+        """Sets fields of run.json, and its heartbeat; a status other than running frees the directory."""
+        info = {**self.info(), "heartbeat": _now(), **fields}
+        if info["status"] not in STATUSES:
+            raise ValueError(f"status: expected one of {STATUSES}, got {info['status']!r}")
+        if info["status"] != "running" and "status" in fields and "ended" not in fields:
+            info["ended"] = _now()
+        self._write_info(info)
+        if info["status"] != "running":
+            self.release()
+
+    def state(self) -> str:
+        """The status, where `running` also means that its process lives: killed is `interrupted`.
+
+        Exact on the run's own host (up to a reused process id); on another host it trusts run.json.
+        """
+        return _state(self.info())
+
+    def _write_info(self, info: dict) -> None:
+        atomic_write(self.info_file, json.dumps(_plain(info), indent=1) + "\n")
+
+    # ---- metrics.jsonl ---------------------------------------------------------------------------
+    def metrics(self) -> list[dict]:
+        """The epochs' lines in order; a half-written or foreign line is passed over."""
+        return [entry for _, entry in self._metric_lines()]
+
+    def append_metrics(self, entry: dict) -> None:
+        """Adds one line in one write(); what is not finite becomes null, so that it stays JSON."""
+        line = json.dumps(_plain(entry)).encode() + b"\n"
+        fd = os.open(self.metrics_file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
+        try:
+            size = os.fstat(fd).st_size
+            if size and os.pread(fd, 1, size - 1) != b"\n":  # a killed write's half line ends here
+                line = b"\n" + line
+            os.write(fd, line)
+        finally:
+            os.close(fd)
+
+    def cut_metrics(self, epoch: int) -> None:
+        """Drops the lines after `epoch` and what is no line; kept lines keep their bytes."""
+        kept = [raw for raw, entry in self._metric_lines() if entry["epoch"] <= epoch]
+        if self.metrics_file.exists():
+            atomic_write(self.metrics_file, b"".join(raw + b"\n" for raw in kept))
+
+    def _metric_lines(self) -> Iterator[tuple[bytes, dict]]:
+        try:
+            lines = self.metrics_file.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return
+        for raw in lines:
+            with contextlib.suppress(ValueError):
+                entry = json.loads(raw)
+                if isinstance(entry, dict) and isinstance(entry.get("epoch"), int):
+                    yield raw, entry
+
+
+# ---- finding runs ------------------------------------------------------------------------------------
+def read_runs(root: Path | None = None) -> list[tuple[RunDir, dict]]:
+    """Every run under `root`, jobs of sweeps too, with its run.json; sorted by start, newest last.
+
+    A folder without run.json, or with another program's, is passed over. A run.json that can't be
+    read counts as a run of status `damaged`, since something of the user's is there. A run whose
+    process was killed reads `interrupted`.
+    """
+    root = Path(root) if root is not None else outputs_root()
+    found = []
+    for folder in [*_folders(root), *(job for sweep in _folders(root / "sweeps") for job in _folders(sweep))]:
+        run = RunDir(folder)
+        try:
+            raw = run.info_file.read_bytes()
+        except OSError:
+            continue
+        try:
+            info = json.loads(raw)
+        except ValueError:
+            info = {"status": "damaged"}
+        if isinstance(info, dict) and info.get("status") in (*STATUSES, "damaged"):
+            found.append((run, {**info, "id": run.id, "status": _state(info)}))
+    # A run's name begins with its local date and time: near enough where run.json has no start.
+    return sorted(found, key=lambda entry: (str(entry[1].get("started") or entry[0].path.name), entry[0].id))
+
+
+def list_runs(root: Path | None = None) -> list[RunDir]:
+    """The runs under `root`, sorted by start, newest last; see `read_runs`."""
+    return [run for run, _ in read_runs(root)]
+
+
+def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir:
+    """The run that `--run` means: a directory, a run id, a unique prefix, or (None) the last to finish.
+
+    Raises:
+        RunError: none, or several, match; with the nearest name or the first five.
+    """
+    root = Path(root) if root is not None else outputs_root()
+    if spec is None:
+        done = [(str(info.get("ended")), run) for run, info in read_runs(root) if info["status"] == "done"]
+        if not done:
+            raise RunError(f"expected a finished run under {root}, got none; train one with "
+                           "`inn train`, or name one with --run")
+        return max(done, key=lambda entry: entry[0])[1]
+    spec = os.fspath(spec)
+    for folder in (Path(spec), root / spec, root / "sweeps" / spec):
+        if spec and (folder / "run.json").is_file():
+            return RunDir(folder)
+    known = {run.id: run for run in list_runs(root)}
+    matches = [name for name in known if spec and name.startswith(spec)]
+    if len(matches) == 1:
+        return known[matches[0]]
+    if matches:
+        shown = ", ".join(matches[:5]) + (", ..." if len(matches) > 5 else "")
+        raise RunError(f"--run {spec!r} fits {len(matches)} runs: {shown}; give more of the id")
+    if spec and Path(spec).is_dir():
+        raise RunError(f"expected a run directory, got {spec}, which has no run.json; try `inn runs`")
+    raise RunError(f"no run {spec!r} under {root}{did_you_mean(spec, known) or ';'} try `inn runs`")
+
+
+# ---- small parts -------------------------------------------------------------------------------------
+def _now() -> str:
+    # UTC with a fixed number of digits: the strings sort as the times do.
+    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
+
+
+def _state(info: dict) -> str:
+    status, pid = info["status"], info.get("pid")
+    if status != "running" or info.get("host") != socket.gethostname() or not isinstance(pid, int):
+        return status
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return "interrupted"
+    except (PermissionError, OverflowError):
+        pass
+    return status
+
+
+def _folders(path: Path) -> list[Path]:
+    try:
+        with os.scandir(path) as entries:
+            return sorted(Path(entry.path) for entry in entries if entry.is_dir())
+    except OSError:  # not there, not a folder, or not ours to read
+        return []
+
+
+def _plain(value):
+    """JSON-ready: numpy scalars become numbers, what is not finite null, other objects text."""
+    if isinstance(value, dict):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
+
+
+def _damaged(path: Path, why: object) -> CheckpointError:
+    if isinstance(why, FileNotFoundError):
+        return CheckpointError(f"{path} is missing; this is not a whole run: name another, try `inn runs`")
+    text = " ".join(str(why).split())
+    return CheckpointError(f"{path} is damaged ({text}); restore it or name another run, try `inn runs`")

@@ -1,0 +1,105 @@
+"""Device, dtype, threads and random streams: what a run needs to give the same bytes again."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import struct
+from typing import TYPE_CHECKING
+
+from inncli.errors import ConfigError, did_you_mean
+from inncli.provenance import versions
+
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["DTYPES", "available_devices", "generator", "resolve_device", "resolve_dtype", "set_deterministic",
+           "set_threads", "stream_seed", "versions"]
+
+DTYPES = ("float32", "float64")
+
+
+def available_devices() -> list[str]:
+    """Names of the devices that torch can use here, the fastest first."""
+    import torch
+
+    found = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if torch.backends.mps.is_available():
+        found.append("mps")
+    return [*found, "cpu"]
+
+
+def resolve_device(name: str) -> torch.device:
+    """The device called `name`; "auto" is the first CUDA device where there is one, else the CPU.
+
+    Raises: ConfigError if there is no such device here; it lists those that are there.
+    """
+    import torch
+
+    here = available_devices()
+    if name == "auto":
+        # Small float64-free flows are bound by overhead, so mps is used only where asked for.
+        return torch.device(here[0] if here[0].startswith("cuda") else "cpu")
+    # "cuda" alone means the first one, as in torch; naming its index keeps run.json exact.
+    wanted = "cuda:0" if name == "cuda" else name
+    if wanted not in here:
+        raise ConfigError(
+            f"device {name!r} is not available; this machine has {', '.join(here)}{did_you_mean(name, here)}")
+    return torch.device(wanted)
+
+
+def resolve_dtype(name: str) -> torch.dtype:
+    """`torch.float32` or `torch.float64`.
+
+    Raises: ConfigError for any other name.
+    """
+    import torch
+
+    if name not in DTYPES:
+        raise ConfigError(f"dtype: expected {' or '.join(DTYPES)}, got {name!r}{did_you_mean(name, DTYPES)}")
+    return getattr(torch, name)
+
+
+def set_threads(threads: int | None) -> int:
+    """Sets torch's CPU threads, None keeps torch's own choice. Returns the number in use.
+
+    A sum split over another number of threads rounds differently, so run.json records it.
+    """
+    import torch
+
+    if threads is not None:
+        torch.set_num_threads(threads)
+    return torch.get_num_threads()
+
+
+def set_deterministic() -> None:
+    """Makes torch choose kernels that give the same bytes each time, on CPU and on CUDA."""
+    import torch
+
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS needs it, read at its start
+    torch.use_deterministic_algorithms(True, warn_only=True)
+    torch.backends.cudnn.benchmark = False
+
+
+def stream_seed(*keys: int | str) -> int:
+    """A 63-bit seed from a path of keys such as (seed, "data order", epoch).
+
+    A hash, not a sum: (1, 2) and (2, 1), or seed 1 of epoch 2 and seed 2 of epoch 1, never share
+    a stream. It does not depend on Python's own hash seed, on the platform or on the process.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for key in keys:
+        data = key.encode() if isinstance(key, str) else str(int(key)).encode()
+        digest.update(struct.pack("<cI", b"s" if isinstance(key, str) else b"i", len(data)) + data)
+    return int.from_bytes(digest.digest(), "little") >> 1
+
+
+def generator(device: torch.device | str, *keys: int | str) -> torch.Generator:
+    """A fresh `torch.Generator` on `device`, its state a function of `keys` alone.
+
+    Nothing of it needs saving: a resumed run asks for (seed, "noise", step) again and gets the
+    same numbers.
+    """
+    import torch
+
+    return torch.Generator(device=device).manual_seed(stream_seed(*keys))

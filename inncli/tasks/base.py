@@ -1,0 +1,163 @@
+"""What every inverse problem offers: a prior over x, a simulator of y, and pairs drawn from both.
+
+The convention, once: y = s(x) + noise. `simulate` is y, `observe` is s(x). Rows come first, columns last;
+all arrays are NumPy float64, in the user's units. Whatever is random takes a `numpy.random.Generator`
+or a seed, and the same seed gives the same pairs on any number of workers.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable
+
+import numpy as np
+
+from inncli.errors import ConfigError, DataError
+from inncli.hints import PositiveInt
+from inncli.tasks.data import Pairs, draw_blocks
+from inncli.variables import Variables
+
+# Streams of one seed. They never share a generator, so test pairs are never training pairs.
+TRAIN, FRESH, TEST, SPLIT, SUBSET = range(1, 6)
+DEFAULT_TEST_PAIRS = 1_000
+
+
+class Task(ABC):
+    """One inverse problem.
+
+    A leaf sets `x` and `y` and writes `prior` and `observe` (or `simulate`, where y is not s(x) plus Gaussian
+    noise); a density task has `y = None` and writes `prior` alone.
+
+    Args:
+        n_train: the whole budget of pairs, validation included; None is the task's own default.
+        fresh: draw new pairs each epoch. Not together with `n_train`, which is a promise to draw no more.
+
+    Raises: ConfigError if `n_train` and `fresh` are both given, or `n_train` is too small to split.
+    """
+
+    x: Variables
+    y: Variables | None = None
+    noise_sd: np.ndarray | None = None  # (Dy,), where the noise is Gaussian and known
+    differentiable: bool = False  # observe() works on torch tensors too
+    has_reference: bool = False  # reference_posterior() is exact
+    has_log_density: bool = False  # log_density() is exact
+    can_simulate: bool = False  # observe() can be called now
+    default_n_train: int = 10_000
+
+    def __init__(self, n_train: PositiveInt | None = None, fresh: bool = False) -> None:
+        if fresh and n_train is not None:
+            raise ConfigError(
+                f"task.fresh=true draws new pairs each epoch, task.n_train={n_train} fixes them; pass only "
+                f"one"
+            )
+        if n_train is not None and n_train < 2:
+            raise ConfigError(f"task.n_train must be at least 2 (validation comes out of it), got {n_train}")
+        self.n_train = n_train
+        self.fresh = fresh
+        self.failed = 0  # simulations that came back as NaN, in the draw last made
+
+    @property
+    def budget(self) -> int:
+        """Pairs that `training_pairs` draws, validation included."""
+        return self.default_n_train if self.n_train is None else self.n_train
+
+    @abstractmethod
+    def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """n draws of x ~ p(x). Shape: (n, Dx)."""
+
+    def observe(self, x: np.ndarray) -> np.ndarray:
+        """s(x), without noise; works where `can_simulate`. Shape: x (n, Dx), y (n, Dy)."""
+        raise ConfigError(f"task {self.name} can't compute y from x")
+
+    def simulate(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """s(x) plus noise; a row of NaN is a failed simulation. Shape: x (n, Dx), y (n, Dy)."""
+        y = self.observe(x)
+        return y if self.noise_sd is None else y + self.noise_sd * rng.standard_normal(y.shape)
+
+    def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+        """n exact draws of p(x | y); works where `has_reference`. Shape: y (Dy,), x (n, Dx)."""
+        raise ConfigError(f"task {self.name} has no reference posterior")
+
+    def log_density(self, x: np.ndarray) -> np.ndarray:
+        """Exact log p(x); works where `has_log_density`. Shape: x (n, Dx), out (n,). Units: nats."""
+        raise ConfigError(f"task {self.name} has no closed-form density")
+
+    def training_pairs(self, seed: int) -> Pairs:
+        """The whole budget of pairs, the same for the same seed; failed simulations are left out.
+
+        Raises: DataError if all simulations failed, or a column of x or y is the same in all of them.
+        """
+        return self._checked(self._draw_blocks(self.budget, (seed, TRAIN)))
+
+    def fresh_pairs(self, seed: int, epoch: int) -> Pairs:
+        """As many new pairs for one epoch, from a stream of their own."""
+        return self._successes(self._draw_blocks(self.budget, (seed, FRESH, epoch)))
+
+    def test_pairs(self, seed: int, n: int | None = None) -> Pairs:
+        """n held-out pairs, never among this seed's training pairs; None is 1,000 or, for a table, all."""
+        return self._successes(self._draw_blocks(DEFAULT_TEST_PAIRS if n is None else n, (seed, TEST)))
+
+    def groups(self, pairs: Pairs) -> np.ndarray | None:
+        """Ids of rows that must stay on one side of a split, (n,) int; None where rows are independent."""
+        return None
+
+    def fingerprint(self) -> dict | None:
+        """Where measured data came from, {"file", "sha256"}; None for a simulator."""
+        return None
+
+    @property
+    def name(self) -> str:
+        """The class's name in words of the command line, e.g. eight_gaussians."""
+        name = type(self).__name__
+        return "".join("_" + c.lower() if c.isupper() and i else c.lower() for i, c in enumerate(name))
+
+    def describe(self) -> list[str]:
+        """Short facts for `inn show`, one a line."""
+        lines = ["x: " + ", ".join(self.x.names)]
+        if self.y is None:
+            lines.append("no y: the density p(x)")
+        else:
+            lines.append("y: " + ", ".join(self.y.names))
+        if self.noise_sd is not None:
+            lines.append("noise sd: " + ", ".join(f"{sd:g}" for sd in self.noise_sd))
+        return lines
+
+    def _draw(self, n: int, rng: np.random.Generator) -> Pairs:
+        x = self.prior(n, rng)
+        return Pairs(x, None if self.y is None else self.simulate(x, rng))
+
+    def _draw_blocks(self, n: int, key: tuple[int, ...]) -> Pairs:
+        return draw_blocks(self._draw, n, key, self._map)
+
+    def _map(self, function: Callable[..., Pairs], *arguments: Iterable) -> Iterable[Pairs]:
+        # A task with workers answers with their map.
+        return map(function, *arguments)
+
+    def _successes(self, pairs: Pairs) -> Pairs:
+        if pairs.y is None:
+            return pairs
+        good = np.isfinite(pairs.y).all(axis=1)
+        self.failed = int(len(good) - good.sum())
+        if not good.any():
+            raise DataError(f"all {len(good):,} simulations failed (a NaN in y); check the simulator")
+        return pairs if good.all() else pairs.take(good)
+
+    def _checked(self, pairs: Pairs) -> Pairs:
+        """Successes only, and every column takes more than one value."""
+        pairs = self._successes(pairs)
+        check_spread("x", self.x, pairs.x)
+        if pairs.y is not None:
+            check_spread("y", self.y, pairs.y)
+        return pairs
+
+
+def check_spread(letter: str, variables: Variables, values: np.ndarray) -> None:
+    """Raises DataError if a column is the same in all rows: it can't be learned, nor tell anything."""
+    for name, labels, column in zip(variables.names, variables.labels, values.T, strict=True):
+        if column.min() == column.max():
+            value = labels[int(column[0])] if labels else f"{column[0]:g}"
+            raise DataError(
+                f"{letter} column {name!r} is {value} in all {len(column):,} rows, so there is nothing to "
+                f"learn "
+                f"from it; leave it out"
+            )

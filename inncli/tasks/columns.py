@@ -1,0 +1,58 @@
+"""Facts found in a column of measured numbers: heaps, the recording step, a box that holds its values."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inncli.variables import Bound
+
+HEAP_SHARE = 0.02
+HEAP_ROWS = 5
+FINEST_STEP = 6  # decimals
+
+
+def heaps(values: np.ndarray) -> tuple[float, ...]:
+    """Values that at least 2 % of the rows, and 5 rows, share exactly; not where all rows do. Shape: (n,)."""
+    found, counts = np.unique(values, return_counts=True)
+    heaped = (counts >= max(HEAP_ROWS, HEAP_SHARE * len(values))) & (counts < len(values))
+    return tuple(float(v) for v in found[heaped])
+
+
+def recording_step(values: np.ndarray) -> float:
+    """The step of the grid that a column was recorded on, 0 where it is continuous. Shape: (n,).
+
+    A column of whole numbers has step 1. Any other column is taken to be recorded on a grid only where its
+    values repeat: where it has a heap, or at most half of its values are distinct. Its step is then the
+    largest of 1, .1, ..., 1e-6 of which all values are multiples, and 0 if there is none (1/3 is no multiple
+    of any).
+    """
+    if on_grid(values, 0):
+        return 1.0
+    if not heaps(values) and len(np.unique(values)) > len(values) / 2:
+        return 0.0
+    return next((10.0**-k for k in range(1, FINEST_STEP + 1) if on_grid(values, k)), 0.0)
+
+
+def on_grid(values: np.ndarray, decimals: int) -> bool:
+    """Whether all values are multiples of 10^-decimals, up to the rounding of their own precision."""
+    # A table of 32-bit numbers holds 0.1 as 0.10000000149.
+    eps = np.finfo(np.float32 if np.array_equal(values, values.astype(np.float32)) else np.float64).eps
+    tolerance = np.minimum(2 * eps * np.abs(values), 0.05 * 10.0**-decimals)
+    return bool((np.abs(np.round(values, decimals) - values) <= tolerance).all())
+
+
+def box(values: np.ndarray, margin: float, step: float) -> Bound:
+    """(low, high): the range of the values widened by `margin` times its width at either end.
+
+    A column without a negative value stays non-negative. On a grid the ends lie on the grid.
+    """
+    lowest, highest = float(values.min()), float(values.max())
+    width = highest - lowest
+    low, high = lowest - margin * width, highest + margin * width
+    if lowest >= 0:
+        low = max(low, 0.0)
+    if step:
+        # inwards, but never past a value of the column
+        low = min(round(float(np.ceil(low / step) * step), 12), lowest)
+        high = max(round(float(np.floor(high / step) * step), 12), highest)
+    return low, high

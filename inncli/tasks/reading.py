@@ -1,0 +1,295 @@
+"""Reads a table from CSV, Parquet or NPZ into named columns of numbers or text.
+
+Everything is read from one copy of the file's bytes, which is also what is hashed, so that a file that
+changes while it is read can't be taken for the one on record.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+import zipfile
+import zlib
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from inncli.errors import DataError, did_you_mean
+
+SUFFIXES = (".csv", ".tsv", ".parquet", ".npz")
+_CSV_SAMPLE_ROWS = 20
+_ROUNDED_COMMA = re.compile(r"-?\d+,\d+")
+_POINT = re.compile(r"\d\.\d")
+
+
+@dataclass(frozen=True)
+class RawTable:
+    """The columns of one file.
+
+    Args:
+        path: the file.
+        sha256: hex digest of its bytes.
+        names: one a column, or None for a CSV without a header.
+        columns: each (n,): float64 with NaN where missing, bool, or object (str, None where missing).
+        roles: the columns of x and of y, where the file itself tells (an NPZ with arrays x and y).
+    """
+
+    path: Path
+    sha256: str
+    names: tuple[str, ...] | None
+    columns: tuple[np.ndarray, ...]
+    roles: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+
+    @property
+    def rows(self) -> int:
+        """Number of rows."""
+        return len(self.columns[0])
+
+
+def read_table(path: str | Path) -> RawTable:
+    """Reads a CSV (commas, semicolons, tabs; header or not; decimal commas), TSV, Parquet or NPZ file.
+
+    Rows in which every cell is missing are no rows (a spreadsheet leaves them behind), and are left out.
+
+    Raises: DataError, one line, if the file is missing, empty, damaged, or not a table with rows.
+    """
+    path = Path(path).expanduser()
+    if not path.suffix or path.suffix.lower() not in SUFFIXES:
+        raise DataError(f"a table must be one of {', '.join(SUFFIXES)}, got {str(path)!r}; convert it first")
+    data = _bytes(path)
+    readers = {".npz": _read_npz, ".parquet": _read_parquet}
+    names, columns, roles = readers.get(path.suffix.lower(), _read_csv)(path, data)
+    if names is not None:
+        _check_names(path, names)
+    if not columns:
+        raise DataError(f"{path} has no columns")
+    present = ~np.logical_and.reduce([missing(column) for column in columns])
+    if not present.any():
+        raise DataError(f"{path} has no rows below its header; add data" if names else f"{path} has no rows")
+    columns = tuple(column[present] for column in columns)
+    return RawTable(path.resolve(), hashlib.sha256(data).hexdigest(), names, columns, roles)
+
+
+def missing(column: np.ndarray) -> np.ndarray:
+    """Where a column has no value, (n,) bool. An infinite number is a value here."""
+    if column.dtype == object:
+        return np.array([value is None for value in column], dtype=bool)
+    return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        folder = path.parent
+        near = [p.name for p in folder.iterdir() if p.suffix.lower() in SUFFIXES] if folder.is_dir() else []
+        raise DataError(f"{path} is not there{did_you_mean(path.name, near)}") from None
+    except IsADirectoryError:
+        raise DataError(f"{path} is a folder; pass a file in it") from None
+    except OSError as error:
+        raise DataError(f"{path} can't be read ({error.strerror})") from error
+    if not data.strip(b"\xef\xbb\xbf \t\r\n"):
+        raise DataError(f"{path} is empty")
+    return data
+
+
+def _check_names(path: Path, names: tuple[str, ...]) -> None:
+    for i, name in enumerate(names):
+        if not name:
+            raise DataError(f"column {i + 1} of {path} has no name; name it in the header or delete it")
+    twice = [name for name, count in Counter(names).items() if count > 1]
+    if twice:
+        raise DataError(f"{path} has more than one column named {twice[0]!r}; rename all but one")
+
+
+def _read_csv(path: Path, data: bytes) -> tuple:
+    from pyarrow import ArrowInvalid
+    from pyarrow import csv as pa_csv
+
+    lines = [line for line in _decode(path, data).split("\n") if line.strip()]
+    text = "\n".join(lines) + "\n"
+    first_rows = lines[:_CSV_SAMPLE_ROWS]
+    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(first_rows)
+    header = _fields(first_rows[0], delimiter)
+    comma = delimiter != "," and _ROUNDED_COMMA.search(text) and not _POINT.search(text)
+    has_header = not all(_is_number(field.replace(",", ".") if comma else field) for field in header)
+    if has_header and len(header) == 1 and len(header[0].split()) > 1 and _is_number(header[0].split()[0]):
+        raise DataError(
+            f"{path} must separate columns by commas, semicolons or tabs, got {first_rows[0].strip()!r}"
+        )
+    try:
+        table = pa_csv.read_csv(
+            io.BytesIO(text.encode()),
+            # One block, so that the type of a column is found from all its rows.
+            read_options=pa_csv.ReadOptions(
+                block_size=min(max(4 * len(text), 1 << 20), 2**31 - 1),
+                autogenerate_column_names=not has_header,
+                use_threads=False,
+            ),
+            parse_options=pa_csv.ParseOptions(delimiter=delimiter),
+            convert_options=pa_csv.ConvertOptions(
+                decimal_point="," if comma else ".", strings_can_be_null=True, timestamp_parsers=[]
+            ),
+        )
+    except ArrowInvalid as error:
+        raise DataError(f"{path} is not a readable CSV table ({_line(error)}); mend that row") from error
+    names = tuple(name.strip() for name in table.column_names)
+    columns = [
+        _numbers(_column(path, name, column)) for name, column in zip(names, table.columns, strict=True)
+    ]
+    # A trailing delimiter on every line makes a last column with neither name nor values.
+    while len(columns) > 1 and missing(columns[-1]).all() and not (has_header and names[-1]):
+        names, columns = names[:-1], columns[:-1]
+    return (names if has_header else None), columns, None
+
+
+def _numbers(column: np.ndarray) -> np.ndarray:
+    """Text of which every cell is a number that pyarrow does not read, like +3, as numbers."""
+    if column.dtype != object or not all(value is None or _is_number(value) for value in column):
+        return column
+    return np.array([np.nan if value is None else float(value) for value in column])
+
+
+def _decode(path: Path, data: bytes) -> str:
+    for encoding in ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252"):
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if "\0" not in text:
+            # Line ends of Windows and of old Macs become newlines.
+            return text.replace("\r\n", "\n").replace("\r", "\n")
+    raise DataError(f"{path} is not a text file; save it as CSV (UTF-8)")
+
+
+def _fields(line: str, delimiter: str) -> list[str]:
+    return [field.strip() for field in next(csv.reader([line.strip("\n")], delimiter=delimiter))]
+
+
+def _delimiter(lines: list[str]) -> str:
+    """The first of tab, semicolon and bar that splits all lines alike, else the comma."""
+    for delimiter in "\t;|":
+        counts = {len(_fields(line, delimiter)) for line in lines}
+        if len(counts) == 1 and counts != {1}:
+            return delimiter
+    return ","
+
+
+def _is_number(field: str) -> bool:
+    # An empty cell in the first line of numbers is a missing number, not a name.
+    try:
+        float(field or "nan")
+    except ValueError:
+        return False
+    return True
+
+
+def _read_parquet(path: Path, data: bytes) -> tuple:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    try:
+        table = parquet.read_table(pa.BufferReader(data))
+    except (pa.ArrowException, OSError) as error:
+        raise DataError(f"{path} is not a readable Parquet file ({_line(error)})") from error
+    # pandas keeps its row numbers in a column of this name
+    kept = [name for name in table.column_names if not re.fullmatch(r"__index_level_\d+__", name)]
+    twice = [name for name, count in Counter(kept).items() if count > 1]
+    if twice:
+        raise DataError(f"{path} has more than one column named {twice[0]!r}; rename all but one")
+    columns = [_column(path, name, table.column(name)) for name in kept]
+    return tuple(name.strip() for name in kept), columns, None
+
+
+def _column(path: Path, name: str, column) -> np.ndarray:
+    """A pyarrow column as float64, bool, or object (str or None)."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+        kind = column.type
+    if pa.types.is_null(kind):
+        return np.full(len(column), np.nan)
+    if pa.types.is_boolean(kind) and column.null_count == 0:
+        return column.cast(pa.int8()).to_numpy().astype(bool)
+    if pa.types.is_boolean(kind):
+        column = column.cast(pa.int8())
+    if pa.types.is_primitive(column.type) and not pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
+        return column.cast(pa.float64(), safe=False).to_numpy().copy()
+    if pa.types.is_nested(kind):
+        raise DataError(f"column {name!r} of {path} holds lists; a table has one value a cell")
+    texts = (None if v is None else str(v).strip() for v in column.to_pylist())
+    return np.array([text or None for text in texts], dtype=object)
+
+
+def _read_npz(path: Path, data: bytes) -> tuple:
+    try:
+        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+            arrays = {key: archive[key] for key in archive.files}
+    except (
+        ValueError,
+        OSError,
+        EOFError,
+        zipfile.BadZipFile,
+        AttributeError,
+        TypeError,
+        RuntimeError,
+        zlib.error,
+    ) as error:
+        raise DataError(f"{path} is not a readable NPZ file of plain arrays ({_line(error)})") from error
+    if "x" in arrays and arrays["x"].ndim == 2:
+        arrays = {key: value for key, value in arrays.items() if key in ("x", "y")}
+        return _matrices(path, arrays)
+    named = {
+        key: value.reshape(-1) if value.ndim == 2 and value.shape[1] == 1 else value
+        for key, value in arrays.items()
+    }
+    for key, value in named.items():
+        if value.ndim != 1:
+            raise DataError(
+                f"{path} must hold 2-D arrays x and y, or one 1-D array a column; {key!r} has shape "
+                f"{value.shape}"
+            )
+    _check_lengths(path, named)
+    roles = (("x",), ("y",)) if set(named) == {"x", "y"} else None
+    return tuple(named), [_plain(path, key, value) for key, value in named.items()], roles
+
+
+def _matrices(path: Path, arrays: dict[str, np.ndarray]) -> tuple:
+    names: dict[str, tuple[str, ...]] = {"x": (), "y": ()}
+    columns = []
+    _check_lengths(path, arrays)
+    for key, value in sorted(arrays.items()):
+        matrix = value[:, None] if value.ndim == 1 else value
+        if matrix.ndim != 2:
+            raise DataError(f"array {key!r} of {path} must be 2-D (rows, columns), got shape {value.shape}")
+        names[key] = tuple(f"{key}{i + 1}" for i in range(matrix.shape[1]))
+        columns += [_plain(path, key, column) for column in matrix.T]
+    return names["x"] + names["y"], columns, (names["x"], names["y"])
+
+
+def _check_lengths(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    lengths = {key: len(value) for key, value in arrays.items()}
+    if len(set(lengths.values())) > 1:
+        got = ", ".join(f"{key} {length}" for key, length in lengths.items())
+        raise DataError(f"the arrays of {path} must have as many rows, got {got}")
+
+
+def _plain(path: Path, key: str, column: np.ndarray) -> np.ndarray:
+    if column.dtype.kind in "iuf":
+        return column.astype(np.float64)
+    if column.dtype.kind == "b":
+        return column
+    if column.dtype.kind == "U":
+        return np.array([str(v).strip() or None for v in column], dtype=object)
+    raise DataError(f"array {key!r} of {path} must hold real numbers or text, got {column.dtype}")
+
+
+def _line(error: Exception) -> str:
+    """An exception's first line, short."""
+    return " ".join((str(error).strip().splitlines() or [type(error).__name__])[0].split())[:200]

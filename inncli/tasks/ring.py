@@ -1,0 +1,56 @@
+"""The ring: two unknowns of which only the radius is seen."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import log_ndtr, ndtri_exp
+
+from inncli.hints import PositiveFloat, PositiveInt
+from inncli.tasks.base import Task
+from inncli.variables import Variables
+
+
+class Ring(Task):
+    r"""x in the plane, y its squared radius.
+
+    .. math:: x \sim N(0, I_2), \quad y = |x|^2 + \sigma \epsilon
+
+    With u = |x|^2 the prior is Exp(1/2), so p(u | y) is proportional to exp(-u/2) N(y; u, sigma^2) on u >= 0:
+    a normal of mean y - sigma^2/2 and sd sigma, cut at zero. The angle is uniform. Both are drawn exactly.
+
+    Args:
+        noise: sd of the noise on y.
+        n_train, fresh: see `Task`.
+    """
+
+    x = Variables.numbered("x", 2)
+    y = Variables.numbered("y", 1)
+    differentiable = True
+    has_reference = True
+    can_simulate = True
+
+    def __init__(
+        self, noise: PositiveFloat = 0.05, n_train: PositiveInt | None = None, fresh: bool = False
+    ) -> None:
+        super().__init__(n_train, fresh)
+        self.noise_sd = np.array([noise])
+
+    def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        return rng.standard_normal((n, 2))
+
+    def observe(self, x: np.ndarray) -> np.ndarray:
+        return (x**2).sum(-1)[:, None]
+
+    def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Exact draws of p(x | y), by the inverse of the survival function of u = |x|^2.
+
+        In logarithms, since a y below zero lies far in the tail. Shape: y (1,), out (n, 2).
+        """
+        sd = self.noise_sd[0]
+        mean = float(np.asarray(y).reshape(-1)[0]) - sd**2 / 2
+        # P(U > u) = Phi((mean - u)/sd) / Phi(mean/sd) = q, with q uniform on (0, 1]
+        log_q = np.log1p(-rng.random(n))
+        u = mean - sd * ndtri_exp(log_q + log_ndtr(mean / sd))
+        r = np.sqrt(np.maximum(u, 0.0))  # rounding can put u an ulp below zero
+        angle = 2 * np.pi * rng.random(n)
+        return r[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])

@@ -1,0 +1,347 @@
+"""The user's own table: some of its columns are the unknowns x, others the observation y."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+import numpy as np
+
+from inncli.errors import ConfigError, DataError, did_you_mean
+from inncli.hints import Fraction, NonNegativeFloat, PositiveInt
+from inncli.tasks import columns
+from inncli.tasks.base import SPLIT, SUBSET, Task, check_spread
+from inncli.tasks.data import Pairs, row_groups, split_index
+from inncli.tasks.reading import RawTable, missing, read_table
+from inncli.variables import Variables
+
+MIN_ROWS = 10
+LARGEST = 1e30  # squares of larger numbers overflow a 32-bit float
+MANY_LABELS = 20
+
+
+class Table(Task):
+    """Measured rows from a CSV, Parquet or NPZ file.
+
+    The facts that the model needs are found in the columns of x, over all rows, and can be overridden: a box
+    around each column's values (`x_bounds`), the grid it was recorded on (`steps`), and the values that many
+    rows share (heaps). Rows are drawn nowhere: `training_pairs` takes rows at random, `test_pairs` the rows
+    set aside before. Exact duplicates of a row always stay on one side.
+
+    Args:
+        file: path of a .csv, .tsv, .parquet or .npz file.
+        x: columns of x (one name, or a list); None is all columns but those of y.
+        y: columns of y; [] is none, the density p(x). None is the last `n_y` columns of a CSV without a
+            header, array y of an NPZ, and a mistake where the columns have names.
+        n_y: columns of y at the end of a CSV without a header; None is 1.
+        y_kind: class makes every column of y categorical; number none; auto those that hold text.
+        on_invalid: whether rows with a missing or infinite value in x or y are refused or dropped.
+        test_fraction: share of the rows set aside for `test_pairs`.
+        margin: how far beyond the range of its values the box of a column reaches, in widths of that range. A
+            column without a negative value stays non-negative.
+        x_bounds: name -> [low, high] instead of that box; null is open.
+        steps: name -> recording step instead of the one found; 0 is continuous.
+        n_train: rows to train and validate on, at random; None is all but the test rows.
+        fresh: must be false.
+
+    Raises: ConfigError and DataError, one line each, for a wrong name, option or value in the table.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        x: list[str] | str | None = None,
+        y: list[str] | str | None = None,
+        n_y: PositiveInt | None = None,
+        y_kind: Literal["auto", "number", "class"] = "auto",
+        on_invalid: Literal["refuse", "drop"] = "refuse",
+        test_fraction: Fraction = 0.1,
+        margin: NonNegativeFloat = 0.2,
+        x_bounds: dict[str, list[float | None]] | None = None,
+        steps: dict[str, float] | None = None,
+        n_train: PositiveInt | None = None,
+        fresh: bool = False,
+    ) -> None:
+        if fresh:
+            raise ConfigError("task.fresh=true needs a simulator, a table has only its rows; drop task.fresh")
+        super().__init__(n_train, fresh)
+        raw = read_table(file)
+        x, y = ([names] if isinstance(names, str) else names for names in (x, y))
+        x_names, y_names, by_name = _roles(raw, x, y, n_y)
+        rows, self.dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
+        by_name = {name: by_name[name][rows] for name in x_names + y_names}
+        x_values = np.column_stack([_numbers(raw, "x", name, by_name[name]) for name in x_names])
+        self.x = _x_variables(raw, x_names, x_values, margin, x_bounds or {}, steps or {})
+        self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
+        self._pairs = Pairs(x_values, y_values)
+        check_spread("x", self.x, x_values)
+        if self.y is not None:
+            check_spread("y", self.y, y_values)
+        self._groups = row_groups(self._pairs)
+        self._fingerprint = {"file": str(raw.path), "sha256": raw.sha256}
+        self.test_fraction = test_fraction
+        self._check_sizes(raw)
+
+    def _check_sizes(self, raw: RawTable) -> None:
+        rows, distinct = len(self._pairs), len(np.unique(self._groups))
+        if distinct < MIN_ROWS:
+            raise DataError(
+                f"{raw.path} has {distinct} different rows to learn from, at least {MIN_ROWS} are needed"
+            )
+        # which rows are for testing depends on the seed, and with duplicates their number may by a little
+        room = rows - max(round(self.test_fraction * rows), 1)
+        if room < 2:
+            raise ConfigError(
+                f"task.test_fraction={self.test_fraction:g} leaves {room} of {rows:,} rows to train on; "
+                f"lower it"
+            )
+        if self.n_train is not None and self.n_train > room:
+            raise ConfigError(
+                f"task.n_train={self.n_train:,} is more than the {room:,} rows that {raw.path.name} has "
+                f"beside its "
+                f"test rows; lower it, or leave it out to use all"
+            )
+        self._room = room
+
+    @property
+    def budget(self) -> int:
+        """Rows that `training_pairs` takes: n_train, else all but the test rows."""
+        return self._room if self.n_train is None else self.n_train
+
+    def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """n rows of x, drawn with replacement: the table is all that is known of p(x)."""
+        return self._pairs.x[rng.integers(len(self._pairs), size=n)]
+
+    def training_pairs(self, seed: int) -> Pairs:
+        rows = self._split(seed)[0]
+        if self.n_train is not None:
+            # Groups can make the test side a little larger than asked for, which leaves fewer rows here.
+            size = min(self.n_train, len(rows))
+            rows = np.sort(np.random.default_rng([seed, SUBSET]).choice(rows, size, replace=False))
+        return self._pairs.take(rows)
+
+    def fresh_pairs(self, seed: int, epoch: int) -> Pairs:
+        raise ConfigError("task.fresh=true needs a simulator, a table has only its rows")
+
+    def test_pairs(self, seed: int, n: int | None = None) -> Pairs:
+        """The first n rows of the test side; fewer where it has fewer, None for all."""
+        return self._pairs.take(self._split(seed)[1][:n])
+
+    def groups(self, pairs: Pairs) -> np.ndarray:
+        return row_groups(pairs)
+
+    def fingerprint(self) -> dict:
+        return dict(self._fingerprint)
+
+    def _split(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng([seed, SPLIT])
+        return split_index(len(self._pairs), self.test_fraction, rng, self._groups)
+
+    def describe(self) -> list[str]:
+        lines = [
+            *super().describe(),
+            f"rows: {len(self._pairs):,} of {self.read_rows:,} in {self._fingerprint['file']}",
+        ]
+        if self.dropped:
+            lines.append(f"dropped: {self.dropped:,} rows with a missing or non-finite value")
+        repeated = len(self._pairs) - len(np.unique(self._groups))
+        if repeated:
+            lines.append(f"exact duplicates of another row: {repeated:,}, kept on one side of every split")
+        zeros = {
+            name: (self._pairs.x[:, i] == 0).mean()
+            for i, name in enumerate(self.x.names)
+            if 0.0 in self.x.heaps[i]
+        }
+        if zeros:
+            lines.append("exact zeros: " + ", ".join(f"{name} {share:.0%}" for name, share in zeros.items()))
+        for name, labels in zip(self.y.names, self.y.labels, strict=True) if self.y else ():
+            if labels:
+                lines.append(f"{name} is one of: " + ", ".join(labels))
+        return lines
+
+
+def _roles(
+    raw: RawTable, x: list[str] | None, y: list[str] | None, n_y: int | None
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, np.ndarray]]:
+    """Names of x, names of y, and every column by its name."""
+    names, roles = raw.names, raw.roles
+    if n_y is not None and names is not None:
+        raise ConfigError(
+            f"task.n_y is for a CSV without a header, {raw.path.name} names its columns; pass task.y"
+        )
+    if names is None:
+        last = (1 if y is None else len(y)) if n_y is None else n_y
+        if last >= len(raw.columns):
+            raise ConfigError(
+                f"{raw.path.name} has no header and {len(raw.columns)} columns, {last} of them y: none is "
+                f"left for x"
+            )
+        first = len(raw.columns) - last
+        roles = tuple(f"x{i + 1}" for i in range(first)), tuple(f"y{i + 1}" for i in range(last))
+        names = roles[0] + roles[1]
+    by_name = dict(zip(names, raw.columns, strict=True))
+    if y is None and roles is None:
+        raise ConfigError(
+            f"task.y must name the columns of y, e.g. 'task.y=[{names[-1]}]', or be [] for a density of x; "
+            f"{raw.path.name} has {', '.join(names)}"
+        )
+    y_names = roles[1] if y is None else _known(raw, "y", y, names)
+    rest = tuple(name for name in (roles[0] if roles and y is None else names) if name not in y_names)
+    x_names = rest if x is None else _known(raw, "x", x, names)
+    both = [name for name in x_names if name in y_names]
+    if both:
+        raise ConfigError(f"column {both[0]!r} is in task.x and in task.y; leave it in one of them")
+    if not x_names:
+        raise ConfigError(f"task.x must name at least one column of {raw.path.name}: {', '.join(names)}")
+    return x_names, y_names, by_name
+
+
+def _known(raw: RawTable, letter: str, asked: list[str], names: tuple[str, ...]) -> tuple[str, ...]:
+    for name, count in Counter(asked).items():
+        if name not in names:
+            raise DataError(
+                f"{raw.path.name} has no column {name!r} (task.{letter}){did_you_mean(name, names)}; "
+                f"it has {', '.join(names)}"
+            )
+        if count > 1:
+            raise ConfigError(f"task.{letter} names column {name!r} {count} times; name it once")
+    return tuple(asked)
+
+
+def _valid_rows(
+    raw: RawTable, by_name: dict[str, np.ndarray], names: tuple[str, ...], on_invalid: str
+) -> tuple[np.ndarray, int, int]:
+    """Mask of rows whose cells are all present and finite, how many are not, and how many there were."""
+    invalid = {
+        name: missing(column) | (np.isinf(column) if column.dtype.kind == "f" else False)
+        for name, column in by_name.items()
+        if name in names
+    }
+    bad = np.logical_or.reduce(list(invalid.values()))
+    count = int(bad.sum())
+    if count and on_invalid == "refuse":
+        row = int(np.flatnonzero(bad)[0])
+        name = next(name for name in names if invalid[name][row])
+        raise DataError(
+            f"{count:,} of {raw.rows:,} rows of {raw.path.name} have a missing or non-finite value (the "
+            f"first: "
+            f"{name!r} in row {row + 1}); fill them in or pass task.on_invalid=drop"
+        )
+    if bad.all():
+        raise DataError(
+            f"every row of {raw.path.name} has a missing or non-finite value in {', '.join(names)}"
+        )
+    return ~bad, count, raw.rows
+
+
+def _numbers(raw: RawTable, letter: str, name: str, column: np.ndarray) -> np.ndarray:
+    """A column as float64, refusing text and numbers too large to be squared."""
+    if column.dtype == object:
+        row = next((i for i, value in enumerate(column) if not _looks_numeric(value)), 0)
+        advice = (
+            "name the columns of x in task.x without it" if letter == "x" else "leave task.y_kind at auto"
+        )
+        raise DataError(
+            f"{letter} column {name!r} of {raw.path.name} holds text ({column[row]!r} in row {row + 1} of "
+            f"those used), "
+            f"a number was expected; mend it or {advice}"
+        )
+    values = column.astype(np.float64)
+    if np.abs(values).max() > LARGEST:
+        raise DataError(
+            f"{letter} column {name!r} of {raw.path.name} reaches {np.abs(values).max():g}, beyond "
+            f"{LARGEST:g}; "
+            f"give it in a larger unit"
+        )
+    return values
+
+
+def _looks_numeric(value: str) -> bool:
+    try:
+        float(value)
+    except ValueError:
+        return False
+    return True
+
+
+def _x_variables(
+    raw: RawTable,
+    names: tuple[str, ...],
+    values: np.ndarray,
+    margin: float,
+    x_bounds: dict[str, list[float | None]],
+    steps: dict[str, float],
+) -> Variables:
+    for key, given in (("x_bounds", x_bounds), ("steps", steps)):
+        for name in given:
+            if name not in names:
+                raise ConfigError(f"task.{key} names {name!r}, which is not in x{did_you_mean(name, names)}")
+    for name, step in steps.items():
+        if not 0 <= step < np.inf:
+            raise ConfigError(f"task.steps.{name} must be 0 (continuous) or a step above it, got {step}")
+    columns_of_x = list(zip(names, values.T, strict=True))
+    grid = [
+        float(steps[name]) if name in steps else columns.recording_step(column)
+        for name, column in columns_of_x
+    ]
+    bounds = [
+        _given_box(raw, name, column, x_bounds[name])
+        if name in x_bounds
+        else columns.box(column, margin, step)
+        for (name, column), step in zip(columns_of_x, grid, strict=True)
+    ]
+    return Variables(
+        names, tuple(bounds), tuple(grid), tuple(columns.heaps(column) for _, column in columns_of_x)
+    )
+
+
+def _given_box(raw: RawTable, name: str, column: np.ndarray, given: list[float | None]) -> tuple:
+    if len(given) != 2:
+        raise ConfigError(f"task.x_bounds.{name} must be [low, high], null where open, got {given}")
+    low, high = given
+    if low is not None and high is not None and not low < high:
+        raise ConfigError(f"task.x_bounds.{name} must have low < high, got {given}")
+    outside = int(
+        ((column < (-np.inf if low is None else low)) | (column > (np.inf if high is None else high))).sum()
+    )
+    if outside:
+        raise DataError(
+            f"{outside:,} rows of {raw.path.name} have {name!r} outside task.x_bounds.{name}={given}; "
+            f"widen it"
+        )
+    return low, high
+
+
+def _y_variables(
+    raw: RawTable, names: tuple[str, ...], by_name: dict[str, np.ndarray], y_kind: str
+) -> tuple[Variables | None, np.ndarray | None]:
+    """What is known of y, and its columns: numbers, or the codes of labels."""
+    if not names:
+        return None, None
+    labels: list[tuple[str, ...] | None] = []
+    values = []
+    for name in names:
+        column = by_name[name]
+        if y_kind == "number" or (y_kind == "auto" and column.dtype.kind == "f"):
+            labels.append(None)
+            values.append(_numbers(raw, "y", name, column))
+        else:
+            found, codes = np.unique(
+                column.astype(str) if column.dtype == object else column, return_inverse=True
+            )
+            if len(found) > max(MANY_LABELS, len(column) / 2):
+                raise DataError(
+                    f"y column {name!r} of {raw.path.name} has {len(found):,} different labels in "
+                    f"{len(column):,} rows; "
+                    f"a class needs several rows a label, is it a name or a number?"
+                )
+            labels.append(tuple(_label(value) for value in found.tolist()))
+            values.append(codes.reshape(-1).astype(np.float64))
+    return Variables(names, labels=tuple(labels)), np.column_stack(values)
+
+
+def _label(value: str | bool | float) -> str:
+    """A label as the table writes it: 3, not 3.0; true, not True."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else str(int(value)) if value.is_integer() else repr(value)

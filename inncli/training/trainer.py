@@ -1,0 +1,383 @@
+"""The training loop: any model, any objective, one loop."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from inncli.errors import ConfigError, Interrupted, NonFiniteError
+from inncli.hints import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from inncli.models.base import Model
+from inncli.objectives.base import Batch, Objective
+from inncli.runtime import generator
+from inncli.training.checkpoint import load_checkpoint, prefixed, save_checkpoint, under
+from inncli.training.guard import non_finite_layer
+from inncli.training.schedule import one_cycle
+from inncli.training.signals import StopFlag
+
+
+@dataclass
+class Data:
+    """What a run trains on.
+
+    Args:
+        rows: pairs an epoch; the number of steps an epoch follows from it.
+        epoch_pairs: the pairs (x, y) of a given epoch, or None where the model needs no data.
+        validation: held-out pairs that choose the best epoch, or None.
+    """
+
+    rows: int
+    epoch_pairs: Callable[[int], Batch] | None
+    validation: Batch | None
+
+
+@dataclass
+class Progress:
+    """Where a run stands. All of it but `seconds` is saved, and follows from seed and config."""
+
+    step: int = 0
+    planned_steps: int = 0
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    start_loss: float | None = None
+    sums: dict[str, float] = field(default_factory=dict)  # of the loss and its terms, this epoch
+
+
+class Trainer:
+    """Minibatch training with AdamW, gradient clipping, EMA, one-cycle schedule and validation.
+
+    Every random number is a function of (seed, stream, epoch or step): a run stopped at any
+    step and resumed takes the same steps as one never stopped, bit for bit.
+
+    Args:
+        max_epochs, max_steps, max_seconds: budgets; the schedule reaches zero where the first
+            of them ends. Seconds are turned into steps once, after a short timing.
+        batch_size: pairs a step.
+        lr: peak learning rate; the lever of small flows, which are under-trained at 1e-3.
+        weight_decay: AdamW's.
+        clip: largest norm of the gradient, None for no clipping.
+        ema: decay of the exponential moving average of the weights that is validated and
+            kept; 0 for none.
+        warmup: share of the steps in which the learning rate rises.
+        val_fraction: share of the pairs held out to choose the best epoch.
+        patience: epochs without a better validation loss before stopping early, None for never.
+        checkpoint_seconds: time between checkpoints; no influence on the result.
+    """
+
+    def __init__(
+        self,
+        max_epochs: PositiveInt | None = 40,
+        max_steps: PositiveInt | None = None,
+        max_seconds: PositiveFloat | None = None,
+        batch_size: PositiveInt = 256,
+        lr: PositiveFloat = 5e-3,
+        weight_decay: NonNegativeFloat = 0.0,
+        clip: PositiveFloat | None = 5.0,
+        ema: NonNegativeFloat = 0.99,
+        warmup: NonNegativeFloat = 0.1,
+        val_fraction: Fraction = 0.1,
+        patience: PositiveInt | None = None,
+        checkpoint_seconds: NonNegativeFloat = 10.0,
+    ) -> None:
+        if max_epochs is None and max_steps is None and max_seconds is None:
+            raise ConfigError("no budget: set trainer.max_epochs, trainer.max_steps or trainer.max_seconds")
+        for name, value in (("ema", ema), ("warmup", warmup)):
+            if value >= 1:
+                raise ConfigError(f"trainer.{name} must be below 1, got {value}")
+        self.max_epochs, self.max_steps, self.max_seconds = max_epochs, max_steps, max_seconds
+        self.batch_size, self.lr, self.weight_decay, self.clip = batch_size, lr, weight_decay, clip
+        self.ema, self.warmup, self.val_fraction, self.patience = ema, warmup, val_fraction, patience
+        self.checkpoint_seconds = checkpoint_seconds
+
+    def fit(
+        self,
+        model: Model,
+        objective: Objective,
+        data: Data,
+        *,
+        seed: int,
+        last: Path,
+        best: Path,
+        meta: dict,
+        resume: bool = False,
+        on_plan: Callable[[Progress, int], None] = lambda progress, steps_per_epoch: None,
+        on_step: Callable[[Progress, float, float], None] = lambda progress, loss, lr: None,
+        on_epoch: Callable[[dict], None] = lambda line: None,
+        on_checkpoint: Callable[[Progress], None] = lambda progress: None,
+    ) -> Progress:
+        """Trains `model` in place; on return it holds the best weights.
+
+        Args:
+            last, best: checkpoint files. `last` holds all that resuming needs, the best
+                weights included; `best` holds the weights alone.
+            meta: JSON-ready facts that go into every checkpoint.
+            resume: continue from `last`.
+            on_plan, on_step, on_epoch, on_checkpoint: called as a run goes on.
+
+        Raises:
+            NonFiniteError: a loss or gradient went NaN or infinite; names the layer.
+            Interrupted: SIGINT or SIGTERM came; a checkpoint was written first.
+        """
+        loop = _Loop(self, model, objective, data, seed, last, best, meta)
+        with StopFlag() as stop:
+            if resume:
+                loop.load()
+            else:
+                loop.start()
+            on_plan(loop.progress, loop.steps_per_epoch)
+            loop.checkpoint()
+            saved = time.monotonic()
+            while not loop.finished:
+                loss, lr = loop.take_step()
+                on_step(loop.progress, loss, lr)
+                if loop.at_epoch_end:
+                    on_epoch(loop.end_epoch())
+                if stop.raised:
+                    loop.checkpoint()
+                    on_checkpoint(loop.progress)
+                    raise Interrupted(
+                        f"{stop.raised} at step {loop.progress.step} of {loop.progress.planned_steps}; "
+                        "checkpoint written")
+                if time.monotonic() - saved >= self.checkpoint_seconds:
+                    loop.checkpoint()
+                    on_checkpoint(loop.progress)
+                    saved = time.monotonic()
+            loop.checkpoint()
+            loop.use_best()
+        return loop.progress
+
+
+class _Loop:
+    """One run of `Trainer.fit`: the state that changes from step to step."""
+
+    def __init__(
+        self, trainer: Trainer, model: Model, objective: Objective, data: Data, seed: int,
+        last: Path, best: Path, meta: dict,
+    ) -> None:
+        self.trainer, self.model, self.objective, self.data = trainer, model, objective, data
+        self.seed, self.last, self.best, self.meta = seed, last, best, meta
+        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.device = self.parameters[0].device
+        self.optimizer = torch.optim.AdamW(
+            self.parameters, lr=trainer.lr, weight_decay=trainer.weight_decay, fused=True)
+        self.averaged = [p.detach().clone() for p in self.parameters]
+        self.best_weights = self._weights()
+        self.batch_size = min(trainer.batch_size, data.rows)
+        self.steps_per_epoch = max(data.rows // self.batch_size, 1)
+        self.progress = Progress()
+        self._epoch: tuple[int, Batch, Tensor] | None = None
+
+    # where the run stands
+
+    @property
+    def finished(self) -> bool:
+        """Whether the budget is spent or patience is lost."""
+        epochs = self.progress.step // self.steps_per_epoch
+        patience = self.trainer.patience
+        impatient = (patience is not None and self.data.validation is not None and self.at_epoch_end
+                     and epochs - self.progress.best_epoch >= patience)
+        return impatient or self.progress.step >= self.progress.planned_steps
+
+    @property
+    def at_epoch_end(self) -> bool:
+        """Whether the last step ended an epoch; the last step of all always does."""
+        step = self.progress.step
+        return step > 0 and (step % self.steps_per_epoch == 0 or step == self.progress.planned_steps)
+
+    # one step
+
+    def take_step(self) -> tuple[float, float]:
+        """One step of the optimizer; returns the loss and the learning rate."""
+        step, trainer = self.progress.step, self.trainer
+        lr = trainer.lr * one_cycle(step, self.progress.planned_steps, trainer.warmup)
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+        batch = self._batch(step)
+        value, terms = self._update(batch, step)
+        decay = min(trainer.ema, (1 + step) / (10 + step))  # the average forgets the start
+        torch._foreach_lerp_(self.averaged, self.parameters, 1 - decay)
+        for name, term in {"loss": value, **{k: float(v) for k, v in terms.items()}}.items():
+            self.progress.sums[name] = self.progress.sums.get(name, 0.0) + term
+        self.progress.step += 1
+        return value, lr
+
+    def _update(self, batch: Batch | None, step: int) -> tuple[float, dict[str, Tensor]]:
+        noise = generator(self.device, self.seed, "step", step)
+        self.optimizer.zero_grad(set_to_none=True)
+        loss, terms = self.objective(self.model, batch, step, noise)
+        value = float(loss.detach())
+        finite = math.isfinite(value)
+        if finite:
+            loss.backward()
+            limit = math.inf if self.trainer.clip is None else self.trainer.clip
+            norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit, foreach=True)
+            finite = math.isfinite(float(norm))
+        if not finite:
+            noise = generator(self.device, self.seed, "step", step)
+            where = non_finite_layer(self.model, lambda: self.objective(self.model, batch, step, noise))
+            raise NonFiniteError(
+                f"step {step}: {where} is not finite (loss {value}); the last good checkpoint is kept, "
+                "lower trainer.lr or look for outliers in the data")
+        self.optimizer.step()
+        return value, terms
+
+    def _batch(self, step: int) -> Batch | None:
+        if self.data.epoch_pairs is None:
+            return None
+        epoch, k = divmod(step, self.steps_per_epoch)
+        if self._epoch is None or self._epoch[0] != epoch:
+            pairs = self.data.epoch_pairs(epoch)
+            order = torch.randperm(len(pairs[0]), generator=generator("cpu", self.seed, "order", epoch))
+            self._epoch = (epoch, pairs, order.to(self.device))
+        _, (x, y), order = self._epoch
+        rows = order[k * self.batch_size : (k + 1) * self.batch_size]
+        return x[rows], None if y is None else y[rows]
+
+    # epochs and validation
+
+    def end_epoch(self) -> dict:
+        """Validates the averaged weights and keeps them if they are the best; returns a line of metrics."""
+        progress = self.progress
+        epoch = math.ceil(progress.step / self.steps_per_epoch)
+        count = progress.step - (epoch - 1) * self.steps_per_epoch
+        line = {"epoch": epoch, "step": progress.step}
+        line |= {name: total / count for name, total in progress.sums.items()}
+        line["lr"] = self.optimizer.param_groups[0]["lr"]
+        progress.sums = {}
+        val_loss = self.validate()
+        if val_loss is not None:
+            line["val_loss"] = val_loss
+        if val_loss is None or val_loss < progress.best_loss:
+            progress.best_epoch = epoch
+            progress.best_loss = line["loss"] if val_loss is None else val_loss
+            with self._averaged_weights():
+                self.best_weights = self._weights()
+        return line
+
+    @torch.no_grad()
+    def validate(self) -> float | None:
+        """The objective on the held-out pairs under the averaged weights, None without such pairs."""
+        if self.data.validation is None:
+            return None
+        x, y = self.data.validation
+        total = 0.0
+        with self._averaged_weights():
+            for k, start in enumerate(range(0, len(x), 4096)):
+                rows = slice(start, start + 4096)
+                part = x[rows], None if y is None else y[rows]
+                noise = generator(self.device, self.seed, "validation", k)
+                loss, _ = self.objective(self.model, part, self.progress.step, noise)
+                total += float(loss) * len(part[0])
+        value = total / len(x)
+        return value if math.isfinite(value) else math.inf
+
+    @contextlib.contextmanager
+    def _averaged_weights(self) -> Iterator[None]:
+        self._swap()
+        try:
+            yield
+        finally:
+            self._swap()
+
+    def _swap(self) -> None:
+        for parameter, averaged in zip(self.parameters, self.averaged):
+            parameter.data, averaged.data = averaged.data, parameter.data
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: tensor.detach().clone() for name, tensor in self.model.state_dict().items()}
+
+    def use_best(self) -> None:
+        """Leaves the model with the best weights."""
+        self.model.load_state_dict(self.best_weights)
+
+    # start, budget, checkpoints
+
+    def start(self) -> None:
+        """Plans the steps; the untrained state is the first candidate for the best."""
+        self.progress.planned_steps = self._plan()
+        loss = self.validate()
+        if loss is not None:
+            self.progress.start_loss = self.progress.best_loss = loss
+
+    def _plan(self) -> int:
+        trainer = self.trainer
+        budgets = []
+        if trainer.max_epochs is not None:
+            budgets.append(trainer.max_epochs * self.steps_per_epoch)
+        if trainer.max_steps is not None:
+            budgets.append(trainer.max_steps)
+        if trainer.max_seconds is not None:
+            budgets.append(self._steps_in(trainer.max_seconds))
+        return max(min(budgets), 1)
+
+    def _steps_in(self, seconds: float) -> int:
+        """Steps that fit into `seconds`, timed on a copy that is thrown away."""
+        begun = time.monotonic()
+        trial = copy.deepcopy(self)
+        trial.progress.planned_steps = 10**9
+        trial.take_step()  # the first step allocates
+        started, taken = time.monotonic(), 0
+        while taken < 200 and (taken < 5 or time.monotonic() - started < min(0.05 * seconds, 2.0)):
+            trial.take_step()
+            taken += 1
+        step_seconds = (time.monotonic() - started) / taken
+        started = time.monotonic()
+        trial.validate()
+        epoch_seconds = time.monotonic() - started
+        left = 0.97 * (seconds - (time.monotonic() - begun))  # a little for the checkpoints
+        return int(left / (step_seconds + epoch_seconds / self.steps_per_epoch))
+
+    def checkpoint(self) -> None:
+        """Writes `last`, and `best` beside it."""
+        p = self.progress
+        state = {
+            "step": p.step, "planned_steps": p.planned_steps, "best_epoch": p.best_epoch,
+            # JSON has no infinity: None stands for "no best yet".
+            "best_loss": p.best_loss if math.isfinite(p.best_loss) else None,
+            "start_loss": p.start_loss, "sums": p.sums,
+            "epoch": p.step // self.steps_per_epoch,
+        }
+        names = [name for name, q in self.model.named_parameters() if q.requires_grad]
+        moments = {
+            f"{name}.{key}": value
+            for name, q in zip(names, self.parameters)
+            for key, value in self.optimizer.state.get(q, {}).items()
+        }
+        tensors = {
+            **prefixed("model", self.model.state_dict()),
+            **prefixed("averaged", dict(zip(names, self.averaged))),
+            **prefixed("optimizer", moments),
+            **prefixed("objective", self.objective.state_dict()),
+            **prefixed("best", self.best_weights),
+        }
+        save_checkpoint(self.last, tensors, {**self.meta, "training": state})
+        best = {key: state[key] for key in ("best_epoch", "best_loss", "planned_steps")}
+        save_checkpoint(self.best, prefixed("model", self.best_weights), {**self.meta, "training": best})
+
+    def load(self) -> None:
+        """Continues from `last`."""
+        tensors, meta = load_checkpoint(self.last)
+        state = meta["training"]
+        best_loss = math.inf if state["best_loss"] is None else state["best_loss"]
+        self.progress = Progress(
+            step=state["step"], planned_steps=state["planned_steps"], best_loss=best_loss,
+            best_epoch=state["best_epoch"], start_loss=state["start_loss"], sums=dict(state["sums"]))
+        self.model.load_state_dict(under("model", tensors))
+        self.objective.load_state_dict(under("objective", tensors))
+        self.best_weights = {k: v.to(self.device) for k, v in under("best", tensors).items()}
+        averaged, moments = under("averaged", tensors), under("optimizer", tensors)
+        names = [name for name, q in self.model.named_parameters() if q.requires_grad]
+        for name, parameter, mean in zip(names, self.parameters, self.averaged):
+            mean.copy_(averaged[name])
+            state = under(name, moments)
+            if state:
+                self.optimizer.state[parameter] = {
+                    key: value.clone() if key == "step" else value.to(parameter) for key, value in state.items()}

@@ -1,0 +1,103 @@
+"""The blocks a flow is stacked from: NICE, RealNVP, GLOW, and NICE's scaling layer."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from inncli.nn.mlp import MLP
+from inncli.transforms.actnorm import ActNorm
+from inncli.transforms.base import Transform
+from inncli.transforms.chain import Chain
+from inncli.transforms.coupling import Coupling
+from inncli.transforms.elementwise import Additive, Affine, Elementwise
+from inncli.transforms.linear import LULinear
+from inncli.transforms.permute import Permutation, Rotation
+
+
+def two_sided(dim: int, dim_context: int, elementwise: Elementwise, hidden: list[int]) -> list[Transform]:
+    """Both halves of a two-sided coupling; in dimension 1 there is only one."""
+    halves = [Coupling(dim, dim_context, elementwise, hidden, swap=True)] if dim > 1 else []
+    return [*halves, Coupling(dim, dim_context, elementwise, hidden)]
+
+
+def mixing(kind: str, dim: int, seed: int) -> list[Transform]:
+    """What stands between two blocks: a fixed rotation or permutation, nothing in dimension 1."""
+    if dim == 1:
+        return []
+    return [Rotation(dim, seed) if kind == "rotation" else Permutation(dim, seed)]
+
+
+class NICEBlock(Chain):
+    """Two additive halves and a fixed mixing; volume-preserving.
+
+    Reference: Dinh et al. 2014, NICE, arXiv:1410.8516.
+    """
+
+    def __init__(
+        self, dim: int, dim_context: int, hidden: list[int], mix: str = "rotation", seed: int = 0
+    ) -> None:
+        super().__init__(dim, [*two_sided(dim, dim_context, Additive(), hidden), *mixing(mix, dim, seed)])
+
+
+class RealNVPBlock(Chain):
+    r"""The two-sided affine block of the INN paper and a fixed mixing.
+
+    .. math:: y_1 = x_1 \odot e^{s_2(x_2)} + t_2(x_2), \quad y_2 = x_2 \odot e^{s_1(y_1)} + t_1(y_1)
+
+    Reference: Dinh et al. 2017, Density estimation using Real NVP, arXiv:1605.08803;
+        Ardizzone et al. 2019, Analyzing inverse problems with INNs, arXiv:1808.04730.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        dim_context: int,
+        hidden: list[int],
+        clamp: float = 2.0,
+        mix: str = "rotation",
+        seed: int = 0,
+    ) -> None:
+        halves = two_sided(dim, dim_context, Affine(clamp), hidden)
+        super().__init__(dim, [*halves, *mixing(mix, dim, seed)])
+
+
+class GlowBlock(Chain):
+    """One step of flow: ActNorm, an invertible linear map by LU, one affine coupling.
+
+    Reference: Kingma and Dhariwal 2018, Glow, arXiv:1807.03039.
+    """
+
+    def __init__(
+        self, dim: int, dim_context: int, hidden: list[int], clamp: float = 2.0, seed: int = 0
+    ) -> None:
+        coupling = Coupling(dim, dim_context, Affine(clamp), hidden)
+        super().__init__(dim, [ActNorm(dim), LULinear(dim, seed), coupling])
+
+
+class ConditionalScale(Transform):
+    r"""NICE's last layer, a diagonal scaling, here a function of the context.
+
+    .. math:: z = x \odot e^{s(c)}, \quad s = \alpha \tanh(\hat s / \alpha)
+
+    Without a context s is a constant vector, as in the paper.
+
+    Reference: Dinh et al. 2014, NICE, arXiv:1410.8516, section 3.3.
+    """
+
+    def __init__(self, dim: int, dim_context: int, hidden: list[int], clamp: float = 4.0) -> None:
+        super().__init__(dim, dim_context)
+        self.clamp = clamp
+        self.subnet = MLP(dim_context, dim, hidden)
+
+    def _log_scale(self, x: Tensor, context: Tensor | None) -> Tensor:
+        raw = self.subnet(x[:, :0] if context is None else context)
+        return self.clamp * torch.tanh(raw / self.clamp)
+
+    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        s = self._log_scale(x, context)
+        return x * s.exp(), s.sum(1)
+
+    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        s = self._log_scale(z, context)
+        return z * (-s).exp(), -s.sum(1)

@@ -1,0 +1,77 @@
+"""Elementwise bijections whose parameters a subnet gives: what a coupling applies to x_b."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+
+class Elementwise(nn.Module, ABC):
+    """A bijection of R applied to each coordinate, with `n_params` numbers a coordinate.
+
+    All parameters at zero give the identity, or nearly so: then a zero last layer of the subnet
+    starts a block as the identity.
+
+    Shape: x, z (B, D); params (B, D * n_params), ordered parameter by parameter;
+        the log derivative is returned summed over D, (B,).
+    """
+
+    n_params: int
+
+    @abstractmethod
+    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """z and the sum of log dz/dx."""
+
+    @abstractmethod
+    def inverse(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """x and the sum of log dx/dz."""
+
+
+class Additive(Elementwise):
+    r"""Shift only, :math:`z = x + t`; volume-preserving.
+
+    Reference: Dinh et al. 2014, NICE, arXiv:1410.8516.
+    """
+
+    n_params = 1
+
+    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """z = x + t."""
+        return x + params, x.new_zeros(x.shape[0])
+
+    def inverse(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """x = z - t."""
+        return z - params, z.new_zeros(z.shape[0])
+
+
+class Affine(Elementwise):
+    r"""Scale and shift, the scale softly clamped.
+
+    .. math:: z = x \, e^{s} + t, \quad s = \alpha \tanh(\hat s / \alpha)
+
+    Without the clamp, 24 blocks lose all digits of the round trip.
+
+    Reference: Dinh et al. 2017, Density estimation using Real NVP, arXiv:1605.08803.
+    """
+
+    n_params = 2
+
+    def __init__(self, clamp: float = 2.0) -> None:
+        super().__init__()
+        self.clamp = clamp
+
+    def _split(self, params: Tensor) -> tuple[Tensor, Tensor]:
+        s, t = params.chunk(2, dim=1)
+        return self.clamp * torch.tanh(s / self.clamp), t
+
+    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """z = x e^s + t."""
+        s, t = self._split(params)
+        return x * s.exp() + t, s.sum(1)
+
+    def inverse(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
+        """x = (z - t) e^-s."""
+        s, t = self._split(params)
+        return (z - t) * (-s).exp(), -s.sum(1)

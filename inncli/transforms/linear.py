@@ -1,0 +1,105 @@
+"""Linear maps: a learned invertible matrix by LU, and the linear-Gaussian fit of x given y."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from inncli.transforms.base import Transform
+from inncli.transforms.permute import Rotation
+
+
+class LULinear(Transform):
+    r"""An invertible linear map whose determinant is cheap.
+
+    .. math:: z = P L U x, \quad \log|\det J| = \sum_i u_i
+
+    P is a fixed permutation, L unit lower triangular, U upper triangular with diagonal
+    :math:`\sigma_i e^{u_i}`, its signs fixed. It starts as a random rotation.
+
+    Reference: Kingma and Dhariwal 2018, Glow, arXiv:1807.03039, section 3.2.
+    """
+
+    def __init__(self, dim: int, seed: int = 0) -> None:
+        super().__init__(dim)
+        dtype = torch.get_default_dtype()
+        p, lower, upper = torch.linalg.lu(Rotation(dim, seed).q.double())
+        diagonal = torch.diagonal(upper)
+        self.register_buffer("p", p.to(dtype))
+        self.register_buffer("sign", torch.sign(diagonal).to(dtype))
+        self.lower = nn.Parameter(torch.tril(lower, -1).to(dtype))
+        self.upper = nn.Parameter(torch.triu(upper, 1).to(dtype))
+        self.log_diagonal = nn.Parameter(diagonal.abs().log().to(dtype))
+
+    def _factors(self) -> tuple[Tensor, Tensor]:
+        eye = torch.eye(self.dim, dtype=self.lower.dtype, device=self.lower.device)
+        lower = torch.tril(self.lower, -1) + eye
+        upper = torch.triu(self.upper, 1) + torch.diag(self.sign * self.log_diagonal.exp())
+        return lower, upper
+
+    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        lower, upper = self._factors()
+        return x @ (self.p @ lower @ upper).T, self.log_diagonal.sum().expand(x.shape[0])
+
+    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        lower, upper = self._factors()
+        x = torch.linalg.solve_triangular(lower, self.p.T @ z.T, upper=False, unitriangular=True)
+        x = torch.linalg.solve_triangular(upper, x, upper=True)
+        return x.T, -self.log_diagonal.sum().expand(z.shape[0])
+
+
+class LinearGaussian(Transform):
+    r"""The linear-Gaussian fit of x given the context, as a whitening layer.
+
+    .. math:: z = W (x - A c - b), \quad \log|\det J| = \sum_i w_i
+
+    W is lower triangular with diagonal :math:`e^{w_i}`. `initialise` sets A and b by least
+    squares and :math:`W = C^{-1}` from the Cholesky factor C of the residual covariance: then
+    z ~ N(0, I) exactly where x given c is linear-Gaussian. All of it stays trainable.
+
+    With fewer rows than needed for a covariance of full rank, the residual covariance is shrunk
+    towards its diagonal (weight dim / rows).
+    """
+
+    def __init__(self, dim: int, dim_context: int = 0) -> None:
+        super().__init__(dim, dim_context)
+        self.a = nn.Parameter(torch.zeros(dim, dim_context))
+        self.b = nn.Parameter(torch.zeros(dim))
+        self.lower = nn.Parameter(torch.zeros(dim, dim))
+        self.log_diagonal = nn.Parameter(torch.zeros(dim))
+
+    def _w(self) -> Tensor:
+        return torch.tril(self.lower, -1) + torch.diag(self.log_diagonal.exp())
+
+    def _mean(self, context: Tensor | None) -> Tensor:
+        return self.b if context is None else context @ self.a.T + self.b
+
+    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        return (x - self._mean(context)) @ self._w().T, self.log_diagonal.sum().expand(x.shape[0])
+
+    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+        x = torch.linalg.solve_triangular(self._w(), z.T, upper=False).T
+        return x + self._mean(context), -self.log_diagonal.sum().expand(z.shape[0])
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+        """Sets A, b and W in closed form from all of the training data."""
+        rows = x.shape[0]
+        xd = x.double()
+        design = torch.ones(rows, 1, dtype=torch.float64, device=x.device)
+        if context is not None:
+            design = torch.cat([context.double(), design], 1)
+        # gelsd copes with collinear columns (one-hot labels sum to one); it lives on the CPU.
+        solution = torch.linalg.lstsq(design.cpu(), xd.cpu(), driver="gelsd").solution.to(x.device)
+        residual = xd - design @ solution
+        covariance = residual.T @ residual / max(rows - design.shape[1], 1)
+        shrink = min(self.dim / max(rows, 1), 1.0)
+        variance = torch.diagonal(covariance).clamp_min(1e-8)
+        covariance = (1 - shrink) * covariance + torch.diag(shrink * variance + 1e-8)
+        eye = torch.eye(self.dim, dtype=torch.float64, device=x.device)
+        w = torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), eye, upper=False)
+        self.a.copy_(solution[:-1].T)
+        self.b.copy_(solution[-1])
+        self.lower.copy_(torch.tril(w, -1))
+        self.log_diagonal.copy_(torch.diagonal(w).log())
+        return self(x, context)[0]
