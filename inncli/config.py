@@ -32,10 +32,13 @@ class Job:
     Args:
         config: the checked, resolved, plain config that its run directory will keep.
         overrides: the words that make it.
+        exact: whether hydra will run just this; False for what only stands for the choices of a
+            sweeper that picks them as it goes.
     """
 
     config: dict
     overrides: list[str]
+    exact: bool = True
 
 
 class _Carried(BaseException):
@@ -60,10 +63,11 @@ def plan(overrides: list[str], multirun: bool = False) -> list[Job]:
 
     with _plain_errors(overrides), _composer() as compose:
         jobs = []
-        for words in _expand(overrides, compose) if multirun else [overrides]:
+        expanded, exact = _expand(overrides, compose) if multirun else ([overrides], True)
+        for words in expanded:
             cfg = compose(words)
             HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in a user's yaml
-            jobs.append(Job(_plain(cfg, cfg.hydra.runtime.choices), words))
+            jobs.append(Job(_plain(cfg, cfg.hydra.runtime.choices), words, exact))
     return jobs
 
 
@@ -79,8 +83,8 @@ def _composer() -> Iterator[Callable]:
         yield lambda words: compose("train", overrides=[*search, *words], return_hydra_config=True)
 
 
-def _expand(overrides: list[str], compose: Callable) -> list[list[str]]:
-    """The overrides of every job of a sweep, by hydra's own parser and basic sweeper."""
+def _expand(overrides: list[str], compose: Callable) -> tuple[list[list[str]], bool]:
+    """The overrides of every job of a sweep by hydra's own parser and basic sweeper; whether they are exact."""
     from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -95,11 +99,11 @@ def _expand(overrides: list[str], compose: Callable) -> list[list[str]]:
     swept = parse([*words, *(o.input_line for o in parsed if not o.is_hydra_override())])
     if sweeper._target_.endswith(".BasicSweeper"):
         (batch,) = BasicSweeper.split_arguments(swept, None)
-        return [[*hydra_words, *job] for job in batch]
+        return [[*hydra_words, *job] for job in batch], True
     # Another sweeper picks its values as it goes: each one that is written out is checked alone.
     singles = [f"{o.get_key_element()}={value}" for o in swept
                if o.is_sweep_override() and o.is_discrete_sweep() for value in o.sweep_string_iterator()]
-    return [fixed, *([*fixed, word] for word in singles)]
+    return [fixed, *([*fixed, word] for word in singles)], False
 
 
 def launch(task: Callable, overrides: list[str], *, directory: Path | None = None, multirun: bool = False,
@@ -159,6 +163,9 @@ def _plain(cfg, chosen) -> dict:
     with open_dict(cfg):
         cfg = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "experiment")])
     config = OmegaConf.to_container(cfg, resolve=True)
+    for group in GROUPS:
+        if chosen[group] not in choices(group):  # model=../task/ring would compose
+            raise ConfigError(_not_a_choice(group, chosen[group], choices(group)))
     return check({**config, "names": {group: chosen[group] for group in GROUPS}})
 
 
@@ -203,7 +210,7 @@ def _translate(error: Exception, overrides: list[str]) -> str:
     if isinstance(error, MissingConfigException) and "/" in (error.missing_cfg_file or ""):
         group, _, name = error.missing_cfg_file.rpartition("/")
         there = choices(group) or error.options or []
-        return f"{group}: expected one of {', '.join(there)}, got {name!r}{did_you_mean(name, there)}"
+        return _not_a_choice(group, name, there)
     if isinstance(error, OverrideParseException) and not re.match(r"^[~+]*[\w./@:-]+=", error.override):
         return f"expected KEY=VALUE, got {error.override!r}{did_you_mean(error.override, _keys())}"
     if "requires --multirun" in text or text.startswith("Ambiguous value"):
@@ -213,13 +220,21 @@ def _translate(error: Exception, overrides: list[str]) -> str:
                 "e.g. 'task.x=[a,b]' or 'task.file=\"a b.csv\"'")
     if "An item is already at" in text:
         return f"{quoted.group(1)} is set already; change it without the plus: {quoted.group(1)}=VALUE"
+    if text.startswith("Config group override must be"):
+        return "a choice is the name of a yaml, e.g. model=rnvp; `inn train --help` shows more"
     if re.match(r"Could not (override|delete|append)|Key '", text):
         word = quoted.group(1)
+        if word in GROUPS:
+            return f"{word}: expected one of {', '.join(choices(word))}, got something else; choose with {word}=NAME"
         if _takes(word, overrides):
             return f"{word} is not listed in conf/{word.split('.')[0]}; add it with a plus: +{word}=VALUE"
         near = did_you_mean(word, _keys(overrides))
         return f"{word!r} is not a setting{near or '; `inn train -c job` prints them all'}"
     return re.split(r" (?:See https://|full_key:)", text)[0]
+
+
+def _not_a_choice(group: str, name: str, there: Iterable[str]) -> str:
+    return f"{group}: expected one of {', '.join(there)}, got {name!r}{did_you_mean(name, there)}"
 
 
 def _takes(word: str, overrides: list[str]) -> bool:

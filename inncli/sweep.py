@@ -2,7 +2,7 @@
 
     sweeps/<name>/sweep.json      the manifest: status, times, overrides, one entry a job
     sweeps/<name>/<job>/          a run directory each
-    sweeps/<name>/.jobs/<n>.json  written by the job itself, in whatever process it ran
+    sweeps/<name>/.jobs/<n>.json  written by the job itself, in whatever process it ran; gathered at the end
 
 A failed job leaves the others alone; its line is kept here, also where no run directory is left.
 """
@@ -10,6 +10,7 @@ A failed job leaves the others alone; its line is kept here, also where no run d
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -42,6 +43,7 @@ def finish(path: Path, interrupted: bool = False) -> list[dict]:
     failed = any(entry["status"] == "failed" for entry in ended)
     status = "interrupted" if interrupted else "failed" if failed else "done"
     _write(path, {**manifest, "status": status, "ended": _now(), "jobs": ended})
+    shutil.rmtree(path / ".jobs", ignore_errors=True)  # the manifest holds them now
     return ended
 
 

@@ -141,7 +141,8 @@ def test_failed_simulations_are_counted(write):
     assert len(pairs) == 2_000 - task.failed
     assert 900 < task.failed < 1_100
     assert any("failed simulations, left out" in line for line in task.describe())
-    infinite = GOOD.replace("return x.sum(1", "return (x / np.where(x < .5, 0, 1)).sum(1").replace("import numpy as np",
+    infinite = GOOD.replace("return x.sum(1", "return (x / np.where(x < .5, 0, 1)).sum(1")
+    infinite = infinite.replace("import numpy as np",
         "import numpy as np\nnp.seterr(all='ignore')")  # fmt: skip
     task = Simulator(write(infinite), n_train=2_000)
     assert len(task.training_pairs(0)) == 2_000 - task.failed < 1_000
@@ -160,7 +161,8 @@ def test_prints_of_the_file_stay_off_stdout(write, capsys):
 
 def test_a_file_may_use_its_neighbours_and_dataclasses(write):
     write("SCALE = 2.0\n", "neighbour_of_sim.py")
-    text = "from __future__ import annotations\nfrom dataclasses import dataclass\nfrom neighbour_of_sim import SCALE\n"
+    text = "from __future__ import annotations\nfrom dataclasses import dataclass\n"
+    text += "from neighbour_of_sim import SCALE\n"
     text += "@dataclass\nclass P:\n    a: float = SCALE\n" + GOOD.replace("rng.random", "P().a * rng.random")
     assert Simulator(write(text), n_train=2_000).training_pairs(0).x.max() > 1.9
 
@@ -190,6 +192,10 @@ WRONG = {
     "raises": (
         replaced("return x.sum", "1 / 0; return x.sum"),
         "^sim.py:8: simulate raised ZeroDivisionError: division",
+    ),
+    "raises deeper": (
+        "def half(x):\n    return x / 'a'\n" + replaced("return x.sum", "half(x); return x.sum"),
+        "^sim.py:2: simulate raised [A-Za-z]*TypeError",
     ),
     "prior raises": (
         replaced("return rng.random", "raise KeyError('a\\nb')\n    return rng.random"),
@@ -236,6 +242,7 @@ WRONG = {
     ),
     "x_names": (GOOD + "x_names = ['a']\n", "x_names has 1 names, prior returned 2 columns"),
     "y_names": (GOOD + "y_names = ['a', 'b']\n", "y_names has 2 names, simulate returned 1 columns"),
+    "no names": (GOOD + "x_names = 3\n", "x_names must be a list of names, got 3"),
     "one name": (GOOD + "y_names = 'range'\n", "y_names must be a list of names, got 'range'"),
     "same names": (GOOD + "x_names = ['a', 'a']\n", "x_names must be different names"),
     "shared names": (GOOD + "x_names = ['a', 'b']\ny_names = ['b']\n", "'b' is in x_names and in y_names"),

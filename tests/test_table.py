@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from inncli.errors import ConfigError, DataError
 from inncli.files import file_sha256
@@ -350,3 +351,14 @@ def test_a_table_can_not_simulate(write, mixes):
         task.observe(np.zeros((1, 2)))
     with pytest.raises(ConfigError, match="needs a simulator"):
         task.fresh_pairs(0, 0)
+
+
+def test_the_concrete_recipe_builds():
+    text = (CONCRETE.parent.parent / "conf" / "experiment" / "concrete.yaml").read_text()
+    assert text.startswith("# @package _global_")
+    node = yaml.safe_load(text)
+    assert {"override /task": "table"} in node["defaults"]
+    assert node["task"].pop("file") == "${inn.data:concrete.csv}"
+    task = Table(str(CONCRETE), **node["task"])
+    assert task.x.names == tuple(CONCRETE.read_text().splitlines()[0].split(","))[:-1]
+    assert task.y.names == ("compressive_strength",)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import inspect
+from pathlib import Path
+
 import numpy as np
 import pytest
+import yaml
 from scipy import stats
 
 from inncli.errors import CheckpointError, ConfigError, DataError, ShapeError
@@ -14,6 +19,7 @@ from inncli.tasks.linear import Linear
 from inncli.tasks.ring import Ring
 from inncli.variables import Variables
 
+CONF = Path(__file__).parent.parent / "conf"
 A = [[1.0, 0.5, -0.5, 0.0], [0.0, 1.0, 1.0, 2.0]]
 BUILT_IN = {
     "ring": Ring,
@@ -72,6 +78,26 @@ def test_shapes_dtypes_and_names(build):
     assert all("\n" not in line for line in task.describe())
 
 
+@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "table", "simulator"])
+def test_the_yaml_says_every_argument_and_its_default(name):
+    node = yaml.safe_load((CONF / "task" / f"{name}.yaml").read_text())
+    module, _, cls = node.pop("_target_").rpartition(".")
+    assert node.pop("_partial_") is True
+    parameters = dict(inspect.signature(getattr(importlib.import_module(module), cls).__init__).parameters)
+    del parameters["self"]
+    assert list(node) == list(parameters)
+    for key, parameter in parameters.items():
+        required = parameter.default is parameter.empty
+        if name != "linear":  # whose yaml is an example
+            assert node[key] == ("???" if required else parameter.default), key
+
+
+def test_the_linear_yaml_builds_a_surjection():
+    node = yaml.safe_load((CONF / "task" / "linear.yaml").read_text())
+    task = Linear(node["A"], node["b"], node["noise"])
+    assert (task.x.dim, task.y.dim, task.kind) == (4, 2, "surjective")
+
+
 def test_fresh_and_n_train_exclude_each_other(build):
     with pytest.raises(ConfigError, match="pass only one"):
         build(n_train=100, fresh=True)
@@ -89,11 +115,12 @@ def test_what_a_task_lacks_it_refuses():
         EightGaussians().observe(np.zeros((1, 2)))
 
 
-def test_observe_is_differentiable_where_it_says_so(build):
-    torch = pytest.importorskip("torch")
-    task = build()
-    if not task.differentiable:
-        pytest.skip("no claim")
+@pytest.mark.parametrize("name", ["ring", "linear"])
+def test_observe_is_differentiable(name):
+    import torch
+
+    task = BUILT_IN[name]()
+    assert task.differentiable
     x = task.prior(5, np.random.default_rng(0))
     tensor = torch.tensor(x, requires_grad=True)
     y = task.observe(tensor)
@@ -163,9 +190,9 @@ def test_ring_reference_has_a_uniform_angle_and_any_y():
 
 
 def test_linear_posterior_is_gaussian_conditioning():
-    task = Linear(A, [0.5, -1.0], 0.2)
+    task = Linear(A, [0.5, -1.0], 0.8)
     a, y = np.array(A), np.array([1.5, 0.7])
-    gain = a.T @ np.linalg.inv(a @ a.T + 0.04 * np.eye(2))
+    gain = a.T @ np.linalg.inv(a @ a.T + 0.64 * np.eye(2))
     mean, covariance = task.posterior(y)
     np.testing.assert_allclose(mean, gain @ (y - [0.5, -1.0]), atol=1e-12)
     np.testing.assert_allclose(covariance, np.eye(4) - gain @ a, atol=1e-12)
@@ -175,7 +202,7 @@ def test_linear_posterior_is_gaussian_conditioning():
 
 
 def test_linear_posterior_agrees_with_its_own_simulations():
-    # For a Gaussian the regression of x on y is the posterior mean, and its residuals have the posterior covariance.
+    # For a Gaussian the regression of x on y is the posterior mean, with its covariance in the residuals.
     task = Linear(A, [0.5, -1.0], 0.2, n_train=200_000)
     pairs = task.training_pairs(0)
     design = np.column_stack([np.ones(len(pairs)), pairs.y])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import traceback
 from typing import Annotated
 
 import typer
@@ -76,6 +75,8 @@ def main(argv: list[str] | None = None) -> int:
         if isinstance(error, OSError) and error.errno == errno.EPIPE:
             return _pipe_closed()
         if debug:
+            import traceback
+
             traceback.print_exc()
         else:
             print(" ".join(_line(error).split()), file=sys.stderr)

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-from inncli.catalogue import GROUPS, SETTINGS, choices, conf_dir
-
-CHOOSABLE = (*GROUPS, "experiment")
-
 
 def overrides(ctx, args: list[str], incomplete: str) -> list[str]:
     """Completes `group=choice` and `key=` of `inn train`."""
+    from inncli.catalogue import GROUPS, SETTINGS, choices  # here: `inn --help` completes nothing
+
+    choosable = (*GROUPS, "experiment")
     # bash hands `model=rn` over as the three words `model`, `=`, `rn`; zsh and fish as one.
     typed = _words(ctx) or args
     if incomplete == "=" and typed:
-        return choices(typed[-1]) if typed[-1] in CHOOSABLE else []
-    if len(typed) > 1 and typed[-1] == "=" and typed[-2] in CHOOSABLE:
+        return choices(typed[-1]) if typed[-1] in choosable else []
+    if len(typed) > 1 and typed[-1] == "=" and typed[-2] in choosable:
         return [name for name in choices(typed[-2]) if name.startswith(incomplete)]
     group, sign, start = incomplete.partition("=")
     if sign:
-        return [f"{group}={name}" for name in choices(group) if name.startswith(start)] if group in CHOOSABLE else []
-    keys = [f"{group}=" for group in CHOOSABLE] + [f"{key}=" for key in SETTINGS] + _keys(_chosen(typed))
+        return [f"{group}={name}" for name in choices(group) if name.startswith(start)] if group in choosable else []
+    keys = [f"{group}=" for group in choosable] + [f"{key}=" for key in SETTINGS] + _keys(_chosen(typed))
     return [key for key in keys if key.startswith(incomplete)]
 
 
@@ -39,6 +38,8 @@ def _chosen(words: list[str]) -> dict[str, str]:
     """The choice a group so far: the words typed, else the default."""
     import yaml
 
+    from inncli.catalogue import GROUPS, conf_dir
+
     chosen = {}
     for entry in yaml.safe_load((conf_dir() / "train.yaml").read_text(encoding="utf-8"))["defaults"]:
         if isinstance(entry, dict):
@@ -53,6 +54,8 @@ def _chosen(words: list[str]) -> dict[str, str]:
 def _keys(chosen: dict[str, str]) -> list[str]:
     """The keys that the chosen yamls list, `trainer.lr=`."""
     import yaml
+
+    from inncli.catalogue import GROUPS, conf_dir
 
     def below(node: dict, prefix: str) -> list[str]:
         found = []

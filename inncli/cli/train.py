@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import shutil
-import traceback
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from inncli.cli import complete, output
 from inncli.cli.options import ConfigDirOption
 from inncli.errors import Interrupted, RequestError, TrainingError
+
+if TYPE_CHECKING:
+    from inncli import config
+    from inncli.run import RunDir
 
 
 def train(
@@ -95,11 +98,11 @@ def _trained(config: dict, path: Path, words: list[str]) -> dict:
     return pipeline.train(config, path, words)
 
 
-def _single(words: list[str], planned) -> None:
+def _single(words: list[str], planned: config.Job) -> None:
     from inncli import config
     from inncli.run import RunDir, outputs_root, reserve
 
-    if any(word.partition("=")[0].lstrip("+") == "hydra.run.dir" for word in words):
+    if _names(words, "hydra.run.dir"):
         config.launch(job, words)
         return
     names, root = planned.config["names"], outputs_root()
@@ -107,21 +110,22 @@ def _single(words: list[str], planned) -> None:
     path = reserve(root, names["task"], names["model"])
     try:
         config.launch(job, words, directory=path.absolute())
-    except RequestError:
-        # The job removed its directory; a folder for runs that holds none goes too.
-        with contextlib.suppress(OSError):
-            path.rmdir()
-        with contextlib.suppress(OSError):
-            if new_root:
-                root.rmdir()
-        raise
+    finally:
+        if not (path / "run.json").exists():  # nothing was trained: leave no trace
+            shutil.rmtree(path, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                if new_root:
+                    root.rmdir()
     _report(RunDir(path))
 
 
-def _sweep(words: list[str], jobs: list) -> None:
+def _sweep(words: list[str], jobs: list[config.Job]) -> None:
     from inncli import catalogue, config, sweep
     from inncli.run import outputs_root, reserve
 
+    if _names(words, "hydra.sweep.dir"):
+        raise RequestError("hydra.sweep.dir is chosen by inn, so that no two sweeps share one; "
+                           "set INN_OUTPUTS to keep them elsewhere")
     # A missing table or a broken simulator file is found once, before anything is written.
     seen = []
     for planned in jobs:
@@ -130,7 +134,7 @@ def _sweep(words: list[str], jobs: list) -> None:
             catalogue.instantiate(planned.config["task"])()
     names = jobs[0].config["names"]
     path = reserve(outputs_root() / "sweeps", names["task"], names["model"])
-    sweep.start(path, words, [planned.overrides for planned in jobs] if config.plain_sweep(words) else [])
+    sweep.start(path, words, [planned.overrides for planned in jobs if planned.exact])
     try:
         config.launch(job, words, directory=path.absolute(), multirun=True)
     except (KeyboardInterrupt, Interrupted):
@@ -149,6 +153,10 @@ def _sweep(words: list[str], jobs: list) -> None:
         raise TrainingError(f"{len(failed)} of {len(ended)} jobs failed; the others are kept under {path}")
 
 
+def _names(words: list[str], key: str) -> bool:
+    return any(word.partition("=")[0].lstrip("+") == key for word in words)
+
+
 def _resume(spec: str) -> None:
     from inncli.run import find_run
 
@@ -164,11 +172,13 @@ def _after_failure(path: Path, error: Exception) -> None:
     if isinstance(error, RequestError) and not any((path / "checkpoints").glob("*.safetensors")):
         shutil.rmtree(path, ignore_errors=True)
     elif path.is_dir() and not isinstance(error, (RequestError, TrainingError)):
+        import traceback
+
         with (path / "train.log").open("a", encoding="utf-8") as log:
             traceback.print_exception(error, file=log)
 
 
-def _report(run) -> None:
+def _report(run: RunDir) -> None:
     info = run.info()
     metrics = info["metrics"]
     output.line(f"run {run.id}: {info['steps']:,} steps in {info['seconds']:.1f} s")

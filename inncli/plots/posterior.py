@@ -55,7 +55,7 @@ def posterior_pairs(draws: PosteriorSet, obs: int = 0, reference: np.ndarray | N
     for name in names or ():
         if name not in draws.x_names:
             raise DataError(f"expected an unknown out of {', '.join(draws.x_names)}, got {name!r}"
-                            f"{did_you_mean(name, draws.x_names)}")
+                            f"{did_you_mean(name, draws.x_names) or '; pick one of those'}")
     shown = tuple(names or draws.x_names[:MOST])
     index = [draws.x_names.index(name) for name in shown]
     x = draws.x[obs][:, index]

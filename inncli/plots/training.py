@@ -62,8 +62,9 @@ def training_curve(metrics: list[dict], title: str = "") -> Figure:
 
 def _cut_top(axes, values: np.ndarray) -> None:
     values = values[np.isfinite(values)]
-    low, middle, high = values.min(), np.quantile(values, 0.9), values.max()
-    if high - low > 3 * (middle - low) > 0:
-        top = low + 1.6 * (middle - low)
+    # "lower": of few epochs the one that exploded must not move the quantile
+    low, most, high = values.min(), np.quantile(values, 0.75, method="lower"), values.max()
+    if high - low > 5 * (most - low) > 0:
+        top = low + 3 * (most - low)
         axes.set_ylim(low - 0.08 * (top - low), top)
-        axes.plot([], [], "^", color=GREY, ms=5, label=f"beyond the axis: up to {high:.4g}")
+        axes.plot([], [], "^", color=GREY, ms=5, label=f"beyond the axis: up to {high:.5g}")

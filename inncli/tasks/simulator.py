@@ -177,7 +177,8 @@ class Simulator(Task):
         if given is None:
             return Variables.numbered(letter, dim).names
         name = self._file.path.name
-        if isinstance(given, str) or not all(isinstance(entry, str) and entry.strip() for entry in given):
+        listed = isinstance(given, (list, tuple, np.ndarray))
+        if not listed or not all(isinstance(entry, str) and entry.strip() for entry in given):
             raise DataError(f"{name}: {fact} must be a list of names, got {given!r}")
         if len(given) != dim:
             function = {"x": "prior", "y": "simulate"}[letter]

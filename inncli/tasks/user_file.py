@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import inspect
-import os
 import sys
 import traceback
 import types
@@ -148,7 +147,7 @@ def _signature(name: str) -> str:
 
 def _where(error: BaseException, path: Path) -> str:
     """`:12` for the last line of the file that the error passed through."""
-    if isinstance(error, SyntaxError) and error.filename and os.path.samefile(error.filename, path):
+    if isinstance(error, SyntaxError) and error.filename == str(path):
         return f":{error.lineno}"
     lines = [
         frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)

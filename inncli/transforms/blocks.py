@@ -72,7 +72,8 @@ class GlowBlock(Chain):
         self, dim: int, dim_context: int, hidden: list[int], clamp: float = 2.0, seed: int = 0
     ) -> None:
         coupling = Coupling(dim, dim_context, Affine(clamp), hidden)
-        super().__init__(dim, [ActNorm(dim), LULinear(dim, seed), coupling])
+        # In dimension 1 the linear map would be ActNorm's scale once more.
+        super().__init__(dim, [ActNorm(dim), *([LULinear(dim, seed)] if dim > 1 else []), coupling])
 
 
 class ConditionalScale(Transform):

@@ -63,7 +63,8 @@ class LinearGaussian(Transform):
 
     def __init__(self, dim: int, dim_context: int = 0) -> None:
         super().__init__(dim, dim_context)
-        self.a = nn.Parameter(torch.zeros(dim, dim_context))
+        if dim_context:
+            self.a = nn.Parameter(torch.zeros(dim, dim_context))
         self.b = nn.Parameter(torch.zeros(dim))
         self.lower = nn.Parameter(torch.zeros(dim, dim))
         self.log_diagonal = nn.Parameter(torch.zeros(dim))
@@ -98,7 +99,8 @@ class LinearGaussian(Transform):
         covariance = (1 - shrink) * covariance + torch.diag(shrink * variance + 1e-8)
         eye = torch.eye(self.dim, dtype=torch.float64, device=x.device)
         w = torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), eye, upper=False)
-        self.a.copy_(solution[:-1].T)
+        if context is not None:
+            self.a.copy_(solution[:-1].T)
         self.b.copy_(solution[-1])
         self.lower.copy_(torch.tril(w, -1))
         self.log_diagonal.copy_(torch.diagonal(w).log())

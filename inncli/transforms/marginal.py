@@ -214,9 +214,15 @@ class HeapMap(Transform):
         edges = {low, high}
         for heap in self.x.heaps[column]:
             edges |= {heap - half, heap + half}
-        # Quantile knots would cut through cells; they move to the cell's edge.
-        for q in torch.quantile(u, torch.linspace(0, 1, self.n_quantiles, dtype=u.dtype)).tolist():
-            edges.add((math.floor(q / (2 * half) + 0.5) - 0.5) * 2 * half)
+        # Quantiles of what lies outside the heaps, dense in the tails. They would cut through
+        # recording cells, so each moves to its cell's edge.
+        cell = torch.round(u / (2 * half))
+        heaps = torch.tensor(self.x.heaps[column], dtype=u.dtype, device=u.device)
+        rest = u[~torch.isin(cell, torch.round(heaps / (2 * half)))]
+        inner = torch.linspace(-2.6, 2.6, self.n_quantiles - 2, dtype=u.dtype, device=u.device)
+        levels = torch.cat([inner.new_zeros(1), torch.special.ndtr(inner), inner.new_ones(1)])
+        for q in torch.quantile(rest, levels).tolist() if len(rest) else []:
+            edges.add((round(q / (2 * half)) - 0.5) * 2 * half)
         gap = 1e-9 * (high - low)
         kept = [low]
         for edge in sorted(edge for edge in edges if low < edge < high):

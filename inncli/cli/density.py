@@ -1,0 +1,96 @@
+"""`inn density`: log densities at points or on a grid."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from inncli.cli import output
+from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, checked_out
+from inncli.errors import RequestError
+
+SHOWN = 20  # points printed
+
+
+def density(
+    points: Annotated[str | None, typer.Option(
+        "--points", metavar="FILE", help="A table of x (CSV, Parquet, NPZ), one point a row.")] = None,
+    grid: Annotated[int | None, typer.Option(
+        "--grid", min=2, metavar="N", help="N points along each unknown, over where the density lies.")] = None,
+    y: Annotated[str | None, typer.Option(
+        "--y", metavar="VALUES", help="The observation, where the model is conditional: 0.3 or name=3.")] = None,
+    run: RunOption = None,
+    out: OutOption = None,
+    device: DeviceOption = None,
+    config_dir: ConfigDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Compute log p(x), or log p(x | y), in the units of your own data.
+
+    A grid over two unknowns is also drawn. The suffix of --out is the format: .npz, .csv, .parquet.
+
+    \b
+    Examples:
+      inn density --grid 200
+      inn density --grid 200 --y 0.3 --out ring.npz
+      inn density --points candidates.csv --y strength=40 --json
+    \b
+    Next: inn sample, inn plot density
+    """
+    from inncli.draws import SUFFIXES
+    from inncli.run import find_run
+
+    if (points is None) == (grid is None):
+        raise RequestError("expected one of --points and --grid, got " + ("neither" if grid is None else "both")
+                           + "; e.g. inn density --grid 200")
+    path = checked_out(out, SUFFIXES)
+    found = find_run(run)
+
+    import numpy as np
+
+    from inncli import grid as grids
+    from inncli.draws import DensitySet
+    from inncli.observation import parse_y, read_points
+    from inncli.pipeline import open_run
+
+    inverter = open_run(found, device, config_dir)
+    given = None
+    if inverter.y is not None and y is None:
+        raise RequestError(f"run {found.id} models x given y ({', '.join(inverter.y.names)}); pass the observation with --y")
+    if y is not None:
+        given = parse_y(y, inverter.y, found.id)
+    if points is not None:
+        axes, x = None, read_points(points, inverter.x, found.id, letter="x")
+    else:
+        axes = grids.axes_around(inverter.sample(given, 10_000)[0], grid, inverter.x.bounds)
+        x = grids.points(axes)
+    log_prob = inverter.log_prob(x, given)
+    rows = None if given is None else np.repeat(given, len(x), axis=0)
+    names, labels = ((), ()) if inverter.y is None else (inverter.y.names, inverter.y.labels)
+    kept = DensitySet(x, log_prob, inverter.x.names, rows, names, labels)
+    path = kept.save(path or found.path / "densities" / found.next_posterior_path().name)
+    picture = _picture(path, axes, log_prob, inverter.x.names) if axes and len(axes) == 2 else None
+    mass = grids.integral(axes, log_prob) if axes else None
+    if json:
+        output.as_json({"run": found.id, "out": str(path), "picture": None if picture is None else str(picture),
+                        "points": len(x), "log_prob": log_prob.tolist() if axes is None else None, "integral": mass})
+        return
+    output.line(f"log density at {len(x):,} points from run {found.id}")
+    if axes is None:
+        output.table([*inverter.x.names, "log_prob"],
+                     [[*map(float, row), float(value)] for row, value in zip(x[:SHOWN], log_prob)])
+        if len(x) > SHOWN:
+            output.line(f"and {len(x) - SHOWN:,} more in the file")
+    else:
+        output.line(f"integral over the grid {mass:.4f}")
+    output.line(f"kept in {path}" + (f", drawn in {picture}" if picture else ""))
+
+
+def _picture(path: Path, axes: list, log_prob, names: tuple[str, ...]) -> Path:
+    from inncli.plots.density import density2d
+    from inncli.plots.style import save
+
+    figure = density2d(axes[0], axes[1], log_prob.reshape(len(axes[0]), len(axes[1])).T, names=names)
+    return save(figure, path.with_suffix(".png"))

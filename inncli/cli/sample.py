@@ -1,0 +1,64 @@
+"""`inn sample`: draws without an observation."""
+
+from __future__ import annotations
+
+from inncli.cli import output
+from inncli.cli.options import (ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, SamplesOption,
+                                SeedOption, checked_out)
+
+
+def sample(
+    samples: SamplesOption = 1000,
+    seed: SeedOption = 0,
+    run: RunOption = None,
+    out: OutOption = None,
+    device: DeviceOption = None,
+    config_dir: ConfigDirOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Draw x, or pairs (x, y), without an observation.
+
+    x from p(x); where the model is conditional, y from the training ys and then x given y. The suffix of --out is the format: .npz, .csv, .parquet.
+
+    \b
+    Examples:
+      inn sample
+      inn sample --samples 10000 --out draws.csv
+      inn sample --run 2026-11-23_10-04 --seed 1
+    \b
+    Next: inn density --grid 200, inn plot density
+    """
+    from inncli.draws import SUFFIXES, SampleSet
+    from inncli.run import find_run
+
+    path = checked_out(out, SUFFIXES)
+    found = find_run(run)
+
+    from inncli import pipeline
+
+    inverter = pipeline.open_run(found, device, config_dir)
+    x, y = pipeline.sample(inverter, found, samples, seed)
+    names, labels = ((), ()) if inverter.y is None else (inverter.y.names, inverter.y.labels)
+    draws = SampleSet(x, y, inverter.x.names, names, labels)
+    path = draws.save(path or found.path / "draws" / found.next_posterior_path().name)
+    rows = summary(draws)
+    if json:
+        output.as_json({"run": found.id, "out": str(path), "samples": len(draws.x), "columns": rows})
+        return
+    output.line(f"{len(draws.x):,} draws from run {found.id}")
+    output.table(["column", "mean", "sd", "5%", "50%", "95%"],
+                 [[name, *stats.values()] for name, stats in rows.items()])
+    output.line(f"\nkept in {path}")
+
+
+def summary(draws) -> dict[str, dict[str, float]]:
+    """Mean, sd and quantiles of each column of numbers; a column of labels has none."""
+    import numpy as np
+
+    columns = dict(zip(draws.x_names, draws.x.T))
+    if draws.y is not None:
+        columns |= {name: column for name, column, labels in zip(draws.y_names, draws.y.T, draws.y_labels)
+                    if labels is None and name not in columns}
+    return {name: {"mean": float(column.mean()), "sd": float(column.std()),
+                   **{f"q{int(q * 100):02d}": float(np.quantile(column, q)) for q in (0.05, 0.5, 0.95)}}
+            for name, column in columns.items()}

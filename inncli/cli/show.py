@@ -1,0 +1,103 @@
+"""`inn show`: what one run was, how it ended, and whether its model is sound."""
+
+from __future__ import annotations
+
+from inncli.cli import output
+from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, RunOption
+from inncli.cli.runs import duration, steps
+
+
+def show(run: RunOption = None, json: JsonOption = False, device: DeviceOption = None,
+         config_dir: ConfigDirOption = None) -> None:
+    """Show a run: its state, its metrics, its config, its task and its model's health.
+
+    \b
+    Examples:
+      inn show                      the latest finished run
+      inn show --run 2026-11-23_10  a run by a unique prefix of its id
+      inn show --json
+
+    Next: `inn plot training`, `inn invert --y ...`.
+    """
+    from inncli.run import find_run
+
+    found = find_run(run)
+    info = {**found.info(), "status": found.state(), "path": str(found.path)}
+    config = found.config()
+    task, health = _facts(found, info, device, config_dir)
+    if json:
+        output.as_json({"run": info, "config": config, "task": task, "diagnostics": health})
+        return
+    _section("run", _about(info))
+    _section("metrics", list((info.get("metrics") or {}).items()))
+    _section("config", flat({key: value for key, value in config.items() if key != "names"}))
+    output.line("task")
+    for fact in task:
+        output.line(f"  {fact}")
+    output.line("model")
+    if health is None:
+        output.line(f"  no checkpoint yet; `inn train --resume {found.id}` continues the run")
+    else:
+        facts = [f"{name} {output.words(value)}" for name, value in health.items()]
+        output.line("  " + (", ".join(facts) or "says nothing of its own health"))
+
+
+def _about(info: dict) -> list[tuple[str, object]]:
+    versions = ", ".join(f"{name} {n}" for name, n in (info.get("versions") or {}).items() if n)
+    threads = info.get("threads")
+    where = [info.get("device"), info.get("dtype"), f"threads {threads}" if threads else None]
+    shown = [("id", info["id"]), ("status", info["status"]), ("error", info.get("error")),
+             ("task", info.get("task")), ("model", info.get("model")), ("seed", info.get("seed")),
+             ("steps", steps(info)), ("time", duration(info.get("seconds"))),
+             ("started", info.get("started")), ("ended", info.get("ended")),
+             ("on", ", ".join(filter(None, [info.get("host"), *where]))), ("versions", versions),
+             ("git", info.get("git")), ("path", info["path"])]
+    return [(name, value) for name, value in shown if value not in (None, "")]
+
+
+def _facts(run, info: dict, device: str | None, config_dir: str | None) -> tuple[list[str], dict | None]:
+    """Facts of the task, and the model's diagnostics (None without a checkpoint).
+
+    A task with a file of the user's is told from what the run kept: the file is not read or run again.
+    """
+    from inncli import catalogue, pipeline
+
+    catalogue.trust(config_dir)
+    inverter = pipeline.open_run(run, device, config_dir) if run.best.is_file() else None
+    task = pipeline.built_in_task_of(run)
+    if task is not None:
+        facts = task.describe()
+    elif inverter is not None:
+        names = inverter.names
+        facts = [f"x: {', '.join(names['x'])}", f"y: {', '.join(names['y'])}" if names["y"] else
+                 "no y: the density p(x)"]
+    else:
+        facts = []
+    facts += [f"{key}: {value}" for key, value in (info.get("data") or {}).items() if value not in (None, 0)]
+    return facts, None if inverter is None else inverter.diagnostics()
+
+
+def _section(title: str, rows: list[tuple[str, object]]) -> None:
+    if rows:
+        output.line(title)
+        width = max(len(name) for name, _ in rows)
+        for name, value in rows:
+            output.line(f"  {name:<{width}}  {output.words(value)}")
+
+
+def flat(config: dict, prefix: str = "") -> list[tuple[str, object]]:
+    """The settings as `trainer.lr`, `0.005`, as one would type them; targets and what is null left out."""
+    rows: list[tuple[str, object]] = []
+    for key, value in config.items():
+        if isinstance(value, dict):
+            rows += flat(value, f"{prefix}{key}.")
+        elif value is not None and not key.startswith("_"):
+            rows.append((f"{prefix}{key}", typed(value)))
+    return rows
+
+
+def typed(value: object) -> object:
+    """A setting as the command line takes it: `true`, `[64,64]`."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"[{','.join(str(typed(entry)) for entry in value)}]" if isinstance(value, list) else value

@@ -1,0 +1,94 @@
+"""The catalogue that the contracts run over: name -> constructor. A new transform or model is one line."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import torch
+
+from inncli.models.flow import ConditionalFlow
+from inncli.transforms.actnorm import ActNorm
+from inncli.transforms.blocks import ConditionalScale, GlowBlock, NICEBlock, RealNVPBlock
+from inncli.transforms.chain import Chain
+from inncli.transforms.coupling import Coupling
+from inncli.transforms.elementwise import Additive, Affine
+from inncli.transforms.linear import LinearGaussian, LULinear
+from inncli.transforms.marginal import Box, HeapMap, Standardise
+from inncli.transforms.permute import Permutation, Rotation
+from inncli.variables import Variables
+
+HIDDEN = [16, 16]
+
+
+def box(bounds):
+    """A Box with a non-trivial unit, as after `initialise`."""
+    made = Box(Variables.numbered("x", len(bounds), bounds=bounds))
+    made.unit.copy_(torch.linspace(0.5, 2, len(bounds)))
+    return made
+
+
+def heap_map():
+    """A fitted HeapMap: column 1 has heaps at 0 and at 28, column 2 none, column 3 one at 5."""
+    x = Variables.numbered(
+        "x", 3, bounds=((0.0, 400.0), (None, None), (0.0, None)), steps=(1.0, 0.0, 0.1),
+        heaps=((0.0, 28.0), (), (5.0,)))
+    generator = torch.Generator().manual_seed(0)
+    u = torch.rand(500, 3, generator=generator, dtype=torch.float64)
+    rows = torch.stack([(u[:, 0] * 360).round(), u[:, 1], (u[:, 2] * 20).round(decimals=1)], 1)
+    rows[:200, 0], rows[200:300, 0], rows[100:250, 2] = 0.0, 28.0, 5.0
+    made = HeapMap(x)
+    made.initialise(rows + torch.tensor(x.steps) * (torch.rand(500, 3, generator=generator) - 0.5))
+    return made
+
+
+def standardise(dim):
+    """A Standardise away from the identity."""
+    made = Standardise(dim)
+    made.centre.copy_(torch.arange(dim))
+    made.scale.copy_(torch.linspace(0.1, 10, dim))
+    return made
+
+
+TRANSFORMS = {
+    "permutation": partial(Permutation, 5),
+    "rotation": partial(Rotation, 5, seed=3),
+    "actnorm": partial(ActNorm, 3),
+    "lu_linear": partial(LULinear, 5, seed=1),
+    "linear_gaussian": partial(LinearGaussian, 3, 2),
+    "linear_gaussian_unconditional": partial(LinearGaussian, 3),
+    "additive_coupling": partial(Coupling, 5, 2, Additive(), HIDDEN),
+    "affine_coupling": partial(Coupling, 5, 2, Affine(), HIDDEN),
+    "affine_coupling_swapped": partial(Coupling, 5, 0, Affine(), HIDDEN, swap=True),
+    "affine_coupling_1d": partial(Coupling, 1, 2, Affine(), HIDDEN),
+    "affine_coupling_1d_unconditional": partial(Coupling, 1, 0, Affine(), HIDDEN),
+    "nice": partial(NICEBlock, 4, 3, HIDDEN),
+    "rnvp": partial(RealNVPBlock, 4, 3, HIDDEN),
+    "rnvp_odd_unconditional": partial(RealNVPBlock, 7, 0, HIDDEN),
+    "rnvp_permutation": partial(RealNVPBlock, 3, 1, HIDDEN, mix="permutation"),
+    "rnvp_1d": partial(RealNVPBlock, 1, 2, HIDDEN),
+    "glow": partial(GlowBlock, 4, 3, HIDDEN),
+    "glow_1d": partial(GlowBlock, 1, 2, HIDDEN),
+    "conditional_scale": partial(ConditionalScale, 3, 2, HIDDEN),
+    "conditional_scale_unconditional": partial(ConditionalScale, 3, 0, HIDDEN),
+    "chain": lambda: Chain(4, [RealNVPBlock(4, 2, HIDDEN), ActNorm(4), GlowBlock(4, 2, HIDDEN, seed=1)]),
+    "box": partial(box, ((0.0, 1.0), (-2.0, None), (None, 3.0), (None, None))),
+    "standardise": partial(standardise, 4),
+    "heap_map": heap_map,
+}
+
+# Points in the domain of those transforms that are not defined on all of R^dim: u uniform in (0, 1).
+DOMAINS = {
+    "box": lambda u: u * torch.tensor([1.0, 6, -6, 4]) + torch.tensor([0.0, -2, 3, -2]),
+    "heap_map": lambda u: torch.stack([u[:, 0] * 400, u[:, 1] * 8 - 4, u[:, 2] * 19], 1),
+}
+
+BLOCKS = {
+    "nice": dict(block=partial(NICEBlock, hidden=HIDDEN), last=partial(ConditionalScale, hidden=HIDDEN)),
+    "rnvp": dict(block=partial(RealNVPBlock, hidden=HIDDEN)),
+    "glow": dict(block=partial(GlowBlock, hidden=HIDDEN)),
+}
+MODELS = {
+    **{name: partial(ConditionalFlow, n_blocks=3, dim_embedding=4, **parts) for name, parts in BLOCKS.items()},
+    "rnvp_truncate": partial(ConditionalFlow, n_blocks=3, dim_embedding=4, bounds="truncate", **BLOCKS["rnvp"]),
+    "rnvp_without_linear": partial(ConditionalFlow, n_blocks=3, linear_start=False, **BLOCKS["rnvp"]),
+}
