@@ -148,7 +148,8 @@ def _density(spec, y, n: int, seed: int, device, config_dir):
         raise RequestError(f"expected a run with 2 unknowns, got {run.id} with {inverter.x.dim}; "
                            "try `inn plot posterior`")
     if inverter.y is not None and y is None:
-        raise RequestError(f"run {run.id} models x given y ({', '.join(inverter.y.names)}); pass --y, e.g. --y 0.3")
+        raise RequestError(f"run {run.id} models x given y ({', '.join(inverter.y.names)}); "
+                           "pass --y, e.g. --y 0.3")
     row = None if y is None else parse_y(y, inverter.y, run.id)
     draws = inverter.sample(row, 4_000, seed)[0]
     axes = [window(draws[:, i], bounds, n) for i, bounds in enumerate(inverter.x.bounds)]

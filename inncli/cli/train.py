@@ -15,7 +15,6 @@ from inncli.errors import Interrupted, RequestError, TrainingError
 
 if TYPE_CHECKING:
     from inncli import config
-    from inncli.run import RunDir
 
 
 def train(
@@ -82,12 +81,14 @@ def job(cfg) -> float | None:
     except (KeyboardInterrupt, Interrupted) as stop:
         raise config.carry(stop) from None
     except Exception as error:  # any failure of one job is a line of the sweep's report
-        _after_failure(path, error)
+        _after_failure(path, number is not None, error)
         if number is None:
             raise config.carry(error) from None
         sweep.record(path.parent, number, words, f"{type(error).__name__}: {one_line(error)}")
         return float("nan")
-    if number is not None:
+    if number is None:
+        _report(path)
+    else:
         sweep.record(path.parent, number, words, None)
     return metrics.get("val_loss")
 
@@ -100,7 +101,7 @@ def _trained(config: dict, path: Path, words: list[str]) -> dict:
 
 def _single(words: list[str], planned: config.Job) -> None:
     from inncli import config
-    from inncli.run import RunDir, outputs_root, reserve
+    from inncli.run import outputs_root, reserve
 
     if _names(words, "hydra.run.dir"):
         config.launch(job, words)
@@ -116,7 +117,6 @@ def _single(words: list[str], planned: config.Job) -> None:
             with contextlib.suppress(OSError):
                 if new_root:
                     root.rmdir()
-    _report(RunDir(path))
 
 
 def _sweep(words: list[str], jobs: list[config.Job]) -> None:
@@ -161,24 +161,32 @@ def _resume(spec: str) -> None:
     from inncli.run import find_run
 
     run = find_run(spec)
+
     from inncli import pipeline
 
     pipeline.resume(run)
-    _report(run)
+    _report(run.path)
 
 
-def _after_failure(path: Path, error: Exception) -> None:
+def _after_failure(path: Path, in_sweep: bool, error: Exception) -> None:
     """Leaves no directory behind for a wrong request, and the traceback of a bug in the run's log."""
-    if isinstance(error, RequestError) and not any((path / "checkpoints").glob("*.safetensors")):
-        shutil.rmtree(path, ignore_errors=True)
-    elif path.is_dir() and not isinstance(error, (RequestError, TrainingError)):
+    if isinstance(error, RequestError):
+        # Never more than hydra made for this job: hydra.run.dir may name a folder of the user's.
+        if in_sweep and (path.parent / "sweep.json").exists() and not (path / "run.json").exists():
+            shutil.rmtree(path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            path.rmdir()
+    elif path.is_dir() and not isinstance(error, TrainingError):
         import traceback
 
         with (path / "train.log").open("a", encoding="utf-8") as log:
             traceback.print_exception(error, file=log)
 
 
-def _report(run: RunDir) -> None:
+def _report(path: Path) -> None:
+    from inncli.run import RunDir
+
+    run = RunDir(path)
     info = run.info()
     metrics = info["metrics"]
     output.line(f"run {run.id}: {info['steps']:,} steps in {info['seconds']:.1f} s")

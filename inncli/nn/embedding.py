@@ -55,7 +55,7 @@ class Embedding(nn.Module):
         layers: list[nn.Module] = []
         widths = [dim_in, *hidden]
         for n_in, n_out in zip(widths, widths[1:]):
-            layers += [nn.Linear(n_in, n_out), nn.SiLU()]
+            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
         self.net = nn.Sequential(*layers, nn.Linear(widths[-1], dim_learned)) if dim_learned else None
 
     def forward(self, features: Tensor) -> Tensor:

@@ -9,7 +9,10 @@ from torch import Tensor, nn
 
 
 class MLP(nn.Module):
-    """Linear layers with SiLU between them.
+    """Linear layers with ReLU between them.
+
+    On a processor a step with SiLU takes half as long again, and on the ring at equal steps it ends
+    .02 to .1 nats behind.
 
     The last layer starts at zero, so that a block built on this net starts as the identity.
     With no input at all (dimension 1 and no context) it is one constant row of parameters.
@@ -26,7 +29,7 @@ class MLP(nn.Module):
         widths = [dim_in, *hidden]
         layers: list[nn.Module] = []
         for n_in, n_out in zip(widths, widths[1:]):
-            layers += [nn.Linear(n_in, n_out), nn.SiLU()]
+            layers += [nn.Linear(n_in, n_out), nn.ReLU()]
         last = nn.Linear(widths[-1], dim_out)
         nn.init.zeros_(last.weight)
         nn.init.zeros_(last.bias)

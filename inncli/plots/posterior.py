@@ -74,7 +74,7 @@ def _pairs(draws: PosteriorSet, obs: int, names: tuple[str, ...], x: np.ndarray,
     grid = fig.subplots(d, d, squeeze=False)
     frames = [_frame(x[:, i], None if truth is None else truth[:, i]) for i in range(d)]
     small = 7 if d > 4 else 8
-    width = int(cell * 72 / small / 0.62)  # characters along a cell's side
+    width = int(cell * 72 / (small + 1) / 0.68)  # characters along a cell's side; the font's mean is .6
     for row in range(d):
         for col in range(d):
             axes = grid[row, col]
@@ -82,7 +82,7 @@ def _pairs(draws: PosteriorSet, obs: int, names: tuple[str, ...], x: np.ndarray,
                 axes.remove()
                 continue
             if row == col:
-                _marginal(axes, x[:, row], None if truth is None else truth[:, row], frames[row], small)
+                _marginal(axes, x[:, row], None if truth is None else truth[:, row], frames[row], width, small)
             elif col < row:
                 _joint(axes, x[:, col], x[:, row], frames[col], frames[row], BLUE, BLUES)
             else:
@@ -101,7 +101,7 @@ def _frame(values: np.ndarray, truth: np.ndarray | None) -> tuple[float, float]:
     return float(low - margin), float(high + margin)
 
 
-def _marginal(axes, values: np.ndarray, truth: np.ndarray | None, frame, small: int) -> None:
+def _marginal(axes, values: np.ndarray, truth: np.ndarray | None, frame, width: int, small: int) -> None:
     edges = np.linspace(*frame, int(np.clip(2 * len(values) ** (1 / 3), 12, 60)) + 1)
     axes.hist(values, edges, density=True, color=BLUE, alpha=0.35, linewidth=0)
     axes.hist(values, edges, density=True, color=BLUE, histtype="step", linewidth=1.2)
@@ -114,7 +114,8 @@ def _marginal(axes, values: np.ndarray, truth: np.ndarray | None, frame, small: 
     axes.set_xlim(frame)
     axes.set_yticks([])
     axes.spines["left"].set_visible(False)
-    axes.set_title(interval_text(q50, q05, q95), fontsize=small, pad=3)
+    text = interval_text(q50, q05, q95)
+    axes.set_title(text if len(text) <= width + 2 else text.replace("  [", "\n["), fontsize=small, pad=3)
 
 
 def _joint(axes, a: np.ndarray, b: np.ndarray, frame_a, frame_b, colour: str, colours) -> None:

@@ -90,7 +90,7 @@ def interval_text(middle: float, low: float, high: float) -> str:
     """`middle  [low, high]` to about a hundredth of its width: digits beyond that are chance."""
     width = max(abs(high - low), 1e-9 * max(abs(low), abs(high)))
     digits = 2 - math.floor(math.log10(width)) if width else 3
-    if -4 < digits < 7:
+    if -4 < digits < 5:
         form = f".{max(digits, 0)}f"
         texts = [format(round(v, digits) + 0.0, form) for v in (middle, low, high)]  # + 0.0: no -0
     else:
