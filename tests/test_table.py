@@ -232,7 +232,8 @@ def test_heaps_are_values_that_many_rows_share():
     rng = np.random.default_rng(0)
     values = np.concatenate([np.zeros(50), np.full(19, 3.0), np.full(21, 4.0), rng.random(910)])
     assert columns.heaps(values) == (0.0, 4.0)
-    assert columns.heaps(np.concatenate([np.zeros(4), rng.random(20)])) == ()
+    assert columns.heaps(np.concatenate([np.ones(4), rng.random(20)])) == ()
+    assert columns.heaps(np.concatenate([np.zeros(1), rng.random(20)])) == (0.0,)  # on the bound
     assert columns.heaps(np.zeros(30)) == ()
 
 
@@ -245,8 +246,8 @@ def test_heaps_are_values_that_many_rows_share():
         (np.r_[np.zeros(20), np.arange(1, 81) * 0.25], 0.01),
         (np.r_[np.zeros(20), np.arange(1, 81) * 1e-6], 1e-6),
         ((np.r_[np.zeros(20), np.arange(1, 81) * 0.1]).astype(np.float32), 0.1),
-        (np.r_[np.zeros(20), np.arange(1, 81) / 3], 0),
-        (np.r_[np.zeros(20), np.random.default_rng(0).random(80)], 0),
+        (np.r_[np.zeros(20), np.arange(1, 81) / 3], 1e-5),  # no decimal grid: a cell for the heap
+        (np.r_[np.zeros(20), np.random.default_rng(0).random(80)], 1e-7),
         (np.random.default_rng(0).random(100), 0),
         (
             np.random.default_rng(0).random(100).round(6),
@@ -335,6 +336,13 @@ def test_groups_join_duplicates():
     task = Table(str(CONCRETE), y=["compressive_strength"])
     pairs = task.training_pairs(0)
     assert len(np.unique(task.groups(pairs))) == len(rows(pairs)) < len(pairs)
+
+
+def test_a_heap_always_has_a_cell():
+    rain = np.where(np.random.default_rng(0).random(500) < 0.3, 0.0, np.random.default_rng(1).gamma(2, 5, 500))
+    step = columns.recording_step(rain)
+    assert 0 < step <= 1e-6 * np.ptp(rain)
+    assert columns.recording_step(rain[rain > 0]) == 0
 
 
 def test_fingerprint_is_the_files_checksum(monkeypatch):

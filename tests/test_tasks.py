@@ -74,7 +74,7 @@ def test_shapes_dtypes_and_names(build):
         assert residual.std(axis=0) == pytest.approx(task.noise_sd, rel=0.1)
     assert task.groups(pairs) is None
     assert task.fingerprint() is None
-    assert task.budget == 10_000
+    assert task.budget == task.default_n_train
     assert all("\n" not in line for line in task.describe())
 
 

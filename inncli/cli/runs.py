@@ -38,7 +38,9 @@ def _row(info: dict) -> tuple:
 def steps(info: dict) -> str | None:
     """`700`, or `350/700` of a run that has not done what it planned."""
     done, planned = info.get("steps"), info.get("planned_steps")
-    return str(done) if done is None or planned in (None, done) else f"{done}/{planned}"
+    if done is None or planned in (None, done):
+        return None if done is None else str(done)
+    return f"{done}/{planned}"
 
 
 def duration(seconds: float | None) -> str | None:

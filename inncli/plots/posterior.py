@@ -72,7 +72,8 @@ def _pairs(draws: PosteriorSet, obs: int, names: tuple[str, ...], x: np.ndarray,
     fig = new_figure(cell * d + (1.6 if d == 1 else 0.9), cell * d + 1.0 + heading)
     fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
     grid = fig.subplots(d, d, squeeze=False)
-    frames = [_frame(x[:, i], None if truth is None else truth[:, i]) for i in range(d)]
+    truths = [None] * d if truth is None else truth.T
+    frames = [_frame(x[:, i], truths[i]) for i in range(d)]
     small = 7 if d > 4 else 8
     width = int(cell * 72 / (small + 1) / 0.68)  # characters along a cell's side; the font's mean is .6
     for row in range(d):
@@ -82,7 +83,7 @@ def _pairs(draws: PosteriorSet, obs: int, names: tuple[str, ...], x: np.ndarray,
                 axes.remove()
                 continue
             if row == col:
-                _marginal(axes, x[:, row], None if truth is None else truth[:, row], frames[row], width, small)
+                _marginal(axes, x[:, row], truths[row], frames[row], width, small)
             elif col < row:
                 _joint(axes, x[:, col], x[:, row], frames[col], frames[row], BLUE, BLUES)
             else:

@@ -12,10 +12,13 @@ FINEST_STEP = 6  # decimals
 
 
 def heaps(values: np.ndarray) -> tuple[float, ...]:
-    """Values that at least 2 % of the rows, and 5 rows, share exactly; not where all rows do. Shape: (n,)."""
+    """Values that at least 2 % of the rows, and 5 rows, share exactly; not where all rows do. Shape: (n,).
+
+    Where no value is negative, 0 is a heap however few share it: it lies on the column's bound.
+    """
     found, counts = np.unique(values, return_counts=True)
-    heaped = (counts >= max(HEAP_ROWS, HEAP_SHARE * len(values))) & (counts < len(values))
-    return tuple(float(v) for v in found[heaped])
+    heaped = (counts >= max(HEAP_ROWS, HEAP_SHARE * len(values))) | ((found == 0) & (found.min() == 0))
+    return tuple(float(v) for v in found[heaped & (counts < len(values))])
 
 
 def recording_step(values: np.ndarray) -> float:
@@ -23,14 +26,16 @@ def recording_step(values: np.ndarray) -> float:
 
     A column of whole numbers has step 1. Any other column is taken to be recorded on a grid only where its
     values repeat: where it has a heap, or at most half of its values are distinct. Its step is then the
-    largest of 1, .1, ..., 1e-6 of which all values are multiples, and 0 if there is none (1/3 is no multiple
-    of any).
+    largest of 1, .1, ..., 1e-6 of which all values are multiples. If there is none (1/3 is no multiple of
+    any), it is 0; with a heap, which needs a cell of its own, about a millionth of the column's width.
     """
     if on_grid(values, 0):
         return 1.0
-    if not heaps(values) and len(np.unique(values)) > len(values) / 2:
+    heaped = bool(heaps(values))
+    if not heaped and len(np.unique(values)) > len(values) / 2:
         return 0.0
-    return next((10.0**-k for k in range(1, FINEST_STEP + 1) if on_grid(values, k)), 0.0)
+    finest = 10.0 ** np.floor(np.log10(1e-6 * np.ptp(values))) if heaped else 0.0
+    return next((10.0**-k for k in range(1, FINEST_STEP + 1) if on_grid(values, k)), float(finest))
 
 
 def on_grid(values: np.ndarray, decimals: int) -> bool:

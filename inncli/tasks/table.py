@@ -290,9 +290,9 @@ def _x_variables(
         else columns.box(column, margin, step)
         for (name, column), step in zip(columns_of_x, grid, strict=True)
     ]
-    return Variables(
-        names, tuple(bounds), tuple(grid), tuple(columns.heaps(column) for _, column in columns_of_x)
-    )
+    # A column that the user calls continuous (step 0) has no cells that a heap could fill.
+    heaps = [columns.heaps(column) if step else () for (_, column), step in zip(columns_of_x, grid, strict=True)]
+    return Variables(names, tuple(bounds), tuple(grid), tuple(heaps))
 
 
 def _given_box(raw: RawTable, name: str, column: np.ndarray, given: list[float | None]) -> tuple:

@@ -203,7 +203,8 @@ class _Loop:
         batch = self._batch(step)
         value, terms = self._update(batch, step)
         decay = min(trainer.ema, (1 + step) / (10 + step))  # the average forgets the start
-        torch._foreach_lerp_(self.averaged, self.parameters, 1 - decay)
+        with torch.no_grad():  # else the average would hold on to the graph of every step
+            torch._foreach_lerp_(self.averaged, self.parameters, 1 - decay)
         for name, term in {"loss": value, **{k: float(v) for k, v in terms.items()}}.items():
             self.progress.sums[name] = self.progress.sums.get(name, 0.0) + term
         self.progress.step += 1

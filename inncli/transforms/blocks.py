@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import torch
+from typing import Literal
+
 from torch import Tensor
 
 from inncli.nn.mlp import MLP
@@ -35,7 +36,12 @@ class NICEBlock(Chain):
     """
 
     def __init__(
-        self, dim: int, dim_context: int, hidden: list[int], mix: str = "rotation", seed: int = 0
+        self,
+        dim: int,
+        dim_context: int,
+        hidden: list[int],
+        mix: Literal["permutation", "rotation"] = "permutation",
+        seed: int = 0,
     ) -> None:
         super().__init__(dim, [*two_sided(dim, dim_context, Additive(), hidden), *mixing(mix, dim, seed)])
 
@@ -55,7 +61,7 @@ class RealNVPBlock(Chain):
         dim_context: int,
         hidden: list[int],
         clamp: float = 2.0,
-        mix: str = "rotation",
+        mix: Literal["permutation", "rotation"] = "permutation",
         seed: int = 0,
     ) -> None:
         halves = two_sided(dim, dim_context, Affine(clamp), hidden)
