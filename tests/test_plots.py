@@ -241,7 +241,7 @@ from inncli.plots import density, posterior, style, training
 style.save(density.density2d(np.arange(3.0), np.arange(3.0), np.eye(3)), sys.argv[1])
 assert "matplotlib.pyplot" not in sys.modules and "torch" not in sys.modules
 """
-    (tmp_path / "matplotlibrc").write_text("font.size: 30\nsavefig.dpi: 10\naxes.facecolor: red\n")
+    (tmp_path / "matplotlibrc").write_text("font.size: 30\nsavefig.dpi: 10\nfigure.facecolor: red\n")
     here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     subprocess.run([sys.executable, "-c", code, "p.png"], check=True, cwd=tmp_path, env=here)
     mine = save(density2d(np.arange(3.0), np.arange(3.0), np.eye(3)), tmp_path / "mine.png")

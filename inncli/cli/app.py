@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
+import threading
 from typing import Annotated
 
 import typer
@@ -55,6 +57,8 @@ def main(argv: list[str] | None = None) -> int:
     An error is exactly one line on stderr; `--debug` shows the traceback instead.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's kill ends as Ctrl-C does
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"] or ["--help"]
     try:
@@ -81,6 +85,11 @@ def main(argv: list[str] | None = None) -> int:
         else:
             print(" ".join(_line(error).split()), file=sys.stderr)
         return _exit_code(error)
+
+
+def entry() -> None:
+    """The installed `inn` script."""
+    sys.exit(main())
 
 
 def _exit_code(error: Exception) -> int:

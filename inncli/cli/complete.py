@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 
 def overrides(ctx, args: list[str], incomplete: str) -> list[str]:
     """Completes `group=choice` and `key=` of `inn train`."""
@@ -10,7 +12,7 @@ def overrides(ctx, args: list[str], incomplete: str) -> list[str]:
     choosable = (*GROUPS, "experiment")
     # bash hands `model=rn` over as the three words `model`, `=`, `rn`; zsh and fish as one.
     typed = _words(ctx) or args
-    if incomplete == "=" and typed:
+    if not incomplete and typed and os.environ.get("COMP_WORDS", "").rstrip().endswith("="):
         return choices(typed[-1]) if typed[-1] in choosable else []
     if len(typed) > 1 and typed[-1] == "=" and typed[-2] in choosable:
         return [name for name in choices(typed[-2]) if name.startswith(incomplete)]

@@ -30,7 +30,9 @@ class Task(ABC):
 
     Args:
         n_train: the whole budget of pairs, validation included; None is the task's own default.
-        fresh: draw new pairs each epoch. Not together with `n_train`, which is a promise to draw no more.
+        fresh: draw new pairs each epoch; None does so wherever `n_train` is not given, since new pairs cost a
+            built-in task nothing and can't be over-fitted. Not together with `n_train`, which is a promise
+            to draw no more.
 
     Raises: ConfigError if `n_train` and `fresh` are both given, or `n_train` is too small to split.
     """
@@ -44,7 +46,7 @@ class Task(ABC):
     can_simulate: bool = False  # observe() can be called now
     default_n_train: int = 10_000
 
-    def __init__(self, n_train: PositiveInt | None = None, fresh: bool = False) -> None:
+    def __init__(self, n_train: PositiveInt | None = None, fresh: bool | None = None) -> None:
         if fresh and n_train is not None:
             raise ConfigError(
                 f"task.fresh=true draws new pairs each epoch, task.n_train={n_train} fixes them; pass only "
@@ -53,7 +55,7 @@ class Task(ABC):
         if n_train is not None and n_train < 2:
             raise ConfigError(f"task.n_train must be at least 2 (validation comes out of it), got {n_train}")
         self.n_train = n_train
-        self.fresh = fresh
+        self.fresh = n_train is None if fresh is None else fresh
         self.failed = 0  # simulations that came back as NaN, in the draw last made
 
     @property

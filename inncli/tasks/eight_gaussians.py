@@ -29,7 +29,7 @@ class EightGaussians(Task):
     x = Variables.numbered("x", 2)
     has_log_density = True
 
-    def __init__(self, n_train: PositiveInt | None = None, fresh: bool = False) -> None:
+    def __init__(self, n_train: PositiveInt | None = None, fresh: bool | None = None) -> None:
         super().__init__(n_train, fresh)
         angle = np.arange(8) * np.pi / 4
         self.centers = RADIUS * np.column_stack([np.cos(angle), np.sin(angle)])

@@ -41,7 +41,7 @@ class Linear(Task):
         b: list[float] | None = None,
         noise: NonNegativeFloat = 0.1,
         n_train: PositiveInt | None = None,
-        fresh: bool = False,
+        fresh: bool | None = None,
     ) -> None:
         super().__init__(n_train, fresh)
         self.A = _matrix(A)

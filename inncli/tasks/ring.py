@@ -31,7 +31,7 @@ class Ring(Task):
     default_n_train = 16_000  # 40 epochs of it train the default model in about half a minute
 
     def __init__(
-        self, noise: PositiveFloat = 0.05, n_train: PositiveInt | None = None, fresh: bool = False
+        self, noise: PositiveFloat = 0.05, n_train: PositiveInt | None = None, fresh: bool | None = None
     ) -> None:
         super().__init__(n_train, fresh)
         self.noise_sd = np.array([noise])

@@ -1,0 +1,35 @@
+# `make demo` and `make test` need Python >= 3.10 and nothing else: the first use makes the environment.
+PYTHON ?= python3
+VENV ?= .venv
+BIN = $(VENV)/bin
+READY = $(VENV)/.ready
+DEMO = outputs/demo
+
+.PHONY: demo test test-slow figures-2 clean
+
+$(READY): pyproject.toml constraints.txt
+	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'inn needs Python 3.10 or newer, this is ' + sys.version)"
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt torch
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
+	touch $@
+
+# Trains the default RealNVP on the ring, asks for the causes of y = 0.3, draws them.
+demo: $(READY)
+	INN_OUTPUTS=$(DEMO) $(BIN)/inn train
+	INN_OUTPUTS=$(DEMO) $(BIN)/inn invert --y 0.3 --samples 1000
+	INN_OUTPUTS=$(DEMO) $(BIN)/inn plot posterior --out $(DEMO)/posterior.png
+
+test: $(READY)
+	$(BIN)/python -m pytest -q
+
+test-slow: $(READY)
+	$(BIN)/python -m pytest -q -m slow
+
+# The figures of issue 2, one line each.
+figures-2: $(READY)
+	$(BIN)/python benchmarks/figures_2.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache $(DEMO)
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
