@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from inncli.cli.app import entry
+import sys
+
+from inncli.cli.app import main
 
 if __name__ == "__main__":
-    entry()
+    sys.exit(main())

@@ -140,8 +140,8 @@ def _positions(raw: RawTable, variables: Variables, run_id: str, letter: str) ->
             return [raw.names.index(name) for name in names]
     elif names is not None:
         absent = next(name for name in variables.names if name not in names)
-        raise DataError(f"{raw.path.name} has no column {absent!r}"
-                        f"{did_you_mean(absent, names) or f'; it has {chr(44).join(names[:8])}'}, {trained}")
+        raise DataError(f"{raw.path.name} has no column {absent!r}, {trained}"
+                        f"{did_you_mean(absent, names) or '; it has ' + ', '.join(names[:8])}")
     count = len(names) if names is not None else len(raw.columns)
     if count != variables.dim:
         raise DataError(f"{raw.path.name} has {count} columns, {trained}; keep those, or add a header with the names")

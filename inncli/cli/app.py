@@ -20,7 +20,7 @@ app = typer.Typer(name="inn", rich_markup_mode=None, pretty_exceptions_enable=Fa
                   context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110})
 for command in (train.train, invert.invert, sample.sample, density.density, runs.runs, show.show, plot.plot,
                 doctor.doctor):
-    app.command()(command) if not isinstance(command, typer.Typer) else app.add_typer(command)
+    app.command()(command)
 
 
 def _version(wanted: bool) -> None:
@@ -83,13 +83,8 @@ def main(argv: list[str] | None = None) -> int:
 
             traceback.print_exc()
         else:
-            print(" ".join(_line(error).split()), file=sys.stderr)
+            print(" ".join(_line(error, words).split()), file=sys.stderr)
         return _exit_code(error)
-
-
-def entry() -> None:
-    """The installed `inn` script."""
-    sys.exit(main())
 
 
 def _exit_code(error: Exception) -> int:
@@ -98,29 +93,28 @@ def _exit_code(error: Exception) -> int:
     return int(error.exit_code) if known else 1
 
 
-def _line(error: Exception) -> str:
+def _line(error: Exception, words: list[str]) -> str:
     if isinstance(error, InnError):
         return str(error)
     if hasattr(error, "format_message"):
-        return _usage(error)
+        return _usage(error, words)
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}; free the place or name another"
     return f"internal error, {type(error).__name__}: {error}; run it again with --debug and report the traceback"
 
 
-def _usage(error) -> str:
+def _usage(error, words: list[str]) -> str:
     """One line for a command line that typer could not parse."""
-    command = error.ctx.command_path if getattr(error, "ctx", None) else "inn"
+    commands = [command.name or command.callback.__name__ for command in app.registered_commands]
+    asked = f"inn {words[0]}" if words[0] in commands else "inn"
     option = getattr(error, "option_name", None)
     if option is not None and hasattr(error, "possibilities"):
         known = [name for parameter in error.ctx.command.params for name in parameter.opts]
-        return f"{command} has no option {option}{did_you_mean(option, known) or f'; try `{command} --help`'}"
+        return f"{asked} has no option {option}{did_you_mean(option, known) or f'; try `{asked} --help`'}"
     text = error.format_message().split("\n")[0].rstrip(".")
     if text.startswith("No such command"):
-        word = text.split("'")[1]
-        known = [c.name or c.callback.__name__ for c in app.registered_commands] + [g.name for g in app.registered_groups]
-        return f"inn has no command {word!r}{did_you_mean(word, [k for k in known if k]) or '; try `inn --help`'}"
-    return f"{text[0].lower()}{text[1:]}; try `{command} --help`"
+        return f"inn has no command {words[0]!r}{did_you_mean(words[0], commands) or '; try `inn --help`'}"
+    return f"{text[0].lower()}{text[1:]}; try `{asked} --help`"
 
 
 def _pipe_closed() -> int:

@@ -14,13 +14,14 @@ class MLP(nn.Module):
     On a processor a step with SiLU takes half as long again, and on the ring at equal steps it ends
     .02 to .1 nats behind.
 
-    The last layer starts at zero, so that a block built on this net starts as the identity.
+    The last layer starts at zero, so that a block built on this net starts as the identity; `gain`
+    above 0 starts its weights at sd gain / sqrt(width) instead.
     With no input at all (dimension 1 and no context) it is one constant row of parameters.
 
     Shape: (B, dim_in) to (B, dim_out).
     """
 
-    def __init__(self, dim_in: int, dim_out: int, hidden: Sequence[int] = (64, 64)) -> None:
+    def __init__(self, dim_in: int, dim_out: int, hidden: Sequence[int] = (64, 64), gain: float = 0.0) -> None:
         super().__init__()
         self.dim_in = dim_in
         if dim_in == 0:
@@ -31,7 +32,7 @@ class MLP(nn.Module):
         for n_in, n_out in zip(widths, widths[1:]):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
         last = nn.Linear(widths[-1], dim_out)
-        nn.init.zeros_(last.weight)
+        nn.init.normal_(last.weight, std=gain / widths[-1] ** 0.5)
         nn.init.zeros_(last.bias)
         self.layers = nn.Sequential(*layers, last)
 

@@ -7,6 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from inncli.hints import NonNegativeFloat, PositiveFloat
 from inncli.nn.mlp import MLP
 from inncli.transforms.actnorm import ActNorm
 from inncli.transforms.base import Transform
@@ -17,10 +18,12 @@ from inncli.transforms.linear import LULinear
 from inncli.transforms.permute import Permutation, Rotation
 
 
-def two_sided(dim: int, dim_context: int, elementwise: Elementwise, hidden: list[int]) -> list[Transform]:
+def two_sided(
+    dim: int, dim_context: int, elementwise: Elementwise, hidden: list[int], gain: float = 0.0
+) -> list[Transform]:
     """Both halves of a two-sided coupling; in dimension 1 there is only one."""
-    halves = [Coupling(dim, dim_context, elementwise, hidden, swap=True)] if dim > 1 else []
-    return [*halves, Coupling(dim, dim_context, elementwise, hidden)]
+    halves = [True, False] if dim > 1 else [False]
+    return [Coupling(dim, dim_context, elementwise, hidden, swap, gain) for swap in halves]
 
 
 def mixing(kind: str, dim: int, seed: int) -> list[Transform]:
@@ -33,6 +36,10 @@ def mixing(kind: str, dim: int, seed: int) -> list[Transform]:
 class NICEBlock(Chain):
     """Two additive halves and a fixed mixing; volume-preserving.
 
+    The subnets start at `gain`, not at zero: where x_b is symmetric given x_a, as on a ring, the
+    identity is a minimum of the loss over small shifts, and additive blocks never leave it. Being
+    volume-preserving they are stable at any start.
+
     Reference: Dinh et al. 2014, NICE, arXiv:1410.8516.
     """
 
@@ -41,10 +48,12 @@ class NICEBlock(Chain):
         dim: int,
         dim_context: int,
         hidden: list[int],
-        mix: Literal["permutation", "rotation"] = "permutation",
+        mix: Literal["permutation", "rotation"] = "rotation",
+        gain: NonNegativeFloat = 2.0,
         seed: int = 0,
     ) -> None:
-        super().__init__(dim, [*two_sided(dim, dim_context, Additive(), hidden), *mixing(mix, dim, seed)])
+        halves = two_sided(dim, dim_context, Additive(), hidden, gain)
+        super().__init__(dim, [*halves, *mixing(mix, dim, seed)])
 
 
 class RealNVPBlock(Chain):
@@ -61,7 +70,7 @@ class RealNVPBlock(Chain):
         dim: int,
         dim_context: int,
         hidden: list[int],
-        clamp: float = 2.0,
+        clamp: PositiveFloat = 2.0,
         mix: Literal["permutation", "rotation"] = "permutation",
         seed: int = 0,
     ) -> None:
@@ -76,7 +85,7 @@ class GlowBlock(Chain):
     """
 
     def __init__(
-        self, dim: int, dim_context: int, hidden: list[int], clamp: float = 2.0, seed: int = 0
+        self, dim: int, dim_context: int, hidden: list[int], clamp: PositiveFloat = 2.0, seed: int = 0
     ) -> None:
         coupling = Coupling(dim, dim_context, Affine(clamp), hidden)
         # In dimension 1 the linear map would be ActNorm's scale once more.
@@ -93,7 +102,7 @@ class ConditionalScale(Transform):
     Reference: Dinh et al. 2014, NICE, arXiv:1410.8516, section 3.3.
     """
 
-    def __init__(self, dim: int, dim_context: int, hidden: list[int], clamp: float = 4.0) -> None:
+    def __init__(self, dim: int, dim_context: int, hidden: list[int], clamp: PositiveFloat = 4.0) -> None:
         super().__init__(dim, dim_context)
         self.clamp = clamp
         self.subnet = MLP(dim_context, dim, hidden)

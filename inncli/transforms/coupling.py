@@ -17,13 +17,14 @@ class Coupling(Transform):
 
     .. math:: z_a = x_a, \quad z_b = \tau(x_b; \mathrm{subnet}(x_a, c))
 
-    The subnet's last layer starts at zero, so the half starts as the identity. With dim 1,
-    x_a is empty and the half is a conditional elementwise map.
+    With `gain` 0 the half starts as the identity. With dim 1, x_a is empty and the half is a conditional
+    elementwise map.
 
     Args:
         elementwise: the map :math:`\tau`; one subnet gives all of its parameters.
         hidden: widths of the subnet's hidden layers.
         swap: False moves the second half of the coordinates, True the first.
+        gain: size of the subnet's last layer at the start, 0 for the identity.
 
     Reference: Dinh et al. 2014, NICE, arXiv:1410.8516.
     """
@@ -35,6 +36,7 @@ class Coupling(Transform):
         elementwise: Elementwise,
         hidden: Sequence[int] = (64, 64),
         swap: bool = False,
+        gain: float = 0.0,
     ) -> None:
         super().__init__(dim, dim_context)
         self.sizes = [dim // 2, dim - dim // 2]
@@ -43,7 +45,7 @@ class Coupling(Transform):
         if dim_b == 0:
             raise ValueError("a coupling of dimension 1 has no second half to swap to")
         self.elementwise = elementwise
-        self.subnet = MLP(dim_a + dim_context, dim_b * elementwise.n_params, hidden)
+        self.subnet = MLP(dim_a + dim_context, dim_b * elementwise.n_params, hidden, gain)
 
     def _split(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
         first, second = x.split(self.sizes, dim=1)

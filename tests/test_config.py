@@ -1,0 +1,219 @@
+"""Composition, the allow-list, and the checking of keys and types from source."""
+
+import sys
+import textwrap
+
+import pytest
+import yaml
+
+from inncli import catalogue, config, schema
+from inncli.errors import ConfigError
+
+CHOICES = [(group, name) for group in ("task", "model", "objective", "trainer", "experiment")
+           for name in config.choices(group)]
+NEEDS = {"table": ["task.file=a.csv"], "simulator": ["task.file=a.py"]}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A user's own config folder, trusted for one test."""
+    monkeypatch.setattr(catalogue, "trusted_folders", [])
+    monkeypatch.setattr(config, "trusted_folders", catalogue.trusted_folders)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text("_target_: mine.Mine\n_partial_: true\nwidth: 3\n")
+    (tmp_path / "mine.py").write_text(textwrap.dedent("""
+        from __future__ import annotations
+        from dataclasses import dataclass
+        from typing import Literal, Optional
+        from inncli.hints import PositiveInt
+        open("imported", "w").close()
+
+        class Base:
+            def __init__(self, depth: int = 2, **rest):
+                pass
+
+        class Mine(Base):
+            def __init__(self, x, y, width: PositiveInt = 3, kind: Literal["a", "b"] = "a",
+                         rates: list[float] | None = None, table: Optional[dict[str, float]] = None, **kwargs):
+                super().__init__(**kwargs)
+                self.width, self.kwargs = width, kwargs
+
+        @dataclass
+        class Point:
+            x: float
+            label: str = "p"
+    """))
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path
+    sys.modules.pop("mine", None)
+
+
+@pytest.mark.parametrize("group, name", CHOICES, ids="=".join)
+def test_every_yaml_composes_and_its_targets_import(group, name):
+    (job,) = config.plan([f"{group}={name}", *NEEDS.get(name, [])])
+    assert yaml.safe_load(yaml.safe_dump(job.config)) == job.config, "plain YAML"
+    assert catalogue.check(job.config) == job.config, "a saved config passes again, unchanged"
+    for part in ("task", "model", "objective", "trainer"):
+        assert callable(config.instantiate(job.config[part]))
+
+
+def test_default_is_rnvp_on_the_ring():
+    (job,) = config.plan([])
+    assert job.config["names"] == {"task": "ring", "model": "rnvp", "objective": "nll", "trainer": "default"}
+    assert [k for k in job.config] == ["seed", "device", "dtype", "threads", "task", "model", "objective",
+                                       "trainer", "names"]
+
+
+def test_yamls_list_every_setting_with_its_right_default_type():
+    for group, name in CHOICES:
+        if group not in ("experiment",):
+            node = yaml.safe_load((config.conf_dir() / group / f"{name}.yaml").read_text())
+            known = schema.signature(node["_target_"], catalogue.source_roots())
+            hidden = {key for key, p in known.parameters.items() if p.default is not None} - set(node)
+            assert not hidden or group in ("model",), f"{group}/{name}.yaml does not list {hidden}"
+
+
+def test_numbers_take_their_declared_type():
+    (job,) = config.plan(["trainer.batch_size=1e3", "trainer.lr=1", "seed=7.0"])
+    assert (job.config["trainer"]["batch_size"], job.config["trainer"]["lr"], job.config["seed"]) == (1000, 1.0, 7)
+    assert isinstance(job.config["trainer"]["batch_size"], int) and isinstance(job.config["trainer"]["lr"], float)
+
+
+WRONG = [
+    ("model=rnpv", "model: expected one of {models}, got 'rnpv'; did you mean 'rnvp'?"),
+    ("experiment=concret", "experiment: expected one of {experiments}, got 'concret'; did you mean 'concrete'?"),
+    ("modell=rnvp", "'modell' is not a setting; did you mean 'model'?"),
+    ("trainer.learing_rate=1", "'trainer.learing_rate' is not a setting; did you mean 'trainer.lr'?"),
+    ("+trainer.lrr=1", "trainer.lrr is not a setting of Trainer; did you mean 'lr'?"),
+    ("+sed=1", "'sed' is not a setting; did you mean 'seed'?"),
+    ("+seed=1", "seed is set already; change it without the plus: seed=VALUE"),
+    ("trainer.lr=abc", "trainer.lr: expected a number above 0, got 'abc'; for example trainer.lr=0.005"),
+    ("trainer.lr=-1", "trainer.lr: expected a number above 0, got -1; for example trainer.lr=0.005"),
+    ("trainer.lr=nan", "trainer.lr: expected a number above 0, got nan; for example trainer.lr=0.005"),
+    ("trainer.batch_size=2.5", "trainer.batch_size: expected a whole number of 1 or more, got 2.5; "
+                               "for example trainer.batch_size=256"),
+    ("seed=-1", "seed: expected a whole number of 0 or more, got -1"),
+    ("seed=true", "seed: expected a whole number of 0 or more, got true"),
+    ("dtype=float23", "dtype: expected float32 or float64, got 'float23'; did you mean 'float32'?"),
+    ("threads=0", "threads: expected a whole number of 1 or more or null, got 0"),
+    ("modl", "expected KEY=VALUE, got 'modl'; did you mean 'model'?"),
+    ("task.x=[a", "'task.x=[a' can't be read; quote what holds blanks or signs, e.g. 'task.x=[a,b]' or "
+                  "'task.file=\"a b.csv\"'"),
+    ("task=table", "task.file is required; give it as task.file=VALUE"),
+    ("model=rnvp,nice", "'model=rnvp,nice' names several values; add -m to train each, or brackets for a list: "
+                        "KEY=[A,B]"),
+    ("model=../task/ring", "model: expected one of {models}, got '../task/ring'"),
+    ("model._target_=os.system", "_target_ 'os.system' is not one that conf/ or your --config-dir names; "
+                                 "a config may only build what a yaml of a group names"),
+    ("model.block=3", "model.block: expected a node with _target_, got 3"),
+    ("~seed", "seed is missing in the config; give it as seed=VALUE"),
+    ("task.noise=${nowhere}", "Interpolation key 'nowhere' not found"),
+]
+
+
+@pytest.mark.parametrize("word, message", WRONG, ids=[word for word, _ in WRONG])
+def test_wrong_overrides(word, message):
+    names = {"models": ", ".join(config.choices("model")), "experiments": ", ".join(config.choices("experiment"))}
+    with pytest.raises(ConfigError) as error:
+        config.plan([word])
+    assert str(error.value) == message.replace("{models}", names["models"]).replace("{experiments}", names["experiments"])
+
+
+def test_a_sweep_is_planned_job_by_job():
+    jobs = config.plan(["model=nice,rnvp", "seed=range(2)"], multirun=True)
+    assert [(j.config["names"]["model"], j.config["seed"], j.exact) for j in jobs] == [
+        ("nice", 0, True), ("nice", 1, True), ("rnvp", 0, True), ("rnvp", 1, True)]
+    with pytest.raises(ConfigError, match="seed: expected a whole number"):
+        config.plan(["model=nice,rnvp", "seed=1,x"], multirun=True)
+
+
+def test_the_sample_table_is_found():
+    (job,) = config.plan(["experiment=concrete"])
+    assert job.config["task"]["file"] == str(config.data_dir() / "concrete.csv")
+
+
+@pytest.mark.parametrize("target", ["os.system", "inncli.x.os.system", "inncli.config.os.system", "builtins.eval",
+                                    "subprocess.Popen", 3, None])
+def test_a_saved_config_builds_only_what_conf_names(target, tmp_path):
+    (job,) = config.plan([])
+    for node in ({"_target_": target}, {"_target_": job.config["model"]["_target_"], "block": [{"_target_": target}]}):
+        with pytest.raises(ConfigError, match="is not one that conf/"):
+            config.instantiate(node)
+        with pytest.raises(ConfigError, match="is not one that conf/"):
+            config.check({**job.config, "model": node})
+
+
+def test_interpolations_in_a_saved_config_stay_text():
+    (job,) = config.plan(["task=table", "task.file=a.csv"])
+    job.config["task"]["file"] = "${oc.env:HOME}"
+    assert config.instantiate(job.config["task"]).keywords["file"] == "${oc.env:HOME}"
+
+
+def test_own_folder_joins_the_catalogue_without_being_imported(folder):
+    with pytest.raises(ConfigError, match="model: expected one of"):
+        config.plan(["model=mine"])
+    config.trust(folder)
+    (job,) = config.plan(["model=mine", "model.width=5"])
+    assert job.config["model"] == {"_target_": "mine.Mine", "_partial_": True, "width": 5}
+    assert not (folder / "imported").exists()
+    assert config.instantiate(job.config["model"])(1, 2).width == 5
+
+
+@pytest.mark.parametrize("word, message", [
+    ("model.widht=2", "'model.widht' is not a setting; did you mean 'model.width'?"),
+    ("model.kind=b", "model.kind is not listed in conf/model; add it with a plus: +model.kind=VALUE"),
+    ("+model.kind=c", "model.kind: expected a or b, got 'c'"),
+    ("+model.rates=[1,b]", "model.rates: expected a list, each entry a number or null, got [1, 'b']"),
+    ("+model.table={a:b}", "model.table: expected a mapping {name: value}, each value a number or null, got {'a': 'b'}"),
+    ("+model.depth=x", "model.depth: expected a whole number, got 'x'; for example model.depth=2"),
+])
+def test_own_class_is_checked_by_its_hints(folder, word, message):
+    config.trust(folder)
+    with pytest.raises(ConfigError) as error:
+        config.plan(["model=mine", word])
+    assert str(error.value) == message
+
+
+@pytest.mark.parametrize("word, want", [("+model.depth=4", {"depth": 4}), ("+model.other=4", {"other": 4}),
+                                        ("+model.rates=[1,2]", {"rates": [1.0, 2.0]}),
+                                        ("+model.table={a: 1}", {"table": {"a": 1.0}})])
+def test_arguments_of_bases_and_open_signatures(folder, word, want):
+    config.trust(folder)
+    (job,) = config.plan(["model=mine", word])
+    assert want.items() <= job.config["model"].items()
+
+
+def test_signatures_of_dataclasses_and_missing_names(folder):
+    known = schema.signature("mine.Point", (folder,))
+    assert list(known.parameters) == ["x", "label"] and not known.open
+    assert schema.signature("mine.Nothing", (folder,)) is None and schema.signature("nowhere.Nothing", (folder,)) is None
+
+
+def test_saved_configs_below_a_trusted_folder_are_not_trusted(folder):
+    (folder / "outputs" / "r").mkdir(parents=True)
+    (folder / "outputs" / "r" / "config.yaml").write_text("model: {_target_: os.system}\n")
+    config.trust(folder)
+    assert "os.system" not in config.allowed_targets() and "mine.Mine" in config.allowed_targets()
+
+
+def test_config_dir_must_be_a_folder(tmp_path):
+    with pytest.raises(ConfigError, match="--config-dir: expected a folder, got .*nope"):
+        config.trust(tmp_path / "nope")
+
+
+def test_a_typeerror_inside_a_constructor_is_not_taken_for_a_wrong_key(folder):
+    (folder / "mine.py").write_text("class Mine:\n    def __init__(self, width): width + 'a'\n")
+    config.trust(folder)
+    with pytest.raises(TypeError):
+        config.instantiate({"_target_": "mine.Mine", "width": 3})
+    with pytest.raises(ConfigError, match="mine.Mine: got an unexpected keyword argument 'wide'"):
+        config.instantiate({"_target_": "mine.Mine", "width": 3, "wide": 3})
+
+
+def test_paths_survive_hydras_grammar(tmp_path):
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+
+    for path in ["/a b/c", "/it's", "/a=b,{c}", "/x\\'y"]:
+        (parsed,) = OverridesParser.create().parse_overrides([f"hydra.run.dir={config._quoted(path)}"])
+        assert parsed.value() == path
