@@ -88,7 +88,8 @@ def _targets_below(root: Path) -> frozenset[str]:
     # Only the groups: `--config-dir .` must not trust the saved configs under ./outputs.
     for path in sorted(p for group in (*GROUPS, "experiment") for p in (root / group).rglob("*.yaml")):
         try:
-            found.update(t for t in _targets(yaml.safe_load(path.read_text(encoding="utf-8"))) if isinstance(t, str))
+            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+            found.update(target for target in _targets(tree) if isinstance(target, str))
         except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise ConfigError(f"{path} is no valid YAML: {one_line(error)}") from None
     return frozenset(found)
@@ -115,7 +116,8 @@ def check(config: dict) -> dict:
     checked = {}
     for key in config:
         if key not in known:
-            raise ConfigError(f"{key!r} is not a setting{did_you_mean(key, known) or '; settings are ' + ', '.join(known[:-1])}")
+            near = did_you_mean(key, known) or "; settings are " + ", ".join(known[:-1])
+            raise ConfigError(f"{key!r} is not a setting{near}")
     for key, hint in SETTINGS.items():
         if key not in config:
             raise ConfigError(f"{key} is missing in the config; give it as {key}=VALUE")

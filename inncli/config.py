@@ -243,7 +243,9 @@ def _takes(word: str, overrides: list[str]) -> bool:
     node = _neighbours(overrides)
     for part in path:
         node = node.get(part) if isinstance(node, dict) else None
-    known = schema.signature(node["_target_"], source_roots()) if isinstance(node, dict) and "_target_" in node else None
+    if not isinstance(node, dict) or "_target_" not in node:
+        return False
+    known = schema.signature(node["_target_"], source_roots())
     return known is not None and key in known.parameters
 
 

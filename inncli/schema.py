@@ -159,7 +159,8 @@ def check_node(node: dict, where: str, roots: tuple[Path, ...]) -> dict:
         hint = default = None
         if known is not None:
             if key not in known.parameters and not known.open:
-                takes = ", ".join(p for p in known.parameters if p in node or known.parameters[p].default is not None)
+                takes = ", ".join(name for name, parameter in known.parameters.items()
+                                  if name in node or parameter.default is not None)
                 raise ConfigError(f"{place} is not a setting of {known.name}"
                                   f"{did_you_mean(key, known.parameters) or f'; it takes {takes}'}")
             parameter = known.parameters.get(key)
@@ -177,7 +178,8 @@ def check_value(value, hint: ast.expr | None, where: str, roots: tuple[Path, ...
         return check_node(value, where, roots)
     ok, cast = _fit(value, hint)
     if not ok:
-        raise ConfigError(f"{where}: expected {_words(hint)}, got {_shown(value)}{_advice(value, hint, where, default)}")
+        advice = _advice(value, hint, where, default)
+        raise ConfigError(f"{where}: expected {_words(hint)}, got {_shown(value)}{advice}")
     return cast
 
 

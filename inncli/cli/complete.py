@@ -18,7 +18,8 @@ def overrides(ctx, args: list[str], incomplete: str) -> list[str]:
         return [name for name in choices(typed[-2]) if name.startswith(incomplete)]
     group, sign, start = incomplete.partition("=")
     if sign:
-        return [f"{group}={name}" for name in choices(group) if name.startswith(start)] if group in choosable else []
+        names = choices(group) if group in choosable else []
+        return [f"{group}={name}" for name in names if name.startswith(start)]
     keys = [f"{group}=" for group in choosable] + [f"{key}=" for key in SETTINGS] + _keys(_chosen(typed))
     return [key for key in keys if key.startswith(incomplete)]
 

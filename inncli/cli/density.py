@@ -58,7 +58,8 @@ def density(
     inverter = open_run(found, device, config_dir)
     given = None
     if inverter.y is not None and y is None:
-        raise RequestError(f"run {found.id} models x given y ({', '.join(inverter.y.names)}); pass the observation with --y")
+        raise RequestError(f"run {found.id} models x given y ({', '.join(inverter.y.names)}); "
+                           "pass the observation with --y")
     if y is not None:
         given = parse_y(y, inverter.y, found.id)
     if points is not None:
@@ -74,8 +75,9 @@ def density(
     picture = _picture(path, axes, log_prob, inverter.x.names) if axes and len(axes) == 2 else None
     mass = grids.integral(axes, log_prob) if axes else None
     if json:
-        output.as_json({"run": found.id, "out": str(path), "picture": None if picture is None else str(picture),
-                        "points": len(x), "log_prob": log_prob.tolist() if axes is None else None, "integral": mass})
+        output.as_json({"run": found.id, "out": str(path), "picture": str(picture) if picture else None,
+                        "points": len(x), "integral": mass,
+                        "log_prob": log_prob.tolist() if axes is None else None})
         return
     output.line(f"log density at {len(x):,} points from run {found.id}")
     if axes is None:

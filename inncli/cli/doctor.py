@@ -92,13 +92,13 @@ def _threads() -> str:
 
 
 def _configs() -> str:
-    from inncli.catalogue import GROUPS, allowed_targets, choices, conf_dir
+    from inncli.catalogue import GROUPS, allowed_targets, choices, conf_dir, source_roots
     from inncli.schema import signature
-    from inncli.catalogue import source_roots
 
     missing = [target for target in sorted(allowed_targets()) if signature(target, source_roots()) is None]
     if missing or not choices("model"):
-        raise InnError(f"{conf_dir()} names {', '.join(missing) or 'no model'}, which is not there; install inn again")
+        what = ", ".join(missing) or "no model"
+        raise InnError(f"{conf_dir()} names {what}, which is not there; install inn again")
     return f"{conf_dir()}, " + ", ".join(f"{len(choices(group))} {group}" for group in GROUPS)
 
 

@@ -12,6 +12,8 @@ from inncli.cli.options import (ConfigDirOption, DeviceOption, JsonOption, OutOp
 from inncli.errors import RequestError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from inncli.posterior import PosteriorSet
     from inncli.run import RunDir
 
@@ -35,8 +37,9 @@ def invert(
 ) -> None:
     """Draw the causes x of an observation y.
 
-    Keeps them as a posterior set, prints mean, sd and quantiles of each unknown, and the resimulation error where the task can
-    simulate. The suffix of --out is the format: .npz, .csv, .parquet, .nc (ArviZ).
+    Keeps them as a posterior set, prints mean, sd and quantiles of each unknown, and the
+    resimulation error where the task can simulate. The suffix of --out is the format: .npz, .csv,
+    .parquet, .nc (ArviZ).
 
     \b
     Examples:
@@ -83,23 +86,26 @@ def _resimulation_errors(run: RunDir, posterior: PosteriorSet, resimulate: bool)
 
     task = task_of(run) if resimulate else built_in_task_of(run)
     if resimulate and not task.can_simulate:
-        raise RequestError(f"--resimulate: the task of run {run.id} is a table and has no simulator; leave it out")
+        raise RequestError(f"--resimulate: the task of run {run.id} is a table and has no simulator; "
+                           "leave it out")
     if task is None or not task.can_simulate:
         return None
     return [resimulation_error(task.observe, x, y) for x, y in zip(posterior.x, posterior.y)]
 
 
-def _as_dict(run: RunDir, posterior: PosteriorSet, errors: list[float] | None, warnings: list[str], path) -> dict:
+def _as_dict(run: RunDir, posterior: PosteriorSet, errors: list[float] | None, warnings: list[str],
+             path: Path) -> dict:
     observations = [{"y": posterior.y_outside(obs), "x": {}} for obs in range(posterior.n_obs)]
     for row in posterior.summary():
-        observations[row["obs"]]["x"][row["name"]] = {key: row[key] for key in ("mean", "sd", "q05", "q50", "q95")}
+        stats = {key: row[key] for key in ("mean", "sd", "q05", "q50", "q95")}
+        observations[row["obs"]]["x"][row["name"]] = stats
     for entry, error in zip(observations, errors or []):
         entry["resimulation_error"] = error
     return {"run": run.id, "out": str(path), "samples": posterior.n_draws, "observations": observations,
             "warnings": warnings}
 
 
-def _print(run: RunDir, posterior: PosteriorSet, errors: list[float] | None, path) -> None:
+def _print(run: RunDir, posterior: PosteriorSet, errors: list[float] | None, path: Path) -> None:
     rows = posterior.summary()
     for obs in range(min(posterior.n_obs, SHOWN)):
         given = ", ".join(f"{name} = {output.words(value)}" for name, value in posterior.y_outside(obs).items())

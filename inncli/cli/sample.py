@@ -18,7 +18,8 @@ def sample(
 ) -> None:
     """Draw x, or pairs (x, y), without an observation.
 
-    x from p(x); where the model is conditional, y from the training ys and then x given y. The suffix of --out is the format: .npz, .csv, .parquet.
+    x from p(x); where the model is conditional, y from the training ys and then x given y.
+    The suffix of --out is the format: .npz, .csv, .parquet.
 
     \b
     Examples:
