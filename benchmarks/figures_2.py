@@ -254,7 +254,7 @@ def contracts() -> None:
         row("7", f"float32, {model}, 24 blocks, trained: round trip", errors, "<= 1e-4")
     trained = inncli.load(run.path)
     with torch.no_grad():
-        trained.model.blocks.parts[0].parts[0].subnet.layers[0].weight.fill_(1e6)
+        trained.model.blocks.parts[0].parts[0].subnet.hidden[0].weight.fill_(1e6)
     row("", "control: a weight of 1e6 in one subnet: round trip", trained.diagnostics(1000)["invertibility_error"], "must exceed 1e-4")
 
 

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 
 from inncli import catalogue, runtime
-from inncli.errors import CheckpointError, ConfigError, DataError, InnError, Interrupted, RequestError, RunError
+from inncli.errors import CheckpointError, InnError, Interrupted, RunError
 from inncli.inverter import Inverter
 from inncli.metrics.familiarity import seen_in_training
 from inncli.models.base import Model
@@ -96,7 +95,11 @@ class _Parts:
     def prepare(self, pairs: Pairs) -> None:
         """Splits off the validation pairs and moves all of them to the device."""
         rng = np.random.default_rng([self.seed, SPLIT])
-        self.pairs, held_out = split(pairs, self.trainer.val_fraction, rng, self.task.groups(pairs))
+        fraction = self.trainer.val_fraction
+        if self.task.fresh:
+            # These pairs only start and validate the model. A small validation set picks lucky epochs.
+            fraction = max(fraction, 0.25)
+        self.pairs, held_out = split(pairs, fraction, rng, self.task.groups(pairs))
         self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
 
     def saved_pairs(self, run: RunDir, info: dict) -> Pairs:

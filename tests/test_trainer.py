@@ -171,9 +171,9 @@ def test_the_guard_names_the_layer_and_keeps_the_checkpoint(tmp_path):
 def test_the_guard_names_a_bad_parameter_first():
     model = flow()[0]
     with torch.no_grad():
-        model.blocks.parts[1].parts[0].subnet.layers[0].weight[0, 0] = math.nan
+        model.blocks.parts[1].parts[0].subnet.hidden[0].weight[0, 0] = math.nan
     name = non_finite_layer(model, lambda: model.log_prob(*data().epoch_pairs(0)))
-    assert name == "parameter blocks.parts.1.parts.0.subnet.layers.0.weight"
+    assert name == "parameter blocks.parts.1.parts.0.subnet.hidden.0.weight"
 
 
 def test_checkpoints_refuse_what_was_altered(tmp_path):
