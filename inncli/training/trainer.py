@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError, Interrupted, NonFiniteError
-from inncli.hints import Fraction, NonNegativeFloat, NonNegativeInt, PositiveFloat, PositiveInt
+from inncli.hints import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
 from inncli.runtime import generator
@@ -80,18 +80,15 @@ class Trainer:
         batch_size: PositiveInt = 256,
         lr: PositiveFloat = 5e-3,
         weight_decay: NonNegativeFloat = 0.0,
-        clip: PositiveFloat | None = 5.0,
-        ema: NonNegativeFloat = 0.99,
-        warmup: NonNegativeFloat = 0.1,
+        clip: PositiveFloat | None = 1.0,
+        ema: Share = 0.999,
+        warmup: Share = 0.1,
         val_fraction: Fraction = 0.1,
         patience: PositiveInt | None = None,
-        checkpoint_seconds: NonNegativeFloat = 10.0,
+        checkpoint_seconds: NonNegativeFloat = 5.0,
     ) -> None:
         if max_epochs is None and max_steps is None and max_seconds is None:
             raise ConfigError("no budget: set trainer.max_epochs, trainer.max_steps or trainer.max_seconds")
-        for name, value in (("ema", ema), ("warmup", warmup)):
-            if value >= 1:
-                raise ConfigError(f"trainer.{name} must be below 1, got {value}")
         self.max_epochs, self.max_steps, self.max_seconds = max_epochs, max_steps, max_seconds
         self.batch_size, self.lr, self.weight_decay, self.clip = batch_size, lr, weight_decay, clip
         self.ema, self.warmup, self.val_fraction, self.patience = ema, warmup, val_fraction, patience
