@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -199,7 +200,7 @@ def density() -> None:
 # ---- 6: kill -9 --------------------------------------------------------------------------------------
 def kill() -> None:
     """Five runs killed at a random moment and resumed, against one that was never stopped."""
-    words = ["trainer.max_epochs=20", "trainer.checkpoint_seconds=0.5"]
+    words = ["trainer.max_steps=1000", "trainer.checkpoint_seconds=0.5"]
     whole, _ = train(*words)
     truth = load_checkpoint(whole.best)[0]
     rng, equal, steps = random.Random(0), 0, []
@@ -249,7 +250,7 @@ def contracts() -> None:
     for model, blocks in (("rnvp", 24), ("glow", 24), ("nice", 24)):
         errors = []
         for seed in SEEDS:
-            run, _ = train(f"model={model}", f"model.n_blocks={blocks}", "trainer.max_epochs=10", f"seed={seed}")
+            run, _ = train(f"model={model}", f"model.n_blocks={blocks}", "trainer.max_steps=600", f"seed={seed}")
             errors.append(inncli.load(run.path).diagnostics(10_000)["invertibility_error"])
         row("7", f"float32, {model}, 24 blocks, trained: round trip", errors, "<= 1e-4")
     trained = inncli.load(run.path)
@@ -274,7 +275,7 @@ def cli() -> None:
 
     run, _ = train("trainer.max_steps=20")
     broken = WORK / "broken" / run.id
-    subprocess.run(["cp", "-r", str(run.path), str(broken.parent)], check=False) if broken.parent.mkdir() is None else None
+    shutil.copytree(run.path, broken)
     best = broken / "checkpoints" / "best.safetensors"
     best.write_bytes(best.read_bytes()[:-100])
     (WORK / "points.csv").write_text("x1,wrong\n1,2\n")

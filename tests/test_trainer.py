@@ -13,7 +13,7 @@ import torch
 from catalogue import MODELS
 from torch import nn
 
-from inncli.errors import CheckpointError, ConfigError, Interrupted, NonFiniteError
+from inncli.errors import CheckpointError, Interrupted, NonFiniteError
 from inncli.models.base import Model
 from inncli.objectives.nll import NLL
 from inncli.training.checkpoint import load_checkpoint, save_checkpoint, under
@@ -98,10 +98,10 @@ def test_seconds_become_steps_and_those_steps_reproduce_the_bytes(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(timed.state_dict().values(), counted.state_dict().values()))
 
 
-def test_first_budget_to_end_counts_and_none_is_refused(tmp_path):
+def test_first_budget_to_end_counts(tmp_path):
     assert fit(tmp_path, trainer=Trainer(max_epochs=5, max_steps=9, batch_size=BATCH))[2].step == 9
-    with pytest.raises(ConfigError, match="no budget"):
-        Trainer(max_epochs=None)
+    assert fit(tmp_path / "b", trainer=Trainer(max_epochs=2, batch_size=BATCH))[2].step == 14
+    assert Trainer().max_steps == 2_500  # no budget given
 
 
 def test_one_cycle_rises_then_ends_at_zero():

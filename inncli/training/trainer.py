@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from inncli.errors import ConfigError, Interrupted, NonFiniteError
+from inncli.errors import Interrupted, NonFiniteError
 from inncli.hints import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
@@ -59,7 +59,8 @@ class Trainer:
 
     Args:
         max_epochs, max_steps, max_seconds: budgets; the schedule reaches zero where the first
-            of them ends. Seconds are turned into steps once, after a short timing.
+            of them ends. Seconds are turned into steps once, after a short timing. With none of
+            them given, 2,500 steps: half a minute for a small net, whatever the number of rows.
         batch_size: pairs a step.
         lr: peak learning rate; the lever of small flows, which are under-trained at 1e-3.
         weight_decay: AdamW's.
@@ -72,9 +73,11 @@ class Trainer:
         checkpoint_seconds: time between checkpoints; no influence on the result.
     """
 
+    default_steps = 2_500
+
     def __init__(
         self,
-        max_epochs: PositiveInt | None = 40,
+        max_epochs: PositiveInt | None = None,
         max_steps: PositiveInt | None = None,
         max_seconds: PositiveFloat | None = None,
         batch_size: PositiveInt = 256,
@@ -88,7 +91,7 @@ class Trainer:
         checkpoint_seconds: NonNegativeFloat = 5.0,
     ) -> None:
         if max_epochs is None and max_steps is None and max_seconds is None:
-            raise ConfigError("no budget: set trainer.max_epochs, trainer.max_steps or trainer.max_seconds")
+            max_steps = self.default_steps
         self.max_epochs, self.max_steps, self.max_seconds = max_epochs, max_steps, max_seconds
         self.batch_size, self.lr, self.weight_decay, self.clip = batch_size, lr, weight_decay, clip
         self.ema, self.warmup, self.val_fraction, self.patience = ema, warmup, val_fraction, patience
