@@ -6,8 +6,9 @@ here, before a model is asked, so that a wrong one is a single line.
 
 from __future__ import annotations
 
-import csv
 import math
+import re
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,16 +27,14 @@ def parse_y(text: str, y: Variables | None, run_id: str) -> np.ndarray:
     """
     if y is None:
         raise RequestError(f"run {run_id} has no y, its model is a density p(x); use `inn sample` or `inn density`")
-    # csv, so that a label may hold a comma in quotes
-    words = [word.strip() for word in next(csv.reader([text], skipinitialspace=True), [])]
-    named = [word.partition("=") for word in words]
-    by_name = [bool(sign) and (name.strip() in y.names or "=" not in "".join(map(str, y.labels)))
-               for name, sign, _ in named]
+    words = split_values(text)
+    named = [_name_and_value(word, y.names) for word in words]
+    by_name = [name is not None and (name in y.names or "=" not in "".join(map(str, y.labels))) for name, _ in named]
     if any(by_name):
         if not all(by_name):
             raise DataError(f"--y {text!r} mixes values with and without a name; name all of them, "
                             f"e.g. --y {_example(y, named=True)}")
-        words = _in_order([(name.strip(), value.strip()) for name, _, value in named], y, run_id)
+        words = _in_order(named, y, run_id)
     if len(words) != y.dim:
         got = "1 value" if len(words) == 1 else f"{len(words)} values"
         want = "one value" if y.dim == 1 else f"{y.dim} values"
@@ -66,6 +65,24 @@ def read_points(path: str | Path, variables: Variables, run_id: str, letter: str
     return np.array(columns, dtype=np.float64).T
 
 
+def split_values(text: str) -> list[str]:
+    """The values between the commas; one in quotes may hold a comma: `"a,b"`, `kind="a,b"` or `"kind=a,b"`."""
+    words = [""]
+    for piece in re.findall(r'(?<![^,=\s])"(?:[^"]|"")*"(?=\s*(?:[,=]|$))|,|[^,"]+|"', text):
+        if piece == ",":
+            words.append("")
+        else:
+            words[-1] += piece[1:-1].replace('""', '"') if len(piece) > 1 and piece[0] == '"' else piece
+    return [word.strip() for word in words] if text.strip() else []
+
+
+def _name_and_value(word: str, names: Sequence[str]) -> tuple[str | None, str]:
+    """`name=value` apart, the name None where there is no sign; a known name may hold the sign itself."""
+    signs = [i for i, letter in enumerate(word) if letter == "="]
+    at = next((i for i in reversed(signs) if word[:i].strip() in names), signs[0] if signs else None)
+    return (None, word) if at is None else (word[:at].strip(), word[at + 1:].strip())
+
+
 def _in_order(pairs: Sequence[tuple[str, str]], y: Variables, run_id: str) -> list[str]:
     given = dict(pairs)
     known = ", ".join(y.names)
@@ -89,7 +106,8 @@ def _value(word: str, name: str, labels: tuple[str, ...] | None) -> float:
     try:
         value = float(word)
     except ValueError:
-        raise DataError(f"{name}: expected a number, got {word!r}; e.g. --y {name}=0.3") from None
+        example = _example(Variables((name,)), named=True)
+        raise DataError(f"{name}: expected a number, got {word!r}; e.g. --y {example}") from None
     return _finite(value, name)
 
 
@@ -122,7 +140,9 @@ def _finite(value: float, where: str) -> float:
 
 def _example(y: Variables, named: bool = False) -> str:
     words = ["0.3" if labels is None else labels[0] for labels in y.labels]
-    return ",".join(f"{name}={word}" for name, word in zip(y.names, words)) if named else ",".join(words)
+    words = [f"{name}={word}" for name, word in zip(y.names, words)] if named else words
+    # quoted twice where it must be: a comma for `parse_y`, a space for the shell
+    return shlex.quote(",".join(f'"{word}"' if "," in word else word for word in words))
 
 
 def _positions(raw: RawTable, variables: Variables, run_id: str, letter: str) -> list[int]:

@@ -14,6 +14,7 @@ import torch
 
 from inncli import catalogue, runtime
 from inncli.errors import CheckpointError, InnError, Interrupted, RunError
+from inncli.files import file_sha256
 from inncli.inverter import Inverter
 from inncli.metrics.familiarity import seen_in_training
 from inncli.models.base import Model
@@ -38,14 +39,11 @@ def train(config: dict, path: Path, overrides: list[str]) -> dict:
     parts.prepare(pairs)
     model = parts.new_model()
     run = RunDir.create(
-        path, task=config["names"]["task"], model=config["names"]["model"], seed=config["seed"],
+        path, config, overrides,
+        task=config["names"]["task"], model=config["names"]["model"], seed=config["seed"],
         device=str(parts.device), dtype=config["dtype"], threads=parts.threads)
     try:
-        run.write_config(config, overrides)
-        if parts.task.fingerprint() is None:
-            save_pairs(run.pairs, pairs)
-        run.update_info(data={
-            "pairs": len(pairs), "failed": parts.task.failed, **(parts.task.fingerprint() or {})})
+        _keep_pairs(run, parts.task, pairs)
         return _fit(run, parts, model, resume=False)
     except BaseException as error:
         _mark_end(run, error)
@@ -55,24 +53,24 @@ def train(config: dict, path: Path, overrides: list[str]) -> dict:
 def resume(run: RunDir) -> dict:
     """Continues a stopped run to the weights that it would have had, bit for bit.
 
-    Raises: RunError if the run is finished, or its pairs or table are no longer the same.
+    Raises: RunError if the run is finished, or its pairs or table are no longer the same;
+        CheckpointError if a file is damaged or foreign.
     """
-    info = run.info()
-    if info["status"] == "done":
-        raise RunError(f"run {run.id} is finished ({info['steps']} steps); start a new one with `inn train`")
+    info = run.refuse_done()
     config = catalogue.check(run.config())
     parts = _Parts({**config, "threads": info["threads"], "device": info["device"]})
     pairs = parts.saved_pairs(run, info)
     parts.prepare(pairs)
-    begun = run.last.is_file()
     model = parts.new_model()
-    if begun:
-        epoch = load_checkpoint(run.last)[1]["training"]["epoch"]
+    _checked_checkpoint(run, run.last, needed=False)  # what is wrong shows before anything is written
     run.reopen()
     try:
-        if parts.task.fingerprint() is None and not run.pairs.is_file():
-            save_pairs(run.pairs, pairs)
-        run.cut_metrics(epoch if begun else 0)
+        # Again, now that no other process trains here: one may have gone on for a while since.
+        _, meta = _checked_checkpoint(run, run.last, needed=False)
+        begun = meta is not None
+        if not begun:
+            _keep_pairs(run, parts.task, pairs)
+        run.cut_metrics(meta["training"]["epoch"] if begun else 0)
         return _fit(run, parts, model, resume=begun, seconds_before=info.get("seconds") or 0.0)
     except BaseException as error:
         _mark_end(run, error)
@@ -103,10 +101,10 @@ class _Parts:
         self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
 
     def saved_pairs(self, run: RunDir, info: dict) -> Pairs:
-        """The pairs that the run was started with."""
+        """The pairs that the run was started with; drawn again if it was killed before they were kept."""
         fingerprint = self.task.fingerprint()
-        if fingerprint is None and run.pairs.is_file():
-            return load_pairs(run.pairs)
+        if fingerprint is None and (run.pairs.is_file() or run.last.is_file()):
+            return _kept_pairs(run, info)
         _same_table(run, info, fingerprint)
         return self.task.training_pairs(self.seed)
 
@@ -209,10 +207,7 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
     if not run.best.is_file():
         raise RunError(f"run {run.id} has no checkpoint (status {run.state()}); "
                        f"finish it with `inn train --resume {run.id}`")
-    tensors, meta = load_checkpoint(run.best)
-    if meta["config_hash"] != run.config_hash():
-        raise CheckpointError(f"{run.best} does not belong to {run.config_file}: its config hash differs; "
-                              "restore the pair or train again")
+    tensors, meta = _checked_checkpoint(run, run.best)
     where = runtime.resolve_device(device or "auto")
     x = Variables.from_dict(meta["x"])
     y = Variables.from_dict(meta["y"]) if meta["y"] else None
@@ -223,6 +218,20 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
         reason = str(error).splitlines()[-1].strip()
         raise CheckpointError(f"{run.best} does not fit its model ({reason}); train again with this inn") from error
     return Inverter(model.eval(), meta, run.id, where)
+
+
+def _checked_checkpoint(run: RunDir, path: Path, needed: bool = True) -> tuple[dict | None, dict | None]:
+    """Tensors and JSON part of a checkpoint of this run's config; (None, None) if absent and not needed.
+
+    Raises: CheckpointError if the file is damaged, or was written under another config.
+    """
+    if not needed and not path.is_file():
+        return None, None
+    tensors, meta = load_checkpoint(path)
+    if meta.get("config_hash") != run.config_hash():
+        raise CheckpointError(f"{path} does not belong to {run.config_file}: its config hash differs; "
+                              "restore the pair or train again")
+    return tensors, meta
 
 
 def task_of(run: RunDir) -> Task:
@@ -241,7 +250,7 @@ def training_ys(run: RunDir) -> np.ndarray | None:
     Raises: RunError if they came from a table that is no longer the same.
     """
     if run.pairs.is_file():
-        return load_pairs(run.pairs).y
+        return _kept_pairs(run, run.info()).y
     task = task_of(run)
     _same_table(run, run.info(), task.fingerprint())
     return task.training_pairs(run.config()["seed"]).y
@@ -257,6 +266,24 @@ def sample(inverter: Inverter, run: RunDir, n: int, seed: int) -> tuple[np.ndarr
     ys = training_ys(run)
     y = ys[np.random.default_rng(seed).integers(len(ys), size=n)]
     return inverter.sample(y, 1, seed)[:, 0], y
+
+
+def _keep_pairs(run: RunDir, task: Task, pairs: Pairs) -> None:
+    """Keeps drawn pairs, or the checksum of the table they came from."""
+    facts = task.fingerprint()
+    if facts is None:
+        save_pairs(run.pairs, pairs)
+        facts = {"pairs_sha256": file_sha256(run.pairs)}
+    run.update_info(data={"pairs": len(pairs), "failed": task.failed, "dropped": task.dropped, **facts})
+
+
+def _kept_pairs(run: RunDir, info: dict) -> Pairs:
+    """The pairs that `_keep_pairs` wrote. Raises: CheckpointError if they are damaged or others."""
+    pairs = load_pairs(run.pairs)
+    before = (info.get("data") or {}).get("pairs_sha256")  # absent if killed just before it was noted
+    if before is not None and file_sha256(run.pairs) != before:
+        raise CheckpointError(f"{run.pairs} has changed since run {run.id} wrote it; restore it or train again")
+    return pairs
 
 
 def _same_table(run: RunDir, info: dict, fingerprint: dict | None) -> None:

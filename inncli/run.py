@@ -123,9 +123,12 @@ class RunDir:
 
     # ---- claim -----------------------------------------------------------------------------------
     @classmethod
-    def create(cls, path: str | Path, **fields) -> RunDir:
-        """Claims `path` for this process and writes its first run.json (status running).
+    def create(
+        cls, path: str | Path, config: dict | None = None, overrides: list[str] | None = None, **fields
+    ) -> RunDir:
+        """Claims `path` for this process and writes config.yaml, then its first run.json (status running).
 
+        In that order, so that whatever has a run.json can be resumed, also if the process is killed here.
         The directory may exist and hold a log file already (hydra makes it), but no run.
         `fields` (task, model, seed, device, ...) join what is found out here: times, versions,
         git commit, host, scheduler ids, process id.
@@ -143,6 +146,8 @@ class RunDir:
             raise RunError(f"expected a new directory for the run, got {run.path}, which is taken; "
                            "leave hydra.run.dir out or name another") from None
         run._hold(fd)
+        if config is not None:
+            run.write_config(config, overrides or [])
         now = _now()
         run._write_info({
             "id": run.id, "status": "running", "started": now, "ended": None, "seconds": None,
@@ -157,14 +162,27 @@ class RunDir:
         """Claims a stopped run to continue it: status running again, this process's id and host.
 
         Raises:
-            RunError: another process is training in this directory.
+            RunError: another process is training in this directory, or has finished it.
             CheckpointError: run.json is damaged.
         """
         info = self.info()
         self._hold(os.open(self._lock_file, os.O_CREAT | os.O_RDWR, 0o644), info)
+        try:
+            self.refuse_done()  # only now: the process that had the lock may have finished a moment ago
+        except BaseException:
+            self.release()
+            raise
         here = {"host": socket.gethostname(), "pid": os.getpid(), "scheduler": provenance.scheduler()}
-        self.update_info(status="running", ended=None, versions=provenance.versions(), resumed=_now(),
-                         **here, **fields)
+        self.update_info(status="running", ended=None, error=None, versions=provenance.versions(),
+                         resumed=_now(), **here, **fields)
+
+    def refuse_done(self) -> dict:
+        """run.json of a run that is not finished. Raises: RunError if it is."""
+        info = self.info()
+        if info["status"] == "done":
+            raise RunError(f"run {self.id} is finished ({info.get('steps')} steps); "
+                           "start a new one with `inn train`")
+        return info
 
     def release(self) -> None:
         """Gives the directory up; also done by `update_info` with any status but running."""

@@ -47,6 +47,12 @@ class Variables:
         """Whether any column holds labels."""
         return any(entry is not None for entry in self.labels)
 
+    @property
+    def cells(self) -> tuple[Bound, ...]:
+        """Bounds of the spread values: half a recording step wider than those of the recorded ones."""
+        return tuple((None if low is None else low - step / 2, None if high is None else high + step / 2)
+                     for (low, high), step in zip(self.bounds, self.steps))
+
     @classmethod
     def numbered(cls, letter: str, dim: int, **facts) -> Variables:
         """Columns named x1, x2, ... (or y1, y2, ...)."""

@@ -132,6 +132,13 @@ def test_invert_table_and_file(inn, root):
     assert list((root / "ring" / "posteriors").glob("*.npz"))
 
 
+def test_the_next_step_finds_the_set(inn, root, tmp_path):
+    out = inn("invert", "--y", 0.3, "--run", "ring", "--samples", 50, "--out", "my set.npz")
+    assert out.endswith("next: inn plot posterior --set 'my set.npz'\n")
+    assert inn("plot", "posterior", "--set", "my set.npz") == "my set.png\n"
+    assert inn("invert", "--y", 0.3, "--run", "ring").endswith("next: inn plot posterior --run ring\n")
+
+
 def test_invert_json_and_warning(inn, tmp_path):
     (tmp_path / "o.csv").write_text("y1\n0.5\n-7\n")
     got = json.loads(inn("invert", "--y-file", "o.csv", "-n", 20, "--run", "ring", "--json", "--out", "a.csv"))
@@ -169,6 +176,37 @@ def test_density_on_a_grid_and_at_points(inn, tmp_path):
 
     want = inncli.load("ring").log_prob([[1, 0.5], [0, 0]], 0.3)
     assert given["log_prob"] == pytest.approx(want.tolist(), rel=1e-5)
+
+
+def test_the_grid_holds_the_outer_halves_of_recording_cells(inn, tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    rows = np.column_stack([rng.integers(0, 3, 300), rng.integers(0, 3, 300), rng.normal(size=300)])
+    np.savetxt(tmp_path / "t.csv", rows, delimiter=",", header="a,b,y", comments="")
+    monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "runs"))
+    inn("train", "task=table", "task.file=t.csv", "task.y=[y]", "trainer.max_steps=2", "model.n_blocks=2")
+    found = json.loads(inn("density", "--grid", 90, "--y", 0, "--json", "--out", "d.npz"))
+    assert found["integral"] == pytest.approx(1, abs=0.03)
+    with np.load("d.npz") as d:
+        assert d["x"].min() < -0.45 and d["x"].max() > 2.45
+
+
+def test_train_says_what_was_left_out(inn, tmp_path, monkeypatch):
+    monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "runs"))
+    rows = np.random.default_rng(0).normal(size=(60, 2))
+    rows[5, 0] = rows[7, 1] = np.nan
+    np.savetxt(tmp_path / "t.csv", rows, delimiter=",", header="a,y", comments="")
+    short = ["trainer.max_steps=2", "model.n_blocks=2"]
+    out = inn("train", "task=table", "task.file=t.csv", "task.y=[y]", "task.on_invalid=drop", *short)
+    assert "\n2 rows with a missing or non-finite value were dropped\n" in out
+    assert "dropped: 2\n" in inn("show")
+    (tmp_path / "sim.py").write_text(
+        "import numpy as np\ndef prior(n, rng): return rng.normal(size=(n, 1))\n"
+        "def simulate(x, rng): return np.where(x > 0, x + rng.normal(size=x.shape), np.nan)\n")
+    out = inn("train", "task=simulator", "task.file=sim.py", "task.n_train=100", *short)
+    assert " of 100 simulations failed (a NaN in y) and were left out\n" in out
+    # where the model draws an x that can't be simulated, the error is that of the others
+    got = json.loads(inn("invert", "--y", 0.1, "--resimulate", "--json"))
+    assert 0 < got["observations"][0]["resimulation_error"] < 5
 
 
 def test_doctor(inn):

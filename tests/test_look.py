@@ -12,6 +12,7 @@ import pytest
 from inncli.cli.app import main
 from inncli.cli.runs import duration, steps
 from inncli.cli.show import flat
+from inncli.posterior import PosteriorSet
 from inncli.run import RunDir, find_run
 
 
@@ -162,6 +163,14 @@ def test_plot_writes_a_picture_into_the_run_and_says_where(outputs, inn, words, 
     assert files(outputs.parent / "here") == set()
 
 
+def test_an_unknown_whose_name_holds_a_comma_is_picked_in_quotes(tmp_path, inn):
+    draws = np.random.default_rng(0).normal(size=(1, 50, 2))
+    PosteriorSet(draws, None, [[0.0]], ("a, kg", "b"), ("y",)).save(tmp_path / "s.npz")
+    assert inn("plot", "posterior", "--set", str(tmp_path / "s.npz"), "--x", '"a, kg"')[0] == 0
+    assert inn("plot", "posterior", "--set", str(tmp_path / "s.npz"), "--x", "a, kg")[2] == (
+        "expected an unknown out of a, kg, b, got 'a'; pick one of those\n")
+
+
 def test_plot_out_and_a_set_without_a_run(outputs, inn):
     shutil.copy(find_run().latest_posterior(), "mine.npz")
     shutil.rmtree(outputs)
@@ -195,6 +204,9 @@ def test_the_reference_drawn_is_the_exact_posterior(outputs, inn, monkeypatch):
      "--y goes with `inn plot posterior and density`, got `inn plot training`; leave it out"),
     ("density --reference",
      "--reference goes with `inn plot posterior`, got `inn plot density`; leave it out"),
+    ("density --samples 5", "--samples goes with `inn plot posterior`, got `inn plot density`; leave it out"),
+    ("posterior --grid 50", "--grid goes with `inn plot density`, got `inn plot posterior`; leave it out"),
+    ("posterior --samples 5", "--samples goes with --y, a set that is there has its draws; leave it out"),
     ("density", "run RUN models x given y (y1); pass --y, e.g. --y 0.3"),
     ("posterior --obs 3", "expected an observation from 0 to 0, got 3; pick one of those"),
     ("posterior --obs 3 --reference", "expected an observation from 0 to 0, got 3; pick one of those"),

@@ -125,6 +125,34 @@ def test_truncation_that_can_never_succeed_ends_with_a_clear_error():
         model.sample(torch.zeros(1, 1, dtype=torch.float64), 3, seeded())
 
 
+def test_a_truncated_density_is_not_made_up_where_no_draw_falls_inside():
+    x = Variables.numbered("x", 1, bounds=((0.0, 1.0),))
+    rows = torch.rand(2000, 1, generator=seeded(9), dtype=torch.float64)
+    ys = rows + 0.1 * torch.randn(2000, 1, generator=seeded(8), dtype=torch.float64)
+    model = randomised("rnvp_truncate", x=x, rows=rows, ys=ys)
+    for value, error in [(1.3, 0.15), (1.5, 0.2), (2.0, 0.3)]:  # .04, .008 and .0006 of the mass are inside
+        y = torch.full((1, 1), value, dtype=torch.float64)
+        _, mass = grid_integral(model, [0], [1], y, 2000)
+        assert abs(mass.sum() - 1) < error
+    with torch.no_grad():
+        model.linear.b.add_(1e6)
+    with pytest.raises(ConvergenceError, match="none of 200,000 draws fell inside x_bounds"):
+        grid_integral(model, [0], [1], y, 10)
+
+
+@every_model
+def test_far_outside_a_draw_is_finite_or_refused_and_a_density_is_never_nan(name):
+    model = randomised(name).float()
+    for value in (1e3, -1e6, 1e12):
+        y = torch.full((1, 1), value, dtype=torch.float64)
+        draws = model.sample(y, 50, seeded())
+        assert draws.isfinite().all() and not model.log_prob(draws[0], y.expand(50, -1)).isnan().any()
+    with pytest.raises(ConvergenceError, match="y is too far from what training saw"):
+        model.sample(torch.full((1, 1), 1e300, dtype=torch.float64), 50, seeded())
+    far = torch.tensor([[1e38, 0.0], [0, -1e300], [math.inf, 0], [math.nan, 0]], dtype=torch.float64)
+    assert (model.log_prob(far, torch.zeros(4, 1, dtype=torch.float64)) == -math.inf).all()
+
+
 def heaped(n=4000):
     """Two recorded columns: 40 % exact zeros and a grid of .1; whole days with a heap at 28."""
     rng = np.random.default_rng(0)
@@ -152,6 +180,27 @@ def test_density_of_recorded_columns_sums_to_one_over_their_cells():
     model = randomised("rnvp", x=one, y=None, rows=rows[:, 1:])
     days = torch.arange(-0.5, 120.5, 0.01, dtype=torch.float64)[:, None] + 0.005
     assert abs(float(model.log_prob(days, None).exp().sum()) * 0.01 - 1) < 0.01
+
+
+@torch.no_grad()
+def test_an_open_column_with_a_heap_has_no_density_beyond_its_knots():
+    x, rows = heaped()
+    one = Variables(("b",), steps=x.steps[1:], heaps=x.heaps[1:])  # no bounds
+    model = randomised("rnvp", x=one, y=None, rows=rows[:, 1:])
+    days = torch.arange(-3000, 3000, 0.05, dtype=torch.float64)[:, None]
+    assert abs(float(model.log_prob(days, None).exp().sum()) * 0.05 - 1) < 0.01
+
+
+@torch.no_grad()
+def test_recorded_draws_are_whole_steps_inside_bounds_that_are_none():
+    x = Variables(("a", "b"), bounds=((0.03, 10.27), (-0.3, None)), steps=(0.1, 0.3))
+    rows = torch.rand(500, 2, generator=seeded(), dtype=torch.float64)
+    rows = torch.stack([(0.1 + 10.1 * rows[:, 0]).mul(10).round() / 10, (rows[:, 1] * 9).round() * 0.3 - 0.3], 1)
+    draws = randomised("rnvp", x=x, y=None, rows=rows).sample(None, 20_000, seeded())[0]
+    assert draws[:, 0].min() == 0.1 and draws[:, 0].max() == 10.2 and draws[:, 1].min() >= -0.3
+    assert torch.equal(draws[:, 0], (draws[:, 0] * 10).round() / 10)
+    zeros = draws[draws == 0]
+    assert len(zeros) and not zeros.signbit().any()  # no column of a table reads -0.0
 
 
 def test_labels_are_one_hot_inside():

@@ -8,6 +8,7 @@ from inncli.observation import parse_y, read_points
 from inncli.variables import Variables
 
 TWO = Variables(("strength", "age"))
+AWKWARD = Variables(("out, kg", "T=300"))
 MIXED = Variables(("colour", "size"), labels=(("red", "dark blue", "a,b"), None))
 
 
@@ -20,6 +21,11 @@ MIXED = Variables(("colour", "size"), labels=(("red", "dark blue", "a,b"), None)
     ("dark blue,2", MIXED, [1.0, 2.0]),
     ('"a,b",2', MIXED, [2.0, 2.0]),
     ("size=2,colour=red", MIXED, [0.0, 2.0]),
+    ('size=2,colour="a,b"', MIXED, [2.0, 2.0]),
+    ('size=2, "colour=a,b"', MIXED, [2.0, 2.0]),
+    ('"out, kg"=1,T=300=2', AWKWARD, [1.0, 2.0]),
+    ('"out, kg=1", T=300 = 2', AWKWARD, [1.0, 2.0]),
+    ('6",5"', Variables(("a", "b"), labels=(('5"', '6"'), ('5"',))), [1.0, 0.0]),
 ])
 def test_parse_y(text, y, want):
     assert parse_y(text, y, "r").tolist() == [want]
@@ -37,6 +43,11 @@ def test_parse_y(text, y, want):
     ("age=1,age=2,strength=3", TWO, "--y names 'age' twice; name each once"),
     ("age=1,2", TWO, "--y 'age=1,2' mixes values with and without a name; name all of them, "
                      "e.g. --y strength=0.3,age=0.3"),
+    ("1", AWKWARD, "y has 1 value, run r was trained on 2 (out, kg, T=300); pass 2 values, e.g. --y 0.3,0.3"),
+    ("T=300=1", AWKWARD, "y lacks out, kg, run r was trained on out, kg, T=300; "
+                         "e.g. --y '\"out, kg=0.3\",T=300=0.3'"),
+    ("x", Variables(("flow rate",)), "flow rate: expected a number, got 'x'; e.g. --y 'flow rate=0.3'"),
+    ("1,2\n3,4", TWO, "y has 3 values, run r was trained on 2 (strength, age); pass 2 values, e.g. --y 0.3,0.3"),
     ("rde,1", MIXED, "colour: expected one of red, dark blue, a,b, got 'rde'; did you mean 'red'?"),
 ])
 def test_parse_y_wrong(text, y, message):
@@ -80,9 +91,30 @@ def test_read_points_npz_and_labels(tmp_path):
     ("strength,age\n1,2\n3,inf\n", "o.csv, column age, row 2: expected a finite number, got inf; "
                                    "leave the row out or measure it again"),
     ("strength,age\n1,old\n", "o.csv, column age, row 1: expected a number, got 'old'; mend that cell"),
+    ("strength,age\n1,2\n,\n3,4\n", "o.csv, column strength: row 2 is missing or NaN; every row needs a value"),
 ])
 def test_read_points_wrong(tmp_path, text, message):
     (tmp_path / "o.csv").write_text(text)
     with pytest.raises(DataError) as error:
         read_points(tmp_path / "o.csv", TWO, "r")
     assert str(error.value) == message
+
+
+@pytest.mark.parametrize("text, row", [
+    ("y1\n1\nnan\n2\n", 2), ("y1\n1\n\n2\n", 2), ("y1\n1\n2\nnan\n", 3), ("1\n\n2\n", 2), ("y1\nnan\n", 1),
+])
+def test_a_missing_value_in_a_single_column_is_told_not_left_out(tmp_path, text, row):
+    (tmp_path / "o.csv").write_text(text)
+    with pytest.raises(DataError, match=f"row {row} is missing or NaN"):
+        read_points(tmp_path / "o.csv", Variables(("y1",)), "r")
+    np.savez(tmp_path / "o.npz", y=np.array([[1.0], [np.nan]]), x=np.ones((2, 1)))
+    with pytest.raises(DataError, match="row 2 is missing or NaN"):
+        read_points(tmp_path / "o.npz", Variables(("y1",)), "r")
+
+
+@pytest.mark.parametrize("text", [
+    "y1\n1\n2\n", "\n\ny1\n1\n2\n\n  \n\n", "y1,note\n1,a\n2,\n,\n,\n", "y1;\r\n1;\r\n2;\r\n;\r\n",
+])
+def test_empty_lines_at_the_end_are_no_rows(tmp_path, text):
+    (tmp_path / "o.csv").write_text(text)
+    assert read_points(tmp_path / "o.csv", Variables(("y1",)), "r").tolist() == [[1], [2]]

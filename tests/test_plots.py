@@ -160,6 +160,13 @@ def test_density_is_drawn_where_it_is():
         assert colour(*place) > 250
 
 
+def test_a_spike_at_a_bound_does_not_whiten_the_rest():
+    grid, log_prob = np.linspace(0, 1, 50), np.zeros((50, 50))
+    log_prob[0, 0] = 5.0  # a logit's density beside its bound, 6 % of the mass
+    image = pixels(density2d(grid, grid, log_prob))
+    assert image[image.shape[0] // 2, image.shape[1] // 2].mean() < 235
+
+
 def test_mass_levels_against_the_closed_form():
     grid = np.linspace(-6, 6, 401)
     a, b = np.meshgrid(grid, grid)

@@ -35,7 +35,7 @@ ODD_BUT_EQUAL = {
     "CRLF": "a,b\r\n1,2\r\n3,4.5\r\n",
     "CR": "a,b\r1,2\r3,4.5\r",
     "blank lines": "\n\na,b\n\n1,2\n   \n3,4.5\n\n\n",
-    "rows of empty cells": "a,b\n1,2\n,\n3,4.5\n,\n",
+    "rows of empty cells": "a,b\n1,2\n3,4.5\n,\n,\n",
     "quoted header": '"a","b"\n1,2\n3,4.5\n',
     "quoted numbers": 'a,b\n"1","2"\n"3","4.5"\n',
     "spaces": "a , b\n1, 2\n3 , 4.5\n",
@@ -113,6 +113,11 @@ def test_true_and_false_are_bool(write):
 
 def test_latin_letters_of_old_windows_files(write):
     assert read_table(write("größe,b\n1,2\n".encode("cp1252"))).names == ("größe", "b")
+
+
+def test_a_tsv_keeps_its_empty_first_and_last_cells(write):
+    table = read_table(write("a\tb\n1\t2\n\t3\n4\t\n", "t.tsv"))
+    assert [missing(column).tolist() for column in table.columns] == [[False, True, False], [False, False, True]]
 
 
 def test_the_checksum_is_of_the_files_bytes(write):

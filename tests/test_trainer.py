@@ -82,6 +82,62 @@ def test_stopped_anywhere_and_resumed_is_bit_identical(tmp_path, parts, step):
         assert first.read_bytes() == second.read_bytes()
 
 
+def test_stopped_at_the_last_step_of_a_short_epoch_keeps_its_line(tmp_path):
+    short = Trainer(max_steps=17, batch_size=BATCH)  # 7 steps an epoch
+    with pytest.raises(Interrupted, match="step 17 of 17"):
+        fit(tmp_path, trainer=short, on_step=stop_at(17))
+    # What is cut from metrics.jsonl on resume is what lies beyond this epoch.
+    assert load_checkpoint(tmp_path / "last.safetensors")[1]["training"]["epoch"] == 3
+    with pytest.raises(Interrupted, match="step 16 of 17"):
+        fit(tmp_path, trainer=short, on_step=stop_at(16))
+    assert load_checkpoint(tmp_path / "last.safetensors")[1]["training"]["epoch"] == 2
+
+
+class Dropping(Model):
+    """A user's model with dropout, which draws from torch's global generator."""
+
+    def __init__(self, x, y):
+        super().__init__(x, y)
+        self.net = nn.Sequential(nn.Linear(1, 8), nn.Dropout(0.5), nn.Linear(8, 2))
+        self.modes = []
+
+    def sample(self, y, n, generator):
+        raise AssertionError
+
+    def loss(self, x, y, generator):
+        self.modes.append(self.training)
+        return (self.net(y.float()) - x).square().mean()
+
+
+def test_dropout_is_resumed_bit_for_bit_and_left_out_of_validation(tmp_path):
+    def parts():
+        torch.manual_seed(7)
+        return Dropping(X, Y), NLL()
+
+    whole, _, _ = fit(tmp_path / "a", parts)
+    assert whole.modes.count(False) == 5 and whole.modes.count(True) == 28  # the untrained state and 4 epochs
+    with pytest.raises(Interrupted):
+        fit(tmp_path / "b", parts, on_step=stop_at(9))
+    again, _, _ = fit(tmp_path / "b", parts, resume=True)
+    for a, b in zip(whole.state_dict().values(), again.state_dict().values()):
+        assert torch.equal(a, b)
+
+
+def test_a_ramped_objective_does_not_keep_the_untrained_state(tmp_path):
+    lines = []
+    _, _, progress = fit(tmp_path, plugin, on_epoch=lines.append)
+    assert lines[-1]["weight"] > lines[0]["weight"] > 0
+    assert progress.best_epoch > 0 and progress.best_loss < progress.start_loss
+
+
+def test_an_untrained_state_without_a_finite_loss_is_refused(tmp_path):
+    pairs = data()
+    pairs.validation[0][3] = 1e300
+    model, objective = flow()
+    with pytest.raises(NonFiniteError, match="before the first step: layer .* is not finite"):
+        Trainer().fit(model, objective, pairs, seed=0, last=tmp_path / "last", best=tmp_path / "best", meta={})
+
+
 def test_signal_handlers_are_given_back(tmp_path):
     before = signal.getsignal(signal.SIGINT)
     with pytest.raises(Interrupted, match="SIGINT"):
@@ -101,7 +157,7 @@ def test_seconds_become_steps_and_those_steps_reproduce_the_bytes(tmp_path):
 def test_first_budget_to_end_counts(tmp_path):
     assert fit(tmp_path, trainer=Trainer(max_epochs=5, max_steps=9, batch_size=BATCH))[2].step == 9
     assert fit(tmp_path / "b", trainer=Trainer(max_epochs=2, batch_size=BATCH))[2].step == 14
-    assert Trainer().max_steps == 2_500  # no budget given
+    assert Trainer().max_steps == 3_000  # no budget given
 
 
 def test_one_cycle_rises_then_ends_at_zero():
@@ -194,6 +250,12 @@ def test_checkpoints_refuse_what_was_altered(tmp_path):
         assert changed != whole
         path.write_bytes(changed)
         with pytest.raises(CheckpointError, match=words):
+            load_checkpoint(path)
+    for bit in range(0, 8 * len(whole), 7):  # wherever a bit flips, it is one kind of error
+        changed = bytearray(whole)
+        changed[bit // 8] ^= 1 << bit % 8
+        path.write_bytes(changed)
+        with pytest.raises(CheckpointError):
             load_checkpoint(path)
     with pytest.raises(CheckpointError, match="found none"):
         load_checkpoint(tmp_path / "none.safetensors")

@@ -65,7 +65,7 @@ def density(
     if points is not None:
         axes, x = None, read_points(points, inverter.x, found.id, letter="x")
     else:
-        axes = grids.axes_around(inverter.sample(given, 10_000)[0], grid, inverter.x.bounds)
+        axes = grids.axes_around(inverter.sample(given, 10_000)[0], grid, inverter.x.cells)
         x = grids.points(axes)
     log_prob = inverter.log_prob(x, given)
     rows = None if given is None else np.repeat(given, len(x), axis=0)

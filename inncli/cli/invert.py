@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -70,11 +71,12 @@ def invert(
     warnings = inverter.unfamiliar(rows)
     posterior = inverter.posterior(rows, samples, seed)
     errors = _resimulation_errors(found, posterior, resimulate)
-    path = posterior.save(path or found.next_posterior_path())
+    kept = posterior.save(path or found.next_posterior_path())
     if json:
-        output.as_json(_as_dict(found, posterior, errors, warnings, path))
+        output.as_json(_as_dict(found, posterior, errors, warnings, kept))
     else:
-        _print(found, posterior, errors, path)
+        where = f"--run {found.id}" if path is None else f"--set {shlex.quote(str(path))}"
+        _print(found, posterior, errors, kept, where)
     for warning in warnings:
         output.note(f"warning: {warning}")
 
@@ -105,7 +107,7 @@ def _as_dict(run: RunDir, posterior: PosteriorSet, errors: list[float] | None, w
             "warnings": warnings}
 
 
-def _print(run: RunDir, posterior: PosteriorSet, errors: list[float] | None, path: Path) -> None:
+def _print(run: RunDir, posterior: PosteriorSet, errors: list[float] | None, path: Path, where: str) -> None:
     rows = posterior.summary()
     for obs in range(min(posterior.n_obs, SHOWN)):
         given = ", ".join(f"{name} = {output.words(value)}" for name, value in posterior.y_outside(obs).items())
@@ -119,4 +121,4 @@ def _print(run: RunDir, posterior: PosteriorSet, errors: list[float] | None, pat
     if posterior.n_obs > SHOWN:
         output.line(f"and {posterior.n_obs - SHOWN:,} more observations in the file")
     output.line(f"kept in {path}")
-    output.line(f"next: inn plot posterior --run {run.id}")
+    output.line(f"next: inn plot posterior {where}")

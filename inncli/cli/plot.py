@@ -21,8 +21,8 @@ Set = Annotated[str | None, typer.Option(
     help="posterior: the posterior set to draw (.npz .csv .parquet .nc).")]
 Y = Annotated[str | None, typer.Option(
     "--y", metavar="VALUES", help="posterior, density: the observation, e.g. 0.3 or name=3,other=4.")]
-Samples = Annotated[int, typer.Option(
-    "--samples", "-n", min=1, metavar="N", help="posterior with --y: number of draws.")]
+Samples = Annotated[int | None, typer.Option(
+    "--samples", "-n", min=1, metavar="N", show_default="10000", help="posterior with --y: number of draws.")]
 Obs = Annotated[int, typer.Option(
     "--obs", min=0, metavar="K", help="posterior: which observation of the set, from 0.")]
 Names = Annotated[str | None, typer.Option(
@@ -30,12 +30,13 @@ Names = Annotated[str | None, typer.Option(
     help="posterior: unknowns to show, e.g. water,age.")]
 Reference = Annotated[bool, typer.Option(
     "--reference", help="posterior: lay the exact posterior beside it, where the task has one.")]
-Grid = Annotated[int, typer.Option("--grid", min=2, max=2000, metavar="N", help="density: points a side.")]
+Grid = Annotated[int | None, typer.Option(
+    "--grid", min=2, max=2000, metavar="N", show_default="200", help="density: points a side.")]
 
 
 def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set = None, y: Y = None,
-         samples: Samples = 10_000, obs: Obs = 0, x: Names = None, reference: Reference = False,
-         grid: Grid = 200, seed: SeedOption = 0, device: DeviceOption = None,
+         samples: Samples = None, obs: Obs = 0, x: Names = None, reference: Reference = False,
+         grid: Grid = None, seed: SeedOption = 0, device: DeviceOption = None,
          config_dir: ConfigDirOption = None) -> None:
     """Draw a picture of a run as PNG, SVG or PDF and print where it is.
 
@@ -51,14 +52,15 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
         raise RequestError(f"expected a picture out of {', '.join(KINDS)}, got {kind!r}"
                            f"{did_you_mean(kind, KINDS) or '; pick one of those'}")
     path = checked_out(out, SUFFIXES)
-    _only(kind, "posterior", {"--set": set_file, "--x": x, "--reference": reference, "--obs": obs})
+    _only(kind, "posterior", {"--set": set_file, "--x": x, "--reference": reference, "--obs": obs, "--samples": samples})
+    _only(kind, "density", {"--grid": grid})
     if kind == "training":
         _only(kind, "posterior and density", {"--y": y})
         figure, default = _training(run)
     elif kind == "posterior":
         figure, default = _posterior(run, set_file, y, samples, obs, x, reference, seed, device, config_dir)
     else:
-        figure, default = _density(run, y, grid, seed, device, config_dir)
+        figure, default = _density(run, y, grid or 200, seed, device, config_dir)
     from inncli.plots.style import save
 
     output.line(str(save(figure, path or default)))
@@ -86,6 +88,9 @@ def _training(spec: str | None):
 def _posterior(spec, set_file, y, samples, obs, x, reference, seed, device, config_dir):
     if set_file is not None and y is not None:
         raise RequestError("--set draws a set that is there, --y a new one; pass only one of them")
+    if samples is not None and y is None:
+        raise RequestError("--samples goes with --y, a set that is there has its draws; leave it out")
+    from inncli.observation import split_values
     from inncli.posterior import PosteriorSet
     from inncli.run import find_run
 
@@ -96,7 +101,7 @@ def _posterior(spec, set_file, y, samples, obs, x, reference, seed, device, conf
         from inncli.pipeline import open_run
 
         inverter = open_run(run, device, config_dir)
-        draws = inverter.posterior(parse_y(y, inverter.y, run.id), samples, seed)
+        draws = inverter.posterior(parse_y(y, inverter.y, run.id), samples or 10_000, seed)
     else:
         file = Path(set_file).expanduser() if set_file is not None else run.latest_posterior()
         if file is None:
@@ -104,7 +109,7 @@ def _posterior(spec, set_file, y, samples, obs, x, reference, seed, device, conf
                                "or pass --y here")
         draws = PosteriorSet.load(file)
     truth = _truth(run, draws, obs, seed, config_dir) if reference else None
-    names = tuple(name.strip() for name in x.split(",")) if x is not None else None
+    names = tuple(split_values(x)) if x is not None else None
     from inncli.plots.posterior import posterior_pairs
 
     stem = f"posterior_obs{obs}" if obs else "posterior"
@@ -152,7 +157,7 @@ def _density(spec, y, n: int, seed: int, device, config_dir):
                            "pass --y, e.g. --y 0.3")
     row = None if y is None else parse_y(y, inverter.y, run.id)
     draws = inverter.sample(row, 4_000, seed)[0]
-    axes = [window(draws[:, i], bounds, n) for i, bounds in enumerate(inverter.x.bounds)]
+    axes = [window(draws[:, i], bounds, n) for i, bounds in enumerate(inverter.x.cells)]
     points = np.stack(np.meshgrid(*axes), axis=-1)  # rows follow the second unknown
     log_prob = inverter.log_prob(points.reshape(-1, 2), row).reshape(n, n)
     title = run.id if row is None else f"p(x | {values_text(_outside(row[0], inverter.y))})"
@@ -160,14 +165,15 @@ def _density(spec, y, n: int, seed: int, device, config_dir):
 
 
 def window(draws, bounds, n: int):
-    """n even steps over where the draws are, with a margin, inside the unknown's bounds."""
+    """Midpoints of n even steps over where the draws are, with a margin, inside the unknown's bounds."""
     import numpy as np
 
     low, high = np.quantile(draws, (0.001, 0.999))
     margin = 0.15 * (high - low) or 1.0
     low, high = low - margin, high + margin
     low = low if bounds[0] is None else max(low, bounds[0])
-    return np.linspace(low, high if bounds[1] is None else min(high, bounds[1]), n)
+    high = high if bounds[1] is None else min(high, bounds[1])
+    return low + (high - low) / n * (np.arange(n) + 0.5)
 
 
 def _outside(row, variables) -> dict:

@@ -190,6 +190,11 @@ def _report(path: Path) -> None:
     info = run.info()
     metrics = info["metrics"]
     output.line(f"run {run.id}: {info['steps']:,} steps in {info['seconds']:.1f} s")
+    pairs, failed, dropped = ((info.get("data") or {}).get(key) or 0 for key in ("pairs", "failed", "dropped"))
+    if failed:
+        output.line(f"{failed:,} of {pairs + failed:,} simulations failed (a NaN in y) and were left out")
+    if dropped:
+        output.line(f"{dropped:,} rows with a missing or non-finite value were dropped")
     if "val_loss" in metrics:
         output.line(f"val_loss {metrics['val_loss']:.4f} at epoch {metrics['best_epoch']}, "
                     f"{metrics['val_loss_untrained']:.4f} untrained")

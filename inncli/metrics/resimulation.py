@@ -13,10 +13,12 @@ def resimulation_error(observe: Callable[[np.ndarray], np.ndarray], x: np.ndarra
     .. math:: \sqrt{\tfrac1S \sum_s |s(x_s) - y|^2}
 
     Without noise; its square is Kruse's `err_resim`. On a noisy task even exact draws do not
-    reach zero: they come to about the noise.
+    reach zero: they come to about the noise. Over the draws whose simulation did not fail (a NaN); NaN
+    where all failed.
 
     Shape: x (S, Dx), y_obs (Dy,). Units: those of y.
     Reference: Kruse et al. 2021, Benchmarking invertible architectures, arXiv:2101.10763.
     """
-    difference = observe(x) - np.asarray(y_obs)
-    return float(np.sqrt(np.mean(np.sum(difference**2, axis=1))))
+    squares = np.sum((observe(x) - np.asarray(y_obs)) ** 2, axis=1)
+    squares = squares[np.isfinite(squares)]
+    return float(np.sqrt(np.mean(squares))) if len(squares) else float("nan")

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from inncli.errors import DataError
 from inncli.variables import Variables
 
 
@@ -20,6 +21,7 @@ class Features(nn.Module):
 
     def __init__(self, y: Variables) -> None:
         super().__init__()
+        self.names = y.names
         self.sizes = [0 if labels is None else len(labels) for labels in y.labels]
         self.dim_out = sum(max(size, 1) for size in self.sizes)
         self.register_buffer("mean", torch.zeros(y.dim, dtype=torch.float64))
@@ -27,8 +29,15 @@ class Features(nn.Module):
 
     @torch.no_grad()
     def initialise(self, y: Tensor) -> None:
-        """Mean and sd of the training ys; a constant column keeps sd 1."""
+        """Mean and sd of the training ys; a constant column keeps sd 1.
+
+        Raises: DataError if a number is so large that its square overflows: all others would look alike.
+        """
         sd = y.double().std(0, correction=0)
+        if not sd.isfinite().all():
+            i = int((~sd.isfinite()).nonzero()[0])
+            raise DataError(f"y column {self.names[i]!r} reaches {float(y[:, i].abs().max()):g}, which is too "
+                            "large to scale; look for outliers, or give it in a larger unit")
         number = torch.tensor([size == 0 for size in self.sizes], device=y.device)
         self.mean.copy_(torch.where(number, y.double().mean(0), self.mean))
         self.sd.copy_(torch.where(number & (sd > 0), sd, self.sd))

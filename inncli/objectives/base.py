@@ -25,3 +25,13 @@ class Objective(nn.Module, ABC):
         self, model: Model, batch: Batch | None, step: int, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of one batch (x, y), or of none where the model needs no data, and its terms."""
+
+    def validation_loss(
+        self, model: Model, batch: Batch, step: int, generator: torch.Generator
+    ) -> Tensor:
+        """What the best epoch is chosen by, a scalar; the loss itself, unless overridden.
+
+        It must mean the same at every step. An objective whose loss grows with a ramp or a multiplier
+        overrides it; else the untrained state, judged before the ramp, would stay the best for ever.
+        """
+        return self(model, batch, step, generator)[0]

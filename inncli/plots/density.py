@@ -38,7 +38,9 @@ def density2d(grid_x: np.ndarray, grid_y: np.ndarray, log_prob: np.ndarray, samp
         wide = (grid_x[-1] - grid_x[0]) / (grid_y[-1] - grid_y[0])
         fig = new_figure(5.4, 4.7)
         axes = fig.subplots()
-        picture = axes.pcolormesh(grid_x, grid_y, density, cmap=BLUES, shading="nearest",
+        # A spike at a bound must not leave the rest of the picture white.
+        top = min(density.max(), 4 * _level(density, 0.1))
+        picture = axes.pcolormesh(grid_x, grid_y, density, cmap=BLUES, vmin=0, vmax=top, shading="nearest",
                                   rasterized=True)
         handles = []
         levels = [_level(density, share) for share in _SHARES]
@@ -63,7 +65,7 @@ def density2d(grid_x: np.ndarray, grid_y: np.ndarray, log_prob: np.ndarray, samp
             axes.set_title(shorten(title, 60), loc="left", color=INK)
         for side in ("top", "right"):
             axes.spines[side].set_visible(True)
-        bar = fig.colorbar(picture, ax=axes, pad=0.02)
+        bar = fig.colorbar(picture, ax=axes, pad=0.02, extend="max" if top < density.max() else "neither")
         bar.set_label("density (per unit of both unknowns)")
         bar.outline.set_visible(False)
         if handles:

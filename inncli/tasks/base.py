@@ -56,6 +56,7 @@ class Task(ABC):
             raise ConfigError(f"task.n_train must be at least 2 (validation comes out of it), got {n_train}")
         self.n_train = n_train
         self.fresh = n_train is None if fresh is None else fresh
+        self.dropped = 0  # rows of a table left out for a missing value
         self.failed = 0  # simulations that came back as NaN, in the draw last made
 
     @property

@@ -53,7 +53,8 @@ class RawTable:
 def read_table(path: str | Path) -> RawTable:
     """Reads a CSV (commas, semicolons, tabs; header or not; decimal commas), TSV, Parquet or NPZ file.
 
-    Rows in which every cell is missing are no rows (a spreadsheet leaves them behind), and are left out.
+    Lines without a value at the end of a CSV are no rows (a spreadsheet leaves them behind); anywhere else
+    an empty row is a row of missing values, so that what is said of row 3 is said of the third.
 
     Raises: DataError, one line, if the file is missing, empty, damaged, or not a table with rows.
     """
@@ -67,11 +68,9 @@ def read_table(path: str | Path) -> RawTable:
         _check_names(path, names)
     if not columns:
         raise DataError(f"{path} has no columns")
-    present = ~np.logical_and.reduce([missing(column) for column in columns])
-    if not present.any():
+    if not len(columns[0]):
         raise DataError(f"{path} has no rows below its header; add data" if names else f"{path} has no rows")
-    columns = tuple(column[present] for column in columns)
-    return RawTable(path.resolve(), hashlib.sha256(data).hexdigest(), names, columns, roles)
+    return RawTable(path.resolve(), hashlib.sha256(data).hexdigest(), names, tuple(columns), roles)
 
 
 def missing(column: np.ndarray) -> np.ndarray:
@@ -110,11 +109,16 @@ def _read_csv(path: Path, data: bytes) -> tuple:
     from pyarrow import ArrowInvalid
     from pyarrow import csv as pa_csv
 
-    lines = [line for line in _decode(path, data).split("\n") if line.strip()]
-    text = "\n".join(lines) + "\n"
+    every = _decode(path, data).split("\n")
+    lines = [line for line in every if line.strip()]
     first_rows = lines[:_CSV_SAMPLE_ROWS]
     delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(first_rows)
     header = _fields(first_rows[0], delimiter)
+    if len(header) == 1:  # here an empty line is an empty cell
+        lines = [line if line.strip() else "" for line in every[every.index(lines[0]) :]]
+    while len(lines) > 1 and not lines[-1].strip(f'{delimiter}" \t'):
+        lines.pop()
+    text = "\n".join(lines) + "\n"
     comma = delimiter != "," and _ROUNDED_COMMA.search(text) and not _POINT.search(text)
     has_header = not all(_is_number(field.replace(",", ".") if comma else field) for field in header)
     if has_header and len(header) == 1 and len(header[0].split()) > 1 and _is_number(header[0].split()[0]):
@@ -130,7 +134,7 @@ def _read_csv(path: Path, data: bytes) -> tuple:
                 autogenerate_column_names=not has_header,
                 use_threads=False,
             ),
-            parse_options=pa_csv.ParseOptions(delimiter=delimiter),
+            parse_options=pa_csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False),
             convert_options=pa_csv.ConvertOptions(
                 decimal_point="," if comma else ".", strings_can_be_null=True, timestamp_parsers=[]
             ),

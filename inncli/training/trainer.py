@@ -17,7 +17,7 @@ from inncli.errors import Interrupted, NonFiniteError
 from inncli.hints import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
-from inncli.runtime import generator
+from inncli.runtime import generator, stream_seed
 from inncli.training.checkpoint import load_checkpoint, prefixed, save_checkpoint, under
 from inncli.training.guard import non_finite_layer
 from inncli.training.schedule import one_cycle
@@ -60,7 +60,7 @@ class Trainer:
     Args:
         max_epochs, max_steps, max_seconds: budgets; the schedule reaches zero where the first
             of them ends. Seconds are turned into steps once, after a short timing. With none of
-            them given, 2,500 steps: half a minute for a small net, whatever the number of rows.
+            them given, 3,000 steps: half a minute for a small net, whatever the number of rows.
         batch_size: pairs a step.
         lr: peak learning rate; the lever of small flows, which are under-trained at 1e-3.
         weight_decay: AdamW's.
@@ -73,7 +73,7 @@ class Trainer:
         checkpoint_seconds: time between checkpoints; no influence on the result.
     """
 
-    default_steps = 2_500
+    default_steps = 3_000
 
     def __init__(
         self,
@@ -211,9 +211,8 @@ class _Loop:
         return value, lr
 
     def _update(self, batch: Batch | None, step: int) -> tuple[float, dict[str, Tensor]]:
-        noise = generator(self.device, self.seed, "step", step)
         self.optimizer.zero_grad(set_to_none=True)
-        loss, terms = self.objective(self.model, batch, step, noise)
+        loss, terms = self.objective(self.model, batch, step, self._noise(step))
         value = float(loss.detach())
         finite = math.isfinite(value)
         if finite:
@@ -222,13 +221,18 @@ class _Loop:
             norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit, foreach=True)
             finite = math.isfinite(float(norm))
         if not finite:
-            noise = generator(self.device, self.seed, "step", step)
-            where = non_finite_layer(self.model, lambda: self.objective(self.model, batch, step, noise))
+            where = non_finite_layer(
+                self.model, lambda: self.objective(self.model, batch, step, self._noise(step)))
             raise NonFiniteError(
                 f"step {step}: {where} is not finite (loss {value}); the last good checkpoint is kept, "
                 "lower trainer.lr or look for outliers in the data")
         self.optimizer.step()
         return value, terms
+
+    def _noise(self, step: int) -> torch.Generator:
+        """The step's own generator. Dropout and the like draw from torch's global one: it is seeded too."""
+        torch.manual_seed(stream_seed(self.seed, "layers", step))
+        return generator(self.device, self.seed, "step", step)
 
     def _batch(self, step: int) -> Batch | None:
         if self.data.epoch_pairs is None:
@@ -270,12 +274,12 @@ class _Loop:
             return None
         x, y = self.data.validation
         total = 0.0
-        with self._averaged_weights():
+        with self._averaged_weights(), self._evaluating():
             for k, start in enumerate(range(0, len(x), 4096)):
                 rows = slice(start, start + 4096)
                 part = x[rows], None if y is None else y[rows]
                 noise = generator(self.device, self.seed, "validation", k)
-                loss, _ = self.objective(self.model, part, self.progress.step, noise)
+                loss = self.objective.validation_loss(self.model, part, self.progress.step, noise)
                 total += float(loss) * len(part[0])
         value = total / len(x)
         return value if math.isfinite(value) else math.inf
@@ -287,6 +291,17 @@ class _Loop:
             yield
         finally:
             self._swap()
+
+    @contextlib.contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        # As a run is used later on: without dropout, and batch norms don't learn from held-out rows.
+        self.model.eval()
+        self.objective.eval()
+        try:
+            yield
+        finally:
+            self.model.train()
+            self.objective.train()
 
     def _swap(self) -> None:
         for parameter, averaged in zip(self.parameters, self.averaged):
@@ -302,11 +317,19 @@ class _Loop:
     # start, budget, checkpoints
 
     def start(self) -> None:
-        """Plans the steps; the untrained state is the first candidate for the best."""
-        self.progress.planned_steps = self._plan()
+        """Plans the steps; the untrained state is the first candidate for the best.
+
+        Raises: NonFiniteError if it has no finite validation loss: then no epoch could be told from another.
+        """
         loss = self.validate()
+        if loss is not None and not math.isfinite(loss):
+            where = non_finite_layer(self.model, self.validate)
+            raise NonFiniteError(
+                f"before the first step: {where} is not finite (validation loss {loss}); "
+                "look for outliers in the data")
         if loss is not None:
             self.progress.start_loss = self.progress.best_loss = loss
+        self.progress.planned_steps = self._plan()
 
     def _plan(self) -> int:
         trainer = self.trainer
@@ -344,7 +367,8 @@ class _Loop:
             # JSON has no infinity: None stands for "no best yet".
             "best_loss": p.best_loss if math.isfinite(p.best_loss) else None,
             "start_loss": p.start_loss, "sums": p.sums,
-            "epoch": p.step // self.steps_per_epoch,
+            # Epochs that have their line of metrics: the last step of all ends one, however short.
+            "epoch": (math.ceil if self.at_epoch_end else math.floor)(p.step / self.steps_per_epoch),
         }
         names = [name for name, q in self.model.named_parameters() if q.requires_grad]
         moments = {
@@ -380,5 +404,5 @@ class _Loop:
             mean.copy_(averaged[name])
             state = under(name, moments)
             if state:
-                self.optimizer.state[parameter] = {
-                    key: value.clone() if key == "step" else value.to(parameter) for key, value in state.items()}
+                # "step" too: a fused optimizer counts on the parameter's device.
+                self.optimizer.state[parameter] = {key: value.to(self.device) for key, value in state.items()}

@@ -182,6 +182,13 @@ class HeapMap(Transform):
         out[:, self.columns] = u.T.to(z.dtype)
         return out, ladj.sum(0).to(z.dtype)
 
+    def covers(self, x: Tensor) -> Tensor:
+        """Which rows lie between the outermost knots, (B,); no others have an image, nor a density."""
+        if not self.columns:
+            return x.new_ones(x.shape[0], dtype=torch.bool)
+        u = x[:, self.columns].double().T
+        return ((u >= self.knots[:, :1]) & (u <= self.knots[:, -1:])).all(0)
+
     def _segment(self, edges: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
         """Index of the segment each value lies in, and F's slope there."""
         last = self._n_segments() - 1

@@ -30,9 +30,13 @@ class Ramped(Objective):
         self.register_buffer("weight", torch.zeros(()))
 
     def forward(self, model, batch, step, generator):
+        self.weight += self.rate
+        return (0.1 + self.weight) * self.error(model, batch, generator), {"weight": self.weight.clone()}
+
+    def error(self, model, batch, generator):
         x, y = batch
-        if torch.is_grad_enabled():
-            self.weight += self.rate
         noise = 0.1 * torch.randn(y.shape, generator=generator)
-        error = (model.net(y.float() + noise) - x.float()).square().mean()
-        return (0.1 + self.weight) * error, {"weight": self.weight.clone()}
+        return (model.net(y.float() + noise) - x.float()).square().mean()
+
+    def validation_loss(self, model, batch, step, generator):
+        return self.error(model, batch, generator)  # without the ramp, so that epochs compare
