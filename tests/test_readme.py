@@ -18,7 +18,8 @@ BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
 
 
 def blocks(language):
-    return [text for name, text in BLOCK.findall((ROOT / "README.md").read_text(encoding="utf-8")) if name == language]
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    return [text for name, text in BLOCK.findall(readme) if name == language]
 
 
 def commands():
@@ -37,7 +38,8 @@ def short(words):
 
 def test_the_readme_was_read():
     assert len(commands()) > 10 and all(words[0] == "inn" for words in commands())
-    assert {"train", "invert", "plot", "density", "sample", "runs", "show"} <= {words[1] for words in commands()}
+    used = {words[1] for words in commands()}
+    assert {"train", "invert", "plot", "density", "sample", "runs", "show"} <= used
 
 
 def test_every_command_and_block_runs(tmp_path, monkeypatch, capfd):
@@ -45,8 +47,8 @@ def test_every_command_and_block_runs(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "outputs"))
     (tmp_path / "data").mkdir()
     shutil.copy(ROOT / "data" / "concrete.csv", tmp_path / "data")
-    (simulator,), (notebook,) = ([block for block in blocks("python") if block.startswith("# my_sim.py") is mine]
-                                 for mine in (True, False))
+    (simulator,), (notebook,) = (
+        [block for block in blocks("python") if block.startswith("# my_sim.py") is mine] for mine in (True, False))
     (tmp_path / "my_sim.py").write_text(simulator, encoding="utf-8")
     for number, words in enumerate(commands()):
         code = main(short(words)[1:])
@@ -60,7 +62,10 @@ def test_every_command_and_block_runs(tmp_path, monkeypatch, capfd):
     assert (tmp_path / "mixes_at_40.csv").is_file()
 
 
-@pytest.mark.parametrize("recipe", sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml")))
+RECIPES = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_every_recipe_trains_and_opens(recipe, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the shipped table is found from an empty folder
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path))
