@@ -13,11 +13,12 @@ import numpy as np
 import torch
 
 from inncli import catalogue, runtime
-from inncli.errors import CheckpointError, InnError, Interrupted, RunError
+from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RunError
 from inncli.files import file_sha256
 from inncli.inverter import Inverter
 from inncli.metrics.familiarity import seen_in_training
 from inncli.models.base import Model
+from inncli.objectives.base import Objective
 from inncli.run import RunDir
 from inncli.tasks.base import SPLIT, Task
 from inncli.tasks.data import Pairs, load_pairs, save_pairs, split
@@ -34,6 +35,7 @@ def train(config: dict, path: Path, overrides: list[str]) -> dict:
     Whatever can be wrong with the request is found before the directory is claimed: the task is
     built, its pairs are drawn or read and the model is built first.
     """
+    config = _with_absolute_file(config)
     parts = _Parts(config)
     pairs = parts.task.training_pairs(config["seed"])
     parts.prepare(pairs)
@@ -88,6 +90,7 @@ class _Parts:
         runtime.set_deterministic()
         self.seed = config["seed"]
         self.trainer = catalogue.instantiate(config["trainer"])()
+        self.objective: Objective = catalogue.instantiate(config["objective"])().to(self.device)
         self.task: Task = catalogue.instantiate(config["task"])()
 
     def prepare(self, pairs: Pairs) -> None:
@@ -111,6 +114,10 @@ class _Parts:
     def new_model(self) -> Model:
         """The model with its first weights, started from the training pairs."""
         model = _build_model(self.config, self.task.x, self.task.y, self.device)
+        if self.objective.needs_density and not model.has_density:
+            names = self.config["names"]
+            raise ConfigError(f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
+                              "has not; choose another objective")
         model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
         return model
 
@@ -130,6 +137,12 @@ class _Parts:
         return x, None if pairs.y is None else torch.as_tensor(pairs.y, device=self.device)
 
 
+def _with_absolute_file(config: dict) -> dict:
+    """The config with the task's file as an absolute path, so that the run can be resumed from anywhere."""
+    task = config["task"]
+    return {**config, "task": {**task, "file": str(Path(task["file"]).absolute())}} if "file" in task else config
+
+
 def _build_model(config: dict, x: Variables, y: Variables | None, device: torch.device) -> Model:
     torch.manual_seed(runtime.stream_seed(config["seed"], "weights"))
     before = torch.get_default_dtype()
@@ -141,7 +154,6 @@ def _build_model(config: dict, x: Variables, y: Variables | None, device: torch.
 
 
 def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0) -> dict:
-    objective = catalogue.instantiate(parts.config["objective"])().to(parts.device)
     y = parts.pairs.y
     meta = {
         "run": run.id, "config": run.config(), "config_hash": run.config_hash(), "versions": runtime.versions(),
@@ -164,7 +176,7 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
 
         try:
             progress = parts.trainer.fit(
-                model, objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta=meta,
+                model, parts.objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta=meta,
                 resume=resume, on_plan=on_plan, on_step=shown.step, on_epoch=on_epoch, on_checkpoint=keep)
         except InnError:
             run.update_info(seconds=seconds_before + time.monotonic() - begun)

@@ -74,8 +74,7 @@ def same(a, b):
             load_checkpoint(run / "checkpoints" / f"{name}.safetensors") for run in (a, b))
         assert one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
         assert meta["training"] == other["training"]
-    lines = [
-        [{k: v for k, v in line.items() if k != "seconds"} for line in RunDir(run).metrics()] for run in (a, b)]
+    lines = [[{**line, "seconds": None} for line in RunDir(run).metrics()] for run in (a, b)]
     assert lines[0] == lines[1] and lines[0]
     assert [line["epoch"] for line in lines[0]] == list(range(1, len(lines[0]) + 1))
     infos = [RunDir(run).info() for run in (a, b)]
@@ -423,3 +422,22 @@ def test_a_y_out_of_all_reason_gives_no_draws_that_are_nan(inn, runs):
     run = inncli.load(runs / "plain")
     assert np.isfinite(run.sample(1e9, 50)).all()
     assert (run.log_prob([[1e300, 0], [1e38, 0]], 0.3) == -np.inf).all()
+
+
+def test_a_likelihood_without_a_density_is_refused_before_anything_is_written(tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "out"))
+    plugin = Path(__file__).parent / "plugin"
+    assert main(["train", "--config-dir", str(plugin), "model=nearest"]) == 2
+    assert capsys.readouterr().err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_run_remembers_its_table_from_any_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "out"))
+    monkeypatch.chdir(tmp_path)
+    rows = "".join(f"{i % 17},{i % 5 + 0.5 * i}\n" for i in range(60))
+    (tmp_path / "mine.csv").write_text("cause,effect\n" + rows)
+    assert main(["train", "task=table", "task.file=mine.csv", "task.y=[effect]", "trainer.max_steps=2"]) == 0
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert main(["sample", "--samples", "3"]) == 0

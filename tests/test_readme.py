@@ -47,8 +47,8 @@ def test_every_command_and_block_runs(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "outputs"))
     (tmp_path / "data").mkdir()
     shutil.copy(ROOT / "data" / "concrete.csv", tmp_path / "data")
-    (simulator,), (notebook,) = (
-        [block for block in blocks("python") if block.startswith("# my_sim.py") is mine] for mine in (True, False))
+    (simulator,) = [block for block in blocks("python") if block.startswith("# my_sim.py")]
+    (notebook,) = [block for block in blocks("python") if block != simulator]
     (tmp_path / "my_sim.py").write_text(simulator, encoding="utf-8")
     for number, words in enumerate(commands()):
         code = main(short(words)[1:])

@@ -18,7 +18,12 @@ class Objective(nn.Module, ABC):
     State that must survive a resume (ramps, multipliers) goes into buffers: the trainer saves
     `state_dict()` with each checkpoint. Randomness comes from `generator` alone, which the
     trainer seeds anew for each step.
+
+    Attributes:
+        needs_density: whether it calls `log_prob` or `loss`, which a model without a density lacks.
     """
+
+    needs_density: bool = False
 
     @abstractmethod
     def forward(

@@ -12,6 +12,8 @@ from inncli.objectives.base import Batch, Objective
 class NLL(Objective):
     r"""Mean negative log-likelihood, :math:`-\frac1B \sum_i \log p(x_i | y_i)`, in nats."""
 
+    needs_density = True
+
     def forward(
         self, model: Model, batch: Batch | None, step: int, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
