@@ -85,7 +85,7 @@ class Trainer:
         weight_decay: NonNegativeFloat = 0.0,
         clip: PositiveFloat | None = 1.0,
         ema: Share = 0.999,
-        warmup: Share = 0.1,
+        warmup: Share = 0.3,
         val_fraction: Fraction = 0.1,
         patience: PositiveInt | None = None,
         checkpoint_seconds: NonNegativeFloat = 5.0,
