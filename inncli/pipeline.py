@@ -35,13 +35,12 @@ def train(config: dict, path: Path, overrides: list[str]) -> dict:
     Whatever can be wrong with the request is found before the directory is claimed: the task is
     built, its pairs are drawn or read and the model is built first.
     """
-    config = _with_absolute_file(config)
     parts = _Parts(config)
     pairs = parts.task.training_pairs(config["seed"])
     parts.prepare(pairs)
     model = parts.new_model()
     run = RunDir.create(
-        path, config, overrides,
+        path, _with_absolute_file(config), overrides,
         task=config["names"]["task"], model=config["names"]["model"], seed=config["seed"],
         device=str(parts.device), dtype=config["dtype"], threads=parts.threads)
     try:
@@ -114,7 +113,7 @@ class _Parts:
     def new_model(self) -> Model:
         """The model with its first weights, started from the training pairs."""
         model = _build_model(self.config, self.task.x, self.task.y, self.device)
-        if self.objective.needs_density and not model.has_density:
+        if self.objective.needs_density and not model.has_density and type(model).loss is Model.loss:
             names = self.config["names"]
             raise ConfigError(f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
                               "has not; choose another objective")

@@ -20,7 +20,8 @@ class Objective(nn.Module, ABC):
     trainer seeds anew for each step.
 
     Attributes:
-        needs_density: whether it calls `log_prob` or `loss`, which a model without a density lacks.
+        needs_density: whether it calls the model's `log_prob`, or its `loss`, which follows from it unless the
+            model writes its own.
     """
 
     needs_density: bool = False
