@@ -24,7 +24,7 @@ from inncli.tasks.base import SPLIT, Task
 from inncli.tasks.data import Pairs, load_pairs, save_pairs, split
 from inncli.training.checkpoint import load_checkpoint, under
 from inncli.training.progress import show_progress
-from inncli.training.trainer import Data, Progress
+from inncli.training.state import Data, Progress
 from inncli.variables import Variables
 
 
@@ -177,8 +177,10 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
             progress = parts.trainer.fit(
                 model, parts.objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta=meta,
                 resume=resume, on_plan=on_plan, on_step=shown.step, on_epoch=on_epoch, on_checkpoint=keep)
-        except InnError:
+        except InnError as error:
             run.update_info(seconds=seconds_before + time.monotonic() - begun)
+            if isinstance(error, Interrupted):
+                raise Interrupted(f"{error}; continue with `inn train --resume {run.id}`") from None
             raise
     seconds = seconds_before + time.monotonic() - begun
     metrics = _final_metrics(run, progress)

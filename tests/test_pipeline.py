@@ -186,7 +186,8 @@ def test_a_signal_ends_with_130_and_resumes(number, name, words, options, tmp_pa
     assert process.exitcode == 130
     last = (tmp_path / "err").read_text().splitlines()[-1]
     planned = RunDir(runs / name).info()["planned_steps"]
-    assert re.fullmatch(rf"{number.name} at step \d+ of {planned}; checkpoint written", last), last
+    assert re.fullmatch(rf"{number.name} at step \d+ of {planned}; checkpoint written; "
+                        r"continue with `inn train --resume \S+`", last), last
     info = RunDir(tmp_path / "run").info()
     assert info["status"] == "interrupted" and info["ended"] and info["steps"] == steps(tmp_path / "run")
     inn("train", *options, "--resume", "run")

@@ -7,7 +7,6 @@ import copy
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -22,33 +21,7 @@ from inncli.training.checkpoint import load_checkpoint, prefixed, save_checkpoin
 from inncli.training.guard import non_finite_layer
 from inncli.training.schedule import one_cycle
 from inncli.training.signals import StopFlag
-
-
-@dataclass
-class Data:
-    """What a run trains on.
-
-    Args:
-        rows: pairs an epoch; the number of steps an epoch follows from it.
-        epoch_pairs: the pairs (x, y) of a given epoch, or None where the model needs no data.
-        validation: held-out pairs that choose the best epoch, or None.
-    """
-
-    rows: int
-    epoch_pairs: Callable[[int], Batch] | None
-    validation: Batch | None
-
-
-@dataclass
-class Progress:
-    """Where a run stands. All of it but `seconds` is saved, and follows from seed and config."""
-
-    step: int = 0
-    planned_steps: int = 0
-    best_loss: float = math.inf
-    best_epoch: int = 0
-    start_loss: float | None = None
-    sums: dict[str, float] = field(default_factory=dict)  # of the loss and its terms, this epoch
+from inncli.training.state import Data, Progress
 
 
 class Trainer:

@@ -1,0 +1,36 @@
+"""What a run trains on, and where it stands."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from inncli.objectives.base import Batch
+
+
+@dataclass
+class Data:
+    """What a run trains on.
+
+    Args:
+        rows: pairs an epoch; the number of steps an epoch follows from it.
+        epoch_pairs: the pairs (x, y) of a given epoch, or None where the model needs no data.
+        validation: held-out pairs that choose the best epoch, or None.
+    """
+
+    rows: int
+    epoch_pairs: Callable[[int], Batch] | None
+    validation: Batch | None
+
+
+@dataclass
+class Progress:
+    """Where a run stands. All of it is saved, and follows from seed and config."""
+
+    step: int = 0
+    planned_steps: int = 0
+    best_loss: float = math.inf
+    best_epoch: int = 0
+    start_loss: float | None = None
+    sums: dict[str, float] = field(default_factory=dict)  # of the loss and its terms, this epoch
