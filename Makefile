@@ -14,9 +14,10 @@ $(READY): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test]'
 	touch $@
 
-# Trains the default RealNVP on the ring, asks for the causes of y = 0.3, draws them.
+# Trains the default RealNVP on the ring, asks for the causes of y = 0.3, draws them. The budget is in seconds
+# so that a slow or busy machine also shows a result within the minute.
 demo: $(READY)
-	INN_OUTPUTS=$(DEMO) $(BIN)/inn train
+	INN_OUTPUTS=$(DEMO) $(BIN)/inn train model=rnvp trainer.max_seconds=30
 	INN_OUTPUTS=$(DEMO) $(BIN)/inn invert --y 0.3 --samples 1000
 	INN_OUTPUTS=$(DEMO) $(BIN)/inn plot posterior --out $(DEMO)/posterior.png
 
