@@ -14,7 +14,6 @@ import os
 import random
 import shutil
 import signal
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -25,42 +24,14 @@ import numpy as np
 import torch
 
 import inncli
+from common import INN, SEEDS, WORK, inn, row, train
 from inncli.metrics.two_sample import c2st
 from inncli.pipeline import task_of
-from inncli.run import RunDir, find_run
+from inncli.run import RunDir
 from inncli.tasks.eight_gaussians import EightGaussians
 from inncli.tasks.linear import Linear
 from inncli.tasks.ring import Ring
 from inncli.training.checkpoint import load_checkpoint
-
-SEEDS = (0, 1, 2)
-WORK = Path(tempfile.mkdtemp(prefix="figures-"))
-INN = [sys.executable, "-m", "inncli"]
-
-
-def inn(*words: str, check: bool = True, **kwargs) -> subprocess.CompletedProcess:
-    """Runs one command in the scratch folder."""
-    done = subprocess.run([*INN, *words], cwd=WORK, capture_output=True, text=True, **kwargs)
-    if check and done.returncode:
-        raise SystemExit(f"inn {' '.join(words)} failed: {done.stderr}")
-    return done
-
-
-def train(*words: str) -> tuple[RunDir, float]:
-    """Trains a run; returns it with the seconds that training took."""
-    root = Path(tempfile.mkdtemp(dir=WORK))
-    inn("train", *words, env={**os.environ, "INN_OUTPUTS": str(root)})
-    run = find_run(None, root)
-    return run, run.info()["seconds"]
-
-
-def row(line: str, what: str, values, limit: str = "") -> None:
-    """Prints median and range."""
-    values = [float(v) for v in np.atleast_1d(values)]
-    middle = statistics.median(values)
-    spread = f"  [{min(values):.4g}, {max(values):.4g}]" if len(values) > 1 else ""
-    print(f"{line:<3} {what:<66} {middle:>10.4g}{spread}  {limit}", flush=True)
-
 
 # ---- 2, 3: the ring ----------------------------------------------------------------------------------
 def harmonics(x: np.ndarray) -> float:

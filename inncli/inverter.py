@@ -70,12 +70,26 @@ class Inverter:
                 out.append(self.model.log_prob(x_part, None if rows is None else rows[part]))
         return torch.cat(out).double().cpu().numpy() if out else np.zeros(0)
 
-    def posterior(self, y, n: int = 1000, seed: int = 0) -> PosteriorSet:
-        """The posterior set of each row of y."""
+    def posterior(self, y, n: int = 1000, seed: int = 0, starts=None) -> PosteriorSet:
+        """The posterior set of each row of y.
+
+        Args:
+            starts: x to search from, (m, Dx), where the model is a search; None: draws of its own.
+
+        Raises: RunError if the run has no y, or its model takes no starts.
+        """
         rows = self._rows(y)
         if rows is None:
             raise RunError(f"run {self.id} has no y to invert; draw from it with `inn sample`")
-        x = self.sample(y, n, seed)
+        if starts is not None and not self.model.takes_starts:
+            raise RunError(f"run {self.id}: {type(self.model).__name__} draws from its latent and takes no starts; "
+                           "leave them out")
+        if starts is not None:
+            starts = torch.as_tensor(np.asarray(starts, dtype=np.float64), device=self.device)
+        with torch.no_grad():
+            drawn, extra = self.model.posterior(rows, n, generator(self.device, seed, "sample"), starts)
+        x = drawn.double().cpu().numpy()
+        extra = {name: value.double().cpu().numpy() for name, value in extra.items()}
         flat = x.reshape(-1, self.x.dim)
         y_obs = rows.cpu().numpy()
         log_prob = None
@@ -83,7 +97,7 @@ class Inverter:
             log_prob = self.log_prob(flat, np.repeat(y_obs, n, axis=0)).reshape(x.shape[:2])
         meta = {"run": self.id, "model": self.meta["config"]["names"].get("model"), "seed": seed,
                 "versions": self.meta["versions"]}
-        return PosteriorSet(x, log_prob, y_obs, self.x.names, self.y.names, self.y.labels, meta)
+        return PosteriorSet(x, log_prob, y_obs, self.x.names, self.y.names, self.y.labels, meta, extra)
 
     def unfamiliar(self, y) -> list[str]:
         """One line for each y that lies outside what training saw."""

@@ -117,12 +117,13 @@ class _Parts:
             names = self.config["names"]
             raise ConfigError(f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
                               "has not; choose another objective")
+        self.objective.attach(model, self.task)
         model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
         return model
 
     def data(self, model: Model) -> Data:
         """What the trainer asks for."""
-        if not model.needs_data:
+        if not (model.needs_data and self.objective.needs_data):
             return Data(len(self.pairs), None, None)
 
         def fresh(epoch: int):

@@ -217,3 +217,15 @@ def test_paths_survive_hydras_grammar(tmp_path):
     for path in ["/a b/c", "/it's", "/a=b,{c}", "/x\\'y"]:
         (parsed,) = OverridesParser.create().parse_overrides([f"hydra.run.dir={config._quoted(path)}"])
         assert parsed.value() == path
+
+
+def test_a_model_may_bring_its_trainer_and_objective_and_the_command_line_overrides_them(folder):
+    (folder / "trainer").mkdir()
+    (folder / "model" / "own.yaml").write_text(
+        "defaults:\n  - rnvp\n  - override /trainer@_global_.trainer: slow\n  - _self_\nn_blocks: 2\n")
+    (folder / "trainer" / "slow.yaml").write_text("defaults:\n  - default\n  - _self_\nlr: 1.0e-4\n")
+    config.trust(folder)
+    own, asked, other = (config.plan(words)[0].config for words in (
+        ["model=own"], ["model=own", "trainer=default"], ["model=rnvp"]))
+    assert own["trainer"]["lr"] == 1e-4 and own["names"]["trainer"] == "slow" and own["model"]["n_blocks"] == 2
+    assert asked["trainer"]["lr"] == other["trainer"]["lr"] == 5e-3

@@ -63,14 +63,19 @@ def _keys(chosen: dict[str, str]) -> list[str]:
     def below(node: dict, prefix: str) -> list[str]:
         found = []
         for key, value in node.items():
-            if not key.startswith("_"):
+            if not key.startswith("_") and key != "defaults":
                 nested = isinstance(value, dict) and "_target_" in value
                 found += below(value, f"{prefix}{key}.") if nested else [f"{prefix}{key}="]
         return found
 
-    keys = []
-    for group in GROUPS:
-        path = conf_dir() / group / f"{chosen.get(group)}.yaml"
-        if path.is_file():
-            keys += below(yaml.safe_load(path.read_text(encoding="utf-8")) or {}, f"{group}.")
-    return keys
+    def of(group: str, name: str | None) -> list[str]:
+        path = conf_dir() / group / f"{name}.yaml"
+        if not path.is_file():
+            return []
+        node = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        # A yaml may build on another of its group.
+        above = [key for base in node.get("defaults", []) if isinstance(base, str) for key in of(group, base)]
+        own = below(node, f"{group}.")
+        return own + [key for key in above if key not in own]
+
+    return [key for group in GROUPS for key in of(group, chosen.get(group))]

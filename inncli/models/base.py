@@ -23,10 +23,12 @@ class Model(nn.Module, ABC):
 
     Attributes:
         has_density: whether `log_prob` answers. Where False, posterior sets carry NaN.
+        takes_starts: whether `posterior` searches from `starts`, an array of x.
         needs_data: whether training hands batches of pairs to the objective.
     """
 
     has_density: bool = True
+    takes_starts: bool = False
     needs_data: bool = True
 
     def __init__(self, x: Variables, y: Variables | None) -> None:
@@ -43,6 +45,17 @@ class Model(nn.Module, ABC):
     def sample(self, y: Tensor | None, n: int, generator: torch.Generator) -> Tensor:
         """n draws for each row of y: (n_obs, n, Dx); without y, (1, n, Dx)."""
 
+    def posterior(
+        self, y: Tensor, n: int, generator: torch.Generator, starts: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """n draws for each row of y, and further numbers a draw by name (an optimiser's loss, say).
+
+        What `inn invert` writes; the draws alone are `sample`.
+
+        Shape: x (n_obs, n, Dx); each further number (n_obs, n); starts (m, Dx), only where `takes_starts`.
+        """
+        return self.sample(y, n, generator), {}
+
     def initialise(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
         """Sets scalings and other data-dependent state from all of the training data."""
 
@@ -56,4 +69,8 @@ class Model(nn.Module, ABC):
 
     def diagnostics(self, x: Tensor, y: Tensor | None) -> dict[str, float]:
         """Numbers on the model's own health at these rows, `invertibility_error` for one."""
+        return {}
+
+    def check(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> dict[str, float]:
+        """Numbers that only held-out pairs can give: how normal the latent is, how well y comes back."""
         return {}

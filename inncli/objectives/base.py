@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inncli.models.base import Model
+from inncli.tasks.base import Task
 
 Batch = tuple[Tensor, Tensor | None]
 
@@ -20,11 +21,22 @@ class Objective(nn.Module, ABC):
     trainer seeds anew for each step.
 
     Attributes:
+        needs_data: whether it is handed batches of pairs; a model without `needs_data` gets none either.
         needs_density: whether it calls the model's `log_prob`, or its `loss`, which follows from it unless the
             model writes its own.
     """
 
+    needs_data: bool = True
     needs_density: bool = False
+
+    def attach(self, model: Model, task: Task) -> None:
+        """Called once, after both are built and before the model starts from the data.
+
+        The place to take facts of the task (moments, bounds) and to tell the model how it will be trained (a
+        noise that its inverse must add): what it sets there goes into the model's buffers, which are saved.
+
+        Raises: ConfigError if the model or the task can't be trained by this objective.
+        """
 
     @abstractmethod
     def forward(

@@ -1,0 +1,46 @@
+"""What every figures script uses: run `inn` in a scratch folder, train, print a row.
+
+Every accuracy is the median of 3 training seeds with its range. `control` rows repeat a check on a model that
+was broken on purpose: a check that can't fail says nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from inncli.run import RunDir, find_run
+
+SEEDS = (0, 1, 2)
+WORK = Path(tempfile.mkdtemp(prefix="figures-"))
+INN = [sys.executable, "-m", "inncli"]
+
+
+def inn(*words: str, check: bool = True, **kwargs) -> subprocess.CompletedProcess:
+    """Runs one command in the scratch folder."""
+    done = subprocess.run([*INN, *words], cwd=WORK, capture_output=True, text=True, **kwargs)
+    if check and done.returncode:
+        raise SystemExit(f"inn {' '.join(words)} failed: {done.stderr}")
+    return done
+
+
+def train(*words: str) -> tuple[RunDir, float]:
+    """Trains a run; returns it with the seconds that training took."""
+    root = Path(tempfile.mkdtemp(dir=WORK))
+    inn("train", *words, env={**os.environ, "INN_OUTPUTS": str(root)})
+    run = find_run(None, root)
+    return run, run.info()["seconds"]
+
+
+def row(line: str, what: str, values, limit: str = "") -> None:
+    """Prints median and range."""
+    values = [float(v) for v in np.atleast_1d(values)]
+    middle = statistics.median(values)
+    spread = f"  [{min(values):.4g}, {max(values):.4g}]" if len(values) > 1 else ""
+    print(f"{line:<3} {what:<66} {middle:>10.4g}{spread}  {limit}", flush=True)

@@ -1,0 +1,40 @@
+"""Elementwise functions of NumPy arrays and torch tensors alike, so that one formula serves simulation and gradients.
+
+Tasks don't import torch: a tensor brings its own methods.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def sin(x):
+    """The sine of each entry."""
+    return np.sin(x) if isinstance(x, np.ndarray) else x.sin()
+
+
+def cos(x):
+    """The cosine of each entry."""
+    return np.cos(x) if isinstance(x, np.ndarray) else x.cos()
+
+
+def exp(x):
+    """The exponential of each entry."""
+    return np.exp(x) if isinstance(x, np.ndarray) else x.exp()
+
+
+def log(x):
+    """The natural logarithm of each entry."""
+    return np.log(x) if isinstance(x, np.ndarray) else x.log()
+
+
+def stack(columns):
+    """Columns (n,) side by side, (n, D)."""
+    first = columns[0]
+    return np.stack(columns, -1) if isinstance(first, np.ndarray) else _torch_of(first).stack(columns, -1)
+
+
+def _torch_of(tensor):
+    import sys
+
+    return sys.modules[type(tensor).__module__]
