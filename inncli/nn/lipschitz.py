@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
@@ -62,7 +62,12 @@ class LipschitzNet(nn.Module):
             # 100 sds out is far beyond any data; phases of 1e12 would leave the sine no digit that x could move.
             context = context / (context.norm(dim=1, keepdim=True) / 100).clamp_min(1.0)
             biases = [b + shift for b, shift in zip(biases, self.context(context).split(self.hidden, 1))]
-        return Conditioned(self.effective_weights(), [log.exp() for log in self.log_curvatures], biases)
+        weights = self.effective_weights()
+        # sin(beta * (W u) + b) / beta: the curvatures join the matrices, so that no pass over the rows is theirs.
+        for k, log in enumerate(self.log_curvatures):
+            weights[k] = log.exp()[:, None] * weights[k]
+            weights[k + 1] = weights[k + 1] * (-log).exp()
+        return Conditioned(weights, biases)
 
     def effective_weights(self) -> list[Tensor]:
         """The weights as they are used: within the unit ball, the last one times L."""
@@ -84,57 +89,61 @@ class LipschitzNet(nn.Module):
 
 @dataclass(frozen=True)
 class Conditioned:
-    """A Lipschitz net with its effective weights at fixed contexts, a function of x alone.
+    """A Lipschitz net at fixed contexts, a function of x alone: its matrices A_k = beta_k W_k / beta_{k-1} and phases.
 
     Shape: x, g (B, d); tangents (B, n, d), n directions a row; slopes: (B, width) a hidden layer.
     """
 
     weights: list[Tensor]
-    curvatures: list[Tensor]
-    biases: list[Tensor]
+    biases: list[Tensor]  # (width,), or (B, width) where they depend on the context
 
     def __call__(self, x: Tensor) -> Tensor:
         """g(x)."""
-        u = x @ self.weights[0].T
-        for w, beta, b in zip(self.weights[1:], self.curvatures, self.biases):
-            u = (torch.sin(beta * u + b) / beta) @ w.T
-        return u
+        for a, b in zip(self.weights, self.biases):
+            x = torch.sin(torch.addmm(b, x, a.T))
+        return x @ self.weights[-1].T
 
     def with_slopes(self, x: Tensor) -> tuple[Tensor, list[Tensor]]:
-        """g(x), and each activation's derivative there: all that `push` needs."""
-        u, slopes = x @ self.weights[0].T, []
-        for w, beta, b in zip(self.weights[1:], self.curvatures, self.biases):
-            phase = beta * u + b
+        """g(x), and each sine's derivative there: all that Jacobians and their products need."""
+        slopes = []
+        for a, b in zip(self.weights, self.biases):
+            phase = torch.addmm(b, x, a.T)
             slopes.append(torch.cos(phase))
-            u = (torch.sin(phase) / beta) @ w.T
-        return u, slopes
+            x = torch.sin(phase)
+        return x @ self.weights[-1].T, slopes
 
-    def push(self, slopes: list[Tensor], tangents: Tensor | None = None) -> Tensor:
-        """J v for each tangent v, by batched products; without tangents all of J, transposed: [b, j, i] = dg_i/dx_j."""
-        first = self.weights[0].T
-        v = first if tangents is None else tangents @ first
-        for w, slope in zip(self.weights[1:], slopes):
-            v = (slope[:, None] * v) @ w.T
-        return v
+    def jacobian(self, slopes: list[Tensor]) -> Tensor:
+        """J[b, i, j] = dg_i/dx_j, (B, d, d), by one batched product a layer."""
+        first, second, *others = self.weights
+        rows, dim = len(slopes[0]), first.shape[1]
+        # sum_l second[k, l] slope[b, l] first[l, j]: a table of the products first, since it knows no rows.
+        table = first[:, :, None] * second.T[:, None]
+        v = (slopes[0] @ table.reshape(len(table), -1)).reshape(rows, dim, -1)
+        return self._through(others, slopes[1:], v).mT
+
+    def push(self, slopes: list[Tensor], tangents: Tensor) -> Tensor:
+        """J v for each tangent v."""
+        return self._through(self.weights[1:], slopes, tangents @ self.weights[0].T)
 
     def pull(self, slopes: list[Tensor], v: Tensor) -> Tensor:
         """J^T v, one v a row. Shape: (B, d)."""
-        for w, slope in zip(reversed(self.weights[1:]), reversed(slopes)):
-            v = (v @ w) * slope
+        for a, slope in zip(reversed(self.weights[1:]), reversed(slopes)):
+            v = (v @ a) * slope
         return v @ self.weights[0]
-
-    def with_jacobian(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """g(x) and J, (B, d, d), with J[b, i, j] = dg_i/dx_j."""
-        g, slopes = self.with_slopes(x)
-        return g, self.push(slopes).mT
 
     def rows(self, index: Tensor) -> Conditioned:
         """The same at some of the rows."""
-        return replace(self, biases=[b if b.ndim == 1 else b[index] for b in self.biases])
+        return Conditioned(self.weights, [b if b.ndim == 1 else b[index] for b in self.biases])
 
     def double(self) -> Conditioned:
         """The same in float64."""
-        return Conditioned(*([t.double() for t in part] for part in (self.weights, self.curvatures, self.biases)))
+        return Conditioned(*([t.double() for t in part] for part in (self.weights, self.biases)))
+
+    @staticmethod
+    def _through(weights: list[Tensor], slopes: list[Tensor], v: Tensor) -> Tensor:
+        for a, slope in zip(weights, slopes):
+            v = (slope[:, None] * v) @ a.T
+        return v
 
 
 def _within_unit_ball(w: Tensor) -> Tensor:

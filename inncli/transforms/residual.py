@@ -74,7 +74,7 @@ class Residual(Transform):
             # Few enough rows at once that their Jacobians take 64 MB or so.
             chunk = max(2**23 // self.dim**2, 1)
             parts = zip(*(s.split(chunk) for s in slopes))
-            return torch.cat([estimate.exact(net.push(part)) for part in parts])
+            return torch.cat([estimate.exact(net.jacobian(part)) for part in parts])
         return self.estimates(net, slopes, 1).mean(1)
 
     def estimates(
@@ -97,7 +97,7 @@ class Residual(Transform):
 
     def solve(self, z: Tensor, net: Conditioned, method: Method | None = None, tolerance: float | None = None) -> Solution:
         """The x that z = x + g(x) comes from, with what it took to find it. Everything in float64."""
-        jacobian = lambda x, rows: net.rows(rows).with_jacobian(x)[1]  # noqa: E731
+        jacobian = lambda x, rows: net.rows(rows).jacobian(net.rows(rows).with_slopes(x)[1])  # noqa: E731
         self.solution = solve(
             lambda x, rows: net.rows(rows)(x), z, self.net.certificate(), tolerance or self.tolerance,
             method or self.method, jacobian)
@@ -117,8 +117,9 @@ class Residual(Transform):
 
         def implicit(arriving: Tensor) -> Tensor:
             if self.dim <= EXACT:
-                transposed = net.push(slopes).detach()
-                return torch.linalg.solve(torch.eye(self.dim, dtype=x.dtype, device=x.device) + transposed, arriving)
+                jacobian = net.jacobian(slopes).detach()
+                eye = torch.eye(self.dim, dtype=x.dtype, device=x.device)
+                return torch.linalg.solve(eye + jacobian.mT, arriving)
             pull = lambda v, rows: net.pull([s[rows] for s in slopes], v)  # noqa: E731
             return solve(pull, arriving, self.net.certificate(), self.tolerance).x
 
