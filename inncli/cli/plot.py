@@ -11,11 +11,11 @@ from inncli.cli import output
 from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, RunOption, SeedOption, checked_out
 from inncli.errors import RequestError, did_you_mean
 
-KINDS = ("training", "posterior", "density")
+KINDS = ("training", "posterior", "density", "convergence")
 SUFFIXES = (".png", ".svg", ".pdf")
 
 Kind = Annotated[str, typer.Argument(metavar="KIND", autocompletion=lambda incomplete: [
-    kind for kind in KINDS if kind.startswith(incomplete)], help="training, posterior or density.")]
+    kind for kind in KINDS if kind.startswith(incomplete)], help="training, posterior, density or convergence.")]
 Set = Annotated[str | None, typer.Option(
     "--set", metavar="FILE", show_default="the newest that `inn invert` kept in the run",
     help="posterior: the posterior set to draw (.npz .csv .parquet .nc).")]
@@ -47,6 +47,7 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
       inn plot posterior --y 0.3 --reference   fresh draws beside the exact posterior
       inn plot posterior --set set.npz --x water,age --out mix.pdf
       inn plot density --y 0.3                 p(x|y) over two unknowns
+      inn plot convergence                     how each block of an i-ResNet is inverted
     """
     if kind not in KINDS:
         raise RequestError(f"expected a picture out of {', '.join(KINDS)}, got {kind!r}"
@@ -59,6 +60,9 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
         figure, default = _training(run)
     elif kind == "posterior":
         figure, default = _posterior(run, set_file, y, samples, obs, x, reference, seed, device, config_dir)
+    elif kind == "convergence":
+        _only(kind, "posterior and density", {"--y": y})
+        figure, default = _convergence(run, seed, device, config_dir)
     else:
         figure, default = _density(run, y, grid or 200, seed, device, config_dir)
     from inncli.plots.style import save
@@ -162,6 +166,23 @@ def _density(spec, y, n: int, seed: int, device, config_dir):
     log_prob = inverter.log_prob(points.reshape(-1, 2), row).reshape(n, n)
     title = run.id if row is None else f"p(x | {values_text(_outside(row[0], inverter.y))})"
     return density2d(*axes, log_prob, names=inverter.x.names, title=title), run.plots / "density.png"
+
+
+def _convergence(spec, seed: int, device, config_dir):
+    from inncli.pipeline import open_run
+    from inncli.plots.convergence import Convergence, convergence
+    from inncli.run import find_run
+    from inncli.transforms.residual import residuals
+
+    run = find_run(spec)
+    inverter = open_run(run, device, config_dir)
+    parts = [part for _, part in residuals(inverter.model)]
+    if not parts:
+        raise RequestError(f"run {run.id} (model {run.info().get('model')}) has no residual block to invert; "
+                           "pick a run of model=iresnet with --run")
+    inverter.diagnostics(1_000, seed)  # which inverts every block, at draws of the model's own
+    blocks = [part.convergence() for part in parts]
+    return convergence([Convergence(*block) for block in blocks], run.id), run.plots / "convergence.png"
 
 
 def window(draws, bounds, n: int):
