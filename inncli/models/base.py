@@ -63,6 +63,18 @@ class Model(nn.Module, ABC):
         """log p(x | y), (B,)."""
         raise NotImplementedError(f"{type(self).__name__} has no density")
 
+    @property
+    def can_rsample(self) -> bool:
+        """Whether `rsample_and_log_prob` answers."""
+        return False
+
+    def rsample_and_log_prob(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """n reparameterised draws of p(x), which carry gradients to the parameters, and their log p(x).
+
+        Shape: x (n, Dx), log_prob (n,).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no reparameterised draws")
+
     def loss(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
         """What likelihood training minimises: the mean of -log p(x | y), a scalar."""
         return -self.log_prob(x, y).mean()
