@@ -206,8 +206,7 @@ class ConditionalFlow(Model):
         return any(bound is not None for pair in self.truncated.bounds for bound in pair)
 
     def _outside(self, x: Tensor) -> Tensor:
-        inside = ((x >= self.low) & (x <= self.high)).all(1)  # so that NaN is outside
-        return ~(inside & (x.sum(1) <= 1) if self.x.simplex else inside)
+        return ~((x >= self.low) & (x <= self.high)).all(1)  # so that NaN is outside
 
     def _redraw_outside(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
         outside = self._outside(x)

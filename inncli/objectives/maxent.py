@@ -15,7 +15,7 @@ from inncli.objectives.base import Batch, Objective
 from inncli.tasks.base import Task
 from inncli.tasks.maxent import MaxentTask
 
-REPORT_DRAWS = 100_000
+REPORT_DRAWS = 200_000
 REPORT_CHUNK = 4_096
 
 
@@ -25,8 +25,7 @@ class MaxEnt(Objective):
     .. math:: L(q) = -H(q) + \lambda \cdot R + \tfrac{c}{2}\, R^\top V^{-1} R, \quad R = E_q[T(x)] - \kappa,
         \quad V = \mathrm{Cov}_q[T(x)]
 
-    Steps come in phases. Within one, lambda, c and V stay; at its end, with R and V measured over all draws
-    of its second half,
+    Steps come in phases. Within one, lambda, c and V stay; at its end, with R and V measured over all of its draws,
 
     .. math:: \lambda \leftarrow \lambda + w_k\, c\, V^{-1} R, \quad w_k = 3 / (k + 2), \qquad
         c \leftarrow \beta c \text{ if } R_k^\top V^{-1} R_k > \gamma^2 R_{k-1}^\top V^{-1} R_{k-1}
@@ -55,7 +54,7 @@ class MaxEnt(Objective):
 
     def __init__(
         self,
-        draws: PositiveInt = 512,
+        draws: PositiveInt = 256,
         phase_steps: PositiveInt = 100,
         penalty: PositiveFloat = 1.0,
         max_penalty: PositiveFloat = 16.0,
@@ -100,8 +99,7 @@ class MaxEnt(Objective):
         r = self.task.statistics(x) - self.kappa
         if step % self.phase_steps == 0:
             self._begin_phase(r.detach())
-        if step % self.phase_steps >= self.phase_steps // 2:
-            self._count(r.detach())
+        self._count(r.detach())
         entropy = -log_q.mean()
         constraint = self.multipliers @ r.mean(0)
         penalty = self.weight / 2 * self._product_of_halves(r)
@@ -163,7 +161,7 @@ class MaxEnt(Objective):
 
     @torch.no_grad()
     def report(self, model: Model, generator: torch.Generator) -> dict[str, float]:
-        r"""Entropy, KL(q || p*) = E_q[log q - log p*], and the largest |E_q T - kappa|, over 100,000 fresh draws."""
+        r"""Entropy, KL(q || p*) = E_q[log q - log p*], and the largest |E_q T - kappa|, over 200,000 fresh draws."""
         parts = []
         for _ in range(math.ceil(REPORT_DRAWS / REPORT_CHUNK)):
             parts.append(model.rsample_and_log_prob(REPORT_CHUNK, generator))
