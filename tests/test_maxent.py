@@ -216,13 +216,14 @@ def test_draws_far_out_stay_in_the_simplex():
 
 def test_reparameterised_draws_know_their_density_and_carry_gradients():
     model = simplex_flow()
-    x, log_prob = model.rsample_and_log_prob(500, seeded())
+    z = torch.randn(500, 2, generator=seeded(), dtype=torch.float64)
+    x, log_prob = model.push_forward(z)
     last = 1 - x.sum(1)  # a difference: relative to 1e-16 where it is small
     assert ((model.log_prob(x, None) - log_prob).abs() * last).max() < 1e-12 and (last > 1e-3).double().mean() > 0.9
     x.sum().backward()
     assert all(p.grad is not None for p in model.blocks.parameters())
     with torch.no_grad():
-        assert torch.equal(model.sample(None, 500, seeded())[0], model.rsample_and_log_prob(500, seeded())[0])
+        assert torch.equal(model.sample(None, 500, seeded())[0], model.push_forward(z)[0])
 
 
 def test_variables_remember_the_simplex():
@@ -236,7 +237,7 @@ def test_variables_remember_the_simplex():
 class Normal(Model):
     """q = N(m, s^2): the smallest model there is."""
 
-    can_rsample = True
+    can_push_forward = True
 
     def __init__(self):
         super().__init__(Variables.numbered("x", 1), None)
@@ -244,10 +245,9 @@ class Normal(Model):
         self.log_s = torch.nn.Parameter(torch.tensor(0.3, dtype=torch.float64))
 
     def sample(self, y, n, generator):
-        return self.rsample_and_log_prob(n, generator)[0][None]
+        return self.push_forward(torch.randn(n, 1, generator=generator, dtype=torch.float64))[0][None]
 
-    def rsample_and_log_prob(self, n, generator):
-        z = torch.randn(n, 1, generator=generator, dtype=torch.float64)
+    def push_forward(self, z):
         log_z = -0.5 * z[:, 0] ** 2 - 0.5 * math.log(2 * math.pi)
         return self.m + self.log_s.exp() * z, log_z - self.log_s
 
@@ -301,7 +301,7 @@ def test_the_gradient_is_that_of_the_exact_lagrangian():
 
 
 def test_the_penalty_of_a_small_batch_is_unbiased():
-    objective = attached()
+    objective = attached(draws=4)
     mean = torch.tensor([0.1, -0.2], dtype=torch.float64)
     batches = mean + torch.randn(4_000, 4, 2, generator=seeded(), dtype=torch.float64)
     products = torch.stack([objective._product_of_halves(batch) for batch in batches])
@@ -309,12 +309,14 @@ def test_the_penalty_of_a_small_batch_is_unbiased():
     assert abs(products.mean() - 0.05) < 5 * products.std() / math.sqrt(len(products)) < 0.1
 
 
-def end_phase(objective, mean, n=10_000):
-    """Ends a phase whose n draws had this mean residual and unit covariance."""
+def end_phase(objective, mean, error=0.01):
+    """Ends a phase of 100 steps that measured this residual with this standard error, T of unit covariance."""
     mean = torch.as_tensor(mean, dtype=torch.float64)
-    objective.count.fill_(n)
-    objective.sum_r.copy_(n * mean)
-    objective.sum_rr.copy_(n * (torch.eye(2) + torch.outer(mean, mean)))
+    square = torch.outer(mean, mean)
+    objective.steps.fill_(100)
+    objective.sum_mean.copy_(100 * mean)
+    objective.sum_mean2.copy_(100 * (square + 99 * error**2 * torch.eye(2)))
+    objective.sum_r2.copy_(100 * (square + torch.eye(2)))
     objective._begin_phase(torch.zeros(1, 2, dtype=torch.float64))
 
 
@@ -335,16 +337,31 @@ def test_the_penalty_grows_where_the_residual_does_not_shrink_and_only_there():
 
 def test_multipliers_settle_although_residuals_are_noisy():
     """The dual of a quadratic problem: R = (lambda* - lambda) / (1 + c), measured with noise."""
-    truth, c, n = torch.tensor([2.0, -1.0], dtype=torch.float64), 16.0, 10_000
+    truth, c, error = torch.tensor([2.0, -1.0], dtype=torch.float64), 16.0, 0.01
     ends = []
     for seed in range(20):
         objective, generator = attached(penalty=c), seeded(seed)
         for _ in range(30):
-            noise = torch.randn(2, generator=generator, dtype=torch.float64) / math.sqrt(n)
-            end_phase(objective, (truth - objective.multipliers) / (1 + c) + noise, n)
+            noise = torch.randn(2, generator=generator, dtype=torch.float64) * error
+            end_phase(objective, (truth - objective.multipliers) / (1 + c) + noise, error)
         ends.append(objective.multipliers - truth)
-    error = torch.stack(ends).square().mean().sqrt()
-    assert error < 0.5 * c / math.sqrt(n)  # what the last phase alone would leave
+    spread = torch.stack(ends).square().mean().sqrt()
+    assert spread < 0.5 * c * error  # what the last phase alone would leave
+
+
+def test_latin_draws_are_normal_one_in_each_stratum_and_have_a_fifth_of_the_noise():
+    z = maxent.latin_normal(1_000, 2, seeded())
+    strata = (torch.special.ndtr(z) * 1_000).floor().sort(0).values
+    assert torch.equal(strata, torch.arange(1_000.0, dtype=torch.float64)[:, None].expand(-1, 2))
+    assert abs(np.corrcoef(z.T)[0, 1]) < 0.15  # columns are shuffled apart
+    rows = torch.cat([maxent.latin_normal(5, 1, seeded(k)) for k in range(2_000)])[:, 0]
+    assert stats.kstest(rows, "norm").pvalue > 1e-3
+
+    def sd(draw):
+        return torch.stack([(draw(k) + 0.2 * draw(k) ** 2).sum(1).mean() for k in range(100)]).std()
+
+    plain = sd(lambda k: torch.randn(100, 2, generator=seeded(k), dtype=torch.float64))
+    assert sd(lambda k: maxent.latin_normal(100, 2, seeded(k))) < 0.2 * plain
 
 
 # ---- whole runs ----------------------------------------------------------------------------------------
@@ -409,7 +426,7 @@ def test_a_stopped_run_resumes_to_the_same_bytes(cli, tmp_path, monkeypatch):
         patch.setattr(_Loop, "end_epoch", stop_in_the_first)
         cli(*words, "hydra.run.dir=run", code=130)
     tensors, meta = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.safetensors")
-    assert meta["training"]["step"] == 35 and tensors["objective.count"] > 0 and tensors["objective.phase"] == 2
+    assert meta["training"]["step"] == 35 and tensors["objective.steps"] == 11 and tensors["objective.phase"] == 2
     cli("train", "--resume", "run")
     for name in ("best", "last"):
         (one, _), (two, _) = (load_checkpoint(tmp_path / run / "checkpoints" / f"{name}.safetensors")

@@ -64,16 +64,16 @@ class Model(nn.Module, ABC):
         raise NotImplementedError(f"{type(self).__name__} has no density")
 
     @property
-    def can_rsample(self) -> bool:
-        """Whether `rsample_and_log_prob` answers."""
+    def can_push_forward(self) -> bool:
+        """Whether `push_forward` answers."""
         return False
 
-    def rsample_and_log_prob(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """n reparameterised draws of p(x), which carry gradients to the parameters, and their log p(x).
+    def push_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The draw of p(x) that each standard normal z becomes, and its log p(x); both carry gradients.
 
-        Shape: x (n, Dx), log_prob (n,).
+        Shape: z, x (n, Dx); log_prob (n,).
         """
-        raise NotImplementedError(f"{type(self).__name__} has no reparameterised draws")
+        raise NotImplementedError(f"{type(self).__name__} has no draws that carry gradients")
 
     def loss(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
         """What likelihood training minimises: the mean of -log p(x | y), a scalar."""

@@ -176,14 +176,13 @@ class ConditionalFlow(Model):
         return self.record(x).reshape(n_obs, n, self.dim)
 
     @property
-    def can_rsample(self) -> bool:
-        """A truncated draw has no map from z, nor has a recorded one."""
+    def can_push_forward(self) -> bool:
+        """Without y; a truncated draw is no function of its z, nor is a recorded one a smooth one."""
         return self.y is None and not self._truncates and not self.step.any()
 
-    def rsample_and_log_prob(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        r"""Draws x = f^{-1}(z) with gradients, and log p(x) = log N(z; 0, I) - log|det dx/dz|, in one pass."""
-        z = torch.randn(n, self.dim, generator=generator, dtype=self._dtype, device=generator.device)
-        x, ladj = self._to_x(z, None)
+    def push_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        r"""x = f^{-1}(z) and log p(x) = log N(z; 0, I) - log|det dx/dz|, with gradients."""
+        x, ladj = self._to_x(z.to(self._dtype), None)
         return x, _standard_normal(z) - ladj
 
     def diagnostics(self, x: Tensor, y: Tensor | None) -> dict[str, float]:

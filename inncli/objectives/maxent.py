@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,8 +14,24 @@ from inncli.objectives.base import Batch, Objective
 from inncli.tasks.base import Task
 from inncli.tasks.maxent import MaxentTask
 
-REPORT_DRAWS = 200_000
-REPORT_CHUNK = 4_096
+REPORT_DRAWS, REPORT_CHUNK = 200_000, 4_000
+
+
+def latin_normal(n: int, dim: int, generator: torch.Generator) -> Tensor:
+    r"""n standard normal rows, Latin hypercube: one value in every n-th of the mass of each column.
+
+    .. math:: z_{id} = \Phi^{-1}((\pi_d(i) + u_{id}) / n), \quad u \sim U(0, 1), \; \pi_d \text{ a permutation}
+
+    Each row is N(0, I) exactly, so means over rows are unbiased; what a function owes to single columns nearly
+    leaves their variance, which falls as 1/n for independent rows.
+
+    Shape: (n, dim), float64.
+    Reference: McKay, Beckman and Conover 1979, A comparison of three methods for selecting values of input variables.
+    """
+    like = {"generator": generator, "dtype": torch.float64, "device": generator.device}
+    stratum = torch.rand(n, dim, **like).argsort(0)
+    u = (stratum + torch.rand(n, dim, **like)) / n
+    return torch.special.ndtri(u.clamp(1e-12, 1 - 1e-12))
 
 
 class MaxEnt(Objective):
@@ -36,7 +51,7 @@ class MaxEnt(Objective):
     * The test on the penalty holds only where the excess is twice its standard error: a residual that has reached its
       noise shrinks no more, and is no reason for a larger c.
     * R^T V^{-1} R is estimated as the product of the means of two independent halves of the draws, so that it
-      and its gradient are unbiased; squaring one mean adds its variance.
+      and its gradient are unbiased; squaring one mean adds its variance. Each half is a Latin hypercube.
 
     Args:
         draws: x ~ q a step, fresh each step, in two halves.
@@ -75,7 +90,7 @@ class MaxEnt(Objective):
         if not isinstance(task, MaxentTask):
             raise ConfigError(f"objective=maxent needs moments, task={task.name} gives none; "
                               "use e.g. task=maxent_dirichlet")
-        if not model.can_rsample:
+        if not model.can_push_forward:
             raise ConfigError(f"objective=maxent needs draws that carry gradients, {type(model).__name__} gives none "
                               "here; use a flow with model.bounds=logit, e.g. model=rnvp")
         self.task = task
@@ -83,8 +98,10 @@ class MaxEnt(Objective):
         start = {
             "kappa": torch.as_tensor(task.moments), "multipliers": torch.zeros(k), "weight": torch.tensor(self.penalty),
             "phase": torch.tensor(0), "factor": torch.eye(k),  # V = factor factor^T
-            "count": torch.tensor(0), "sum_r": torch.zeros(k), "sum_rr": torch.zeros(k, k),
-            "before": torch.zeros(k), "before_count": torch.tensor(0),
+            # of the phase so far: steps, sums over them of the mean of r, its square, and the mean square of r
+            "steps": torch.tensor(0), "sum_mean": torch.zeros(k), "sum_mean2": torch.zeros(k, k), "sum_r2": torch.zeros(k, k),
+            # of the phase before: R and the covariance of its estimate
+            "before": torch.zeros(k), "before_noise": torch.zeros(k, k),
         }
         device = next(model.parameters()).device
         for name, value in start.items():
@@ -95,7 +112,8 @@ class MaxEnt(Objective):
         self, model: Model, batch: Batch | None, step: int, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The augmented Lagrangian of fresh draws, and its terms."""
-        x, log_q = model.rsample_and_log_prob(self.draws, generator)
+        halves = [latin_normal(n, model.dim, generator) for n in (self.draws // 2, self.draws - self.draws // 2)]
+        x, log_q = model.push_forward(torch.cat(halves))
         r = self.task.statistics(x) - self.kappa
         if step % self.phase_steps == 0:
             self._begin_phase(r.detach())
@@ -109,35 +127,40 @@ class MaxEnt(Objective):
 
     def _product_of_halves(self, r: Tensor) -> Tensor:
         """Unbiased R^T V^{-1} R."""
-        a, b = (self._whiten(half.mean(0)) for half in r.tensor_split(2))
-        return a @ b
+        half = self.draws // 2
+        return self._whiten(r[:half].mean(0)) @ self._whiten(r[half:].mean(0))
 
     def _whiten(self, r: Tensor) -> Tensor:
-        return torch.linalg.solve_triangular(self.factor, r[:, None], upper=False)[:, 0]
+        columns = r if r.ndim == 2 else r[:, None]
+        return torch.linalg.solve_triangular(self.factor, columns, upper=False).reshape(r.shape)
 
     # phases
 
     def _count(self, r: Tensor) -> None:
-        self.count += len(r)
-        self.sum_r += r.sum(0)
-        self.sum_rr += r.T @ r
+        mean = r.mean(0)
+        self.steps += 1
+        self.sum_mean += mean
+        self.sum_mean2 += torch.outer(mean, mean)
+        self.sum_r2 += r.T @ r / len(r)
 
     def _begin_phase(self, r: Tensor) -> None:
         """Ends the phase before: multipliers, penalty weight and V from its draws; `r` gives the first V."""
-        if self.count == 0:
+        if self.steps == 0:
             self._set_metric(torch.atleast_2d(torch.cov(r.T)))
             return
         self.phase += 1
-        n, mean = self.count.clone(), self.sum_r / self.count
-        self._set_metric(self.sum_rr / n - torch.outer(mean, mean))
+        n, mean = self.steps, self.sum_mean / self.steps
+        square = torch.outer(mean, mean)
+        self._set_metric(self.sum_r2 / n - square)
+        noise = (self.sum_mean2 / n - square) / (n - 1).clamp_min(1)
         # lambda + w c V^{-1} R
         average = 3 / (self.phase + 2)
         self.multipliers += average * self.weight * torch.cholesky_solve(mean[:, None], self.factor)[:, 0]
-        if self.before_count > 0 and self._shrinks_too_slowly(mean, n):
+        if self.phase > 1 and self._shrinks_too_slowly(mean, noise):
             self.weight.copy_((self.weight * self.growth).clamp_max(self.max_penalty))
         self.before.copy_(mean)
-        self.before_count.copy_(n)
-        for total in (self.count, self.sum_r, self.sum_rr):
+        self.before_noise.copy_(noise)
+        for total in (self.steps, self.sum_mean, self.sum_mean2, self.sum_r2):
             total.zero_()
 
     def _set_metric(self, covariance: Tensor) -> None:
@@ -145,33 +168,38 @@ class MaxEnt(Objective):
         variance = torch.diagonal(covariance).clamp_min(1e-12)
         self.factor.copy_(torch.linalg.cholesky(covariance + 1e-6 * torch.diag(variance)))
 
-    def _shrinks_too_slowly(self, mean: Tensor, n: Tensor) -> bool:
+    def _shrinks_too_slowly(self, mean: Tensor, noise: Tensor) -> bool:
         """Whether |R_k|^2 exceeds gamma^2 |R_{k-1}|^2 by two standard errors, both in the metric of V."""
-        now, variance = self._squared_norm(mean, n)
-        before, variance_before = self._squared_norm(self.before, self.before_count)
+        now, variance = self._squared_norm(mean, noise)
+        before, variance_before = self._squared_norm(self.before, self.before_noise)
         excess = now - self.shrink**2 * before
         return bool(excess > 2 * (variance + self.shrink**4 * variance_before).sqrt())
 
-    def _squared_norm(self, mean: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
-        """Unbiased |R|^2 from the mean of n draws of unit covariance, and the variance of that."""
-        k, biased = len(mean), self._whiten(mean).square().sum()
-        return biased - k / n, 4 * biased / n + 2 * k / n**2
+    def _squared_norm(self, mean: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+        """Unbiased R^T V^{-1} R from an estimate of R with covariance `noise`, and the variance of that."""
+        r, noise = self._whiten(mean), self._whiten(self._whiten(noise).T)
+        return r @ r - noise.trace(), 4 * r @ noise @ r + 2 * noise.square().sum()
 
     # the end
 
     @torch.no_grad()
     def report(self, model: Model, generator: torch.Generator) -> dict[str, float]:
         r"""Entropy, KL(q || p*) = E_q[log q - log p*], and the largest |E_q T - kappa|, over 200,000 fresh draws."""
-        parts = []
+        chunks = []
         for _ in range(math.ceil(REPORT_DRAWS / REPORT_CHUNK)):
-            parts.append(model.rsample_and_log_prob(REPORT_CHUNK, generator))
-        x, log_q = (torch.cat(column).double() for column in zip(*parts))
-        r = self.task.statistics(x) - self.kappa
-        worst = int(r.mean(0).abs().argmax())
-        values = {"entropy": -log_q, f"residual": r[:, worst] * r[:, worst].mean().sign()}
-        if self.task.has_log_density:
-            values["kl"] = log_q - torch.as_tensor(self.task.log_density(x.cpu().numpy()), device=x.device)
+            x, log_q = model.push_forward(latin_normal(REPORT_CHUNK, model.dim, generator))
+            values = [-log_q[:, None], self.task.statistics(x) - self.kappa]
+            if self.task.has_log_density:
+                truth = torch.as_tensor(self.task.log_density(x.cpu().numpy()), device=x.device)
+                values.append((log_q - truth)[:, None])
+            chunks.append(torch.cat(values, 1).double().mean(0))
+        # A chunk is one Latin hypercube: chunks are independent, its rows are not.
+        means = torch.stack(chunks)
+        mean, error = means.mean(0), means.std(0) / math.sqrt(len(means))
+        worst = 1 + int(mean[1 : 1 + len(self.kappa)].abs().argmax())
+        columns = {"entropy": 0, "residual": worst} | ({"kl": -1} if self.task.has_log_density else {})
         out = {"entropy_exact": self.task.entropy}
-        for name, value in values.items():
-            out |= {name: float(value.mean()), f"{name}_se": float(value.std() / math.sqrt(len(value)))}
+        for name, column in columns.items():
+            out |= {name: float(mean[column]), f"{name}_se": float(error[column])}
+        out["residual"] = abs(out["residual"])
         return out
