@@ -117,6 +117,10 @@ class _Parts:
             names = self.config["names"]
             raise ConfigError(f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
                               "has not; choose another objective")
+        if self.objective.needs_data and model.needs_data and not self.task.has_data:
+            names = self.config["names"]
+            raise ConfigError(f"task={names.get('task')} gives moments and no pairs to learn from, "
+                              f"objective={names.get('objective')} needs pairs; use objective=maxent")
         self.objective.attach(model, self.task)
         model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
         return model
@@ -184,7 +188,9 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
                 raise Interrupted(f"{error}; continue with `inn train --resume {run.id}`") from None
             raise
     seconds = seconds_before + time.monotonic() - begun
-    metrics = _final_metrics(run, progress)
+    with torch.no_grad():
+        report = parts.objective.report(model.eval(), runtime.generator(parts.device, parts.seed, "report"))
+    metrics = {**_final_metrics(run, progress), **report}
     run.update_info(status="done", steps=progress.step, seconds=seconds, metrics=metrics,
                     epochs=len(run.metrics()))
     return {**metrics, "steps": progress.step, "seconds": round(seconds, 1)}

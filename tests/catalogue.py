@@ -25,6 +25,7 @@ from inncli.transforms.inverse import Inverse
 from inncli.transforms.linear import LinearGaussian, LULinear
 from inncli.transforms.marginal import Box, HeapMap, Standardise
 from inncli.transforms.permute import Permutation, Rotation
+from inncli.transforms.simplex import Simplex
 from inncli.transforms.spline import RationalQuadratic
 from inncli.variables import Variables
 
@@ -99,11 +100,13 @@ TRANSFORMS = {
     "box": partial(box, ((0.0, 1.0), (-2.0, None), (None, 3.0), (None, None))),
     "standardise": partial(standardise, 4),
     "heap_map": heap_map,
+    "simplex": partial(Simplex, 3),
 }
 
 # Points in the domain of those transforms that are not defined on all of R^dim: u uniform in (0, 1).
 DOMAINS = {
     "box": lambda u: u * torch.tensor([1.0, 6, -6, 4]) + torch.tensor([0.0, -2, 3, -2]),
+    "simplex": lambda u: u / (u.sum(1, keepdim=True) + 0.2),
     "heap_map": lambda u: torch.stack([u[:, 0] * 400, u[:, 1] * 8 - 4, u[:, 2] * 19], 1),
 }
 

@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from inncli.errors import ConvergenceError
+from inncli.errors import ConfigError, ConvergenceError
 from inncli.hints import NonNegativeInt, PositiveInt
 from inncli.models.base import Model
 from inncli.nn.embedding import Embedding, Features
@@ -18,6 +18,7 @@ from inncli.transforms.base import Transform
 from inncli.transforms.chain import Chain
 from inncli.transforms.linear import LinearGaussian
 from inncli.transforms.marginal import Box, HeapMap, Standardise
+from inncli.transforms.simplex import Simplex
 from inncli.variables import Variables
 
 
@@ -55,12 +56,15 @@ class ConditionalFlow(Model):
         linear_start: bool = True,
     ) -> None:
         super().__init__(x, y)
+        if x.simplex and bounds == "truncate":
+            raise ConfigError("model.bounds=truncate keeps draws in a box, the shares of a whole need the simplex; "
+                              "pass model.bounds=logit")
         dim, cells = x.dim, _cells(x)
         open_box = ((None, None),) * dim
         # A column with heaps is kept inside its bounds by the heap map itself.
         boxed = tuple((None, None) if heaps else b for b, heaps in zip(cells.bounds, x.heaps))
         self.truncated = replace(cells, bounds=boxed if bounds == "truncate" else open_box)
-        box = Box(replace(x, bounds=open_box if bounds == "truncate" else boxed))
+        box = Simplex(dim) if x.simplex else Box(replace(x, bounds=open_box if bounds == "truncate" else boxed))
         self.scale = Chain(dim, [HeapMap(x), box, Standardise(dim)])
         self.register_buffer("step", torch.tensor(x.steps, dtype=torch.float64))
         self.register_buffer("low", torch.tensor(_numbers(cells, 0, -math.inf), dtype=torch.float64))
@@ -86,12 +90,14 @@ class ConditionalFlow(Model):
         z, more = self.blocks(z, context)
         return z, ladj + more
 
-    def _to_x(self, z: Tensor, y: Tensor | None) -> Tensor:
+    def _to_x(self, z: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         features, context = self._context(y)
-        z = self.blocks.inverse(z, context)[0]
+        z, ladj = self.blocks.inverse(z, context)
         if self.linear is not None:
-            z = self.linear.inverse(z, features)[0]
-        return self.scale.inverse(z.double())[0]
+            z, more = self.linear.inverse(z, features)
+            ladj = ladj + more
+        x, more = self.scale.inverse(z.double())
+        return x, ladj + more
 
     def _context(self, y: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         if y is None:
@@ -169,18 +175,28 @@ class ConditionalFlow(Model):
             x = self._redraw_outside(x, rows, generator)
         return self.record(x).reshape(n_obs, n, self.dim)
 
+    @property
+    def can_push_forward(self) -> bool:
+        """Without y; a truncated draw is no function of its z, nor is a recorded one a smooth one."""
+        return self.y is None and not self._truncates and not self.step.any()
+
+    def push_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        r"""x = f^{-1}(z) and log p(x) = log N(z; 0, I) - log|det dx/dz|, with gradients."""
+        x, ladj = self._to_x(z.to(self._dtype), None)
+        return x, _standard_normal(z) - ladj
+
     def diagnostics(self, x: Tensor, y: Tensor | None) -> dict[str, float]:
         """`invertibility_error`: max abs of inverse(forward(x)) - x over sd, at these rows."""
         with torch.no_grad():
             scaled = self.scale(x.double())[0]
-            back = self.scale(self._to_x(self._to_z(x, y)[0], y))[0]
+            back = self.scale(self._to_x(self._to_z(x, y)[0], y)[0])[0]
         return {"invertibility_error": float((back - scaled).abs().max())}
 
     def _draw(self, y: Tensor | None, rows: int, generator: torch.Generator) -> Tensor:
         z = torch.randn(rows, self.dim, generator=generator, dtype=self._dtype, device=generator.device)
         # In chunks that stay in the processor's cache: less than half the time of one large batch.
         parts = zip(z.split(4096), [None] * rows if y is None else y.split(4096))
-        return torch.cat([self._to_x(z_part, y_part) for z_part, y_part in parts])
+        return torch.cat([self._to_x(z_part, y_part)[0] for z_part, y_part in parts])
 
     # truncation to the box
 
