@@ -11,6 +11,9 @@ from catalogue import DOMAINS, TRANSFORMS
 
 from inncli.errors import ShapeError
 from inncli.transforms.actnorm import ActNorm
+from inncli.transforms.blocks import GlowBlock, RealNVPBlock
+from inncli.transforms.chain import Chain
+from inncli.transforms.elementwise import Affine
 from inncli.transforms.linear import LinearGaussian
 from inncli.transforms.marginal import HeapMap
 from inncli.transforms.permute import Rotation
@@ -157,6 +160,20 @@ def test_couplings_start_as_the_identity():
         x = torch.randn(8, transform.dim)
         context = torch.randn(8, transform.dim_context)
         assert torch.equal(transform(x, context)[0], x)
+
+
+@pytest.mark.parametrize("block", [RealNVPBlock, GlowBlock])
+def test_24_blocks_keep_their_digits(block):
+    chain = Chain(4, [block(4, 0, [32, 32], seed=k) for k in range(24)]).float()
+    x = torch.randn(500, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float32)
+    assert (chain.inverse(chain(x)[0])[0] - x).abs().max() < 1e-5
+
+
+def test_an_affine_scale_stays_within_its_clamp():
+    affine, x = Affine(1.5), torch.ones(2, 1)
+    z, ladj = affine.forward(x, torch.tensor([[1e3, 0.0], [-1e3, 0.0]]))
+    torch.testing.assert_close(ladj, torch.tensor([1.5, -1.5]))
+    torch.testing.assert_close(z, torch.tensor([[1.5], [-1.5]]).exp())
 
 
 def test_two_sided_affine_is_the_inn_papers_formula():
