@@ -62,7 +62,7 @@ class Adjoint(Model):
         patience: PositiveInt = 50,
         step_limit: PositiveFloat = 0.3,
         boundary: NonNegativeFloat = 10.0,
-        link: PositiveFloat = 0.25,
+        link: PositiveFloat = 0.15,
         n_starts: PositiveInt = 4096,
     ) -> None:
         super().__init__(x, y)
