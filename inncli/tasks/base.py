@@ -65,6 +65,12 @@ class Task(ABC):
         """Pairs that `training_pairs` draws, validation included."""
         return self.default_n_train if self.n_train is None else self.n_train
 
+    @property
+    def noisy(self) -> bool:
+        """Whether y is more than s(x): Gaussian noise, or a `simulate` of the task's own."""
+        own = type(self).simulate is not Task.simulate
+        return own if self.noise_sd is None else bool(np.any(self.noise_sd > 0))
+
     @abstractmethod
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """n draws of x ~ p(x). Shape: (n, Dx)."""
