@@ -8,13 +8,14 @@ import torch
 
 from inncli.models.flow import ConditionalFlow
 from inncli.transforms.actnorm import ActNorm
-from inncli.transforms.blocks import ConditionalScale, GlowBlock, NICEBlock, RealNVPBlock
+from inncli.transforms.blocks import ConditionalScale, GlowBlock, NICEBlock, RealNVPBlock, SplineBlock
 from inncli.transforms.chain import Chain
 from inncli.transforms.coupling import Coupling
 from inncli.transforms.elementwise import Additive, Affine
 from inncli.transforms.linear import LinearGaussian, LULinear
 from inncli.transforms.marginal import Box, HeapMap, Standardise
 from inncli.transforms.permute import Permutation, Rotation
+from inncli.transforms.spline import RationalQuadratic
 from inncli.variables import Variables
 
 HIDDEN = [16, 16]
@@ -61,11 +62,16 @@ TRANSFORMS = {
     "affine_coupling_swapped": partial(Coupling, 5, 0, Affine(), HIDDEN, swap=True),
     "affine_coupling_1d": partial(Coupling, 1, 2, Affine(), HIDDEN),
     "affine_coupling_1d_unconditional": partial(Coupling, 1, 0, Affine(), HIDDEN),
+    "spline_coupling": partial(Coupling, 5, 2, RationalQuadratic(bound=2.5), HIDDEN),
+    "spline_coupling_1d": partial(Coupling, 1, 2, RationalQuadratic(bound=2.5), HIDDEN),
     "nice": partial(NICEBlock, 4, 3, HIDDEN),
     "rnvp": partial(RealNVPBlock, 4, 3, HIDDEN),
     "rnvp_odd_unconditional": partial(RealNVPBlock, 7, 0, HIDDEN, mix="rotation"),
     "rnvp_rotation": partial(RealNVPBlock, 3, 1, HIDDEN, mix="rotation"),
     "rnvp_1d": partial(RealNVPBlock, 1, 2, HIDDEN),
+    "spline": partial(SplineBlock, 4, 3, HIDDEN),
+    "spline_odd_unconditional": partial(SplineBlock, 7, 0, HIDDEN, mix="permutation"),
+    "spline_1d": partial(SplineBlock, 1, 2, HIDDEN),
     "glow": partial(GlowBlock, 4, 3, HIDDEN),
     "glow_1d": partial(GlowBlock, 1, 2, HIDDEN),
     "conditional_scale": partial(ConditionalScale, 3, 2, HIDDEN),
@@ -86,6 +92,7 @@ BLOCKS = {
     "nice": dict(block=partial(NICEBlock, hidden=HIDDEN), last=partial(ConditionalScale, hidden=HIDDEN)),
     "rnvp": dict(block=partial(RealNVPBlock, hidden=HIDDEN)),
     "glow": dict(block=partial(GlowBlock, hidden=HIDDEN)),
+    "spline": dict(block=partial(SplineBlock, hidden=HIDDEN)),
 }
 MODELS = {
     **{name: partial(ConditionalFlow, n_blocks=3, dim_embedding=4, **parts) for name, parts in BLOCKS.items()},

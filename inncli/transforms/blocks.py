@@ -1,4 +1,4 @@
-"""The blocks a flow is stacked from: NICE, RealNVP, GLOW, and NICE's scaling layer."""
+"""The blocks a flow is stacked from: NICE, RealNVP, spline, GLOW, and NICE's scaling layer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from inncli.hints import NonNegativeFloat, PositiveFloat
+from inncli.hints import NonNegativeFloat, PositiveFloat, PositiveInt
 from inncli.nn.mlp import MLP
 from inncli.transforms.actnorm import ActNorm
 from inncli.transforms.base import Transform
@@ -16,6 +16,7 @@ from inncli.transforms.coupling import Coupling
 from inncli.transforms.elementwise import Additive, Affine, Elementwise
 from inncli.transforms.linear import LULinear
 from inncli.transforms.permute import Permutation, Rotation
+from inncli.transforms.spline import RationalQuadratic
 
 
 def two_sided(
@@ -75,6 +76,29 @@ class RealNVPBlock(Chain):
         seed: int = 0,
     ) -> None:
         halves = two_sided(dim, dim_context, Affine(clamp), hidden)
+        super().__init__(dim, [*halves, *mixing(mix, dim, seed)])
+
+
+class SplineBlock(Chain):
+    """The two-sided block with rational-quadratic splines, and a fixed mixing.
+
+    An affine half can only shift and scale x_b; a spline gives it several humps, also in dimension 1.
+
+    Reference: Durkan et al. 2019, Neural spline flows, arXiv:1906.04032.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        dim_context: int,
+        hidden: list[int],
+        bins: PositiveInt = 8,
+        bound: PositiveFloat = 5.0,
+        clamp: PositiveFloat = 2.0,
+        mix: Literal["permutation", "rotation"] = "rotation",
+        seed: int = 0,
+    ) -> None:
+        halves = two_sided(dim, dim_context, RationalQuadratic(bins, bound, clamp), hidden)
         super().__init__(dim, [*halves, *mixing(mix, dim, seed)])
 
 
