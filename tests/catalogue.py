@@ -16,6 +16,7 @@ from inncli.transforms.blocks import (
     MAFBlock,
     NICEBlock,
     RealNVPBlock,
+    ResidualBlock,
     SplineBlock,
 )
 from inncli.transforms.chain import Chain
@@ -94,6 +95,9 @@ TRANSFORMS = {
     "maf": partial(MAFBlock, 4, 3, HIDDEN, Affine()),
     "iaf": partial(IAFBlock, 4, 3, HIDDEN, Affine(), mix="rotation"),
     "iaf_1d": partial(IAFBlock, 1, 2, HIDDEN, Affine()),
+    "iresnet": partial(ResidualBlock, 4, 3, HIDDEN),
+    "iresnet_unconditional": partial(ResidualBlock, 7, 0, HIDDEN, lipschitz=0.9),
+    "iresnet_1d": partial(ResidualBlock, 1, 2, [16]),
     "conditional_scale": partial(ConditionalScale, 3, 2, HIDDEN),
     "conditional_scale_unconditional": partial(ConditionalScale, 3, 0, HIDDEN),
     "chain": lambda: Chain(4, [RealNVPBlock(4, 2, HIDDEN), ActNorm(4), GlowBlock(4, 2, HIDDEN, seed=1)]),
@@ -117,6 +121,7 @@ BLOCKS = {
     "spline": dict(block=partial(SplineBlock, hidden=HIDDEN)),
     "maf": dict(block=partial(MAFBlock, hidden=HIDDEN, elementwise=Affine())),
     "iaf": dict(block=partial(IAFBlock, hidden=HIDDEN, elementwise=Affine())),
+    "iresnet": dict(block=partial(ResidualBlock, hidden=HIDDEN)),
 }
 MODELS = {
     **{name: partial(ConditionalFlow, n_blocks=3, dim_embedding=4, **parts) for name, parts in BLOCKS.items()},
