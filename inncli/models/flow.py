@@ -18,6 +18,7 @@ from inncli.transforms.base import Transform
 from inncli.transforms.chain import Chain
 from inncli.transforms.linear import LinearGaussian
 from inncli.transforms.marginal import Box, HeapMap, Standardise
+from inncli.transforms.power import PowerMap
 from inncli.variables import Variables
 
 
@@ -38,6 +39,8 @@ class ConditionalFlow(Model):
         bounds: how bounded unknowns stay in their box. `logit` maps the box to the real line;
             `truncate` draws again what falls outside and renormalises the density.
         linear_start: False leaves the linear layer out.
+        power: True also takes a power of each column against skew and heavy tails (`PowerMap`), the last of the
+            scalings.
 
     Reference: Winkler et al. 2019, Learning likelihoods with conditional normalizing flows,
         arXiv:1912.00042; Papamakarios et al. 2021, Normalizing flows, arXiv:1912.02762.
@@ -53,6 +56,7 @@ class ConditionalFlow(Model):
         dim_embedding: NonNegativeInt = 16,
         bounds: Literal["logit", "truncate"] = "logit",
         linear_start: bool = True,
+        power: bool = False,
     ) -> None:
         super().__init__(x, y)
         dim, cells = x.dim, _cells(x)
@@ -61,7 +65,7 @@ class ConditionalFlow(Model):
         boxed = tuple((None, None) if heaps else b for b, heaps in zip(cells.bounds, x.heaps))
         self.truncated = replace(cells, bounds=boxed if bounds == "truncate" else open_box)
         box = Box(replace(x, bounds=open_box if bounds == "truncate" else boxed))
-        self.scale = Chain(dim, [HeapMap(x), box, Standardise(dim)])
+        self.scale = Chain(dim, [HeapMap(x), box, Standardise(dim), *([PowerMap(dim)] if power else [])])
         self.register_buffer("step", torch.tensor(x.steps, dtype=torch.float64))
         self.register_buffer("low", torch.tensor(_numbers(cells, 0, -math.inf), dtype=torch.float64))
         self.register_buffer("high", torch.tensor(_numbers(cells, 1, math.inf), dtype=torch.float64))
