@@ -52,4 +52,5 @@ class MaxentTask(Task):
 
     def describe(self) -> list[str]:
         given = ", ".join(f"E {name} = {value:.6g}" for name, value in zip(self.statistic_names, self.moments))
-        return [*super().describe(), given, f"largest entropy under it: {self.entropy:.6f} nats"]
+        return [*super().describe(), given, f"largest entropy under it: {self.entropy:.6f} nats",
+                "no data: the pairs are draws of a broad reference measure, from which the model starts"]
