@@ -337,6 +337,9 @@ def test_invert_prints_the_distinct_solutions(inn, root, tmp_path):
     which = kept.extra["solution"][0]
     assert found["converged"] == kept.extra["converged"].mean() > 0.5
     assert [s["draws"] for s in found["solutions"]] == np.bincount(which[which >= 0].astype(int)).tolist()
+    good = kept.x[0][kept.extra["converged"][0] > 0]
+    error = np.sqrt((((good**2).sum(1) - 1) ** 2).mean())
+    assert found["resimulation_error_converged"] == pytest.approx(error) and "error converged" in out
     assert found["solutions"][0]["centre"]["x1"] == pytest.approx(kept.x[0][which == 0][:, 0].mean())
     assert "0.0% of the draws converged, to 0 distinct" in inn("invert", "--run", root / "sweep/1", "--y", "1e9")
 
