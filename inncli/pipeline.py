@@ -1,4 +1,4 @@
-"""The contents page of the product: train, resume, open a run, invert, sample.
+"""The contents page of the product: train, resume, open a run, invert, sample, evaluate.
 
     config --task--> pairs --model.initialise--> Trainer.fit --> run directory
     run directory --open_run--> Inverter --> posterior set, draws, densities
@@ -16,6 +16,8 @@ import torch
 from inncli import catalogue, runtime
 from inncli import refine as refinement
 from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RequestError, RunError
+from inncli.evaluation import Evaluation
+from inncli.evaluation import evaluate as measure
 from inncli.files import file_sha256
 from inncli.inverter import Inverter
 from inncli.metrics.familiarity import seen_in_training
@@ -120,6 +122,10 @@ class _Parts:
             names = self.config["names"]
             raise ConfigError(f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
                               "has not; choose another objective")
+        if self.objective.needs_data and model.needs_data and not self.task.has_data:
+            names = self.config["names"]
+            raise ConfigError(f"task={names.get('task')} gives moments and no pairs to learn from, "
+                              f"objective={names.get('objective')} needs pairs; use objective=maxent")
         self.objective.attach(model, self.task)
         model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
         return model
@@ -187,7 +193,9 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
                 raise Interrupted(f"{error}; continue with `inn train --resume {run.id}`") from None
             raise
     seconds = seconds_before + time.monotonic() - begun
-    metrics = _final_metrics(run, progress)
+    with torch.no_grad():
+        report = parts.objective.report(model.eval(), runtime.generator(parts.device, parts.seed, "report"))
+    metrics = {**_final_metrics(run, progress), **report}
     run.update_info(status="done", steps=progress.step, seconds=seconds, metrics=metrics,
                     epochs=len(run.metrics()))
     return {**metrics, "steps": progress.step, "seconds": round(seconds, 1)}
@@ -283,6 +291,42 @@ def sample(inverter: Inverter, run: RunDir, n: int, seed: int) -> tuple[np.ndarr
     ys = training_ys(run)
     y = ys[np.random.default_rng(seed).integers(len(ys), size=n)]
     return inverter.sample(y, 1, seed)[:, 0], y
+
+
+def evaluate(
+    inverter: Inverter, run: RunDir, *, seed: int = 0, samples: int | None = None, y: np.ndarray | None = None,
+    resimulate: bool = False,
+) -> Evaluation:
+    """What the run is worth on pairs it never saw, see `evaluation.evaluate`.
+
+    A simulator file of the user's is run only where `resimulate` is given; without it the run's own
+    validation rows stand in, which had no part in the training but chose the best epoch.
+
+    Raises: RequestError for `resimulate` without such a file, and for `y` where the task has no exact posterior;
+        RunError if the table is no longer the same.
+    """
+    config = run.config()
+    task = None if _is_simulator_file(config) and not resimulate else task_of(run)
+    if resimulate and not _is_simulator_file(config):
+        raise RequestError(f"--resimulate: run {run.id} has no simulator file; leave it out")
+    if y is not None and (task is None or not task.has_reference):
+        raise RequestError(f"--y: the task of run {run.id} has no exact posterior to compare with there; leave it out")
+    if task is None:
+        rng = np.random.default_rng([config["seed"], SPLIT])
+        held_out, source = split(_kept_pairs(run, run.info()), config["trainer"]["val_fraction"], rng)[1], "validation rows"
+    elif task.fingerprint() is not None:
+        _same_table(run, run.info(), task.fingerprint())
+        held_out, source = task.test_pairs(config["seed"]), "test rows of the table"
+    else:
+        # By the seed asked for, so that runs of different seeds are compared on the same pairs.
+        held_out, source = task.test_pairs(seed), "new pairs"
+    found = measure(inverter, held_out, task, seed=seed, samples=samples, y=y)
+    found.settings |= {"run": run.id, "held_out_from": source}
+    return found
+
+
+def _is_simulator_file(config: dict) -> bool:
+    return "file" in config["task"] and "workers" in config["task"]
 
 
 def starts_from(source: Inverter, inverter: Inverter, y: np.ndarray, n: int, seed: int) -> np.ndarray:

@@ -44,6 +44,7 @@ class Task(ABC):
     has_reference: bool = False  # reference_posterior() is exact
     has_log_density: bool = False  # log_density() is exact
     can_simulate: bool = False  # observe() can be called now
+    has_data: bool = True  # training pairs are draws of what is sought; False: they only start the model
     default_n_train: int = 10_000
 
     def __init__(self, n_train: PositiveInt | None = None, fresh: bool | None = None) -> None:
