@@ -80,7 +80,7 @@ def test_shapes_dtypes_and_names(build):
     assert all("\n" not in line for line in task.describe())
 
 
-@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "sine", "table", "simulator"])
+@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "gaussian_modes", "sine", "table", "simulator"])
 def test_the_yaml_says_every_argument_and_its_default(name):
     node = yaml.safe_load((CONF / "task" / f"{name}.yaml").read_text())
     module, _, cls = node.pop("_target_").rpartition(".")
