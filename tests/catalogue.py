@@ -8,7 +8,7 @@ import torch
 
 from inncli.models.flow import ConditionalFlow
 from inncli.transforms.actnorm import ActNorm
-from inncli.transforms.blocks import ConditionalScale, GlowBlock, NICEBlock, RealNVPBlock
+from inncli.transforms.blocks import ConditionalScale, GlowBlock, NICEBlock, RealNVPBlock, ResidualBlock
 from inncli.transforms.chain import Chain
 from inncli.transforms.coupling import Coupling
 from inncli.transforms.elementwise import Additive, Affine
@@ -68,6 +68,9 @@ TRANSFORMS = {
     "rnvp_1d": partial(RealNVPBlock, 1, 2, HIDDEN),
     "glow": partial(GlowBlock, 4, 3, HIDDEN),
     "glow_1d": partial(GlowBlock, 1, 2, HIDDEN),
+    "iresnet": partial(ResidualBlock, 4, 3, HIDDEN),
+    "iresnet_unconditional": partial(ResidualBlock, 7, 0, HIDDEN, lipschitz=0.9),
+    "iresnet_1d": partial(ResidualBlock, 1, 2, [16]),
     "conditional_scale": partial(ConditionalScale, 3, 2, HIDDEN),
     "conditional_scale_unconditional": partial(ConditionalScale, 3, 0, HIDDEN),
     "chain": lambda: Chain(4, [RealNVPBlock(4, 2, HIDDEN), ActNorm(4), GlowBlock(4, 2, HIDDEN, seed=1)]),
@@ -86,6 +89,7 @@ BLOCKS = {
     "nice": dict(block=partial(NICEBlock, hidden=HIDDEN), last=partial(ConditionalScale, hidden=HIDDEN)),
     "rnvp": dict(block=partial(RealNVPBlock, hidden=HIDDEN)),
     "glow": dict(block=partial(GlowBlock, hidden=HIDDEN)),
+    "iresnet": dict(block=partial(ResidualBlock, hidden=HIDDEN)),
 }
 MODELS = {
     **{name: partial(ConditionalFlow, n_blocks=3, dim_embedding=4, **parts) for name, parts in BLOCKS.items()},

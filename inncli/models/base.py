@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from inncli.transforms.residual import verify
 from inncli.variables import Variables
 
 
@@ -35,6 +36,8 @@ class Model(nn.Module, ABC):
         super().__init__()
         self.x = x
         self.y = y
+        # Whatever is loaded, by resume or by a later command, is held against its certificates.
+        self.register_load_state_dict_post_hook(lambda model, keys: verify(model))
 
     @property
     def dim(self) -> int:

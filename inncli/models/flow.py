@@ -18,6 +18,7 @@ from inncli.transforms.base import Transform
 from inncli.transforms.chain import Chain
 from inncli.transforms.linear import LinearGaussian
 from inncli.transforms.marginal import Box, HeapMap, Standardise
+from inncli.transforms.residual import health
 from inncli.variables import Variables
 
 
@@ -170,11 +171,11 @@ class ConditionalFlow(Model):
         return self.record(x).reshape(n_obs, n, self.dim)
 
     def diagnostics(self, x: Tensor, y: Tensor | None) -> dict[str, float]:
-        """`invertibility_error`: max abs of inverse(forward(x)) - x over sd, at these rows."""
+        """`invertibility_error`: max abs of inverse(forward(x)) - x over sd, at these rows; certificates of blocks."""
         with torch.no_grad():
             scaled = self.scale(x.double())[0]
             back = self.scale(self._to_x(self._to_z(x, y)[0], y))[0]
-        return {"invertibility_error": float((back - scaled).abs().max())}
+        return {"invertibility_error": float((back - scaled).abs().max()), **health(self.blocks)}
 
     def _draw(self, y: Tensor | None, rows: int, generator: torch.Generator) -> Tensor:
         z = torch.randn(rows, self.dim, generator=generator, dtype=self._dtype, device=generator.device)

@@ -1,4 +1,4 @@
-"""The blocks a flow is stacked from: NICE, RealNVP, GLOW, and NICE's scaling layer."""
+"""The blocks a flow is stacked from: NICE, RealNVP, GLOW, i-ResNet, and NICE's scaling layer."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from inncli.hints import NonNegativeFloat, PositiveFloat
+from inncli.hints import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from inncli.nn.mlp import MLP
 from inncli.transforms.actnorm import ActNorm
 from inncli.transforms.base import Transform
@@ -16,6 +16,7 @@ from inncli.transforms.coupling import Coupling
 from inncli.transforms.elementwise import Additive, Affine, Elementwise
 from inncli.transforms.linear import LULinear
 from inncli.transforms.permute import Permutation, Rotation
+from inncli.transforms.residual import Residual
 
 
 def two_sided(
@@ -90,6 +91,28 @@ class GlowBlock(Chain):
         coupling = Coupling(dim, dim_context, Affine(clamp), hidden)
         # In dimension 1 the linear map would be ActNorm's scale once more.
         super().__init__(dim, [ActNorm(dim), *([LULinear(dim, seed)] if dim > 1 else []), coupling])
+
+
+class ResidualBlock(Chain):
+    """ActNorm and one invertible residual step. `seed` is every block's; here nothing is drawn and fixed.
+
+    Reference: Behrmann et al. 2019, Invertible residual networks, arXiv:1811.00995; Chen et al. 2019,
+        Residual flows for invertible generative modeling, arXiv:1906.02735.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        dim_context: int,
+        hidden: list[int],
+        lipschitz: Share = 0.98,
+        log_det: Literal["auto", "exact", "series", "roulette"] = "auto",
+        terms: PositiveInt = 8,
+        tolerance: PositiveFloat = 1e-11,
+        seed: int = 0,
+    ) -> None:
+        step = Residual(dim, dim_context, hidden, lipschitz, log_det, terms, tolerance)
+        super().__init__(dim, [ActNorm(dim), step])
 
 
 class ConditionalScale(Transform):
