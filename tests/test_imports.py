@@ -10,7 +10,8 @@ PACKAGE = Path(__file__).parent.parent / "inncli"
 FLOORS = [
     ("errors", "variables", "hints"), ("files", "provenance", "schema"), ("arrays", "catalogue", "run"),
     ("runtime", "kernels", "grid", "maps", "nn"), ("transforms",), ("posterior", "draws"), ("models", "tasks"),
-    ("observation", "objectives", "metrics", "plots"), ("training", "config", "sweep"), ("inverter",), ("evaluation", "scalar_block"), ("pipeline",),
+    ("observation", "objectives", "metrics", "plots", "refine"), ("training", "config", "sweep"), ("inverter",),
+    ("evaluation", "scalar_block"), ("pipeline",),
     ("cli",), ("__main__",),
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

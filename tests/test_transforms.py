@@ -35,6 +35,7 @@ def float64():
 def build(name):
     """A transform with randomised parameters: blocks start near the identity, which hides errors."""
     generator = torch.Generator().manual_seed(5)
+    torch.manual_seed(5)  # first weights come from torch's global generator
     transform = TRANSFORMS[name]()
     with torch.no_grad():
         for parameter in transform.parameters():
@@ -89,7 +90,7 @@ def test_ladj_of_the_inverse_is_minus_the_forwards(name):
 def test_gradients_reach_every_parameter(name):
     transform, x, context = build(name)
     if not list(transform.parameters()):
-        assert name in ("permutation", "rotation", "box", "standardise", "heap_map")  # nothing to train
+        assert name in ("permutation", "rotation", "box", "standardise", "heap_map", "simplex")  # nothing to train
         return
     z, ladj = transform(x, context)
     (z.square().sum() + ladj.sum()).backward()
@@ -127,8 +128,9 @@ def test_rows_are_independent(name):
         parts = [function(start[i : i + 5], None if context is None else context[i : i + 5])
                  for i in range(0, ROWS, 5)]
         for k in (0, 1):
-            assert (whole[k][0] - first[k][0]).abs().max() <= 1e-12
-            assert (whole[k] - torch.cat([part[k] for part in parts])).abs().max() <= 1e-12
+            # Matrix products of another size round otherwise, and large random weights stretch that.
+            assert (whole[k][0] - first[k][0]).abs().max() <= 1e-10
+            assert (whole[k] - torch.cat([part[k] for part in parts])).abs().max() <= 1e-10
 
 
 @every_transform
