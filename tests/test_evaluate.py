@@ -11,7 +11,7 @@ import torch
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 from inncli.cli.app import main
-from inncli.evaluation import evaluate
+from inncli.evaluation import measure
 from inncli.inverter import Inverter
 from inncli.models.base import Model
 from inncli.metrics.two_sample import c2st
@@ -77,7 +77,7 @@ class Exact(Model):
 
 
 def judged(model, seed=0, **kwargs):
-    return evaluate(Inverter(model, META, "exact", torch.device("cpu")), TASK.test_pairs(0), TASK, seed=seed,
+    return measure(Inverter(model, META, "exact", torch.device("cpu")), TASK.test_pairs(0), TASK, seed=seed,
                     samples=DRAWS, **kwargs)
 
 
@@ -155,7 +155,7 @@ def test_a_density_is_held_against_its_own_prior_and_closed_form():
             return torch.where(inside, log_prob, -torch.inf)
 
     pairs = task.test_pairs(0)
-    found = evaluate(Inverter(Wide(2.0), META, "wide", torch.device("cpu")), pairs, task, samples=DRAWS)
+    found = measure(Inverter(Wide(2.0), META, "wide", torch.device("cpu")), pairs, task, samples=DRAWS)
     inside = pairs.x[:, 0] < 3
     assert found.metrics["share_without_density"] == pytest.approx(1 - inside.mean())
     assert found.metrics["nll"] == pytest.approx(np.mean(
