@@ -12,10 +12,13 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
+from inncli.errors import RequestError
 from inncli.inverter import Inverter
 from inncli.metrics.resimulation import resimulation_error
 from inncli.metrics.two_sample import CLASSIFIER, c2st
 from inncli.metrics.verdicts import Verdict, matches_truth, reproduces_y, round_trip
+from inncli.pipeline import held_out_pairs, task_of
+from inncli.run import RunDir
 from inncli.runtime import generator
 from inncli.tasks.base import Task
 from inncli.tasks.data import Pairs
@@ -51,6 +54,28 @@ class Evaluation:
 
 
 def evaluate(
+    inverter: Inverter, run: RunDir, *, seed: int = 0, samples: int | None = None, y: np.ndarray | None = None,
+    resimulate: bool = False,
+) -> Evaluation:
+    """What a run is worth on pairs it never saw, see `measure` and `pipeline.held_out_pairs`.
+
+    A simulator file of the user's is run only where `resimulate` is given.
+
+    Raises: RequestError for `resimulate` without such a file, and for `y` where the task has no exact posterior.
+    """
+    with_file = run.config()["task"].keys() >= {"file", "workers"}
+    if resimulate and not with_file:
+        raise RequestError(f"--resimulate: run {run.id} has no simulator file; leave it out")
+    task = None if with_file and not resimulate else task_of(run)
+    if y is not None and (task is None or not task.has_reference):
+        raise RequestError(f"--y: the task of run {run.id} has no exact posterior to compare with there; leave it out")
+    pairs, source = held_out_pairs(run, task, seed)
+    found = measure(inverter, pairs, task, seed=seed, samples=samples, y=y)
+    found.settings |= {"run": run.id, "held_out_from": source}
+    return found
+
+
+def measure(
     inverter: Inverter, pairs: Pairs, task: Task | None, *, seed: int = 0, samples: int | None = None,
     y: np.ndarray | None = None,
 ) -> Evaluation:
@@ -98,7 +123,7 @@ def _likelihood(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task 
     if not inside.any():
         return
     found.add("nll", -log_prob[inside])
-    if task is not None and task.has_log_density:
+    if task is not None and task.has_log_density and pairs.y is None:
         exact = task.log_density(x[inside])
         found.add("nll_exact", -exact)
         found.add("kl", exact - log_prob[inside])  # KL(p || model), since x ~ p

@@ -1,4 +1,4 @@
-"""The contents page of the product: train, resume, open a run, invert, sample, evaluate.
+"""The contents page of the product: train, resume, open a run, invert, sample.
 
     config --task--> pairs --model.initialise--> Trainer.fit --> run directory
     run directory --open_run--> Inverter --> posterior set, draws, densities
@@ -15,9 +15,7 @@ import torch
 
 from inncli import catalogue, runtime
 from inncli import refine as refinement
-from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RequestError, RunError
-from inncli.evaluation import Evaluation
-from inncli.evaluation import evaluate as measure
+from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RunError
 from inncli.files import file_sha256
 from inncli.inverter import Inverter
 from inncli.metrics.familiarity import seen_in_training
@@ -293,42 +291,6 @@ def sample(inverter: Inverter, run: RunDir, n: int, seed: int) -> tuple[np.ndarr
     return inverter.sample(y, 1, seed)[:, 0], y
 
 
-def evaluate(
-    inverter: Inverter, run: RunDir, *, seed: int = 0, samples: int | None = None, y: np.ndarray | None = None,
-    resimulate: bool = False,
-) -> Evaluation:
-    """What the run is worth on pairs it never saw, see `evaluation.evaluate`.
-
-    A simulator file of the user's is run only where `resimulate` is given; without it the run's own
-    validation rows stand in, which had no part in the training but chose the best epoch.
-
-    Raises: RequestError for `resimulate` without such a file, and for `y` where the task has no exact posterior;
-        RunError if the table is no longer the same.
-    """
-    config = run.config()
-    task = None if _is_simulator_file(config) and not resimulate else task_of(run)
-    if resimulate and not _is_simulator_file(config):
-        raise RequestError(f"--resimulate: run {run.id} has no simulator file; leave it out")
-    if y is not None and (task is None or not task.has_reference):
-        raise RequestError(f"--y: the task of run {run.id} has no exact posterior to compare with there; leave it out")
-    if task is None:
-        rng = np.random.default_rng([config["seed"], SPLIT])
-        held_out, source = split(_kept_pairs(run, run.info()), config["trainer"]["val_fraction"], rng)[1], "validation rows"
-    elif task.fingerprint() is not None:
-        _same_table(run, run.info(), task.fingerprint())
-        held_out, source = task.test_pairs(config["seed"]), "test rows of the table"
-    else:
-        # By the seed asked for, so that runs of different seeds are compared on the same pairs.
-        held_out, source = task.test_pairs(seed), "new pairs"
-    found = measure(inverter, held_out, task, seed=seed, samples=samples, y=y)
-    found.settings |= {"run": run.id, "held_out_from": source}
-    return found
-
-
-def _is_simulator_file(config: dict) -> bool:
-    return "file" in config["task"] and "workers" in config["task"]
-
-
 def starts_from(source: Inverter, inverter: Inverter, y: np.ndarray, n: int, seed: int) -> np.ndarray:
     """n draws of another run at each row of y, for `inverter` to search from. Shape: (n_obs, n, Dx).
 
@@ -384,6 +346,24 @@ def refine(run: RunDir, task: Task, posterior: PosteriorSet) -> tuple[PosteriorS
              "moved": np.stack([part.moved for part in done])}
     meta = {**posterior.meta, "refined": reports}
     return replace(posterior, x=np.stack([part.x for part in done]), log_prob=None, meta=meta, extra=extra), reports
+
+
+def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, str]:
+    """Pairs that the run was not trained on, and in words where they come from.
+
+    New ones of a simulator, by `seed`, so that runs of different seeds are compared on the same pairs; the test
+    rows of a table; without a task the run's validation rows, which had no part in training but chose its best epoch.
+
+    Raises: RunError if the table is no longer the same.
+    """
+    config = run.config()
+    if task is None:
+        rng = np.random.default_rng([config["seed"], SPLIT])
+        return split(_kept_pairs(run, run.info()), config["trainer"]["val_fraction"], rng)[1], "validation rows"
+    if task.fingerprint() is None:
+        return task.test_pairs(seed), "new pairs"
+    _same_table(run, run.info(), task.fingerprint())
+    return task.test_pairs(config["seed"]), "test rows of the table"
 
 
 def _keep_pairs(run: RunDir, task: Task, pairs: Pairs) -> None:

@@ -64,17 +64,18 @@ def evaluate(
 
     import numpy as np
 
-    from inncli import pipeline
+    from inncli.evaluation import evaluate as evaluated
     from inncli.observation import parse_y, read_points
+    from inncli.pipeline import open_run
 
-    inverter = pipeline.open_run(found, device, config_dir)
+    inverter = open_run(found, device, config_dir)
     rows = None
     if y or (y_file is not None and inverter.y is None):
         rows = np.concatenate([parse_y(words, inverter.y, found.id) for words in y or [""]])
     elif y_file is not None:
         rows = read_points(y_file, inverter.y, found.id)
     warnings = [] if rows is None else inverter.unfamiliar(rows)
-    result = pipeline.evaluate(inverter, found, seed=seed, samples=samples, y=rows, resimulate=resimulate)
+    result = evaluated(inverter, found, seed=seed, samples=samples, y=rows, resimulate=resimulate)
     if json:
         output.as_json({**asdict(result), "warnings": warnings})
     else:
