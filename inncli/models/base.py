@@ -66,6 +66,18 @@ class Model(nn.Module, ABC):
         """log p(x | y), (B,)."""
         raise NotImplementedError(f"{type(self).__name__} has no density")
 
+    @property
+    def can_push_forward(self) -> bool:
+        """Whether `push_forward` answers."""
+        return False
+
+    def push_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The draw of p(x) that each standard normal z becomes, and its log p(x); both carry gradients.
+
+        Shape: z, x (n, Dx); log_prob (n,).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no draws that carry gradients")
+
     def loss(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
         """What likelihood training minimises: the mean of -log p(x | y), a scalar."""
         return -self.log_prob(x, y).mean()

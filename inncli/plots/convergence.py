@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from inncli.errors import DataError
 from inncli.plots.style import BLUE, GREY, INK, ORANGE, new_figure, shorten, styled
@@ -49,10 +49,10 @@ def convergence(blocks: Sequence[Convergence], title: str = "") -> Figure:
                 axes.plot(*zip(*shown) if shown else ([], []), dash, color=colour, marker="." if before else None, ms=4,
                           label=method if k == 0 else None)
             axes.set_yscale("log")
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # no formulas in this style
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             axes.grid(True)
-            axes.text(0.97, 0.95, f"block {k}, L = {block.lipschitz:.3f}", transform=axes.transAxes, ha="right",
-                      va="top", fontsize=7.5, color=INK)
+            axes.set_title(f"block {k}, L = {block.lipschitz:.3f}", loc="left", fontsize=8, color=INK)
         for axes in panels[len(blocks):]:
             axes.set_visible(False)
         fig.supxlabel("evaluations of g", fontsize=9)

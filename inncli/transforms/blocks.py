@@ -1,4 +1,4 @@
-"""The blocks a flow is stacked from: NICE, RealNVP, GLOW, i-ResNet, and NICE's scaling layer."""
+"""The blocks a flow is stacked from: NICE, RealNVP, spline, GLOW, MAF, IAF, i-ResNet, and NICE's scaling layer."""
 
 from __future__ import annotations
 
@@ -10,13 +10,16 @@ from torch import Tensor
 from inncli.hints import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from inncli.nn.mlp import MLP
 from inncli.transforms.actnorm import ActNorm
+from inncli.transforms.autoregressive import Autoregressive
 from inncli.transforms.base import Transform
 from inncli.transforms.chain import Chain
 from inncli.transforms.coupling import Coupling
 from inncli.transforms.elementwise import Additive, Affine, Elementwise
+from inncli.transforms.inverse import Inverse
 from inncli.transforms.linear import LULinear
 from inncli.transforms.permute import Permutation, Rotation
 from inncli.transforms.residual import Residual
+from inncli.transforms.spline import RationalQuadratic
 
 
 def two_sided(
@@ -79,6 +82,29 @@ class RealNVPBlock(Chain):
         super().__init__(dim, [*halves, *mixing(mix, dim, seed)])
 
 
+class SplineBlock(Chain):
+    """The two-sided block with rational-quadratic splines, and a fixed mixing.
+
+    An affine half can only shift and scale x_b; a spline gives it several humps, also in dimension 1.
+
+    Reference: Durkan et al. 2019, Neural spline flows, arXiv:1906.04032.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        dim_context: int,
+        hidden: list[int],
+        bins: PositiveInt = 8,
+        bound: PositiveFloat = 5.0,
+        clamp: PositiveFloat = 1.5,
+        mix: Literal["permutation", "rotation"] = "rotation",
+        seed: int = 0,
+    ) -> None:
+        halves = two_sided(dim, dim_context, RationalQuadratic(bins, bound, clamp), hidden)
+        super().__init__(dim, [*halves, *mixing(mix, dim, seed)])
+
+
 class GlowBlock(Chain):
     """One step of flow: ActNorm, an invertible linear map by LU, one affine coupling.
 
@@ -91,6 +117,46 @@ class GlowBlock(Chain):
         coupling = Coupling(dim, dim_context, Affine(clamp), hidden)
         # In dimension 1 the linear map would be ActNorm's scale once more.
         super().__init__(dim, [ActNorm(dim), *([LULinear(dim, seed)] if dim > 1 else []), coupling])
+
+
+class MAFBlock(Chain):
+    """One masked autoregressive map and a fixed mixing: quick to score, dim passes to draw.
+
+    `elementwise` moves a coordinate given those before it: `Affine`, or `RationalQuadratic`.
+
+    Reference: Papamakarios et al. 2017, Masked autoregressive flow, arXiv:1705.07057.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        dim_context: int,
+        hidden: list[int],
+        elementwise: Elementwise,
+        mix: Literal["permutation", "rotation"] = "permutation",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(dim, [Autoregressive(dim, dim_context, elementwise, hidden), *mixing(mix, dim, seed)])
+
+
+class IAFBlock(Chain):
+    """MAF's map used the other way, and a fixed mixing: quick to draw, dim passes to score.
+
+    Reference: Kingma et al. 2016, Improving variational inference with inverse autoregressive flow,
+        arXiv:1606.04934.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        dim_context: int,
+        hidden: list[int],
+        elementwise: Elementwise,
+        mix: Literal["permutation", "rotation"] = "permutation",
+        seed: int = 0,
+    ) -> None:
+        autoregressive = Autoregressive(dim, dim_context, elementwise, hidden)
+        super().__init__(dim, [Inverse(autoregressive), *mixing(mix, dim, seed)])
 
 
 class ResidualBlock(Chain):
