@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -10,6 +17,8 @@ from catalogue import MODELS
 
 from inncli.errors import CheckpointError, ConvergenceError
 from inncli.nn.lipschitz import LipschitzNet
+from inncli.run import find_run
+from inncli.training.checkpoint import load_checkpoint, save_checkpoint
 from inncli.transforms import log_det
 from inncli.transforms.blocks import ResidualBlock
 from inncli.transforms.chain import Chain
@@ -17,6 +26,7 @@ from inncli.transforms.residual import Residual, health, residuals, verify
 from inncli.transforms.solvers import solve
 from inncli.variables import Variables
 
+ROOT = Path(__file__).parent.parent
 METHODS = ["banach", "anderson", "newton"]
 every_method = pytest.mark.parametrize("method", METHODS)
 
@@ -270,6 +280,18 @@ def test_roulette_is_unbiased_within_its_standard_error():
     assert ((short.mean(1) - exact) / log_det.standard_error(short)).abs().max() > 8
 
 
+def test_roulette_weights_each_term_by_how_rarely_it_is_reached():
+    # A diagonal J has no noise from the probes: all that is random is where the series is cut.
+    slopes = torch.tensor([[-0.6, -0.5, -0.6], [0.5, -0.3, 0.6]])
+    exact = torch.log1p(slopes).sum(1)
+    generator = seeded()
+    many = torch.stack([
+        log_det.roulette(lambda v: v * slopes[:, None], log_det.random_signs(2, 1, 3, slopes, generator), 0.5, 1,
+                         generator)[:, 0] for _ in range(4000)], 1)
+    assert ((many.mean(1) - exact).abs() < 4 * log_det.standard_error(many)).all()
+    assert (log_det.standard_error(many) < 0.03).all()  # fine enough to see a wrong weight, which is off by .3
+
+
 def test_roulette_gradient_is_unbiased():
     block = residual(3, log_det="roulette", lipschitz=0.9, terms=2).train()
     x = torch.randn(1, 3, generator=seeded())
@@ -371,6 +393,48 @@ def test_a_net_that_may_not_be_invertible_is_refused_on_load_by_name():
         model.load_state_dict(lying)
     model.load_state_dict(state)
     verify(model)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A short run of the shipped config but for its size, and the folder it lies in."""
+    root = tmp_path_factory.mktemp("outputs")
+    words = ["train", "model=iresnet", "model.n_blocks=2", "model.block.hidden=[16]", "trainer.max_steps=30", "task.n_train=1000"]
+    done = inn(root, *words)
+    assert done.returncode == 0, done.stderr
+    return find_run(None, root)
+
+
+def inn(root, *words):
+    return subprocess.run([sys.executable, "-m", "inncli", *words], capture_output=True, text=True, cwd=ROOT,
+                          env={**os.environ, "INN_OUTPUTS": str(root)})
+
+
+def test_commands_show_the_certificates_draw_the_convergence_and_refuse_a_hand_made_net(run, tmp_path):
+    root = run.path.parent
+    shown = json.loads(inn(root, "show", "--json").stdout)["diagnostics"]
+    tensors, meta = load_checkpoint(run.best)
+    for k in range(2):
+        saved = float(tensors[f"model.blocks.parts.{k}.parts.2.certificate"])
+        assert abs(shown[f"lipschitz_{k}"] - saved) < 1e-6 and 0 < saved < 1
+    assert 0 < shown["solver_evaluations"] < 30 and shown["invertibility_error"] < 5e-5
+    picture = inn(root, "plot", "convergence").stdout.strip()
+    assert open(picture, "rb").read(4) == b"\x89PNG"
+    densities = []
+    for name in ("a.npz", "b.npz"):
+        inn(root, "density", "--grid", "20", "--y", "0.3", "--out", str(tmp_path / name))
+        densities.append((tmp_path / name).read_bytes())
+    assert densities[0] == densities[1]
+
+    tensors["model.blocks.parts.1.parts.2.net.lipschitz"] = torch.tensor(40.0, dtype=torch.float64)
+    bad = shutil.copytree(run.path, root / "bad")
+    save_checkpoint(bad / "checkpoints" / "best.safetensors", tensors, {k: v for k, v in meta.items() if k != "checksum"})
+    for words in (["invert", "--y", "0.3"], ["density", "--grid", "20", "--y", "0.3"], ["show"]):
+        done = inn(root, *words, "--run", str(bad))
+        assert done.returncode == 2 and done.stdout == ""
+        assert re.fullmatch(r"\S*block 1 \(blocks\.parts\.1\.parts\.2\) has Lipschitz constant .*\n", done.stderr.removeprefix("error: ")), done.stderr
+    other = inn(root, "plot", "convergence", "--y", "1")
+    assert other.returncode == 2 and "--y goes with" in other.stderr
 
 
 def test_the_block_is_conditional_and_unconditional():
