@@ -83,7 +83,7 @@ def _log_det() -> None:
         block, x = _block(dim)
         truth = torch.linalg.slogdet(torch.stack(
             [torch.autograd.functional.jacobian(lambda r: block(r[None])[0][0], r) for r in x]))[1]
-        row("4", f"d = {dim}: log-det against autograd's slogdet, float64, largest error",
+        row("4", f"d = {dim}, L = {block.parts[-1].net.certificate():.3f}: log-det against autograd's slogdet, float64",
             float((block(x)[1] - truth).abs().max()), "asked: <= 1e-8")
         wrong = float((-block.inverse(x)[1] - block(x)[1]).abs().max())
         row("", f"control: d = {dim}: the log-det taken at z instead of x", wrong, "must exceed 1e-8")
@@ -91,13 +91,20 @@ def _log_det() -> None:
 
 
 def _block(dim: int):
-    """A conditional-free block of 128 with parameters away from their start, in float64; points."""
+    """A block of 128, trained for 50 steps on two far clusters in float64; 20 of their points."""
     generator = torch.Generator().manual_seed(0)
+    torch.manual_seed(0)
     block = ResidualBlock(dim, 0, [128])
-    with torch.no_grad():
-        for parameter in block.parameters():
-            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
-    return block, torch.randn(20, dim, generator=generator)
+    x = torch.randn(256, dim, generator=generator)
+    x[:128] += 4
+    block.initialise(x)
+    optimizer = torch.optim.Adam(block.parameters(), lr=1e-2)
+    for _ in range(50):
+        optimizer.zero_grad()
+        z, ladj = block(x)
+        (z.square().sum(1) / 2 - ladj).mean().backward()
+        optimizer.step()
+    return block.eval(), x[118:138]
 
 
 def _hand_made(run) -> None:
