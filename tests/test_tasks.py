@@ -78,7 +78,7 @@ def test_shapes_dtypes_and_names(build):
     assert all("\n" not in line for line in task.describe())
 
 
-@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "table", "simulator"])
+@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "table", "simulator", "breast_cancer"])
 def test_the_yaml_says_every_argument_and_its_default(name):
     node = yaml.safe_load((CONF / "task" / f"{name}.yaml").read_text())
     module, _, cls = node.pop("_target_").rpartition(".")
