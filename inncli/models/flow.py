@@ -17,6 +17,7 @@ from inncli.nn.embedding import Embedding, Features
 from inncli.transforms.base import Transform
 from inncli.transforms.chain import Chain
 from inncli.transforms.linear import LinearGaussian
+from inncli.transforms.residual import health
 from inncli.variables import Variables
 
 
@@ -37,6 +38,8 @@ class ConditionalFlow(Model):
         bounds: how bounded unknowns stay in their box. `logit` maps the box to the real line;
             `truncate` draws again what falls outside and renormalises the density.
         linear_start: False leaves the linear layer out.
+        power: True also takes a power of each column against skew and heavy tails (`PowerMap`), the last of the
+            scalings.
 
     Reference: Winkler et al. 2019, Learning likelihoods with conditional normalizing flows,
         arXiv:1912.00042; Papamakarios et al. 2021, Normalizing flows, arXiv:1912.02762.
@@ -52,10 +55,11 @@ class ConditionalFlow(Model):
         dim_embedding: NonNegativeInt = 16,
         bounds: Literal["logit", "truncate"] = "logit",
         linear_start: bool = True,
+        power: bool = False,
     ) -> None:
         super().__init__(x, y)
         dim = x.dim
-        self.scale = Scaling(x, bounds)
+        self.scale = Scaling(x, bounds, power)
         self.features = None if y is None else Features(y)
         dim_features = 0 if y is None else self.features.dim_out
         self.embedding = None if y is None else Embedding(dim_features, dim_embedding)
@@ -76,12 +80,14 @@ class ConditionalFlow(Model):
         z, more = self.blocks(z, context)
         return z, ladj + more
 
-    def _to_x(self, z: Tensor, y: Tensor | None) -> Tensor:
+    def _to_x(self, z: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         features, context = self._context(y)
-        z = self.blocks.inverse(z, context)[0]
+        z, ladj = self.blocks.inverse(z, context)
         if self.linear is not None:
-            z = self.linear.inverse(z, features)[0]
-        return self.scale.inverse(z.double())[0]
+            z, more = self.linear.inverse(z, features)
+            ladj = ladj + more
+        x, more = self.scale.inverse(z.double())
+        return x, ladj + more
 
     def _context(self, y: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         if y is None:
@@ -140,18 +146,28 @@ class ConditionalFlow(Model):
             x = self._redraw_outside(x, rows, generator)
         return self.scale.record(x).reshape(n_obs, n, self.dim)
 
+    @property
+    def can_push_forward(self) -> bool:
+        """Without y; a truncated draw is no function of its z, nor is a recorded one a smooth one."""
+        return self.y is None and not self._truncates and not self.scale.step.any()
+
+    def push_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        r"""x = f^{-1}(z) and log p(x) = log N(z; 0, I) - log|det dx/dz|, with gradients."""
+        x, ladj = self._to_x(z.to(self._dtype), None)
+        return x, _standard_normal(z) - ladj
+
     def diagnostics(self, x: Tensor, y: Tensor | None) -> dict[str, float]:
-        """`invertibility_error`: max abs of inverse(forward(x)) - x over sd, at these rows."""
+        """`invertibility_error`: max abs of inverse(forward(x)) - x over sd, at these rows; certificates of blocks."""
         with torch.no_grad():
             scaled = self.scale(x.double())[0]
-            back = self.scale(self._to_x(self._to_z(x, y)[0], y))[0]
-        return {"invertibility_error": float((back - scaled).abs().max())}
+            back = self.scale(self._to_x(self._to_z(x, y)[0], y)[0])[0]
+        return {"invertibility_error": float((back - scaled).abs().max()), **health(self.blocks)}
 
     def _draw(self, y: Tensor | None, rows: int, generator: torch.Generator) -> Tensor:
         z = torch.randn(rows, self.dim, generator=generator, dtype=self._dtype, device=generator.device)
         # In chunks that stay in the processor's cache: less than half the time of one large batch.
         parts = zip(z.split(4096), [None] * rows if y is None else y.split(4096))
-        return torch.cat([self._to_x(z_part, y_part) for z_part, y_part in parts])
+        return torch.cat([self._to_x(z_part, y_part)[0] for z_part, y_part in parts])
 
     # truncation to the box
 

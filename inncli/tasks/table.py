@@ -10,23 +10,22 @@ import numpy as np
 from inncli.errors import ConfigError, DataError, did_you_mean
 from inncli.hints import Fraction, NonNegativeFloat, PositiveInt
 from inncli.tasks import columns
-from inncli.tasks.base import SPLIT, SUBSET, Task, check_spread
-from inncli.tasks.data import Pairs, row_groups, split_index
+from inncli.tasks.base import check_spread
+from inncli.tasks.data import Pairs
 from inncli.tasks.reading import RawTable, missing, read_table
+from inncli.tasks.rows import Rows
 from inncli.variables import Variables
 
-MIN_ROWS = 10
 LARGEST = 1e30  # squares of larger numbers overflow a 32-bit float
 MANY_LABELS = 20
 
 
-class Table(Task):
+class Table(Rows):
     """Measured rows from a CSV, Parquet or NPZ file.
 
     The facts that the model needs are found in the columns of x, over all rows, and can be overridden: a box
     around each column's values (`x_bounds`), the grid it was recorded on (`steps`), and the values that many
-    rows share (heaps). Rows are drawn nowhere: `training_pairs` takes rows at random, `test_pairs` the rows
-    set aside before. Exact duplicates of a row always stay on one side.
+    rows share (heaps).
 
     Args:
         file: path of a .csv, .tsv, .parquet or .npz file.
@@ -64,78 +63,23 @@ class Table(Task):
     ) -> None:
         if fresh:
             raise ConfigError("task.fresh=true needs a simulator, a table has only its rows; drop task.fresh")
-        super().__init__(n_train, fresh)
         raw = read_table(file)
         x, y = ([names] if isinstance(names, str) else names for names in (x, y))
         x_names, y_names, by_name = _roles(raw, x, y, n_y)
-        rows, self.dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
+        rows, dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
         by_name = {name: by_name[name][rows] for name in x_names + y_names}
         x_values = np.column_stack([_numbers(raw, "x", name, by_name[name]) for name in x_names])
         self.x = _x_variables(raw, x_names, x_values, margin, x_bounds or {}, steps or {})
         self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
-        self._pairs = Pairs(x_values, y_values)
         check_spread("x", self.x, x_values)
         if self.y is not None:
             check_spread("y", self.y, y_values)
-        self._groups = row_groups(self._pairs)
+        super().__init__(Pairs(x_values, y_values), raw.path.name, test_fraction, n_train)
+        self.dropped = dropped
         self._fingerprint = {"file": str(raw.path), "sha256": raw.sha256}
-        self.test_fraction = test_fraction
-        self._check_sizes(raw)
-
-    def _check_sizes(self, raw: RawTable) -> None:
-        rows, distinct = len(self._pairs), len(np.unique(self._groups))
-        if distinct < MIN_ROWS:
-            raise DataError(
-                f"{raw.path} has {distinct} different rows to learn from, at least {MIN_ROWS} are needed"
-            )
-        # which rows are for testing depends on the seed, and with duplicates their number may by a little
-        room = rows - max(round(self.test_fraction * rows), 1)
-        if room < 2:
-            raise ConfigError(
-                f"task.test_fraction={self.test_fraction:g} leaves {room} of {rows:,} rows to train on; "
-                f"lower it"
-            )
-        if self.n_train is not None and self.n_train > room:
-            raise ConfigError(
-                f"task.n_train={self.n_train:,} is more than the {room:,} rows that {raw.path.name} has "
-                f"beside its "
-                f"test rows; lower it, or leave it out to use all"
-            )
-        self._room = room
-
-    @property
-    def budget(self) -> int:
-        """Rows that `training_pairs` takes: n_train, else all but the test rows."""
-        return self._room if self.n_train is None else self.n_train
-
-    def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n rows of x, drawn with replacement: the table is all that is known of p(x)."""
-        return self._pairs.x[rng.integers(len(self._pairs), size=n)]
-
-    def training_pairs(self, seed: int) -> Pairs:
-        rows = self._split(seed)[0]
-        if self.n_train is not None:
-            # Groups can make the test side a little larger than asked for, which leaves fewer rows here.
-            size = min(self.n_train, len(rows))
-            rows = np.sort(np.random.default_rng([seed, SUBSET]).choice(rows, size, replace=False))
-        return self._pairs.take(rows)
-
-    def fresh_pairs(self, seed: int, epoch: int) -> Pairs:
-        raise ConfigError("task.fresh=true needs a simulator, a table has only its rows")
-
-    def test_pairs(self, seed: int, n: int | None = None) -> Pairs:
-        """The first n rows of the test side; fewer where it has fewer, None for all."""
-        return self._pairs.take(self._split(seed)[1][:n])
-
-    def groups(self, pairs: Pairs) -> np.ndarray:
-        return row_groups(pairs)
 
     def fingerprint(self) -> dict:
         return dict(self._fingerprint)
-
-    def _split(self, seed: int) -> tuple[np.ndarray, np.ndarray]:
-        rng = np.random.default_rng([seed, SPLIT])
-        return split_index(len(self._pairs), self.test_fraction, rng, self._groups)
 
     def describe(self) -> list[str]:
         lines = [

@@ -1,4 +1,4 @@
-"""The blocks a flow is stacked from: NICE, RealNVP, spline, GLOW, and NICE's scaling layer."""
+"""The blocks a flow is stacked from: NICE, RealNVP, spline, GLOW, MAF, IAF, i-ResNet, and NICE's scaling layer."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from inncli.hints import NonNegativeFloat, PositiveFloat, PositiveInt
+from inncli.hints import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from inncli.nn.mlp import MLP
 from inncli.transforms.actnorm import ActNorm
+from inncli.transforms.autoregressive import Autoregressive
 from inncli.transforms.base import Transform
 from inncli.transforms.chain import Chain
 from inncli.transforms.coupling import Coupling
 from inncli.transforms.elementwise import Additive, Affine, Elementwise
+from inncli.transforms.inverse import Inverse
 from inncli.transforms.linear import LULinear
 from inncli.transforms.permute import Permutation, Rotation
+from inncli.transforms.residual import Residual
 from inncli.transforms.spline import RationalQuadratic
 
 
@@ -94,7 +97,7 @@ class SplineBlock(Chain):
         hidden: list[int],
         bins: PositiveInt = 8,
         bound: PositiveFloat = 5.0,
-        clamp: PositiveFloat = 2.0,
+        clamp: PositiveFloat = 1.5,
         mix: Literal["permutation", "rotation"] = "rotation",
         seed: int = 0,
     ) -> None:
@@ -114,6 +117,72 @@ class GlowBlock(Chain):
         coupling = Coupling(dim, dim_context, Affine(clamp), hidden)
         # In dimension 1 the linear map would be ActNorm's scale once more.
         super().__init__(dim, [ActNorm(dim), *([LULinear(dim, seed)] if dim > 1 else []), coupling])
+
+
+class MAFBlock(Chain):
+    """One masked autoregressive map and a fixed mixing: quick to score, dim passes to draw.
+
+    `elementwise` moves a coordinate given those before it: `Affine`, or `RationalQuadratic`.
+
+    Reference: Papamakarios et al. 2017, Masked autoregressive flow, arXiv:1705.07057.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        dim_context: int,
+        hidden: list[int],
+        elementwise: Elementwise,
+        mix: Literal["permutation", "rotation"] = "permutation",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(dim, [Autoregressive(dim, dim_context, elementwise, hidden), *mixing(mix, dim, seed)])
+
+
+class IAFBlock(Chain):
+    """MAF's map used the other way, and a fixed mixing: quick to draw, dim passes to score.
+
+    Reference: Kingma et al. 2016, Improving variational inference with inverse autoregressive flow,
+        arXiv:1606.04934.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        dim_context: int,
+        hidden: list[int],
+        elementwise: Elementwise,
+        mix: Literal["permutation", "rotation"] = "permutation",
+        seed: int = 0,
+    ) -> None:
+        autoregressive = Autoregressive(dim, dim_context, elementwise, hidden)
+        super().__init__(dim, [Inverse(autoregressive), *mixing(mix, dim, seed)])
+
+
+class ResidualBlock(Chain):
+    """ActNorm, with a context a scaling by it, and one invertible residual step.
+
+    The scaling gives each y its own size of the steps that follow, which ActNorm gives all of them together: .03 nats
+    on the ring. `seed` is every block's; here nothing is drawn and fixed.
+
+    Reference: Behrmann et al. 2019, Invertible residual networks, arXiv:1811.00995; Chen et al. 2019,
+        Residual flows for invertible generative modeling, arXiv:1906.02735.
+    """
+
+    def __init__(
+        self,
+        dim: int,
+        dim_context: int,
+        hidden: list[int],
+        lipschitz: Share = 0.98,
+        log_det: Literal["auto", "exact", "series", "roulette"] = "auto",
+        terms: PositiveInt = 8,
+        tolerance: PositiveFloat = 1e-11,
+        seed: int = 0,
+    ) -> None:
+        scale = [ConditionalScale(dim, dim_context, [32], clamp=2.0)] if dim_context else []
+        step = Residual(dim, dim_context, hidden, lipschitz, log_det, terms, tolerance)
+        super().__init__(dim, [ActNorm(dim), *scale, step])
 
 
 class ConditionalScale(Transform):

@@ -7,6 +7,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from inncli.hints import PositiveFloat
+
 
 class Elementwise(nn.Module, ABC):
     """A bijection of R applied to each coordinate, with `n_params` numbers a coordinate.
@@ -58,7 +60,7 @@ class Affine(Elementwise):
 
     n_params = 2
 
-    def __init__(self, clamp: float = 2.0) -> None:
+    def __init__(self, clamp: PositiveFloat = 2.0) -> None:
         super().__init__()
         self.clamp = clamp
 
