@@ -90,7 +90,7 @@ def test_unpadded_density_is_the_formula():
 
 def test_padded_the_likelihood_bounds_that_of_x():
     # E over u of N(u) / q(x, u | y) is at least -log of their integral over u, here by quadrature over u.
-    objective = BidirectionalML(sigma=0.3, padding_noise=0.7)
+    objective = BidirectionalML(sigma=3.0, padding_noise=0.7)
     model = randomised(objective)
     assert model.width == 3 and not model.has_density
     x = 3 * torch.randn(3, 2, generator=seeded(9), dtype=torch.float64) + 10
@@ -102,10 +102,13 @@ def test_padded_the_likelihood_bounds_that_of_x():
             scaled, ladj = model.scale(many)
             joint = model.log_joint(scaled, u, model.target(given.expand(len(u), -1), len(u))) + ladj
             truth = torch.logsumexp(joint, 0) + math.log(24 / 20_000)
-            bound = objective(model, (row.expand(4000, -1), given.expand(4000, -1)), 0, seeded())[0]
+            bound = objective(model, (row.expand(20_001, -1), given.expand(20_001, -1)), 0, seeded())[0]
             assert -truth < bound
-            # and the integral of N(u) q / N(u) is the truth: the weights are those of an importance sampler
             normal = torch.distributions.Normal(0.0, 0.7).log_prob(u[:, 0])
+            kl = (normal.exp() * (normal - joint)).sum() * 24 / 20_000 + truth  # of N(u) to p(u | x, y)
+            spread = (normal.exp() * (normal - joint).square()).sum() * 24 / 20_000 - (kl - truth) ** 2
+            assert abs(bound - (kl - truth)) < 4 * (spread / len(u)).sqrt() < 0.5
+            # and the integral of N(u) q / N(u) is the truth: the weights are those of an importance sampler
             assert abs((normal.exp() * (joint - normal).exp()).sum() * 24 / 20_000 - truth.exp()) < 1e-9
 
 
