@@ -11,7 +11,6 @@ Reference: Gretton et al. 2012, A kernel two-sample test, JMLR 13.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
@@ -211,4 +210,4 @@ def make_kernel(name: str, scales: Sequence[float] | None, x: Tensor, y: Tensor)
         return InverseMultiquadric(scales) if scales else InverseMultiquadric()
     if name == "gaussian":
         return Gaussian.median(x, y, scales) if scales else Gaussian.median(x, y)
-    return Polynomial(math.ceil(max(scales))) if scales else Polynomial()
+    return Polynomial(int(scales[0])) if scales else Polynomial()
