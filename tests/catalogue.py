@@ -6,6 +6,7 @@ from functools import partial
 
 import torch
 
+from inncli.models.adjoint import Adjoint
 from inncli.models.flow import ConditionalFlow
 from inncli.transforms.actnorm import ActNorm
 from inncli.transforms.autoregressive import Autoregressive
@@ -26,6 +27,7 @@ from inncli.transforms.inverse import Inverse
 from inncli.transforms.linear import LinearGaussian, LULinear
 from inncli.transforms.marginal import Box, HeapMap, Standardise
 from inncli.transforms.permute import Permutation, Rotation
+from inncli.transforms.power import PowerMap
 from inncli.transforms.simplex import Simplex
 from inncli.transforms.spline import RationalQuadratic
 from inncli.variables import Variables
@@ -59,6 +61,14 @@ def standardise(dim):
     made = Standardise(dim)
     made.centre.copy_(torch.arange(dim))
     made.scale.copy_(torch.linspace(0.1, 10, dim))
+    return made
+
+
+def power_map():
+    """A PowerMap fitted to columns skewed to the right, not at all and to the left."""
+    made = PowerMap(3)
+    normal = torch.randn(500, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    made.initialise(torch.stack([normal[:, 0].exp(), normal[:, 1], -normal[:, 2].exp() + 3], 1))
     return made
 
 
@@ -105,6 +115,7 @@ TRANSFORMS = {
     "standardise": partial(standardise, 4),
     "heap_map": heap_map,
     "simplex": partial(Simplex, 3),
+    "power_map": power_map,
 }
 
 # Points in the domain of those transforms that are not defined on all of R^dim: u uniform in (0, 1).
@@ -126,5 +137,8 @@ BLOCKS = {
 MODELS = {
     **{name: partial(ConditionalFlow, n_blocks=3, dim_embedding=4, **parts) for name, parts in BLOCKS.items()},
     "rnvp_truncate": partial(ConditionalFlow, n_blocks=3, dim_embedding=4, bounds="truncate", **BLOCKS["rnvp"]),
+    "maf_power": partial(ConditionalFlow, n_blocks=3, power=True, **BLOCKS["maf"]),
     "rnvp_without_linear": partial(ConditionalFlow, n_blocks=3, linear_start=False, **BLOCKS["rnvp"]),
 }
+# Models without a density: `test_adjoint.py` holds them to what is left of the contract.
+SEARCHES = {"adjoint": partial(Adjoint, hidden=HIDDEN, max_steps=60, patience=20, n_starts=64)}

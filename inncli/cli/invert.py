@@ -99,8 +99,11 @@ def invert(
         output.note(f"warning: {warning}")
 
 
-def _resimulation_errors(run: RunDir, posterior: PosteriorSet, resimulate: bool) -> list[float] | None:
-    """One number an observation; None where the task can't simulate, or was not asked to run a file."""
+def _resimulation_errors(run: RunDir, posterior: PosteriorSet, resimulate: bool) -> list[dict] | None:
+    """By name, one dict an observation; None where the task can't simulate, or was not asked to run a file.
+
+    Of a search also that of the draws that converged: the others are no answers.
+    """
     from inncli.metrics.resimulation import resimulation_error
     from inncli.pipeline import built_in_task_of, task_of
 
@@ -110,4 +113,9 @@ def _resimulation_errors(run: RunDir, posterior: PosteriorSet, resimulate: bool)
                            "leave it out")
     if task is None or not task.can_simulate:
         return None
-    return [resimulation_error(task.observe, x, y) for x, y in zip(posterior.x, posterior.y)]
+    errors = [{"resimulation_error": resimulation_error(task.observe, x, y)} for x, y in zip(posterior.x, posterior.y)]
+    for obs, converged in enumerate(posterior.extra.get("converged", ())):
+        found = posterior.x[obs][converged > 0]
+        errors[obs]["resimulation_error_converged"] = (
+            resimulation_error(task.observe, found, posterior.y[obs]) if len(found) else None)
+    return errors

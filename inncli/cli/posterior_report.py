@@ -14,7 +14,7 @@ SOLUTIONS = 12  # rows of the table of a search
 TOLD = ("converged", "solution", "refined", "moved")  # by that table, and by the line on --refine
 
 
-def entries(posterior: PosteriorSet, errors: list[float] | None, refined: list[dict] | None) -> list[dict]:
+def entries(posterior: PosteriorSet, errors: list[dict] | None, refined: list[dict] | None) -> list[dict]:
     """One JSON-ready dict an observation."""
     made = [{"y": posterior.y_outside(obs), "x": {}} for obs in range(posterior.n_obs)]
     for row in posterior.summary():
@@ -22,7 +22,7 @@ def entries(posterior: PosteriorSet, errors: list[float] | None, refined: list[d
         made[row["obs"]]["x"][row["name"]] = stats
     for obs, entry in enumerate(made):
         if errors is not None:
-            entry["resimulation_error"] = errors[obs]
+            entry |= errors[obs]
         if posterior.extra:
             entry["extra"] = {name: {"q50": middle, "q95": high} for name, middle, high in extras(posterior, obs)}
         if "solution" in posterior.extra:
@@ -33,7 +33,7 @@ def entries(posterior: PosteriorSet, errors: list[float] | None, refined: list[d
     return made
 
 
-def show(run: str, posterior: PosteriorSet, errors: list[float] | None, refined: list[dict] | None) -> None:
+def show(run: str, posterior: PosteriorSet, errors: list[dict] | None, refined: list[dict] | None) -> None:
     """Prints the tables."""
     rows = posterior.summary()
     for obs in range(min(posterior.n_obs, OBSERVATIONS)):
@@ -50,7 +50,7 @@ def show(run: str, posterior: PosteriorSet, errors: list[float] | None, refined:
         if refined is not None:
             output.line(_refined(refined[obs]))
         if errors is not None:
-            output.line(f"resimulation error {output.words(errors[obs])}")
+            output.line(", ".join(f"{name.replace('_', ' ')} {output.words(error)}" for name, error in errors[obs].items()))
         output.line("")
     if posterior.n_obs > OBSERVATIONS:
         output.line(f"and {posterior.n_obs - OBSERVATIONS:,} more observations in the file")

@@ -38,6 +38,8 @@ class ConditionalFlow(Model):
         bounds: how bounded unknowns stay in their box. `logit` maps the box to the real line;
             `truncate` draws again what falls outside and renormalises the density.
         linear_start: False leaves the linear layer out.
+        power: True also takes a power of each column against skew and heavy tails (`PowerMap`), the last of the
+            scalings.
 
     Reference: Winkler et al. 2019, Learning likelihoods with conditional normalizing flows,
         arXiv:1912.00042; Papamakarios et al. 2021, Normalizing flows, arXiv:1912.02762.
@@ -53,10 +55,11 @@ class ConditionalFlow(Model):
         dim_embedding: NonNegativeInt = 16,
         bounds: Literal["logit", "truncate"] = "logit",
         linear_start: bool = True,
+        power: bool = False,
     ) -> None:
         super().__init__(x, y)
         dim = x.dim
-        self.scale = Scaling(x, bounds)
+        self.scale = Scaling(x, bounds, power)
         self.features = None if y is None else Features(y)
         dim_features = 0 if y is None else self.features.dim_out
         self.embedding = None if y is None else Embedding(dim_features, dim_embedding)

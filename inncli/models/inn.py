@@ -14,7 +14,7 @@ from inncli.kernels import InverseMultiquadric, independence_test, two_sample_te
 from inncli.models.base import Model
 from inncli.models.scaling import Scaling
 from inncli.nn.embedding import Features
-from inncli.transforms.blocks import GlowBlock, NICEBlock, RealNVPBlock, SplineBlock
+from inncli.transforms.blocks import GlowBlock, NICEBlock, RealNVPBlock, ResidualBlock, SplineBlock
 from inncli.transforms.chain import Chain
 from inncli.transforms.linear import LULinear
 from inncli.variables import Variables
@@ -25,6 +25,7 @@ BLOCKS = {
     "rnvp": RealNVPBlock,
     "glow": GlowBlock,
     "spline": SplineBlock,
+    "iresnet": ResidualBlock,
 }
 
 
@@ -61,7 +62,7 @@ class INN(Model):
         self,
         x: Variables,
         y: Variables | None,
-        block: Literal["nice", "rnvp", "glow", "spline"] = "rnvp",
+        block: Literal["nice", "rnvp", "glow", "spline", "iresnet"] = "rnvp",
         n_blocks: PositiveInt = 8,
         hidden: list[PositiveInt] = [64, 64],  # noqa: B006 never changed
         dim_z: PositiveInt | None = None,

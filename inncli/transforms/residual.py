@@ -70,12 +70,12 @@ class Residual(Transform):
         return x + g, self._log_det(net, slopes)
 
     def _log_det(self, net: Conditioned, slopes: list[Tensor]) -> Tensor:
-        if not self.training or self.log_det == "exact":
-            # Few enough rows at once that their Jacobians take 64 MB or so.
-            chunk = max(2**23 // self.dim**2, 1)
-            parts = zip(*(s.split(chunk) for s in slopes))
-            return torch.cat([estimate.exact(net.jacobian(part)) for part in parts])
-        return self.estimates(net, slopes, 1).mean(1)
+        if self.training and self.log_det != "exact":
+            return self.estimates(net, slopes, 1).mean(1)
+        few = max(2**23 // self.dim**2, 1)  # rows whose Jacobians take 64 MB or so
+        if len(slopes[0]) <= few:
+            return estimate.exact(net.jacobian(slopes))
+        return torch.cat([estimate.exact(net.jacobian(part)) for part in zip(*(s.split(few) for s in slopes))])
 
     def estimates(
         self, net: Conditioned, slopes: list[Tensor], probes: int, generator: torch.Generator | None = None
