@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 DEMO = outputs/demo
 
-.PHONY: demo test test-slow figures-2 clean
+.PHONY: demo test test-slow figures-2 figures-3 clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'inn needs Python 3.10 or newer, this is ' + sys.version)"
@@ -30,6 +30,11 @@ test-slow: $(READY)
 # The figures of issue 2, one line each.
 figures-2: $(READY)
 	$(BIN)/python benchmarks/figures_2.py
+
+# The figures of issue 3; FrEIA is timed beside our i-ResNet. `make figures-3 ONLY="modes speed"` prints some of them.
+figures-3: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
+	$(BIN)/python benchmarks/figures_3 $(ONLY)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache $(DEMO)

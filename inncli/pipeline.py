@@ -7,18 +7,21 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from inncli import catalogue, runtime
-from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RunError
+from inncli import refine as refinement
+from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RequestError, RunError
 from inncli.files import file_sha256
 from inncli.inverter import Inverter
 from inncli.metrics.familiarity import seen_in_training
 from inncli.models.base import Model
 from inncli.objectives.base import Objective
+from inncli.posterior import PosteriorSet
 from inncli.run import RunDir
 from inncli.tasks.base import SPLIT, Task
 from inncli.tasks.data import Pairs, load_pairs, save_pairs, split
@@ -117,6 +120,10 @@ class _Parts:
             names = self.config["names"]
             raise ConfigError(f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
                               "has not; choose another objective")
+        if self.objective.needs_data and model.needs_data and not self.task.has_data:
+            names = self.config["names"]
+            raise ConfigError(f"task={names.get('task')} gives moments and no pairs to learn from, "
+                              f"objective={names.get('objective')} needs pairs; use objective=maxent")
         self.objective.attach(model, self.task)
         model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
         return model
@@ -184,7 +191,9 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
                 raise Interrupted(f"{error}; continue with `inn train --resume {run.id}`") from None
             raise
     seconds = seconds_before + time.monotonic() - begun
-    metrics = _final_metrics(run, progress)
+    with torch.no_grad():
+        report = parts.objective.report(model.eval(), runtime.generator(parts.device, parts.seed, "report"))
+    metrics = {**_final_metrics(run, progress), **report}
     run.update_info(status="done", steps=progress.step, seconds=seconds, metrics=metrics,
                     epochs=len(run.metrics()))
     return {**metrics, "steps": progress.step, "seconds": round(seconds, 1)}
@@ -280,6 +289,81 @@ def sample(inverter: Inverter, run: RunDir, n: int, seed: int) -> tuple[np.ndarr
     ys = training_ys(run)
     y = ys[np.random.default_rng(seed).integers(len(ys), size=n)]
     return inverter.sample(y, 1, seed)[:, 0], y
+
+
+def starts_from(source: Inverter, inverter: Inverter, y: np.ndarray, n: int, seed: int) -> np.ndarray:
+    """n draws of another run at each row of y, for `inverter` to search from. Shape: (n_obs, n, Dx).
+
+    Raises: RunError if `inverter` is no search, or the runs don't share their columns of x and of y.
+    """
+    if not inverter.model.takes_starts:
+        raise RunError(f"--starts: run {inverter.id} ({type(inverter.model).__name__}) draws from its latent and takes "
+                       "no starts; leave it out, or search with a run of model=adjoint")
+    for letter in "xy":
+        mine, other = inverter.names[letter], source.names[letter]
+        if mine != other:
+            raise RunError(f"--starts: run {source.id} has {letter} = ({', '.join(other)}), run {inverter.id} has "
+                           f"({', '.join(mine)}); take a run of the same task")
+    if source.y.labels != inverter.y.labels:
+        raise RunError(f"--starts: runs {source.id} and {inverter.id} know different labels of y; take runs of one table")
+    return source.sample(y, n, seed)
+
+
+def task_to_refine(run: RunDir, resimulate: bool, ignore_noise: bool) -> Task:
+    """The task whose y = s(x) draws can be moved onto.
+
+    Raises: RequestError, one line, if it can't be called, can't be differentiated, or has noise.
+    """
+    config = run.config()
+    if "file" in config["task"] and config["names"].get("task") != "table" and not resimulate:
+        raise RequestError(f"--refine runs the simulator of run {run.id}, which is your own file; add --resimulate to "
+                           "say so")
+    task = task_of(run)
+    if not task.can_simulate:
+        raise RequestError(f"--refine moves draws onto a simulator's y, and the task of run {run.id} ({task.name}) has "
+                           "none; leave it out")
+    if not task.differentiable:
+        raise RequestError(f"--refine needs a simulator that torch can differentiate, and task {task.name} of run "
+                           f"{run.id} does not say that it is one (differentiable = True); leave --refine out")
+    if task.noisy and not ignore_noise:
+        raise RequestError(f"--refine: y of task {task.name} has noise, so that draws moved onto y = s(x) would be too "
+                           "narrow a posterior; leave it out, or add --ignore-noise")
+    return task
+
+
+def refine(run: RunDir, task: Task, posterior: PosteriorSet) -> tuple[PosteriorSet, list[dict]]:
+    """The set with each draw moved onto the task's own y = s(x), without densities, and what that did a y.
+
+    Further numbers a draw (`extra`) stay those of the draw before; `moved` and `refined` come on top.
+    """
+    pairs = _kept_pairs(run, run.info())
+    bounds = np.array([[-np.inf if low is None else low, np.inf if high is None else high]
+                       for low, high in task.x.bounds]).T
+    done = [refinement.refine(task.observe, x, y, pairs.x.std(0), pairs.y.std(0), bounds, np.array(task.x.steps) > 0)
+            for x, y in zip(posterior.x, posterior.y)]
+    reports = [part.report() for part in done]
+    extra = {**posterior.extra, "refined": np.stack([part.converged for part in done]),
+             "moved": np.stack([part.moved for part in done])}
+    meta = {**posterior.meta, "refined": reports}
+    return replace(posterior, x=np.stack([part.x for part in done]), log_prob=None, meta=meta, extra=extra), reports
+
+
+def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, str]:
+    """Pairs that the run was not trained on, and in words where they come from.
+
+    New ones of a simulator, by `seed`, so that runs of different seeds are compared on the same pairs; the test
+    rows of a table; without a task the run's validation rows, which had no part in training but chose its best epoch.
+
+    Raises: RunError if the table is no longer the same.
+    """
+    config = run.config()
+    if task is None:
+        rng = np.random.default_rng([config["seed"], SPLIT])
+        return split(_kept_pairs(run, run.info()), config["trainer"]["val_fraction"], rng)[1], "validation rows"
+    if task.fingerprint() is None:
+        return task.test_pairs(seed), "new pairs"
+    _same_table(run, run.info(), task.fingerprint())
+    return task.test_pairs(config["seed"]), "test rows of the table"
 
 
 def _keep_pairs(run: RunDir, task: Task, pairs: Pairs) -> None:

@@ -19,6 +19,8 @@ class Variables:
         heaps: values a column that many rows share exactly (a heap of zeros, say).
         labels: the labels of a categorical column, whose values are then the codes 0, 1, ...;
             None for a number. Empty means all numbers.
+        simplex: whether the columns are all but the last of the shares of a whole: none below 0, their sum
+            at most 1.
     """
 
     names: tuple[str, ...]
@@ -26,6 +28,7 @@ class Variables:
     steps: tuple[float, ...] = ()
     heaps: tuple[tuple[float, ...], ...] = ()
     labels: tuple[tuple[str, ...] | None, ...] = field(default=())
+    simplex: bool = False
 
     def __post_init__(self) -> None:
         d = len(self.names)
@@ -65,4 +68,4 @@ class Variables:
     @classmethod
     def from_dict(cls, d: dict) -> Variables:
         """The inverse of `to_dict`, after a trip through JSON."""
-        return cls(**{key: tuple(value) for key, value in d.items()})
+        return cls(**{key: value if isinstance(value, bool) else tuple(value) for key, value in d.items()})

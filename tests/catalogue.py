@@ -6,6 +6,7 @@ from functools import partial
 
 import torch
 
+from inncli.models.adjoint import Adjoint
 from inncli.models.flow import ConditionalFlow
 from inncli.transforms.actnorm import ActNorm
 from inncli.transforms.autoregressive import Autoregressive
@@ -16,6 +17,7 @@ from inncli.transforms.blocks import (
     MAFBlock,
     NICEBlock,
     RealNVPBlock,
+    ResidualBlock,
     SplineBlock,
 )
 from inncli.transforms.chain import Chain
@@ -26,6 +28,7 @@ from inncli.transforms.linear import LinearGaussian, LULinear
 from inncli.transforms.marginal import Box, HeapMap, Standardise
 from inncli.transforms.permute import Permutation, Rotation
 from inncli.transforms.power import PowerMap
+from inncli.transforms.simplex import Simplex
 from inncli.transforms.spline import RationalQuadratic
 from inncli.variables import Variables
 
@@ -102,18 +105,23 @@ TRANSFORMS = {
     "maf": partial(MAFBlock, 4, 3, HIDDEN, Affine()),
     "iaf": partial(IAFBlock, 4, 3, HIDDEN, Affine(), mix="rotation"),
     "iaf_1d": partial(IAFBlock, 1, 2, HIDDEN, Affine()),
+    "iresnet": partial(ResidualBlock, 4, 3, HIDDEN),
+    "iresnet_unconditional": partial(ResidualBlock, 7, 0, HIDDEN, lipschitz=0.9),
+    "iresnet_1d": partial(ResidualBlock, 1, 2, [16]),
     "conditional_scale": partial(ConditionalScale, 3, 2, HIDDEN),
     "conditional_scale_unconditional": partial(ConditionalScale, 3, 0, HIDDEN),
     "chain": lambda: Chain(4, [RealNVPBlock(4, 2, HIDDEN), ActNorm(4), GlowBlock(4, 2, HIDDEN, seed=1)]),
     "box": partial(box, ((0.0, 1.0), (-2.0, None), (None, 3.0), (None, None))),
     "standardise": partial(standardise, 4),
     "heap_map": heap_map,
+    "simplex": partial(Simplex, 3),
     "power_map": power_map,
 }
 
 # Points in the domain of those transforms that are not defined on all of R^dim: u uniform in (0, 1).
 DOMAINS = {
     "box": lambda u: u * torch.tensor([1.0, 6, -6, 4]) + torch.tensor([0.0, -2, 3, -2]),
+    "simplex": lambda u: u / (u.sum(1, keepdim=True) + 0.2),
     "heap_map": lambda u: torch.stack([u[:, 0] * 400, u[:, 1] * 8 - 4, u[:, 2] * 19], 1),
 }
 
@@ -124,6 +132,7 @@ BLOCKS = {
     "spline": dict(block=partial(SplineBlock, hidden=HIDDEN)),
     "maf": dict(block=partial(MAFBlock, hidden=HIDDEN, elementwise=Affine())),
     "iaf": dict(block=partial(IAFBlock, hidden=HIDDEN, elementwise=Affine())),
+    "iresnet": dict(block=partial(ResidualBlock, hidden=HIDDEN)),
 }
 MODELS = {
     **{name: partial(ConditionalFlow, n_blocks=3, dim_embedding=4, **parts) for name, parts in BLOCKS.items()},
@@ -131,3 +140,5 @@ MODELS = {
     "maf_power": partial(ConditionalFlow, n_blocks=3, power=True, **BLOCKS["maf"]),
     "rnvp_without_linear": partial(ConditionalFlow, n_blocks=3, linear_start=False, **BLOCKS["rnvp"]),
 }
+# Models without a density: `test_adjoint.py` holds them to what is left of the contract.
+SEARCHES = {"adjoint": partial(Adjoint, hidden=HIDDEN, max_steps=60, patience=20, n_starts=64)}

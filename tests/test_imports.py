@@ -9,8 +9,9 @@ PACKAGE = Path(__file__).parent.parent / "inncli"
 # A floor may use the floors before it; the rooms of one floor (in one tuple) may not use each other.
 FLOORS = [
     ("errors", "variables", "hints"), ("files", "provenance", "schema"), ("arrays", "catalogue", "run"),
-    ("runtime", "kernels", "grid", "nn"), ("transforms",), ("posterior", "draws"), ("models", "tasks"),
-    ("observation", "objectives", "metrics", "plots"), ("training", "config", "sweep"), ("inverter",), ("pipeline",),
+    ("runtime", "kernels", "grid", "maps", "nn"), ("transforms",), ("posterior", "draws"), ("models", "tasks"),
+    ("observation", "objectives", "metrics", "plots", "refine"), ("training", "config", "sweep"), ("inverter",),
+    ("pipeline", "scalar_block"), ("evaluation",),
     ("cli",), ("__main__",),
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

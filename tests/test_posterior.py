@@ -181,7 +181,7 @@ def test_a_damaged_or_foreign_file_is_one_line(tmp_path, suffix):
         PosteriorSet.load(path)
 
 
-def test_a_pickle_is_never_read(tmp_path):
+def test_a_pickle_is_never_read(tmp_path, capsys):
     class Trap:
         def __reduce__(self):
             return (print, ("TRAP",))
@@ -191,6 +191,7 @@ def test_a_pickle_is_never_read(tmp_path):
              x_names=np.array(draws.x_names), y_names=np.array(draws.y_names), meta=np.array("{}"))
     with pytest.raises(DataError, match="can't be read"):
         PosteriorSet.load(tmp_path / "set.npz")
+    assert "TRAP" not in capsys.readouterr().out
 
 
 def test_rows_taken_out_of_a_table_are_noticed(tmp_path):

@@ -16,7 +16,9 @@ from inncli.tasks.base import Task
 from inncli.tasks.data import BLOCK, Pairs, draw_blocks, load_pairs, row_groups, save_pairs, split
 from inncli.tasks.eight_gaussians import ENTROPY, RADIUS, EightGaussians
 from inncli.tasks.linear import Linear
+from inncli.tasks.monotone import Monotone
 from inncli.tasks.ring import Ring
+from inncli.tasks.sine import Sine
 from inncli.variables import Variables
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -25,6 +27,8 @@ BUILT_IN = {
     "ring": Ring,
     "linear": lambda **kw: Linear(A, [0.5, -1.0], 0.2, **kw),
     "eight_gaussians": EightGaussians,
+    "monotone": Monotone,
+    "sine": Sine,
 }
 
 
@@ -78,7 +82,7 @@ def test_shapes_dtypes_and_names(build):
     assert all("\n" not in line for line in task.describe())
 
 
-@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "table", "simulator", "breast_cancer"])
+@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "gaussian_modes", "sine", "monotone", "table", "simulator", "breast_cancer"])
 def test_the_yaml_says_every_argument_and_its_default(name):
     node = yaml.safe_load((CONF / "task" / f"{name}.yaml").read_text())
     module, _, cls = node.pop("_target_").rpartition(".")
@@ -115,7 +119,7 @@ def test_what_a_task_lacks_it_refuses():
         EightGaussians().observe(np.zeros((1, 2)))
 
 
-@pytest.mark.parametrize("name", ["ring", "linear"])
+@pytest.mark.parametrize("name", ["ring", "linear", "sine", "monotone"])
 def test_observe_is_differentiable(name):
     import torch
 
@@ -184,6 +188,73 @@ def test_ring_reference_has_a_uniform_angle_and_any_y():
     far = (task.reference_posterior(np.array([-10.0]), 20_000, np.random.default_rng(0)) ** 2).sum(1)
     # far in the tail the cut normal is exponential with rate -(y - sd^2/2)/sd^2
     assert far.mean() == pytest.approx(0.05**2 / (10 + 0.05**2 / 2), rel=0.03)
+
+
+def test_ring_without_noise_is_a_circle():
+    task = Ring(noise=0.0)
+    assert not task.noisy and Ring().noisy
+    x = task.reference_posterior(np.array([0.3]), 20_000, np.random.default_rng(0))
+    np.testing.assert_allclose((x**2).sum(1), 0.3, atol=1e-15)
+    angle = np.arctan2(x[:, 1], x[:, 0])
+    assert all(abs(np.exp(1j * k * angle).mean()) < 0.03 for k in range(1, 9))
+    with pytest.raises(ConfigError, match="no x has without noise"):
+        task.reference_posterior(np.array([-0.1]), 5, np.random.default_rng(0))
+
+
+# --- the sine -----------------------------------------------------------------------------------------------
+
+LOOKS = {
+    "x1": lambda x: x[:, 0], "x2": lambda x: x[:, 1], "x1 x2": lambda x: x[:, 0] * x[:, 1],
+    "wave": lambda x: np.sin(3 * np.pi * x[:, 0]), "level": lambda x: Sine().observe(x)[:, 0],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("y", [1.5, 0.5, -0.3, -1.2])
+def test_sine_reference_agrees_with_rejection_in_a_thin_shell(y):
+    task, rng = Sine(), np.random.default_rng(2)
+    x = task.prior(2_500_000, rng)
+    accepted = x[np.abs(task.observe(x)[:, 0] - y) < 0.004]
+    reference = task.reference_posterior(np.array([y]), 20_000, rng)
+    np.testing.assert_allclose(task.observe(reference)[:, 0], y, atol=1e-13)
+    assert np.abs(reference).max() <= 1 and len(accepted) > 3_000
+    for name in ("x1", "x2", "x1 x2", "wave"):
+        assert stats.ks_2samp(LOOKS[name](accepted), LOOKS[name](reference)).pvalue > 1e-3, name
+    count, island = task.islands(y, reference)
+    shares = np.bincount(island, minlength=count) / len(island)
+    expected = np.bincount(task.islands(y, accepted)[1], minlength=count) / len(accepted)
+    assert np.abs(shares - expected).max() < 0.03
+
+
+@pytest.mark.parametrize(("y", "noise"), [(1.9, 0.3), (0.0, 0.3), (-1.0, 0.1), (2.4, 0.2)])
+def test_noisy_sine_reference_agrees_with_rejection_sampling(y, noise):
+    task, rng = Sine(noise=noise), np.random.default_rng(3)
+    x = task.prior(1_000_000, rng)
+    accepted = x[rng.random(len(x)) < np.exp(-((task.observe(x)[:, 0] - y) ** 2) / (2 * noise**2))]
+    reference = task.reference_posterior(np.array([y]), 20_000, rng)
+    assert len(accepted) > 1_500
+    for name, look in LOOKS.items():
+        assert stats.ks_2samp(look(accepted), look(reference)).pvalue > 1e-3, name
+
+
+def test_sine_reference_at_its_edges():
+    rng = np.random.default_rng(0)
+    top = Sine().reference_posterior(np.array([2.0]), 500, rng)
+    np.testing.assert_allclose(np.sin(3 * np.pi * top[:, 0]), 1, atol=1e-12)
+    saddles = Sine().reference_posterior(np.array([0.0]), 500, rng)
+    np.testing.assert_allclose(Sine().observe(saddles)[:, 0], 0, atol=1e-12)
+    far = Sine(noise=0.05).reference_posterior(np.array([100.0]), 2_000, rng)
+    # far beyond the top the level is exponential below 2, with rate (y - 2)/sd^2
+    assert (2 - Sine().observe(far)[:, 0]).mean() == pytest.approx(0.05**2 / 98, rel=0.1)
+    with pytest.raises(ConfigError, match="expected a y from -2 to 2, got 2.1"):
+        Sine().reference_posterior(np.array([2.1]), 5, rng)
+
+
+@pytest.mark.parametrize(("y", "count"), [(1.5, 9), (1.99, 9), (-1.5, 12), (0.5, 12)])
+def test_sine_islands_are_those_one_can_count(y, count):
+    # y > 1: one round each of the 3 x 3 maxima; y < -1: 3 x 4 minima, of which six are cut in half by the edge;
+    # 0 < y < 1: the nine, and three at the left edge, where x1 = -1 starts at s = 0.
+    found, which = Sine().islands(y, Sine().reference_posterior(np.array([y]), 3_000, np.random.default_rng(0)))
+    assert found == count and set(which) == set(range(count))
 
 
 # --- the linear problem -------------------------------------------------------------------------------------

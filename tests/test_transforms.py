@@ -13,8 +13,10 @@ from inncli.catalogue import instantiate
 from inncli.config import plan
 from inncli.errors import ShapeError
 from inncli.transforms.actnorm import ActNorm
+from inncli.transforms.blocks import GlowBlock, RealNVPBlock
 from inncli.transforms.chain import Chain
 from inncli.transforms.coupling import Coupling
+from inncli.transforms.elementwise import Affine
 from inncli.transforms.linear import LinearGaussian
 from inncli.transforms.marginal import HeapMap
 from inncli.transforms.permute import Rotation
@@ -92,7 +94,8 @@ def test_ladj_of_the_inverse_is_minus_the_forwards(name):
 def test_gradients_reach_every_parameter(name):
     transform, x, context = build(name)
     if not list(transform.parameters()):
-        assert name in ("permutation", "rotation", "box", "standardise", "heap_map", "power_map")  # nothing to train
+        # nothing to train
+        assert name in ("permutation", "rotation", "box", "standardise", "heap_map", "simplex", "power_map")
         return
     z, ladj = transform(x, context)
     (z.square().sum() + ladj.sum()).backward()
@@ -197,6 +200,20 @@ def test_24_shipped_blocks_lose_few_digits_in_float32(name):
         back, ladj_back = chain.inverse(z, context)
     assert (back - x).abs().max() < 1e-3
     assert (ladj + ladj_back).abs().max() < 1e-2
+
+
+@pytest.mark.parametrize("block", [RealNVPBlock, GlowBlock])
+def test_24_blocks_keep_their_digits(block):
+    chain = Chain(4, [block(4, 0, [32, 32], seed=k) for k in range(24)]).float()
+    x = torch.randn(500, 4, generator=torch.Generator().manual_seed(1), dtype=torch.float32)
+    assert (chain.inverse(chain(x)[0])[0] - x).abs().max() < 1e-5
+
+
+def test_an_affine_scale_stays_within_its_clamp():
+    affine, x = Affine(1.5), torch.ones(2, 1)
+    z, ladj = affine.forward(x, torch.tensor([[1e3, 0.0], [-1e3, 0.0]]))
+    torch.testing.assert_close(ladj, torch.tensor([1.5, -1.5]))
+    torch.testing.assert_close(z, torch.tensor([[1.5], [-1.5]]).exp())
 
 
 def test_two_sided_affine_is_the_inn_papers_formula():

@@ -7,18 +7,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inncli.cli import output
+from inncli.cli import complete, output
 from inncli.cli.options import (ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, SamplesOption,
                                 SeedOption, checked_out)
+from inncli.cli.posterior_report import entries, show
 from inncli.errors import RequestError
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from inncli.posterior import PosteriorSet
     from inncli.run import RunDir
-
-SHOWN = 5  # observations whose table is printed
 
 
 def invert(
@@ -32,15 +29,22 @@ def invert(
     out: OutOption = None,
     resimulate: Annotated[bool, typer.Option(
         "--resimulate", help="Run your own simulator file again for the resimulation error.")] = False,
+    starts: Annotated[str | None, typer.Option(
+        "--starts", metavar="RUN", autocompletion=complete.runs,
+        help="Search from the draws of this run at the same y (model=adjoint).")] = None,
+    refine: Annotated[bool, typer.Option(
+        "--refine", help="Move each draw onto the simulator's own y = s(x), where it can be differentiated.")] = False,
+    ignore_noise: Annotated[bool, typer.Option(
+        "--ignore-noise", help="Refine on a task with noise too; the posterior comes out too narrow.")] = False,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
     json: JsonOption = False,
 ) -> None:
     """Draw the causes x of an observation y.
 
-    Keeps them as a posterior set, prints mean, sd and quantiles of each unknown, and the
-    resimulation error where the task can simulate. The suffix of --out is the format: .npz, .csv,
-    .parquet, .nc (ArviZ).
+    Keeps them as a posterior set, prints mean, sd and quantiles of each unknown (of a search, model=adjoint,
+    the distinct solutions and the share of the draws that converged), and the resimulation error where the task
+    can simulate. The suffix of --out is the format: .npz, .csv, .parquet, .nc (ArviZ).
 
     \b
     Examples:
@@ -48,6 +52,8 @@ def invert(
       inn invert --y 1.5,0 --samples 10000 --out posterior.nc
       inn invert --y compressive_strength=40 --run 2026-11-23_10-04
       inn invert --y-file measured.csv --json
+      inn invert --y 1.5 --refine
+      inn invert --y 1.5 --run AN_ADJOINT_RUN --starts A_FLOW_RUN
     \b
     Next: inn plot posterior
     """
@@ -60,29 +66,44 @@ def invert(
     path = checked_out(out, SUFFIXES)
     found = find_run(run)
 
+    from inncli import pipeline
     from inncli.observation import parse_y, read_points
     from inncli.pipeline import open_run
 
+    if ignore_noise and not refine:
+        raise RequestError("--ignore-noise goes with --refine; add that, or leave it out")
     inverter = open_run(found, device, config_dir)
     if y is None and inverter.y is not None:
         rows = read_points(y_file, inverter.y, found.id)
     else:
         rows = parse_y(y or "", inverter.y, found.id)
     warnings = inverter.unfamiliar(rows)
-    posterior = inverter.posterior(rows, samples, seed)
+    task = pipeline.task_to_refine(found, resimulate, ignore_noise) if refine else None
+    source = None if starts is None else open_run(find_run(starts), device, config_dir)
+    begin = None if source is None else pipeline.starts_from(source, inverter, rows, samples, seed)
+    posterior = inverter.posterior(rows, samples, seed, begin)
+    if source is not None:
+        posterior.meta["starts"] = source.id
+    posterior, refined = (posterior, None) if task is None else pipeline.refine(found, task, posterior)
     errors = _resimulation_errors(found, posterior, resimulate)
     kept = posterior.save(path or found.next_posterior_path())
     if json:
-        output.as_json(_as_dict(found, posterior, errors, warnings, kept))
+        output.as_json({"run": found.id, "out": str(kept), "samples": posterior.n_draws,
+                        "observations": entries(posterior, errors, refined), "warnings": warnings})
     else:
+        show(found.id, posterior, errors, refined)
+        output.line(f"kept in {kept}")
         where = f"--run {found.id}" if path is None else f"--set {shlex.quote(str(path))}"
-        _print(found, posterior, errors, kept, where)
+        output.line(f"next: inn plot posterior {where}")
     for warning in warnings:
         output.note(f"warning: {warning}")
 
 
-def _resimulation_errors(run: RunDir, posterior: PosteriorSet, resimulate: bool) -> list[float] | None:
-    """One number an observation; None where the task can't simulate, or was not asked to run a file."""
+def _resimulation_errors(run: RunDir, posterior: PosteriorSet, resimulate: bool) -> list[dict] | None:
+    """By name, one dict an observation; None where the task can't simulate, or was not asked to run a file.
+
+    Of a search also that of the draws that converged: the others are no answers.
+    """
     from inncli.metrics.resimulation import resimulation_error
     from inncli.pipeline import built_in_task_of, task_of
 
@@ -92,33 +113,9 @@ def _resimulation_errors(run: RunDir, posterior: PosteriorSet, resimulate: bool)
                            "leave it out")
     if task is None or not task.can_simulate:
         return None
-    return [resimulation_error(task.observe, x, y) for x, y in zip(posterior.x, posterior.y)]
-
-
-def _as_dict(run: RunDir, posterior: PosteriorSet, errors: list[float] | None, warnings: list[str],
-             path: Path) -> dict:
-    observations = [{"y": posterior.y_outside(obs), "x": {}} for obs in range(posterior.n_obs)]
-    for row in posterior.summary():
-        stats = {key: row[key] for key in ("mean", "sd", "q05", "q50", "q95")}
-        observations[row["obs"]]["x"][row["name"]] = stats
-    for entry, error in zip(observations, errors or []):
-        entry["resimulation_error"] = error
-    return {"run": run.id, "out": str(path), "samples": posterior.n_draws, "observations": observations,
-            "warnings": warnings}
-
-
-def _print(run: RunDir, posterior: PosteriorSet, errors: list[float] | None, path: Path, where: str) -> None:
-    rows = posterior.summary()
-    for obs in range(min(posterior.n_obs, SHOWN)):
-        given = ", ".join(f"{name} = {output.words(value)}" for name, value in posterior.y_outside(obs).items())
-        output.line(f"{given}: {posterior.n_draws:,} draws from run {run.id}")
-        output.table(["unknown", "mean", "sd", "5%", "50%", "95%"],
-                     [[row["name"], row["mean"], row["sd"], row["q05"], row["q50"], row["q95"]]
-                      for row in rows if row["obs"] == obs])
-        if errors is not None:
-            output.line(f"resimulation error {output.words(errors[obs])}")
-        output.line("")
-    if posterior.n_obs > SHOWN:
-        output.line(f"and {posterior.n_obs - SHOWN:,} more observations in the file")
-    output.line(f"kept in {path}")
-    output.line(f"next: inn plot posterior {where}")
+    errors = [{"resimulation_error": resimulation_error(task.observe, x, y)} for x, y in zip(posterior.x, posterior.y)]
+    for obs, converged in enumerate(posterior.extra.get("converged", ())):
+        found = posterior.x[obs][converged > 0]
+        errors[obs]["resimulation_error_converged"] = (
+            resimulation_error(task.observe, found, posterior.y[obs]) if len(found) else None)
+    return errors

@@ -7,15 +7,16 @@ from typing import Annotated
 
 import typer
 
-from inncli.cli import output
-from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, RunOption, SeedOption, checked_out
+from inncli.cli import cobweb, output
+from inncli.cli.options import (ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, SeedOption,
+                                checked_out)
 from inncli.errors import RequestError, did_you_mean
 
-KINDS = ("training", "posterior", "density")
+KINDS = ("training", "posterior", "density", "convergence", "cobweb")
 SUFFIXES = (".png", ".svg", ".pdf")
 
 Kind = Annotated[str, typer.Argument(metavar="KIND", autocompletion=lambda incomplete: [
-    kind for kind in KINDS if kind.startswith(incomplete)], help="training, posterior or density.")]
+    kind for kind in KINDS if kind.startswith(incomplete)], help="training, posterior, density, convergence or cobweb.")]
 Set = Annotated[str | None, typer.Option(
     "--set", metavar="FILE", show_default="the newest that `inn invert` kept in the run",
     help="posterior: the posterior set to draw (.npz .csv .parquet .nc).")]
@@ -36,7 +37,9 @@ Grid = Annotated[int | None, typer.Option(
 
 def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set = None, y: Y = None,
          samples: Samples = None, obs: Obs = 0, x: Names = None, reference: Reference = False,
-         grid: Grid = None, seed: SeedOption = 0, device: DeviceOption = None,
+         grid: Grid = None, map_name: cobweb.MapName = None, r: cobweb.R = None, omega: cobweb.Omega = None,
+         k: cobweb.K = None, e: cobweb.E = None, block: cobweb.Block = None, z: cobweb.Z = None, x0: cobweb.X0 = None,
+         steps: cobweb.Steps = None, json: JsonOption = False, seed: SeedOption = 0, device: DeviceOption = None,
          config_dir: ConfigDirOption = None) -> None:
     """Draw a picture of a run as PNG, SVG or PDF and print where it is.
 
@@ -47,27 +50,39 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
       inn plot posterior --y 0.3 --reference   fresh draws beside the exact posterior
       inn plot posterior --set set.npz --x water,age --out mix.pdf
       inn plot density --y 0.3                 p(x|y) over two unknowns
+      inn plot convergence                     how each block of an i-ResNet is inverted
+      inn plot cobweb --map logistic --r 3.2   fixed points and orbit of a map, in ./cobweb.png
+      inn plot cobweb --run RUN --block 0      how an i-ResNet of one unknown is inverted
     """
     if kind not in KINDS:
         raise RequestError(f"expected a picture out of {', '.join(KINDS)}, got {kind!r}"
                            f"{did_you_mean(kind, KINDS) or '; pick one of those'}")
     path = checked_out(out, SUFFIXES)
-    _only(kind, "posterior", {"--set": set_file, "--x": x, "--reference": reference, "--obs": obs, "--samples": samples})
+    _only(kind, "posterior", {"--set": set_file, "--x": x, "--reference": reference, "--obs": obs or None, "--samples": samples})
     _only(kind, "density", {"--grid": grid})
+    _only(kind, "cobweb", {"--json": json, **cobweb.options(map_name, r, omega, k, e, block, z, x0, steps)})
     if kind == "training":
         _only(kind, "posterior and density", {"--y": y})
         figure, default = _training(run)
     elif kind == "posterior":
         figure, default = _posterior(run, set_file, y, samples, obs, x, reference, seed, device, config_dir)
+    elif kind == "convergence":
+        _only(kind, "posterior and density", {"--y": y})
+        figure, default = _convergence(run, seed, device, config_dir)
+    elif kind == "cobweb":
+        figure, default = cobweb.figure(run, y, map_name, r, omega, k, e, block, z, x0, steps, json, path, seed,
+                                        device, config_dir)
     else:
         figure, default = _density(run, y, grid or 200, seed, device, config_dir)
     from inncli.plots.style import save
 
-    output.line(str(save(figure, path or default)))
+    kept = save(figure, path or default)
+    if not json:
+        output.line(str(kept))
 
 
 def _only(kind: str, wanted: str, options: dict) -> None:
-    given = [name for name, value in options.items() if value]
+    given = [name for name, value in options.items() if value is not None and value is not False]
     if kind not in wanted and given:
         raise RequestError(f"{given[0]} goes with `inn plot {wanted}`, got `inn plot {kind}`; leave it out")
 
@@ -162,6 +177,23 @@ def _density(spec, y, n: int, seed: int, device, config_dir):
     log_prob = inverter.log_prob(points.reshape(-1, 2), row).reshape(n, n)
     title = run.id if row is None else f"p(x | {values_text(_outside(row[0], inverter.y))})"
     return density2d(*axes, log_prob, names=inverter.x.names, title=title), run.plots / "density.png"
+
+
+def _convergence(spec, seed: int, device, config_dir):
+    from inncli.pipeline import open_run
+    from inncli.plots.convergence import Convergence, convergence
+    from inncli.run import find_run
+    from inncli.transforms.residual import residuals
+
+    run = find_run(spec)
+    inverter = open_run(run, device, config_dir)
+    parts = [part for _, part in residuals(inverter.model)]
+    if not parts:
+        raise RequestError(f"run {run.id} (model {run.info().get('model')}) has no residual block to invert; "
+                           "pick a run of model=iresnet with --run")
+    inverter.diagnostics(1_000, seed)  # which inverts every block, at draws of the model's own
+    blocks = [part.convergence() for part in parts]
+    return convergence([Convergence(*block) for block in blocks], run.id), run.plots / "convergence.png"
 
 
 def window(draws, bounds, n: int):

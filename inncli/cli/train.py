@@ -198,4 +198,8 @@ def _report(path: Path) -> None:
     if "val_loss" in metrics:
         output.line(f"val_loss {metrics['val_loss']:.4f} at epoch {metrics['best_epoch']}, "
                     f"{metrics['val_loss_untrained']:.4f} untrained")
+    for name, value in metrics.items():
+        if name not in ("best_epoch", "loss", "val_loss", "val_loss_untrained") and not name.endswith("_se"):
+            error = metrics.get(f"{name}_se")
+            output.line(f"{name} {value:.4f}" + ("" if error is None else f" +- {error:.4f}"))
     output.line(f"next: inn show --run {run.id}, or --help of inn invert, inn sample, inn plot")

@@ -19,6 +19,7 @@ def resimulation_error(observe: Callable[[np.ndarray], np.ndarray], x: np.ndarra
     Shape: x (S, Dx), y_obs (Dy,). Units: those of y.
     Reference: Kruse et al. 2021, Benchmarking invertible architectures, arXiv:2101.10763.
     """
-    squares = np.sum((observe(x) - np.asarray(y_obs)) ** 2, axis=1)
+    with np.errstate(over="ignore"):  # a y far beyond any simulation
+        squares = np.sum((observe(x) - np.asarray(y_obs)) ** 2, axis=1)
     squares = squares[np.isfinite(squares)]
     return float(np.sqrt(np.mean(squares))) if len(squares) else float("nan")

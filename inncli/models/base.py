@@ -12,6 +12,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from inncli.transforms.residual import verify
 from inncli.variables import Variables
 
 
@@ -35,6 +36,8 @@ class Model(nn.Module, ABC):
         super().__init__()
         self.x = x
         self.y = y
+        # Whatever is loaded, by resume or by a later command, is held against its certificates.
+        self.register_load_state_dict_post_hook(lambda model, keys: verify(model))
 
     @property
     def dim(self) -> int:
@@ -62,6 +65,18 @@ class Model(nn.Module, ABC):
     def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
         """log p(x | y), (B,)."""
         raise NotImplementedError(f"{type(self).__name__} has no density")
+
+    @property
+    def can_push_forward(self) -> bool:
+        """Whether `push_forward` answers."""
+        return False
+
+    def push_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """The draw of p(x) that each standard normal z becomes, and its log p(x); both carry gradients.
+
+        Shape: z, x (n, Dx); log_prob (n,).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no draws that carry gradients")
 
     def loss(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
         """What likelihood training minimises: the mean of -log p(x | y), a scalar."""

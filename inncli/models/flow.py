@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Literal
 
 import torch
@@ -13,12 +12,12 @@ from torch import Tensor
 from inncli.errors import ConvergenceError
 from inncli.hints import NonNegativeInt, PositiveInt
 from inncli.models.base import Model
+from inncli.models.scaling import Scaling
 from inncli.nn.embedding import Embedding, Features
 from inncli.transforms.base import Transform
 from inncli.transforms.chain import Chain
 from inncli.transforms.linear import LinearGaussian
-from inncli.transforms.marginal import Box, HeapMap, Standardise
-from inncli.transforms.power import PowerMap
+from inncli.transforms.residual import health
 from inncli.variables import Variables
 
 
@@ -59,17 +58,8 @@ class ConditionalFlow(Model):
         power: bool = False,
     ) -> None:
         super().__init__(x, y)
-        dim, cells = x.dim, _cells(x)
-        open_box = ((None, None),) * dim
-        # A column with heaps is kept inside its bounds by the heap map itself.
-        boxed = tuple((None, None) if heaps else b for b, heaps in zip(cells.bounds, x.heaps))
-        self.truncated = replace(cells, bounds=boxed if bounds == "truncate" else open_box)
-        box = Box(replace(x, bounds=open_box if bounds == "truncate" else boxed))
-        self.scale = Chain(dim, [HeapMap(x), box, Standardise(dim), *([PowerMap(dim)] if power else [])])
-        self.register_buffer("step", torch.tensor(x.steps, dtype=torch.float64))
-        self.register_buffer("low", torch.tensor(_numbers(cells, 0, -math.inf), dtype=torch.float64))
-        self.register_buffer("high", torch.tensor(_numbers(cells, 1, math.inf), dtype=torch.float64))
-
+        dim = x.dim
+        self.scale = Scaling(x, bounds, power)
         self.features = None if y is None else Features(y)
         dim_features = 0 if y is None else self.features.dim_out
         self.embedding = None if y is None else Embedding(dim_features, dim_embedding)
@@ -90,12 +80,14 @@ class ConditionalFlow(Model):
         z, more = self.blocks(z, context)
         return z, ladj + more
 
-    def _to_x(self, z: Tensor, y: Tensor | None) -> Tensor:
+    def _to_x(self, z: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         features, context = self._context(y)
-        z = self.blocks.inverse(z, context)[0]
+        z, ladj = self.blocks.inverse(z, context)
         if self.linear is not None:
-            z = self.linear.inverse(z, features)[0]
-        return self.scale.inverse(z.double())[0]
+            z, more = self.linear.inverse(z, features)
+            ladj = ladj + more
+        x, more = self.scale.inverse(z.double())
+        return x, ladj + more
 
     def _context(self, y: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         if y is None:
@@ -114,35 +106,16 @@ class ConditionalFlow(Model):
         """Scalings, the linear layer in closed form, and the blocks' own data-dependent starts."""
         if y is not None:
             self.features.initialise(y)
-        scaled = self.scale.initialise(self.dequantise(x, generator)).to(self._dtype)
+        scaled = self.scale.initialise(self.scale.dequantise(x, generator)).to(self._dtype)
         features, context = self._context(y)
         if self.linear is not None:
             scaled = self.linear.initialise(scaled, features)
         self.blocks.initialise(scaled, context)
 
-    def dequantise(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """x moved uniformly within its recording cells; continuous columns as they are. (B, Dx)."""
-        if not self.step.any():
-            return x.double()
-        u = torch.rand(x.shape, generator=generator, dtype=torch.float64, device=x.device)
-        return x.double() + self.step * (u - 0.5)
-
-    def record(self, x: Tensor) -> Tensor:
-        """x as it would be recorded: the nearest multiple of the step, where there is one."""
-        step = torch.where(self.step > 0, self.step, 1.0)
-        per_unit = torch.round(1 / step)
-        # Dividing by 10 gives the double closest to 0.3; multiplying by 0.1 does not.
-        decimal = (per_unit * step - 1).abs() < 1e-9
-        # The whole steps inside the bounds; half a step at most is lost where a bound is no whole step.
-        low, high = (self.low + step / 2) / step, (self.high - step / 2) / step
-        k = torch.minimum(torch.maximum(torch.round(x / step), torch.ceil(low - 1e-6)), torch.floor(high + 1e-6))
-        grid = torch.where(decimal, k / per_unit, k * step) + 0.0  # -0.0 becomes 0.0
-        return torch.where(self.step > 0, grid, x)
-
     def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
         """log p(x | y) of the dequantised x, -inf outside the box. (B,)."""
-        inside = ~self._outside(x) & self.scale.parts[0].covers(x)
-        x = torch.minimum(torch.maximum(x.double(), self.low), self.high)
+        inside = self.scale.covers(x)
+        x = self.scale.clamp(x)
         z, ladj = self._to_z(x, y)
         inside &= z.isfinite().all(1)  # so far out that the blocks overflow: no density is left
         log_prob = _standard_normal(z) + ladj
@@ -152,7 +125,7 @@ class ConditionalFlow(Model):
 
     def loss(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
         """Mean negative log-likelihood of the dequantised rows, in nats."""
-        z, ladj = self._to_z(self.dequantise(x, generator), y)
+        z, ladj = self._to_z(self.scale.dequantise(x, generator), y)
         return -(_standard_normal(z) + ladj).mean()
 
     @torch.no_grad()
@@ -171,38 +144,45 @@ class ConditionalFlow(Model):
                 f"{bad} of {len(x)} draws are not finite: y is too far from what training saw; check its units")
         if self._truncates:
             x = self._redraw_outside(x, rows, generator)
-        return self.record(x).reshape(n_obs, n, self.dim)
+        return self.scale.record(x).reshape(n_obs, n, self.dim)
+
+    @property
+    def can_push_forward(self) -> bool:
+        """Without y; a truncated draw is no function of its z, nor is a recorded one a smooth one."""
+        return self.y is None and not self._truncates and not self.scale.step.any()
+
+    def push_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        r"""x = f^{-1}(z) and log p(x) = log N(z; 0, I) - log|det dx/dz|, with gradients."""
+        x, ladj = self._to_x(z.to(self._dtype), None)
+        return x, _standard_normal(z) - ladj
 
     def diagnostics(self, x: Tensor, y: Tensor | None) -> dict[str, float]:
-        """`invertibility_error`: max abs of inverse(forward(x)) - x over sd, at these rows."""
+        """`invertibility_error`: max abs of inverse(forward(x)) - x over sd, at these rows; certificates of blocks."""
         with torch.no_grad():
             scaled = self.scale(x.double())[0]
-            back = self.scale(self._to_x(self._to_z(x, y)[0], y))[0]
-        return {"invertibility_error": float((back - scaled).abs().max())}
+            back = self.scale(self._to_x(self._to_z(x, y)[0], y)[0])[0]
+        return {"invertibility_error": float((back - scaled).abs().max()), **health(self.blocks)}
 
     def _draw(self, y: Tensor | None, rows: int, generator: torch.Generator) -> Tensor:
         z = torch.randn(rows, self.dim, generator=generator, dtype=self._dtype, device=generator.device)
         # In chunks that stay in the processor's cache: less than half the time of one large batch.
         parts = zip(z.split(4096), [None] * rows if y is None else y.split(4096))
-        return torch.cat([self._to_x(z_part, y_part) for z_part, y_part in parts])
+        return torch.cat([self._to_x(z_part, y_part)[0] for z_part, y_part in parts])
 
     # truncation to the box
 
     @property
     def _truncates(self) -> bool:
-        return any(bound is not None for pair in self.truncated.bounds for bound in pair)
-
-    def _outside(self, x: Tensor) -> Tensor:
-        return ~((x >= self.low) & (x <= self.high)).all(1)  # so that NaN is outside
+        return any(bound is not None for pair in self.scale.truncated.bounds for bound in pair)
 
     def _redraw_outside(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
-        outside = self._outside(x)
+        outside = self.scale.outside(x)
         for _ in range(1000):
             rows = outside.nonzero().squeeze(1)
             if len(rows) == 0:
                 return x
             x[rows] = self._draw(None if y is None else y[rows], len(rows), generator)
-            outside[rows] = self._outside(x[rows])
+            outside[rows] = self.scale.outside(x[rows])
         raise ConvergenceError(
             f"{int(outside.sum())} of {len(x)} draws fell outside x_bounds 1,000 times over; "
             "train with model.bounds=logit"
@@ -218,18 +198,18 @@ class ConditionalFlow(Model):
         Raises: ConvergenceError if none is.
         """
         if y is None:
-            distinct, where = None, self.step.new_zeros(rows, dtype=torch.long)
+            distinct, where = None, self.scale.step.new_zeros(rows, dtype=torch.long)
         else:
             distinct, where = torch.unique(y, dim=0, return_inverse=True)
         n_obs = 1 if distinct is None else len(distinct)
-        generator = torch.Generator(self.step.device).manual_seed(0)
-        hits, drawn = self.step.new_zeros(n_obs), self.step.new_zeros(n_obs)
+        generator = torch.Generator(self.scale.step.device).manual_seed(0)
+        hits, drawn = self.scale.step.new_zeros(n_obs), self.scale.step.new_zeros(n_obs)
         for _ in range(100):
             few = (hits < 400).nonzero().squeeze(1)
             if len(few) == 0:
                 break
             repeated = None if distinct is None else distinct[few].repeat_interleave(n, 0)
-            inside = ~self._outside(self._draw(repeated, len(few) * n, generator))
+            inside = ~self.scale.outside(self._draw(repeated, len(few) * n, generator))
             hits[few] += inside.reshape(len(few), n).sum(1)
             drawn[few] += n
         if (hits == 0).any():
@@ -241,17 +221,3 @@ class ConditionalFlow(Model):
 
 def _standard_normal(z: Tensor) -> Tensor:
     return -0.5 * z.square().sum(1) - 0.5 * z.shape[1] * math.log(2 * math.pi)
-
-
-def _cells(x: Variables) -> Variables:
-    """The bounds of the dequantised x: half a step wider than those of the recorded one."""
-    half = [step / 2 for step in x.steps]
-    bounds = tuple(
-        (None if low is None else low - h, None if high is None else high + h)
-        for (low, high), h in zip(x.bounds, half)
-    )
-    return replace(x, bounds=bounds)
-
-
-def _numbers(x: Variables, side: int, absent: float) -> list[float]:
-    return [absent if pair[side] is None else pair[side] for pair in x.bounds]

@@ -27,6 +27,11 @@ class Features(nn.Module):
         self.register_buffer("mean", torch.zeros(y.dim, dtype=torch.float64))
         self.register_buffer("sd", torch.ones(y.dim, dtype=torch.float64))
 
+    @property
+    def unit(self) -> Tensor:
+        """What 1 means in each feature: a number's sd in its own unit, 1 for a label. (dim_out,)."""
+        return self.sd.repeat_interleave(torch.tensor([max(size, 1) for size in self.sizes], device=self.sd.device))
+
     @torch.no_grad()
     def initialise(self, y: Tensor) -> None:
         """Mean and sd of the training ys; a constant column keeps sd 1.

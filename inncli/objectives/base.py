@@ -44,6 +44,13 @@ class Objective(nn.Module, ABC):
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss of one batch (x, y), or of none where the model needs no data, and its terms."""
 
+    def report(self, model: Model, generator: torch.Generator) -> dict[str, float]:
+        """Final numbers of the trained model, from a large sample, by name; NAME_se is the standard error of NAME.
+
+        They join the run's metrics. The model holds the weights that are kept, in evaluation mode.
+        """
+        return {}
+
     def validation_loss(
         self, model: Model, batch: Batch, step: int, generator: torch.Generator
     ) -> Tensor:

@@ -44,6 +44,7 @@ class Task(ABC):
     has_reference: bool = False  # reference_posterior() is exact
     has_log_density: bool = False  # log_density() is exact
     can_simulate: bool = False  # observe() can be called now
+    has_data: bool = True  # training pairs are draws of what is sought; False: they only start the model
     default_n_train: int = 10_000
 
     def __init__(self, n_train: PositiveInt | None = None, fresh: bool | None = None) -> None:
@@ -63,6 +64,12 @@ class Task(ABC):
     def budget(self) -> int:
         """Pairs that `training_pairs` draws, validation included."""
         return self.default_n_train if self.n_train is None else self.n_train
+
+    @property
+    def noisy(self) -> bool:
+        """Whether y is more than s(x): Gaussian noise, or a `simulate` of the task's own."""
+        own = type(self).simulate is not Task.simulate
+        return own if self.noise_sd is None else bool(np.any(self.noise_sd > 0))
 
     @abstractmethod
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:

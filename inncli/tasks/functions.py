@@ -28,6 +28,11 @@ def log(x):
     return np.log(x) if isinstance(x, np.ndarray) else x.log()
 
 
+def at_least(x, low):
+    """Each entry, or `low` where it is below."""
+    return np.maximum(x, low) if isinstance(x, np.ndarray) else x.clamp_min(low)
+
+
 def stack(columns):
     """Columns (n,) side by side, (n, D)."""
     first = columns[0]

@@ -30,7 +30,8 @@ class Simulator(Task):
 
     Optional in the file: `x_names`, `y_names`; `x_bounds`, a list of (low, high) with None for open;
     `observe(x)`, y without its noise, for the resimulation error (without it `simulate` is called with a
-    fixed seed); `log_prior(x)`, `log_likelihood(y, x)`, `reference_posterior(y, n, rng)`.
+    fixed seed); `log_prior(x)`, `log_likelihood(y, x)`, `reference_posterior(y, n, rng)`; `differentiable = True`
+    where `observe` (or a `simulate` without noise) works on torch tensors too, for `inn invert --refine`.
 
     Args:
         file: path of the .py file.
@@ -66,6 +67,11 @@ class Simulator(Task):
         self.y = Variables(y_names)
         self._check_inside(x)
         self.has_reference = self._file.has("reference_posterior")
+        self.differentiable = self._file.fact("differentiable") or False
+        if not isinstance(self.differentiable, bool):
+            raise DataError(
+                f"{self._file.path.name}: differentiable must be True or False, got {self.differentiable!r}"
+            )
 
     @property
     def has_log_prior(self) -> bool:
@@ -76,6 +82,16 @@ class Simulator(Task):
     def has_log_likelihood(self) -> bool:
         """Whether the file defines log_likelihood."""
         return self._file.has("log_likelihood")
+
+    @functools.cached_property
+    def noisy(self) -> bool:
+        """Whether two generators give 8 xs two different ys, or `observe` another than `simulate`."""
+        x = self.prior(8, np.random.default_rng(0))
+        one, two = (self.simulate(x, np.random.default_rng(seed)) for seed in (1, 2))
+        if not np.array_equal(one, two, equal_nan=True):
+            return True
+        close = 1e-9 * np.nanmax(np.abs(one), initial=0.0)  # the same formula may be rounded in two ways
+        return not np.allclose(one, self.observe(x), rtol=0, atol=close, equal_nan=True)
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """n draws of x. Raises DataError if one is not finite or outside `x_bounds`."""
@@ -92,7 +108,16 @@ class Simulator(Task):
         return y
 
     def observe(self, x: np.ndarray) -> np.ndarray:
-        """The file's observe(x), else simulate(x) with a fixed seed, which has noise where simulate has."""
+        """The file's observe(x), else simulate(x) with a fixed seed, which has noise where simulate has.
+
+        A torch tensor comes back as one, where the file says `differentiable = True`.
+        """
+        if not isinstance(x, np.ndarray):
+            if self._file.has("observe"):
+                return self._file.call_on_tensor("observe", x)
+            if self.noisy:
+                raise DataError(f"{self._file.path.name}: simulate has noise; define observe(x), y without its noise")
+            return self._file.call_on_tensor("simulate", x, np.random.default_rng(0))
         if not self._file.has("observe"):
             return self.simulate(x, np.random.default_rng(0))
         return self._file.call("observe", x.copy(), shape=(len(x), self.y.dim))

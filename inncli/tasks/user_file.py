@@ -21,7 +21,7 @@ OPTIONAL = {
     "log_likelihood": ("y", "x"),
     "reference_posterior": ("y", "n", "rng"),
 }
-FACTS = ("x_names", "y_names", "x_bounds")
+FACTS = ("x_names", "y_names", "x_bounds", "differentiable")
 
 
 class UserFile:
@@ -82,6 +82,24 @@ class UserFile:
                 f"{self.path.name}{_where(error, self.path)}: {name} raised {_what(error)}"
             ) from error
         return self._array(name, answer, shape)
+
+    def call_on_tensor(self, name: str, *arguments):
+        """The answer of a function as it is, for arguments that are torch tensors: one tensor, a row a row."""
+        x = arguments[0]
+        try:
+            with contextlib.redirect_stdout(sys.stderr):
+                answer = getattr(self.module, name)(*arguments)
+        except (Exception, SystemExit) as error:  # a user's code may raise anything
+            raise DataError(
+                f"{self.path.name}{_where(error, self.path)}: {name} raised {_what(error)} on a torch tensor; "
+                f"write it with operations that tensors have too, or leave out `differentiable = True`"
+            ) from error
+        if type(answer) is not type(x) or answer.shape[:1] != x.shape[:1] or answer.ndim > 2:
+            raise DataError(
+                f"{self.path.name}: {_signature(name)} must return a tensor of shape ({len(x)}, columns) for a tensor, "
+                f"got {type(answer).__name__} of shape {tuple(np.shape(answer))}"
+            )
+        return answer if answer.ndim == 2 else answer[:, None]
 
     def _array(self, name: str, answer: object, shape: tuple[int, int | None]) -> np.ndarray:
         rows, columns = shape

@@ -22,14 +22,23 @@ class LULinear(Transform):
 
     def __init__(self, dim: int, seed: int = 0) -> None:
         super().__init__(dim)
-        dtype = torch.get_default_dtype()
-        p, lower, upper = torch.linalg.lu(Rotation(dim, seed).q.double())
+        self.register_buffer("p", torch.eye(dim))
+        self.register_buffer("sign", torch.ones(dim))
+        self.lower = nn.Parameter(torch.zeros(dim, dim))
+        self.upper = nn.Parameter(torch.zeros(dim, dim))
+        self.log_diagonal = nn.Parameter(torch.zeros(dim))
+        self.set(Rotation(dim, seed).q)
+
+    @torch.no_grad()
+    def set(self, matrix: Tensor) -> None:
+        """Makes it the map z = matrix x, (dim, dim), which must be invertible."""
+        p, lower, upper = torch.linalg.lu(matrix.double())
         diagonal = torch.diagonal(upper)
-        self.register_buffer("p", p.to(dtype))
-        self.register_buffer("sign", torch.sign(diagonal).to(dtype))
-        self.lower = nn.Parameter(torch.tril(lower, -1).to(dtype))
-        self.upper = nn.Parameter(torch.triu(upper, 1).to(dtype))
-        self.log_diagonal = nn.Parameter(diagonal.abs().log().to(dtype))
+        self.p.copy_(p)
+        self.sign.copy_(torch.sign(diagonal))
+        self.lower.copy_(torch.tril(lower, -1))
+        self.upper.copy_(torch.triu(upper, 1))
+        self.log_diagonal.copy_(diagonal.abs().log())
 
     def _factors(self) -> tuple[Tensor, Tensor]:
         eye = torch.eye(self.dim, dtype=self.lower.dtype, device=self.lower.device)

@@ -1,0 +1,100 @@
+"""What `inn invert` says of a posterior set: a table an observation, or JSON."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inncli.cli import output
+
+if TYPE_CHECKING:
+    from inncli.posterior import PosteriorSet
+
+OBSERVATIONS = 5  # whose table is printed
+SOLUTIONS = 12  # rows of the table of a search
+TOLD = ("converged", "solution", "refined", "moved")  # by that table, and by the line on --refine
+
+
+def entries(posterior: PosteriorSet, errors: list[dict] | None, refined: list[dict] | None) -> list[dict]:
+    """One JSON-ready dict an observation."""
+    made = [{"y": posterior.y_outside(obs), "x": {}} for obs in range(posterior.n_obs)]
+    for row in posterior.summary():
+        stats = {key: row[key] for key in ("mean", "sd", "q05", "q50", "q95")}
+        made[row["obs"]]["x"][row["name"]] = stats
+    for obs, entry in enumerate(made):
+        if errors is not None:
+            entry |= errors[obs]
+        if posterior.extra:
+            entry["extra"] = {name: {"q50": middle, "q95": high} for name, middle, high in extras(posterior, obs)}
+        if "solution" in posterior.extra:
+            entry["converged"] = float(posterior.extra["converged"][obs].mean())
+            entry["solutions"] = solutions(posterior, obs)
+        if refined is not None:
+            entry["refined"] = refined[obs]
+    return made
+
+
+def show(run: str, posterior: PosteriorSet, errors: list[dict] | None, refined: list[dict] | None) -> None:
+    """Prints the tables."""
+    rows = posterior.summary()
+    for obs in range(min(posterior.n_obs, OBSERVATIONS)):
+        given = ", ".join(f"{name} = {output.words(value)}" for name, value in posterior.y_outside(obs).items())
+        output.line(f"{given}: {posterior.n_draws:,} draws from run {run}")
+        if "solution" in posterior.extra:
+            _show_solutions(posterior, obs)
+        else:
+            output.table(["unknown", "mean", "sd", "5%", "50%", "95%"],
+                         [[row["name"], row["mean"], row["sd"], row["q05"], row["q50"], row["q95"]]
+                          for row in rows if row["obs"] == obs])
+        for name, middle, high in extras(posterior, obs):
+            output.line(f"{name} {output.words(middle)} (95% below {output.words(high)})")
+        if refined is not None:
+            output.line(_refined(refined[obs]))
+        if errors is not None:
+            output.line(", ".join(f"{name.replace('_', ' ')} {output.words(error)}" for name, error in errors[obs].items()))
+        output.line("")
+    if posterior.n_obs > OBSERVATIONS:
+        output.line(f"and {posterior.n_obs - OBSERVATIONS:,} more observations in the file")
+
+
+def solutions(posterior: PosteriorSet, obs: int) -> list[dict]:
+    """The distinct solutions of a search, most draws first: their number, draws, centre, and median loss."""
+    which, loss, x = posterior.extra["solution"][obs], posterior.extra["loss"][obs], posterior.x[obs]
+    import numpy as np
+
+    found = []
+    for number in range(int(which.max()) + 1):
+        mine = which == number
+        found.append({"solution": number, "draws": int(mine.sum()),
+                      "centre": dict(zip(posterior.x_names, x[mine].mean(0).tolist())),
+                      "loss": float(np.median(loss[mine]))})
+    return found
+
+
+def extras(posterior: PosteriorSet, obs: int) -> list[tuple[str, float, float]]:
+    """Name, median and 95 % quantile of each further number a draw."""
+    import numpy as np
+
+    return [(name, *np.nanquantile(value[obs], (0.5, 0.95)).tolist()) for name, value in posterior.extra.items()
+            if name not in TOLD and np.isfinite(value[obs]).any()]
+
+
+def _show_solutions(posterior: PosteriorSet, obs: int) -> None:
+    found = solutions(posterior, obs)
+    if found:
+        output.table(["solution", "draws", *posterior.x_names, "loss"],
+                     [[str(row["solution"]), row["draws"], *row["centre"].values(), row["loss"]]
+                      for row in found[:SOLUTIONS]])
+    if len(found) > SOLUTIONS:
+        output.line(f"and {len(found) - SOLUTIONS:,} more solutions in the file, of {found[SOLUTIONS]['draws']:,} draws "
+                    "or fewer")
+    share = posterior.extra["converged"][obs].mean()
+    output.line(f"{100 * share:.1f}% of the draws converged, to {len(found):,} distinct "
+                f"solution{'' if len(found) == 1 else 's'}")
+
+
+def _refined(report: dict) -> str:
+    before, after, moved = (report[name] for name in ("error_before", "error_after", "moved"))
+    words = output.words
+    return (f"refined: |s(x) - y| median {words(before['q50'])} -> {words(after['q50'])}, 99% {words(before['q99'])} -> "
+            f"{words(after['q99'])}; moved by {words(moved['q50'])} sd (99% {words(moved['q99'])}); "
+            f"{report['unconverged']:,} of {report['draws']:,} unconverged, left unmoved")

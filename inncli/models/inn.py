@@ -1,0 +1,242 @@
+"""The two-sided INN: one bijection between [x, noise] and [y, z]."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from inncli.errors import ConfigError, ConvergenceError
+from inncli.hints import NonNegativeInt, PositiveInt
+from inncli.kernels import InverseMultiquadric, independence_test, two_sample_test
+from inncli.models.base import Model
+from inncli.models.scaling import Scaling
+from inncli.nn.embedding import Features
+from inncli.transforms.blocks import GlowBlock, NICEBlock, RealNVPBlock, ResidualBlock, SplineBlock
+from inncli.transforms.chain import Chain
+from inncli.transforms.linear import LULinear
+from inncli.variables import Variables
+
+# name -> block(dim, dim_context, hidden, seed=...): one more line is one more choice of `model.block`
+BLOCKS = {
+    "nice": NICEBlock,
+    "rnvp": RealNVPBlock,
+    "glow": GlowBlock,
+    "spline": SplineBlock,
+    "iresnet": ResidualBlock,
+}
+
+
+class INN(Model):
+    r"""A bijection whose two sides are what one can know of x, and x itself.
+
+    .. math:: [y, z, v] = f([x, u]), \qquad x \text{ given } y: \; [x, u] = f^{-1}([y, z, v]), \; z \sim N(0, I)
+
+    x and y are scaled (labels of y one-hot); u and v pad both sides to one width. Padding is noise, not zeros: a
+    bijection of the plane can't wrap a line around a ring, but one of the space can, and with u ~ N(0, 1) it knows
+    the density of all that it may meet. Its objective sets, in buffers that are saved:
+
+    * `sigma`, the sd of the noise on y (scaled): the inverse is taken at y + sigma * eps. 0 in the MMD form.
+    * `padding_sd`, the sd of u at training, and of v when it is drawn for the inverse: as it was trained.
+
+    Without padding, and with sigma > 0, it has an exact density,
+
+    .. math:: p(x | y) = N(f_y(x); y, \sigma^2) \, N(f_z(x); 0, I) \, |\det \partial f / \partial x|
+
+    With padding that is the density of (x, u), and `log_prob` is NaN.
+
+    Args:
+        block: what the chain is made of.
+        n_blocks, hidden: their number, and the widths of their subnets.
+        dim_z: width of z; null is that of x.
+        padding: dimensions on both sides beyond those that [x] or [y, z] need.
+
+    Raises: ConfigError if [y, z] has fewer dimensions than x: information would be lost.
+    Reference: Ardizzone et al. 2019, Analyzing inverse problems with invertible neural networks,
+        arXiv:1808.04730; Huang et al. 2020, Augmented normalizing flows, arXiv:2002.07101, for noise as padding.
+    """
+
+    def __init__(
+        self,
+        x: Variables,
+        y: Variables | None,
+        block: Literal["nice", "rnvp", "glow", "spline", "iresnet"] = "rnvp",
+        n_blocks: PositiveInt = 8,
+        hidden: list[PositiveInt] = [64, 64],  # noqa: B006 never changed
+        dim_z: PositiveInt | None = None,
+        padding: NonNegativeInt = 0,
+    ) -> None:
+        super().__init__(x, y)
+        self.scale = Scaling(x)
+        self.features = None if y is None else Features(y)
+        self.dim_y = 0 if y is None else self.features.dim_out
+        self.dim_z = x.dim if dim_z is None else dim_z
+        if self.dim_y + self.dim_z < x.dim:
+            raise ConfigError(
+                f"model.dim_z: expected {x.dim - self.dim_y} or more, so that [y, z] has at least the {x.dim} "
+                f"dimensions of x beside {self.dim_y} of y, got {self.dim_z}")
+        self.width = max(x.dim, self.dim_y + self.dim_z) + padding
+        self.sizes_in = [x.dim, self.width - x.dim]
+        # y comes last: at the start, when the chain is the identity, it lies at the padding of x and z at x.
+        self.sizes_out = [self.dim_z, self.width - self.dim_y - self.dim_z, self.dim_y]
+        # -inf is no noise. A parameter, since the likelihood form may learn it.
+        self.log_sigma = nn.Parameter(torch.full((self.dim_y,), -math.inf), requires_grad=False)
+        self.register_buffer("padding_sd", torch.ones(2))
+        blocks = [BLOCKS[block](self.width, 0, hidden, seed=k) for k in range(n_blocks)]
+        self.blocks = Chain(self.width, [*blocks, LULinear(self.width)])
+
+    # the two sides, scaled
+
+    @property
+    def sigma(self) -> Tensor:
+        """The sd of the noise on each scaled y, (Dy,)."""
+        return self.log_sigma.exp()
+
+    def scaled(self, x: Tensor) -> Tensor:
+        """x as the blocks see it, (B, Dx)."""
+        return self.scale(x.double())[0].to(self._dtype)
+
+    def target(self, y: Tensor | None, rows: int) -> Tensor:
+        """y as the blocks are to give it, (B, Dy); no columns without y."""
+        if y is None:
+            return self.padding_sd.new_zeros(rows, 0)
+        return self.features(y.double()).to(self._dtype)
+
+    def noise(self, rows: int, generator: torch.Generator) -> Tensor:
+        """u, the padding of x."""
+        return self.padding_sd[0] * self._normal(rows, self.sizes_in[1], generator)
+
+    def forward(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """y, z, v of a scaled x and its padding, and the log abs det Jacobian."""
+        out, ladj = self.blocks(torch.cat([x, u], 1))
+        z, v, y = out.split(self.sizes_out, 1)
+        return y, z, v, ladj
+
+    def inverse(self, y: Tensor, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """Scaled x and its padding of scaled y, z and v."""
+        x, u = self.blocks.inverse(torch.cat([z, v, y], 1))[0].split(self.sizes_in, 1)
+        return x, u
+
+    def draw_latent(self, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """What the inverse takes at a scaled y: y + sigma * eps, z ~ N(0, I), and v as trained."""
+        z, v, eps = self._normal(len(target), self.width, generator).split(self.sizes_out, 1)
+        return target + self.sigma * eps, z, self.padding_sd[1] * v
+
+    def log_joint(self, x: Tensor, u: Tensor, target: Tensor) -> Tensor:
+        r"""log p(x, u | y) of scaled x, (B,).
+
+        .. math:: \log N(f_y; y, \sigma^2) + \log N(f_z; 0, I) + \log N(f_v; 0, I) + \log|\det J|
+        """
+        y, z, v, ladj = self(x, u)
+        off = (y - target) / self.sigma
+        return _normal(off) - self.log_sigma.sum() + _normal(z) + _normal(v) + ladj
+
+    def _normal(self, rows: int, dim: int, generator: torch.Generator) -> Tensor:
+        return torch.randn(rows, dim, generator=generator, dtype=self._dtype, device=generator.device)
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return self.padding_sd.dtype
+
+    # the contract
+
+    @property
+    def has_density(self) -> bool:
+        """Exact without padding in the likelihood form."""
+        return self.width == self.dim and bool((self.sigma > 0).all())
+
+    @torch.no_grad()
+    def initialise(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
+        """Scalings, and the blocks' own data-dependent starts."""
+        if y is not None:
+            self.features.initialise(y)
+        scaled = self.scale.initialise(self.scale.dequantise(x, generator)).to(self._dtype)
+        rows = torch.cat([scaled, self.noise(len(scaled), generator)], 1)
+        self.blocks.initialise(rows)
+        # The blocks start as a linear map, their mixing: the last layer undoes it.
+        last = self.blocks.parts[-1]
+        last.set(torch.eye(self.width))
+        z = self.blocks(rows)[0].double()
+        rows = rows.double()
+        last.set(torch.linalg.lstsq(z - z.mean(0), rows - rows.mean(0)).solution.T)
+
+    def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
+        """log p(x | y) of the dequantised x, -inf outside the box; NaN with padding and in the MMD form. (B,)."""
+        if not self.has_density:
+            return x.new_full((len(x),), math.nan)
+        inside = self.scale.covers(x)
+        scaled, ladj = self.scale(self.scale.clamp(x))
+        scaled = scaled.to(self._dtype)
+        log_prob = self.log_joint(scaled, scaled[:, :0], self.target(y, len(x))) + ladj.to(self._dtype)
+        return torch.where(inside & log_prob.isfinite(), log_prob, -math.inf)
+
+    @torch.no_grad()
+    def sample(self, y: Tensor | None, n: int, generator: torch.Generator) -> Tensor:
+        """n draws for each row of y, (n_obs, n, Dx), inside the box and on the recording grid.
+
+        Raises: ConvergenceError if a y is so far from the training ys that the blocks overflow.
+        """
+        n_obs = 1 if y is None else y.shape[0]
+        target = self.target(y, n_obs).repeat_interleave(n, 0)
+        # In chunks that stay in the processor's cache: less than half the time of one large batch.
+        latents = zip(*(part.split(4096) for part in self.draw_latent(target, generator)))
+        scaled = torch.cat([self.inverse(*latent)[0] for latent in latents])
+        x = self.scale.inverse(scaled.double())[0]
+        bad = int((~x.isfinite().all(1)).sum())
+        if bad:
+            raise ConvergenceError(
+                f"{bad} of {len(x)} draws are not finite: y is too far from what training saw; check its units")
+        return self.scale.record(x).reshape(n_obs, n, self.dim)
+
+    @torch.no_grad()
+    def posterior(
+        self, y: Tensor, n: int, generator: torch.Generator, starts: Tensor | None = None
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """Draws, and `y_error` of each: how far the model's own y of that x is from the given one."""
+        x = self.sample(y, n, generator)
+        error = self.y_error(x.reshape(-1, self.dim), y.repeat_interleave(n, 0), generator)
+        return x, {"y_error": error.reshape(len(y), n)}
+
+    @torch.no_grad()
+    def y_error(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
+        r""":math:`|f_y(x) - y|` with fresh padding, (B,).
+
+        Units: those of y; a label counts as its one-hot vector.
+        """
+        got = self(self.scaled(x), self.noise(len(x), generator))[0]
+        off = (got - self.target(y, len(y))).double() * self.features.unit
+        return off.square().sum(1).sqrt()
+
+    @torch.no_grad()
+    def diagnostics(self, x: Tensor, y: Tensor | None) -> dict[str, float]:
+        """`invertibility_error`: max abs of inverse(forward(x)) - x over sd, at these rows."""
+        scaled = self.scaled(x)
+        u = self.noise(len(x), torch.Generator(x.device).manual_seed(0))
+        back = self.inverse(*self(scaled, u)[:3])[0]
+        return {"invertibility_error": float((back - scaled).abs().max())}
+
+    @torch.no_grad()
+    def check(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> dict[str, float]:
+        """How well y comes back, and whether z is standard normal and independent of y, on held-out pairs.
+
+        `y_error` is the root mean square of |f_y(x) - y|; `z_mmd2` and `z_y_mmd2` are squared MMDs of z to N(0, I) and
+        of (y, z) to (y permuted, z), each with its permutation p-value: a small one says that they differ.
+        At most 1,000 rows are used for the tests.
+        """
+        scaled = self.scaled(self.scale.dequantise(x, generator))
+        z = self(scaled, self.noise(len(x), generator))[1][:1000].double()
+        kernel = InverseMultiquadric()
+        apart, p = two_sample_test(z, self._normal(*z.shape, generator).double(), kernel, generator)
+        found = {"z_mmd2": apart, "z_p_value": p}
+        if y is not None:
+            target = self.target(y, len(y))[:1000].double()
+            apart, p = independence_test(target, z, kernel, kernel, generator)
+            error = self.y_error(x, y, generator).square().mean().sqrt()
+            found |= {"z_y_mmd2": apart, "z_y_p_value": p, "y_error": float(error)}
+        return found
+
+
+def _normal(z: Tensor) -> Tensor:
+    return -0.5 * z.square().sum(1) - 0.5 * z.shape[1] * math.log(2 * math.pi)

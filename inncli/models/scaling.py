@@ -1,0 +1,88 @@
+"""The scaling of x that every model shares: from the user's columns to roughly N(0, 1) and back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from inncli.errors import ConfigError
+from inncli.transforms.chain import Chain
+from inncli.transforms.marginal import Box, HeapMap, Standardise
+from inncli.transforms.power import PowerMap
+from inncli.transforms.simplex import Simplex
+from inncli.variables import Variables
+
+
+class Scaling(Chain):
+    """A column at a time, set from the data and saved: heaps spread, bounds opened, robust standardisation.
+
+    Recorded columns (a step above 0) are spread over their cells on the way in and rounded to the recording
+    grid on the way out; in between x is continuous.
+
+    Args:
+        x: what is known of the columns.
+        bounds: `logit` maps a bounded column to the real line; `truncate` leaves it as it is, so that a draw may
+            fall outside and its model must draw again.
+        power: whether a power of each column against skew and heavy tails comes last.
+
+    Raises: ConfigError for `truncate` on a simplex.
+
+    Attributes:
+        truncated: the bounds that are left to the model, those of the spread values.
+    """
+
+    def __init__(
+        self, x: Variables, bounds: Literal["logit", "truncate"] = "logit", power: bool = False
+    ) -> None:
+        if x.simplex and bounds == "truncate":
+            raise ConfigError("model.bounds=truncate keeps draws in a box, the shares of a whole need the simplex; "
+                              "pass model.bounds=logit")
+        cells = replace(x, bounds=x.cells)
+        open_box = ((None, None),) * x.dim
+        # A column with heaps is kept inside its bounds by the heap map itself.
+        boxed = tuple((None, None) if heaps else b for b, heaps in zip(cells.bounds, x.heaps))
+        box = Simplex(x.dim) if x.simplex else Box(replace(x, bounds=open_box if bounds == "truncate" else boxed))
+        super().__init__(x.dim, [HeapMap(x), box, Standardise(x.dim), *([PowerMap(x.dim)] if power else [])])
+        self.truncated = replace(cells, bounds=boxed if bounds == "truncate" else open_box)
+        self.register_buffer("step", torch.tensor(x.steps, dtype=torch.float64))
+        self.register_buffer("low", torch.tensor(_numbers(cells, 0, -math.inf), dtype=torch.float64))
+        self.register_buffer("high", torch.tensor(_numbers(cells, 1, math.inf), dtype=torch.float64))
+
+    def dequantise(self, x: Tensor, generator: torch.Generator) -> Tensor:
+        """x moved uniformly within its recording cells; continuous columns as they are. (B, Dx)."""
+        if not self.step.any():
+            return x.double()
+        u = torch.rand(x.shape, generator=generator, dtype=torch.float64, device=x.device)
+        return x.double() + self.step * (u - 0.5)
+
+    def record(self, x: Tensor) -> Tensor:
+        """x as it would be recorded: the nearest multiple of the step, where there is one."""
+        step = torch.where(self.step > 0, self.step, 1.0)
+        per_unit = torch.round(1 / step)
+        # Dividing by 10 gives the double closest to 0.3; multiplying by 0.1 does not.
+        decimal = (per_unit * step - 1).abs() < 1e-9
+        # The whole steps inside the bounds; half a step at most is lost where a bound is no whole step.
+        low, high = (self.low + step / 2) / step, (self.high - step / 2) / step
+        k = torch.minimum(torch.maximum(torch.round(x / step), torch.ceil(low - 1e-6)), torch.floor(high + 1e-6))
+        grid = torch.where(decimal, k / per_unit, k * step) + 0.0  # -0.0 becomes 0.0
+        return torch.where(self.step > 0, grid, x)
+
+    def outside(self, x: Tensor) -> Tensor:
+        """Which rows lie outside the cells' bounds, (B,); a row of NaN does."""
+        return ~((x >= self.low) & (x <= self.high)).all(1)
+
+    def covers(self, x: Tensor) -> Tensor:
+        """Which rows have an image, and so may have a density, (B,)."""
+        return ~self.outside(x) & self.parts[0].covers(x)
+
+    def clamp(self, x: Tensor) -> Tensor:
+        """x moved into the bounds, so that a row outside gets harmless numbers."""
+        return torch.minimum(torch.maximum(x.double(), self.low), self.high)
+
+
+def _numbers(x: Variables, side: int, absent: float) -> list[float]:
+    return [absent if pair[side] is None else pair[side] for pair in x.bounds]

@@ -1,0 +1,114 @@
+"""The two-sided INN as published: a loss on y, maximum mean discrepancies on z and on x."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from inncli.errors import ConfigError
+from inncli.hints import NonNegativeFloat, PositiveFloat, PositiveInt
+from inncli.kernels import make_kernel, mmd2
+from inncli.models.base import Model
+from inncli.models.inn import INN
+from inncli.nn.losses import LOSSES
+from inncli.objectives.base import Batch, Objective
+from inncli.tasks.base import Task
+
+LOSS_OF = {"l2": LOSSES["mse"], "l1": LOSSES["l1"], "huber": LOSSES["huber"]}
+
+
+class Bidirectional(Objective):
+    r"""Both directions of [y, z, v] = f([x, u]) against what they must be.
+
+    .. math:: L = w_y L_y + w_z \mathrm{MMD}^2\big((y_f^*, z_f), (y, N(0, I))\big)
+        + w_x r_t \mathrm{MMD}^2\big((x_b, u_b), (x, u)\big) + w_v |v_f|^2 / s_v^2
+
+    f is the forward pass of a batch, b the inverse pass at its ys and fresh z and v; the star stops the gradient, so
+    that the discrepancy moves z alone. The ramp r_t = min(t / T, 1) lets the forward pass find its way first. Where
+    all of it is zero, the inverse at y draws from p(x | y).
+
+    Args:
+        loss_y: on y, in units of its sd.
+        weight_y, weight_z, weight_x, weight_padding: w_y, w_z, w_x, w_v.
+        ramp: T, steps until the inverse pass has its full weight.
+        kernel, scales_z, scales_x: of the two discrepancies, see `kernels.make_kernel`.
+        noise_y: sd of the noise on y at the inverse pass, at training and after, in units of y's sd.
+        padding_noise: sd of u, in units of x's sd.
+        padding_out: s_v, sd of v at the inverse pass; the loss holds it there.
+
+    Raises: ConfigError if the model is no INN.
+    Reference: Ardizzone et al. 2019, Analyzing inverse problems with invertible neural networks, arXiv:1808.04730.
+    """
+
+    def __init__(
+        self,
+        loss_y: Literal["l2", "l1", "huber"] = "l2",
+        weight_y: NonNegativeFloat = 3.0,
+        weight_z: NonNegativeFloat = 1.0,
+        weight_x: NonNegativeFloat = 1.0,
+        weight_padding: NonNegativeFloat = 1.0,
+        ramp: PositiveInt = 500,
+        kernel: Literal["imq", "gaussian", "polynomial"] = "imq",
+        scales_z: list[PositiveFloat] | None = None,
+        scales_x: list[PositiveFloat] | None = None,
+        noise_y: NonNegativeFloat = 0.0,
+        padding_noise: PositiveFloat = 1.0,
+        padding_out: PositiveFloat = 0.05,
+    ) -> None:
+        super().__init__()
+        for key, scales in (("scales_z", scales_z), ("scales_x", scales_x)):
+            if kernel == "polynomial" and scales and (len(scales) > 1 or scales[0] % 1):
+                raise ConfigError(f"objective.{key}: kernel=polynomial takes the highest order alone, one whole number, "
+                                  f"got {scales}; e.g. objective.{key}=[3]")
+        self.loss_y = LOSS_OF[loss_y]
+        self.weight_y, self.weight_z, self.weight_x, self.weight_padding = weight_y, weight_z, weight_x, weight_padding
+        self.ramp, self.kernel, self.scales_z, self.scales_x = ramp, kernel, scales_z, scales_x
+        self.noise_y, self.padding_noise, self.padding_out = noise_y, padding_noise, padding_out
+
+    @torch.no_grad()
+    def attach(self, model: Model, task: Task) -> None:
+        """Tells the model its noises."""
+        if not isinstance(model, INN):
+            raise ConfigError(f"objective=bidirectional trains model=inn, got {type(model).__name__}; "
+                              "leave the objective out")
+        model.log_sigma.fill_(math.log(self.noise_y) if self.noise_y else -math.inf)
+        model.padding_sd.copy_(torch.tensor([self.padding_noise, self.padding_out]))
+
+    def forward(
+        self, model: INN, batch: Batch | None, step: int, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        """The weighted sum, and its terms without their weights."""
+        return self._loss(model, batch, min(step / self.ramp, 1.0), generator)
+
+    def validation_loss(self, model: INN, batch: Batch, step: int, generator: torch.Generator) -> Tensor:
+        """The same at full weights, whatever the step; the mean over parts, for a kernel costs rows times rows."""
+        x, y = batch
+        parts = zip(x.split(1000), [None] * len(x) if y is None else y.split(1000))
+        losses = [(len(part[0]), self._loss(model, part, 1.0, generator)[0]) for part in parts]
+        return sum(rows * loss for rows, loss in losses) / len(x)
+
+    def _loss(
+        self, model: INN, batch: Batch, ramp: float, generator: torch.Generator
+    ) -> tuple[Tensor, dict[str, Tensor]]:
+        x, y = batch
+        x = model.scaled(model.scale.dequantise(x, generator))
+        u, target = model.noise(len(x), generator), model.target(y, len(x))
+        y_f, z_f, v_f, _ = model(x, u)
+        latent = model.draw_latent(target, generator)
+        terms = {"z": self._apart(torch.cat([y_f.detach(), z_f], 1), torch.cat(latent[:2], 1), self.scales_z)}
+        if target.shape[1]:
+            terms["y"] = self.loss_y(y_f - target).mean()
+        if v_f.shape[1]:
+            terms["padding"] = v_f.square().mean() / self.padding_out**2
+        loss = self.weight_z * terms["z"] + self.weight_y * terms.get("y", 0) + self.weight_padding * terms.get("padding", 0)
+        if self.weight_x and ramp:
+            back = torch.cat(model.inverse(*latent), 1)
+            terms["x"] = self._apart(back, torch.cat([x, u], 1), self.scales_x)
+            loss = loss + ramp * self.weight_x * terms["x"]
+        return loss, {name: term.detach() for name, term in terms.items()}
+
+    def _apart(self, a: Tensor, b: Tensor, scales: list[float] | None) -> Tensor:
+        return mmd2(a, b, make_kernel(self.kernel, scales, a, b))
