@@ -63,6 +63,7 @@ def test_every_weight_that_is_not_masked_learns(dim, dim_context):
     for name, parameter in net.named_parameters():
         layer = net.get_submodule(name.rpartition(".")[0])
         mask = layer.mask.bool() if name.endswith("weight") else torch.ones_like(parameter, dtype=torch.bool)
+        assert mask.any(-1).all() or name.startswith("last"), f"{name}: a hidden unit sees nothing"
         assert (parameter.grad[~mask] == 0).all(), name
         assert (parameter.grad[mask] != 0).all(), name
 

@@ -109,10 +109,10 @@ def test_gradients_at_and_beside_every_knot_and_bound(name, seed):
 
 
 def test_the_inverse_keeps_its_gradient_in_the_middle_of_a_straight_bin():
-    # There q = 0, where an absolute value would drop the gradient by the slopes.
-    params = parameters(scale=0)
-    middle = torch.tensor([0.0], dtype=torch.float64)
-    for g, truth in zip(gradients(SPLINE.inverse, middle, params), numeric(SPLINE.inverse, middle, params)):
+    # There q = 0 exactly, where an absolute value would drop the gradient by the slopes.
+    inverse = RationalQuadratic(bins=2, bound=1.0).inverse
+    middle, params = torch.tensor([0.5], dtype=torch.float64), torch.zeros(1, 5, dtype=torch.float64)
+    for g, truth in zip(gradients(inverse, middle, params), numeric(inverse, middle, params)):
         assert (g - truth).abs().max() < 1e-6
 
 
