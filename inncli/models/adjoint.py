@@ -68,6 +68,9 @@ class Adjoint(Model):
         super().__init__(x, y)
         if y is None:
             raise ConfigError("model=adjoint inverts y = f(x), and this task has no y; choose a flow, e.g. model=rnvp")
+        if x.simplex:
+            raise ConfigError("model=adjoint searches in a box, and the unknowns of this task are shares of a whole; "
+                              "choose a flow, e.g. model=rnvp")
         self.tolerance, self.max_steps, self.patience, self.step_limit = tolerance, max_steps, patience, step_limit
         self.boundary, self.link = boundary, link
         self.scale = Standardise(x.dim)
