@@ -15,7 +15,7 @@ import torch
 
 from inncli import catalogue, runtime
 from inncli import refine as refinement
-from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RunError
+from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RequestError, RunError
 from inncli.files import file_sha256
 from inncli.inverter import Inverter
 from inncli.metrics.familiarity import seen_in_training

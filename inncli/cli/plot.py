@@ -12,11 +12,11 @@ from inncli.cli.options import (ConfigDirOption, DeviceOption, JsonOption, OutOp
                                 checked_out)
 from inncli.errors import RequestError, did_you_mean
 
-KINDS = ("training", "posterior", "density", "cobweb")
+KINDS = ("training", "posterior", "density", "convergence", "cobweb")
 SUFFIXES = (".png", ".svg", ".pdf")
 
 Kind = Annotated[str, typer.Argument(metavar="KIND", autocompletion=lambda incomplete: [
-    kind for kind in KINDS if kind.startswith(incomplete)], help="training, posterior, density or cobweb.")]
+    kind for kind in KINDS if kind.startswith(incomplete)], help="training, posterior, density, convergence or cobweb.")]
 Set = Annotated[str | None, typer.Option(
     "--set", metavar="FILE", show_default="the newest that `inn invert` kept in the run",
     help="posterior: the posterior set to draw (.npz .csv .parquet .nc).")]
@@ -50,6 +50,7 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
       inn plot posterior --y 0.3 --reference   fresh draws beside the exact posterior
       inn plot posterior --set set.npz --x water,age --out mix.pdf
       inn plot density --y 0.3                 p(x|y) over two unknowns
+      inn plot convergence                     how each block of an i-ResNet is inverted
       inn plot cobweb --map logistic --r 3.2   fixed points and orbit of a map, in ./cobweb.png
       inn plot cobweb --run RUN --block 0      how an i-ResNet of one unknown is inverted
     """
@@ -57,7 +58,7 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
         raise RequestError(f"expected a picture out of {', '.join(KINDS)}, got {kind!r}"
                            f"{did_you_mean(kind, KINDS) or '; pick one of those'}")
     path = checked_out(out, SUFFIXES)
-    _only(kind, "posterior", {"--set": set_file, "--x": x, "--reference": reference, "--obs": obs, "--samples": samples})
+    _only(kind, "posterior", {"--set": set_file, "--x": x, "--reference": reference, "--obs": obs or None, "--samples": samples})
     _only(kind, "density", {"--grid": grid})
     _only(kind, "cobweb", {"--json": json, **cobweb.options(map_name, r, omega, k, e, block, z, x0, steps)})
     if kind == "training":
@@ -65,6 +66,9 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
         figure, default = _training(run)
     elif kind == "posterior":
         figure, default = _posterior(run, set_file, y, samples, obs, x, reference, seed, device, config_dir)
+    elif kind == "convergence":
+        _only(kind, "posterior and density", {"--y": y})
+        figure, default = _convergence(run, seed, device, config_dir)
     elif kind == "cobweb":
         figure, default = cobweb.figure(run, y, map_name, r, omega, k, e, block, z, x0, steps, json, path, seed,
                                         device, config_dir)
@@ -78,7 +82,7 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
 
 
 def _only(kind: str, wanted: str, options: dict) -> None:
-    given = [name for name, value in options.items() if value not in (None, False) and (value != 0 or name != "--obs")]
+    given = [name for name, value in options.items() if value is not None and value is not False]
     if kind not in wanted and given:
         raise RequestError(f"{given[0]} goes with `inn plot {wanted}`, got `inn plot {kind}`; leave it out")
 
@@ -173,6 +177,23 @@ def _density(spec, y, n: int, seed: int, device, config_dir):
     log_prob = inverter.log_prob(points.reshape(-1, 2), row).reshape(n, n)
     title = run.id if row is None else f"p(x | {values_text(_outside(row[0], inverter.y))})"
     return density2d(*axes, log_prob, names=inverter.x.names, title=title), run.plots / "density.png"
+
+
+def _convergence(spec, seed: int, device, config_dir):
+    from inncli.pipeline import open_run
+    from inncli.plots.convergence import Convergence, convergence
+    from inncli.run import find_run
+    from inncli.transforms.residual import residuals
+
+    run = find_run(spec)
+    inverter = open_run(run, device, config_dir)
+    parts = [part for _, part in residuals(inverter.model)]
+    if not parts:
+        raise RequestError(f"run {run.id} (model {run.info().get('model')}) has no residual block to invert; "
+                           "pick a run of model=iresnet with --run")
+    inverter.diagnostics(1_000, seed)  # which inverts every block, at draws of the model's own
+    blocks = [part.convergence() for part in parts]
+    return convergence([Convergence(*block) for block in blocks], run.id), run.plots / "convergence.png"
 
 
 def window(draws, bounds, n: int):

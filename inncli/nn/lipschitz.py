@@ -82,8 +82,11 @@ class LipschitzNet(nn.Module):
     def certificate(self) -> float:
         """The product of the weights' exact spectral norms as they are used: Lip(g) is at most this.
 
-        By singular values in float64, without the Gram matrix; the sines contribute factors of 1.
+        By singular values in float64, without the Gram matrix; the sines contribute factors of 1. Infinite if a weight
+        is not finite.
         """
+        if not all(w.isfinite().all() for w in self.effective_weights()):
+            return math.inf
         return math.prod(float(torch.linalg.svdvals(w.double())[0]) for w in self.effective_weights())
 
 

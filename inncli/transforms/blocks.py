@@ -178,10 +178,11 @@ class ResidualBlock(Chain):
         log_det: Literal["auto", "exact", "series", "roulette"] = "auto",
         terms: PositiveInt = 8,
         tolerance: PositiveFloat = 1e-11,
+        solver: Literal["anderson", "newton", "banach"] = "anderson",
         seed: int = 0,
     ) -> None:
         scale = [ConditionalScale(dim, dim_context, [32], clamp=2.0)] if dim_context else []
-        step = Residual(dim, dim_context, hidden, lipschitz, log_det, terms, tolerance)
+        step = Residual(dim, dim_context, hidden, lipschitz, log_det, terms, tolerance, solver)
         super().__init__(dim, [ActNorm(dim), *scale, step])
 
 

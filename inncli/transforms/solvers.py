@@ -174,14 +174,15 @@ class _Anderson:
 
     evaluations = 0
 
-    def __init__(self, x: Tensor, memory: int = 5) -> None:
+    def __init__(self, x: Tensor, memory: int = 10) -> None:
         self.memory = min(memory, x.shape[1])
         self.steps, self.changes = x.new_zeros(len(x), 0, x.shape[1]), x.new_zeros(len(x), 0, x.shape[1])
 
     def step(self, r: Tensor) -> Tensor:
         gram = self.changes @ self.changes.mT
         eye = torch.eye(gram.shape[-1], dtype=r.dtype, device=r.device)
-        c = torch.linalg.solve(gram + 1e-12 * eye, self.changes @ r[:, :, None]).mT
+        ridge = 100 * torch.finfo(r.dtype).eps  # changes that are nearly parallel
+        c = torch.linalg.solve(gram + ridge * eye, self.changes @ r[:, :, None]).mT
         return (c @ (self.changes - self.steps))[:, 0] - r
 
     def learn(self, step: Tensor, change: Tensor) -> None:
