@@ -65,7 +65,7 @@ class INN(Model):
         block: Literal["nice", "rnvp", "glow", "spline", "iresnet"] = "rnvp",
         n_blocks: PositiveInt = 8,
         hidden: list[PositiveInt] = [64, 64],  # noqa: B006 never changed
-        dim_z: PositiveInt | None = None,
+        dim_z: NonNegativeInt | None = None,
         padding: NonNegativeInt = 0,
     ) -> None:
         super().__init__(x, y)
