@@ -64,6 +64,13 @@ def test_circle_at_and_beyond_the_edge_of_its_tongue():
     assert maps.fixed_points(maps.circle(0.9 / (2 * np.pi) + 1e-6, 0.9)) == []
 
 
+def test_a_fixed_point_that_only_touches_the_diagonal_between_two_grid_points():
+    at = 1 / 3
+    made = maps.Map("x <- x + (x - 1/3)^2", lambda x: x + (x - at) ** 2, lambda x: 1 + 2 * (x - at), 0.0, 1.0)
+    (point,) = maps.fixed_points(made)
+    assert point.x == pytest.approx(at, abs=1e-9) and point.kind == "neutral"
+
+
 @pytest.mark.parametrize("e, y", [(0.8, 1.0), (0.5, -3.0), (0.99, 0.1), (0.0, 2.0)])
 def test_kepler_is_inverted(e, y):
     made = maps.kepler(e, y)
