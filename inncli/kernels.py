@@ -11,14 +11,13 @@ Reference: Gretton et al. 2012, A kernel two-sample test, JMLR 13.
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-BLOCK = 2048  # rows: a block of float64 is 32 MiB
+BLOCK = 256  # rows: a block stays in the cache; one of 2,048 takes five times as long a pair
 
 
 class Kernel(ABC):
@@ -126,19 +125,19 @@ def mmd2(x: Tensor, y: Tensor, kernel: Kernel, unbiased: bool = True, block: int
 
     Shape: x (n, D), y (m, D).
     """
-    cross = sum(kernel(a, b).sum() for a in x.split(block) for b in y.split(block)) / (len(x) * len(y))
-    return _within(x, kernel, unbiased, block) + _within(y, kernel, unbiased, block) - 2 * cross
+    cross = sum(kernel(a, b).sum().double() for a in x.split(block) for b in y.split(block)) / (len(x) * len(y))
+    return (_within(x, kernel, unbiased, block) + _within(y, kernel, unbiased, block) - 2 * cross).to(x.dtype)
 
 
 def _within(x: Tensor, kernel: Kernel, unbiased: bool, block: int) -> Tensor:
     """The mean of k over the pairs of one set; each pair of blocks is computed once, k being symmetric."""
     parts = x.split(block)
-    total = x.new_zeros(())
+    total = x.new_zeros((), dtype=torch.float64)  # of up to billions of entries
     for i, a in enumerate(parts):
         own = kernel(a, a)
         total = total + (own.sum() - own.diagonal().sum() if unbiased else own.sum())
         for b in parts[i + 1 :]:
-            total = total + 2 * kernel(a, b).sum()
+            total = total + 2 * kernel(a, b).sum().double()
     return total / (len(x) * (len(x) - 1) if unbiased else len(x) ** 2)
 
 
@@ -211,4 +210,4 @@ def make_kernel(name: str, scales: Sequence[float] | None, x: Tensor, y: Tensor)
         return InverseMultiquadric(scales) if scales else InverseMultiquadric()
     if name == "gaussian":
         return Gaussian.median(x, y, scales) if scales else Gaussian.median(x, y)
-    return Polynomial(math.ceil(max(scales))) if scales else Polynomial()
+    return Polynomial(int(scales[0])) if scales else Polynomial()

@@ -15,7 +15,7 @@ import torch
 
 from inncli import catalogue, runtime
 from inncli import refine as refinement
-from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RunError
+from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RequestError, RunError
 from inncli.files import file_sha256
 from inncli.inverter import Inverter
 from inncli.metrics.familiarity import seen_in_training
@@ -220,6 +220,9 @@ def _mark_end(run: RunDir, error: BaseException) -> None:
 def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | None = None) -> Inverter:
     """Opens a trained run from its own saved config and best checkpoint.
 
+    Torch is set to the run's own number of CPU threads: a sum split over more rounds differently, and small
+    nets are slower on more.
+
     Args:
         device: where to compute; None takes what `device=auto` would.
         config_dir: the user's config folder, where the run was trained with one.
@@ -234,7 +237,9 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
     where = runtime.resolve_device(device or "auto")
     x = Variables.from_dict(meta["x"])
     y = Variables.from_dict(meta["y"]) if meta["y"] else None
-    model = _build_model(catalogue.check(meta["config"]), x, y, where)
+    config = catalogue.check(meta["config"])
+    runtime.set_threads(config["threads"])
+    model = _build_model(config, x, y, where)
     try:
         model.load_state_dict(under("model", tensors))
     except RuntimeError as error:

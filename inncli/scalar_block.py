@@ -32,7 +32,7 @@ def inversion_of_block(
         raise RequestError(f"run {inverter.id} has no residual block; train one with model=iresnet")
     if k >= len(blocks):
         raise RequestError(f"expected a block from 0 to {len(blocks) - 1}, got {k}; pick one of those")
-    name, block = blocks[k]
+    _, block = blocks[k]
     x, context = _seen_by(inverter, block, y, seed)
     with torch.no_grad():
         net = block.net.at(context).double()
@@ -48,8 +48,8 @@ def inversion_of_block(
                 return net.jacobian(net.with_slopes(rows)[1]).cpu().numpy().reshape(np.shape(values))
 
         target = float(x + g(np.float64(x))) if z is None else z
-        half = max(3.0, 2 * abs(float(g(np.float64(target)))))
-        made = maps.inversion(g, slope, target, target - half, target + half, f"x <- {target:.4g} - g(x), {name}")
+        half = max(1.5, 3 * abs(float(g(np.float64(target)))))
+        made = maps.inversion(g, slope, target, target - half, target + half, f"x <- {target:.4g} - g(x), block {k}")
         return made, float(block.net.certificate())
 
 

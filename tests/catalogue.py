@@ -8,6 +8,8 @@ import torch
 
 from inncli.models.adjoint import Adjoint
 from inncli.models.flow import ConditionalFlow
+from inncli.models.inn import INN
+from inncli.objectives.bidirectional_ml import BidirectionalML
 from inncli.transforms.actnorm import ActNorm
 from inncli.transforms.autoregressive import Autoregressive
 from inncli.transforms.blocks import (
@@ -134,10 +136,20 @@ BLOCKS = {
     "iaf": dict(block=partial(IAFBlock, hidden=HIDDEN, elementwise=Affine())),
     "iresnet": dict(block=partial(ResidualBlock, hidden=HIDDEN)),
 }
+
+
+def inn(x, y):
+    """A two-sided INN in the form that has a density: by likelihood, without padding."""
+    made = INN(x, y, n_blocks=3, hidden=HIDDEN, dim_z=x.dim - (0 if y is None else y.dim))
+    BidirectionalML(sigma=0.3).attach(made, None)
+    return made
+
+
 MODELS = {
     **{name: partial(ConditionalFlow, n_blocks=3, dim_embedding=4, **parts) for name, parts in BLOCKS.items()},
     "rnvp_truncate": partial(ConditionalFlow, n_blocks=3, dim_embedding=4, bounds="truncate", **BLOCKS["rnvp"]),
     "maf_power": partial(ConditionalFlow, n_blocks=3, power=True, **BLOCKS["maf"]),
+    "inn": inn,
     "rnvp_without_linear": partial(ConditionalFlow, n_blocks=3, linear_start=False, **BLOCKS["rnvp"]),
 }
 # Models without a density: `test_adjoint.py` holds them to what is left of the contract.

@@ -65,10 +65,17 @@ def test_default_is_rnvp_on_the_ring():
                                        "trainer", "names"]
 
 
+def read_with_its_bases(folder, name):
+    """A yaml's keys over those of the yamls of its group that it builds on."""
+    node = yaml.safe_load((folder / f"{name}.yaml").read_text())
+    bases = [entry for entry in node.pop("defaults", []) if isinstance(entry, str) and entry != "_self_"]
+    return {key: value for base in bases for key, value in read_with_its_bases(folder, base).items()} | node
+
+
 def test_yamls_list_every_setting_with_its_right_default_type():
     for group, name in CHOICES:
         if group not in ("experiment",):
-            node = yaml.safe_load((config.conf_dir() / group / f"{name}.yaml").read_text())
+            node = read_with_its_bases(config.conf_dir() / group, name)
             known = schema.signature(node["_target_"], catalogue.source_roots())
             hidden = {key for key, p in known.parameters.items() if p.default is not None} - set(node)
             assert not hidden or group in ("model",), f"{group}/{name}.yaml does not list {hidden}"

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from inncli.cli.app import main
 from inncli.errors import ConfigError, ConvergenceError
 from inncli.models.inn import BLOCKS, INN
 from inncli.objectives.bidirectional import Bidirectional
@@ -89,7 +90,7 @@ def test_unpadded_density_is_the_formula():
 
 def test_padded_the_likelihood_bounds_that_of_x():
     # E over u of N(u) / q(x, u | y) is at least -log of their integral over u, here by quadrature over u.
-    objective = BidirectionalML(sigma=0.3, padding_noise=0.7)
+    objective = BidirectionalML(sigma=3.0, padding_noise=0.7)
     model = randomised(objective)
     assert model.width == 3 and not model.has_density
     x = 3 * torch.randn(3, 2, generator=seeded(9), dtype=torch.float64) + 10
@@ -101,10 +102,13 @@ def test_padded_the_likelihood_bounds_that_of_x():
             scaled, ladj = model.scale(many)
             joint = model.log_joint(scaled, u, model.target(given.expand(len(u), -1), len(u))) + ladj
             truth = torch.logsumexp(joint, 0) + math.log(24 / 20_000)
-            bound = objective(model, (row.expand(4000, -1), given.expand(4000, -1)), 0, seeded())[0]
+            bound = objective(model, (row.expand(20_001, -1), given.expand(20_001, -1)), 0, seeded())[0]
             assert -truth < bound
-            # and the integral of N(u) q / N(u) is the truth: the weights are those of an importance sampler
             normal = torch.distributions.Normal(0.0, 0.7).log_prob(u[:, 0])
+            kl = (normal.exp() * (normal - joint)).sum() * 24 / 20_000 + truth  # of N(u) to p(u | x, y)
+            spread = (normal.exp() * (normal - joint).square()).sum() * 24 / 20_000 - (kl - truth) ** 2
+            assert abs(bound - (kl - truth)) < 4 * (spread / len(u)).sqrt() < 0.5
+            # and the integral of N(u) q / N(u) is the truth: the weights are those of an importance sampler
             assert abs((normal.exp() * (joint - normal).exp()).sum() * 24 / 20_000 - truth.exp()) < 1e-9
 
 
@@ -155,7 +159,7 @@ def test_it_starts_as_the_identity_with_z_at_x_and_y_at_the_padding(block):
     u = model.noise(500, seeded(3))
     y, z, _, _ = model(model.scaled(rows), u)
     y, z = y - (y - u).mean(0), z - (z - model.scaled(rows)).mean(0)  # ActNorm takes out the mean
-    if block != "nice":  # whose subnets start at random
+    if block not in ("nice", "iresnet"):  # whose subnets start at random
         assert (z - model.scaled(rows)).abs().max() < 1e-3 and (y - u).abs().max() < 1e-3
     assert torch.corrcoef(torch.cat([y, u], 1).T)[0, 1] > 0.5
 
@@ -212,3 +216,165 @@ def test_check_tells_a_good_latent_from_a_bad_one():
     assert model.check(2 * noise, y, seeded(3))["z_p_value"] < 0.01
     assert model.check(noise.abs() * y.sign(), y, seeded(3))["z_y_p_value"] < 0.01
     assert good["y_error"] == pytest.approx(math.sqrt(2), rel=0.2)  # y is not learned yet: two independent normals
+
+
+# ---- the objectives ----------------------------------------------------------------------------------
+def batch(rows=500, seed=0):
+    return (3 * torch.randn(rows, 2, generator=seeded(seed), dtype=torch.float64) + 10,
+            2 * torch.randn(rows, 1, generator=seeded(seed + 1), dtype=torch.float64))
+
+
+def test_unpadded_the_bound_is_the_negative_log_likelihood():
+    objective = BidirectionalML(sigma=0.3)
+    model = randomised(objective, dim_z=1)
+    x, y = batch()
+    assert float(objective(model, (x, y), 0, seeded())[0].detach()) == pytest.approx(-float(model.log_prob(x, y).detach().mean()), abs=1e-9)
+
+
+def test_sigma_is_learned_or_held():
+    for learn in (True, False):
+        objective = BidirectionalML(sigma=0.3, learn_sigma=learn)
+        model = randomised(objective, dim_z=1)
+        objective(model, batch(), 0, seeded())[0].backward()
+        assert model.log_sigma.requires_grad == learn
+        if learn:  # at its best, sigma^2 is the mean square of f_y - y
+            x, y = batch()
+            off = (model(model.scaled(x), x.new_zeros(len(x), 0))[0] - model.target(y, len(y))).square().mean()
+            assert float(model.log_sigma.grad) == pytest.approx(float((1 - off / 0.09).detach()), rel=1e-6)
+
+
+def test_where_all_is_as_it_must_be_the_losses_vanish_and_elsewhere_not():
+    # f = identity: z is x, standard normal and independent of y; y' is u. Without weight on y nothing is left to do.
+    torch.manual_seed(0)
+    model = INN(Variables.numbered("x", 1), Y1, n_blocks=1, hidden=[4], dim_z=1)
+    objective = Bidirectional(weight_y=0.0)
+    objective.attach(model, None)
+    x, y = torch.randn(4000, 2, generator=seeded(), dtype=torch.float64).split(1, 1)
+    model.initialise(x, y, seeded(1))
+    _, terms = objective(model, (x, y), 10**6, seeded(2))
+    assert abs(terms["z"]) < 0.005 and abs(terms["x"]) < 0.005 and terms["y"] == pytest.approx(2.0, rel=0.1)
+    _, terms = objective(model, (2 * x, y), 10**6, seeded(2))  # z too wide
+    assert terms["z"] > 0.02 and terms["x"] > 0.02
+    _, terms = objective(model, (x.abs() * y.sign(), y), 10**6, seeded(2))
+    assert abs(terms["z"]) < 0.005  # y' = u knows nothing of y, so z may not either: that is for weight_y
+
+
+def test_the_discrepancy_moves_z_alone():
+    objective = Bidirectional(weight_y=0.0, weight_x=0.0)
+    model = randomised(objective)
+    kept = {}
+    forward = model.forward
+
+    def watched(x, u):
+        out = forward(x, u)
+        for name, value in zip("yz", out):
+            kept[name] = value
+            value.retain_grad()
+        return out
+
+    model.forward = watched
+    objective(model, batch(), 0, seeded())[0].backward()
+    assert kept["z"].grad.abs().max() > 0 and not kept["y"].grad.any()
+
+
+def test_the_ramp_holds_the_inverse_pass_back_and_validation_does_not_see_it():
+    objective = Bidirectional(ramp=100, weight_x=2.0, weight_y=3.0, weight_z=0.5)
+    model = randomised(objective)
+    loss, terms = zip(*(objective(model, batch(), step, seeded()) for step in (0, 50, 100, 1000)))
+    assert "x" not in terms[0]
+    for value, term, ramp in zip(loss, terms, (0, 0.5, 1, 1)):
+        assert float(value.detach()) == pytest.approx(float(3 * term["y"] + 0.5 * term["z"] + 2 * ramp * term.get("x", 0)), rel=1e-9)
+    judged = [objective.validation_loss(model, batch(), step, seeded()) for step in (0, 50, 1000)]
+    assert torch.equal(judged[0], judged[1]) and torch.equal(judged[0], judged[2])
+    assert float(judged[0].detach()) == pytest.approx(float(loss[2].detach()), rel=1e-9)
+
+
+@pytest.mark.parametrize("name, truth", [
+    ("l2", lambda r: r.square()), ("l1", lambda r: r.abs()),
+    ("huber", lambda r: torch.nn.functional.huber_loss(r, torch.zeros_like(r), reduction="none"))])
+def test_losses_on_y(name, truth):
+    objective = Bidirectional(loss_y=name)
+    model = randomised(objective)
+    x, y = batch()
+    off = model(model.scaled(x), model.noise(500, seeded()))[0] - model.target(y, 500)
+    assert float(objective(model, (x, y), 0, seeded())[1]["y"]) == pytest.approx(float(truth(off).mean().detach()), rel=1e-9)
+
+
+def test_output_padding_is_held_where_the_inverse_draws_it():
+    model = randomised(Bidirectional(padding_out=0.2), padding=2)
+    v = model.draw_latent(torch.zeros(5000, 1, dtype=torch.float64), seeded())[2]
+    assert v.shape[1] == 2 and v.std() == pytest.approx(0.2, rel=0.03)
+    _, terms = Bidirectional(padding_out=0.2)(model, batch(), 0, seeded())
+    out = model(model.scaled(batch()[0]), model.noise(500, seeded()))[2]
+    assert float(terms["padding"]) == pytest.approx(float(out.square().mean().detach()) / 0.04, rel=1e-6)
+    model = randomised(BidirectionalML(), padding=2)
+    assert model.draw_latent(torch.zeros(5000, 1, dtype=torch.float64), seeded())[2].std() == pytest.approx(1, rel=0.03)
+
+
+def test_what_can_not_be_trained_so_is_refused():
+    from catalogue import BLOCKS as FLOW_BLOCKS
+
+    from inncli.models.flow import ConditionalFlow
+
+    flow = ConditionalFlow(X2, Y1, n_blocks=1, **FLOW_BLOCKS["rnvp"])
+    for objective in (Bidirectional(), BidirectionalML()):
+        with pytest.raises(ConfigError, match="trains model=inn, got ConditionalFlow"):
+            objective.attach(flow, None)
+    with pytest.raises(ConfigError, match="one whole number, got"):
+        Bidirectional(kernel="polynomial", scales_z=[0.2, 0.9])
+
+
+# ---- the commands ------------------------------------------------------------------------------------
+@pytest.fixture
+def inn(tmp_path, monkeypatch, capsys):
+    """Runs a command in an empty folder; gives what it printed on stdout, or the one line of an error."""
+    monkeypatch.setenv("INN_OUTPUTS", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*words, code=0):
+        got = main([str(word) for word in words])
+        out, err = capsys.readouterr()
+        assert got == code, err
+        assert code == 0 or (not out and len(err.splitlines()) == 1), err
+        return err if code else out
+
+    return run
+
+
+SMALL = ["task.n_train=400", "trainer.max_steps=5", "model.n_blocks=2"]
+
+
+@pytest.mark.parametrize("words", [
+    ["model=inn", "task=ring"], ["model=inn_mmd", "task=ring"], ["model=inn_mmd", "task=ring", "model.padding=2"],
+    ["model=inn", "task=gaussian_modes", "task.labels=none"], ["model=inn_mmd", "task=gaussian_modes"]])
+def test_from_train_to_a_posterior_set_with_nan_density(inn, tmp_path, words):
+    inn("train", *words, *SMALL)
+    inn("invert", "--y", "0", "-n", "50", "--out", "set.npz")
+    drawn = np.load(tmp_path / "set.npz")
+    assert drawn["x"].shape == (1, 50, 2) and np.isnan(drawn["log_prob"]).all()
+    assert drawn["y_error"].shape == (1, 50) and (drawn["y_error"] > 0).all()
+    assert "has no density" in inn("density", "--grid", "5", "--y", "0", code=2)
+    inn("sample", "-n", "20")
+    inn("plot", "posterior", "--set", "set.npz", "--out", "set.png")
+
+
+def test_unpadded_by_likelihood_it_has_a_density(inn):
+    inn("train", "model=inn", "model.dim_z=1", "model.padding=0", *SMALL)
+    inn("density", "--grid", "5", "--y", "0.3")
+
+
+def test_without_a_y_it_is_a_density_model(inn):
+    inn("train", "model=inn", "task=eight_gaussians", "model.padding=0", *SMALL)
+    inn("density", "--grid", "5")
+    inn("train", "model=inn_mmd", "task=eight_gaussians", *SMALL)
+    inn("sample", "-n", "20")
+
+
+@pytest.mark.parametrize("words, message", [
+    (["model=inn", "objective=nll"], "needs a density"),
+    (["model=rnvp", "objective=bidirectional"], "trains model=inn"),
+    (["model=inn", "task=linear", "model.dim_z=1"], "expected 2 or more"),
+    (["model=inn", "model.block=resnet"], "model.block: expected nice or rnvp or glow or spline or iresnet"),
+])
+def test_wrong_requests(inn, words, message):
+    assert message in inn("train", *words, *SMALL, code=2)

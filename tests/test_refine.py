@@ -119,6 +119,16 @@ def test_too_few_steps_leave_rows_unmoved_and_the_step_limit_holds():
     assert 0.04 < length.max() <= 0.05 + 1e-12
 
 
+def test_a_step_that_overshoots_for_ever_is_damped():
+    # Newton on tanh 10 x from .15 goes to -.15 at this step limit, and back.
+    def observe(x):
+        up, down = exp(10 * x), exp(-10 * x)
+        return (up - down) / (up + down)
+
+    done = refine(observe, np.array([[0.15], [0.5]]), np.zeros(1), np.ones(1), np.ones(1), np.array([[-np.inf], [np.inf]]))
+    assert done.converged.all() and np.abs(done.x).max() < 1e-10
+
+
 def test_rows_do_not_depend_on_each_other():
     x = np.clip(Sine().reference_posterior(np.array([1.5]), 60, rng()) + 0.05, -1, 1)
     whole, alone = on_sine(x, 1.5), [on_sine(x[i : i + 1], 1.5) for i in range(60)]
@@ -133,7 +143,8 @@ def test_a_draw_slides_along_a_bound_and_never_leaves():
     x = np.column_stack([rng().uniform(0, 1, 200), rng().uniform(0, 2, 200)])
     done = refine(line, x, np.array([4.0]), np.ones(2), np.ones(1), low_high)
     assert done.converged.all() and done.x[:, 0].max() <= 1 and done.x.min() >= 0
-    np.testing.assert_allclose(done.x, np.column_stack([np.ones(200), np.full(200, 3.0)])[:, :], atol=1.01)
+    steep = refine(lambda x: 100 * x[:, :1] + x[:, 1:], np.array([[1.0, 0.5]]), np.array([102.0]), np.ones(2), np.ones(1), low_high)
+    assert steep.converged.all() and np.abs(steep.x - [[1, 2]]).max() < 1e-8, "x1 is held, so x2 goes all the way"
     assert (done.x[:, 0] == 1).mean() > 0.3, "those that needed the bound stand on it"
     edge = refine(line, np.array([[1.0, 0.5]]), np.array([1.2]), np.ones(2), np.ones(1), low_high)
     assert edge.converged.all() and edge.x[0, 0] < 1, "a bound lets go where the step points inward"

@@ -16,6 +16,7 @@ from inncli.tasks.base import Task
 from inncli.tasks.data import BLOCK, Pairs, draw_blocks, load_pairs, row_groups, save_pairs, split
 from inncli.tasks.eight_gaussians import ENTROPY, RADIUS, EightGaussians
 from inncli.tasks.linear import Linear
+from inncli.tasks.monotone import Monotone
 from inncli.tasks.ring import Ring
 from inncli.tasks.sine import Sine
 from inncli.variables import Variables
@@ -26,6 +27,7 @@ BUILT_IN = {
     "ring": Ring,
     "linear": lambda **kw: Linear(A, [0.5, -1.0], 0.2, **kw),
     "eight_gaussians": EightGaussians,
+    "monotone": Monotone,
     "sine": Sine,
 }
 
@@ -80,7 +82,7 @@ def test_shapes_dtypes_and_names(build):
     assert all("\n" not in line for line in task.describe())
 
 
-@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "gaussian_modes", "sine", "table", "simulator"])
+@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "gaussian_modes", "sine", "monotone", "table", "simulator", "breast_cancer"])
 def test_the_yaml_says_every_argument_and_its_default(name):
     node = yaml.safe_load((CONF / "task" / f"{name}.yaml").read_text())
     module, _, cls = node.pop("_target_").rpartition(".")
@@ -117,7 +119,7 @@ def test_what_a_task_lacks_it_refuses():
         EightGaussians().observe(np.zeros((1, 2)))
 
 
-@pytest.mark.parametrize("name", ["ring", "linear", "sine"])
+@pytest.mark.parametrize("name", ["ring", "linear", "sine", "monotone"])
 def test_observe_is_differentiable(name):
     import torch
 

@@ -6,7 +6,7 @@ DEFECTS = [
     ("the penalty test compares a residual with itself", OBJECTIVE,
      "        if self.phase > 1 and", "        self.before = mean\n        if self.phase > 1 and",
      f"{TESTS}::test_the_penalty_grows_where_the_residual_does_not_shrink_and_only_there"),
-    ("the penalty test never fires", OBJECTIVE, "return bool(excess > 2 *", "return bool(excess < -2 *",
+    ("the penalty test never fires", OBJECTIVE, "return bool(excess > 2 *", "return bool(excess > math.inf *",
      f"{TESTS}::test_the_penalty_grows_where_the_residual_does_not_shrink_and_only_there"),
     ("the penalty grows because of noise", OBJECTIVE,
      "return r @ r - noise.trace(), 4 * r @ noise @ r + 2 * noise.square().sum()", "return r @ r, 0 * noise.trace()",

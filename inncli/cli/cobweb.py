@@ -11,7 +11,7 @@ from inncli.cli import output
 from inncli.errors import RequestError, did_you_mean
 
 # What each map takes beside --x0 and --steps, with what it takes if nothing is given.
-MAPS = {"logistic": {"--r": 3.2}, "circle": {"--omega": 0.1, "--k": 0.9}, "kepler": {"--e": 0.8, "--y": 1.0}}
+MAPS = {"logistic": {"--r": 3.2}, "circle": {"--omega": 0.1, "--k": 0.9}, "kepler": {"--e": 0.8, "--y": 0.3}}
 START, STEPS = 0.1, 60
 
 MapName = Annotated[str | None, typer.Option(

@@ -58,7 +58,7 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
         raise RequestError(f"expected a picture out of {', '.join(KINDS)}, got {kind!r}"
                            f"{did_you_mean(kind, KINDS) or '; pick one of those'}")
     path = checked_out(out, SUFFIXES)
-    _only(kind, "posterior", {"--set": set_file, "--x": x, "--reference": reference, "--obs": obs, "--samples": samples})
+    _only(kind, "posterior", {"--set": set_file, "--x": x, "--reference": reference, "--obs": obs or None, "--samples": samples})
     _only(kind, "density", {"--grid": grid})
     _only(kind, "cobweb", {"--json": json, **cobweb.options(map_name, r, omega, k, e, block, z, x0, steps)})
     if kind == "training":
@@ -82,7 +82,7 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
 
 
 def _only(kind: str, wanted: str, options: dict) -> None:
-    given = [name for name, value in options.items() if value not in (None, False) and (value != 0 or name != "--obs")]
+    given = [name for name, value in options.items() if value is not None and value is not False]
     if kind not in wanted and given:
         raise RequestError(f"{given[0]} goes with `inn plot {wanted}`, got `inn plot {kind}`; leave it out")
 

@@ -68,6 +68,9 @@ class Adjoint(Model):
         super().__init__(x, y)
         if y is None:
             raise ConfigError("model=adjoint inverts y = f(x), and this task has no y; choose a flow, e.g. model=rnvp")
+        if x.simplex:
+            raise ConfigError("model=adjoint searches in a box, and the unknowns of this task are shares of a whole; "
+                              "choose a flow, e.g. model=rnvp")
         self.tolerance, self.max_steps, self.patience, self.step_limit = tolerance, max_steps, patience, step_limit
         self.boundary, self.link = boundary, link
         self.scale = Standardise(x.dim)
@@ -139,13 +142,7 @@ class Adjoint(Model):
         return self.posterior(y, n, generator)[0]
 
     def diagnostics(self, x: Tensor, y: Tensor | None) -> dict[str, float]:
-        """`converged`: the share of these rows whose f(x) is y within the tolerance, inside the training range."""
-        with torch.no_grad():
-            z = self.scale(x.double())[0].to(self._dtype)
-            return {"converged": float(self._penalised(z, self._target(y))[1].double().mean())}
-
-    def check(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> dict[str, float]:
-        """`forward_loss`: the regression loss on held-out pairs, in sds of y."""
+        """`forward_loss`: the mean regression loss at these rows: of held-out pairs, or of x found for y."""
         with torch.no_grad():
             return {"forward_loss": float(self.row_loss(x, y).mean())}
 

@@ -65,7 +65,7 @@ class INN(Model):
         block: Literal["nice", "rnvp", "glow", "spline", "iresnet"] = "rnvp",
         n_blocks: PositiveInt = 8,
         hidden: list[PositiveInt] = [64, 64],  # noqa: B006 never changed
-        dim_z: PositiveInt | None = None,
+        dim_z: NonNegativeInt | None = None,
         padding: NonNegativeInt = 0,
     ) -> None:
         super().__init__(x, y)
@@ -149,18 +149,21 @@ class INN(Model):
 
     @torch.no_grad()
     def initialise(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
-        """Scalings, and the blocks' own data-dependent starts."""
+        """Scalings, the blocks' own data-dependent starts, and a last layer that makes the whole the identity."""
         if y is not None:
             self.features.initialise(y)
         scaled = self.scale.initialise(self.scale.dequantise(x, generator)).to(self._dtype)
-        rows = torch.cat([scaled, self.noise(len(scaled), generator)], 1)
-        self.blocks.initialise(rows)
-        # The blocks start as a linear map, their mixing: the last layer undoes it.
+        self.blocks.initialise(torch.cat([scaled, self.noise(len(scaled), generator)], 1))
+        self._undo_mixing(generator)
+
+    def _undo_mixing(self, generator: torch.Generator) -> None:
+        """Makes the start the identity: the blocks begin as a linear map, which the last layer takes back."""
         last = self.blocks.parts[-1]
         last.set(torch.eye(self.width))
-        z = self.blocks(rows)[0].double()
-        rows = rows.double()
-        last.set(torch.linalg.lstsq(z - z.mean(0), rows - rows.mean(0)).solution.T)
+        probe = self._normal(1000 + 4 * self.width, self.width, generator)
+        image = self.blocks(probe)[0].double()
+        probe = probe.double()
+        last.set(torch.linalg.lstsq(image - image.mean(0), probe - probe.mean(0)).solution.T)
 
     def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
         """log p(x | y) of the dequantised x, -inf outside the box; NaN with padding and in the MMD form. (B,)."""

@@ -24,16 +24,19 @@ class BidirectionalML(Objective):
     in nats of x in the user's units, so that it compares with `nll`; an equality without padding.
 
     Args:
-        sigma: sd of the noise on y, in units of y's own sd; null learns it, one for each y.
+        sigma: sd of the noise on y, in units of y's own sd (of 1 for a label).
+        learn_sigma: True learns it from there, one for each y.
         padding_noise: s, in units of x's sd.
 
     Raises: ConfigError if the model is no INN.
     Reference: Ardizzone et al. 2019, arXiv:1808.04730; Huang et al. 2020, Augmented normalizing flows, arXiv:2002.07101.
     """
 
-    def __init__(self, sigma: PositiveFloat | None = None, padding_noise: PositiveFloat = 1.0) -> None:
+    def __init__(
+        self, sigma: PositiveFloat = 0.05, learn_sigma: bool = True, padding_noise: PositiveFloat = 1.0
+    ) -> None:
         super().__init__()
-        self.sigma, self.padding_noise = sigma, padding_noise
+        self.sigma, self.learn_sigma, self.padding_noise = sigma, learn_sigma, padding_noise
 
     @torch.no_grad()
     def attach(self, model: Model, task: Task) -> None:
@@ -41,9 +44,8 @@ class BidirectionalML(Objective):
         if not isinstance(model, INN):
             raise ConfigError(f"objective=bidirectional_ml trains model=inn, got {type(model).__name__}; "
                               "leave the objective out")
-        # Learned from 1 down: a tight y from the first step on would leave z no say.
-        model.log_sigma.fill_(math.log(self.sigma or 1.0))
-        model.log_sigma.requires_grad_(self.sigma is None and model.dim_y > 0)
+        model.log_sigma.fill_(math.log(self.sigma))
+        model.log_sigma.requires_grad_(self.learn_sigma and model.dim_y > 0)
         model.padding_sd.copy_(torch.tensor([self.padding_noise, 1.0]))
 
     def forward(

@@ -50,6 +50,9 @@ def cobweb(map: Map, points: list[FixedPoint], orbit: np.ndarray, lipschitz: flo
 
 def _staircase(axes: Axes, map: Map, points: list[FixedPoint], orbit: np.ndarray) -> None:
     low, high = _shown(map, orbit)
+    if map.inverts is not None and len(points) == 1:  # the steps of a contraction soon become too small to be seen
+        reach = 1.5 * np.abs(orbit - points[0].x).max() + 1e-3 * (high - low)
+        low, high = max(low, points[0].x - reach), min(high, points[0].x + reach)
     x = np.linspace(low, high, GRID)
     axes.plot([low, high], [low, high], color=GREY, linewidth=0.8)
     axes.plot(x, _with_gaps(map, x), color=BLUE, label="T(x)")
@@ -78,8 +81,11 @@ def _convergence(axes: Axes, point: FixedPoint, orbit: np.ndarray, lipschitz: fl
     bound = lipschitz**n / (1 - lipschitz) * abs(orbit[1] - orbit[0])
     axes.semilogy(n[seen], error[seen], color=ORANGE, marker="o", ms=2.5, linewidth=0.8, label="|x at step n - x*|")
     axes.semilogy(n, bound, color=GREY, linestyle="--", linewidth=1, label="Banach's bound")
+    last = int(np.flatnonzero(seen).max(initial=0))
+    low = max(error[seen].min(initial=1.0), 1e-16) / 10
     axes.yaxis.set_major_formatter("{x:.0e}")
-    axes.set(xlabel="step n", ylabel="distance to the fixed point")
+    axes.set(xlabel="step n", ylabel="distance to the fixed point", xlim=(-0.5, 1.5 * last + 2),
+             ylim=(low, 10 * max(bound.max(), error.max(), 10 * low)))
     axes.set_box_aspect(1)
     _legend_above(axes)
 

@@ -32,8 +32,8 @@ class Trainer:
 
     Args:
         max_epochs, max_steps, max_seconds: budgets; the schedule reaches zero where the first
-            of them ends. Seconds are turned into steps once, after a short timing. With none of
-            them given, 3,000 steps: half a minute for a small net, whatever the number of rows.
+            of them ends. Seconds are turned into steps once, after a short timing.
+        default_steps: steps with none of them given, whatever the number of rows.
         batch_size: pairs a step.
         lr: peak learning rate; the lever of small flows, which are under-trained at 1e-3.
         weight_decay: AdamW's.
@@ -45,8 +45,6 @@ class Trainer:
         patience: epochs without a better validation loss before stopping early, None for never.
         checkpoint_seconds: time between checkpoints; no influence on the result.
     """
-
-    default_steps = 3_000
 
     def __init__(
         self,
@@ -62,9 +60,10 @@ class Trainer:
         val_fraction: Fraction = 0.1,
         patience: PositiveInt | None = None,
         checkpoint_seconds: NonNegativeFloat = 5.0,
+        default_steps: PositiveInt = 3_000,
     ) -> None:
         if max_epochs is None and max_steps is None and max_seconds is None:
-            max_steps = self.default_steps
+            max_steps = default_steps
         self.max_epochs, self.max_steps, self.max_seconds = max_epochs, max_steps, max_seconds
         self.batch_size, self.lr, self.weight_decay, self.clip = batch_size, lr, weight_decay, clip
         self.ema, self.warmup, self.val_fraction, self.patience = ema, warmup, val_fraction, patience

@@ -71,7 +71,7 @@ class LinearGaussian(Transform):
     columns.
     """
 
-    shrinkages = (1.0, 0.3, 0.1, 0.03, 0.01, 3e-3, 1e-3, 3e-4, 1e-4)
+    shrinkages = (1.0, 0.3, 0.1, 0.03, 0.01, 1e-3, 1e-4, 1e-5, 1e-6)
 
     def __init__(self, dim: int, dim_context: int = 0) -> None:
         super().__init__(dim, dim_context)
