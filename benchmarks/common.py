@@ -23,8 +23,9 @@ INN = [sys.executable, "-m", "inncli"]
 
 
 def inn(*words: str, check: bool = True, **kwargs) -> subprocess.CompletedProcess:
-    """Runs one command in the scratch folder."""
-    done = subprocess.run([*INN, *words], cwd=WORK, capture_output=True, text=True, **kwargs)
+    """Runs one command in the scratch folder, with the code of this checkout."""
+    env = {**(kwargs.pop("env", None) or os.environ), "PYTHONPATH": str(Path(__file__).parents[1])}
+    done = subprocess.run([*INN, *words], cwd=WORK, env=env, capture_output=True, text=True, **kwargs)
     if check and done.returncode:
         raise SystemExit(f"inn {' '.join(words)} failed: {done.stderr}")
     return done
