@@ -1,7 +1,7 @@
 """The figures of issue 3: `make figures-3` prints each from the committed tree with shipped configs.
 
-    python benchmarks/figures_3              all of them
-    python benchmarks/figures_3 flows ring   all of part flows, then the figure called ring
+    python benchmarks/figures_3                  all of them
+    python benchmarks/figures_3 inn flows.ring   all of part inn, then the figure ring of flows
 
 A part is a file of this folder with a dict FIGURES = {name: function}. A figure that fails prints its error and
 leaves the others; the exit code is then 1.
@@ -30,14 +30,14 @@ def parts() -> dict[str, dict[str, Callable[[], None]]]:
 
 
 def chosen(words: list[str]) -> dict[str, Callable[[], None]]:
-    """What to run: whole parts or single figures by name; everything without a word."""
-    found, known = {}, parts()
-    single = {name: function for figures in known.values() for name, function in figures.items()}
-    for word in words or known:
-        if word not in known and word not in single:
-            raise SystemExit(f"no figure {word!r}; there are {', '.join([*known, *single])}")
-        # A part wins over a figure of the same name, which is one of its own or can be named by its part.
-        found |= known.get(word, {word: single.get(word)})
+    """What to run, by `part.name`: whole parts or single figures; everything without a word."""
+    every = {f"{part}.{name}": function for part, figures in parts().items() for name, function in figures.items()}
+    found = {}
+    for word in words or [""]:
+        fits = {name: function for name, function in every.items() if not word or name == word or word in name.split(".")}
+        if not fits:
+            raise SystemExit(f"no figure {word!r}; there are {', '.join(every)}")
+        found |= fits
     return found
 
 
