@@ -37,8 +37,8 @@ class Residual(Transform):
         log_det: what training uses: `exact`; `series`, biased; `roulette`, unbiased; or `auto`.
         terms: of the series; of the roulette, those always taken.
         tolerance: of the inverse.
-        solver: see `transforms.solvers`. On trained rings Anderson took 7 to 8 evaluations where Newton took 9 to 10,
-            its Jacobian among them, and Banach 30 to 60.
+        solver: see `transforms.solvers`. For errors below 1e-10 the blocks of a trained ring took Anderson 6 to 9
+            evaluations, Newton 7 to 11 with its Jacobian among them, Banach 11 to 58.
 
     Raises: ConvergenceError if a row of the inverse can't be certified; an x that isn't one is never returned.
     Reference: Behrmann et al. 2019, Invertible residual networks, arXiv:1811.00995; Chen et al. 2019,
