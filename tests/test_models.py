@@ -226,3 +226,14 @@ def test_linear_start_alone_is_the_exact_posterior_of_a_linear_problem():
     draws = model.sample(torch.tensor([[2.0]], dtype=torch.float64), 50_000, seeded())[0].numpy()
     assert np.abs(draws.mean(0) - covariance @ np.ones(2) * 2 / 0.09).max() < 0.02
     assert np.linalg.norm(np.cov(draws.T) - covariance) / np.linalg.norm(covariance) < 0.03
+
+
+def test_a_checkpoint_of_the_first_release_still_loads():
+    model = randomised("rnvp")
+    state = {name.removeprefix("scale.") if name in ("scale.step", "scale.low", "scale.high") else name: value
+             for name, value in model.state_dict().items()}
+    again = randomised("rnvp", rows=torch.rand(50, 2, dtype=torch.float64), ys=torch.rand(50, 1, dtype=torch.float64))
+    again.load_state_dict(state)
+    assert "step" in state and torch.equal(again.scale.high, model.scale.high)
+    x, y = torch.zeros(3, 2, dtype=torch.float64), torch.zeros(3, 1, dtype=torch.float64)
+    assert torch.equal(again.log_prob(x, y), model.log_prob(x, y))

@@ -67,6 +67,7 @@ class ConditionalFlow(Model):
         self.linear = LinearGaussian(dim, dim_features) if linear_start else None
         blocks = [block(dim, dim_context, seed=k) for k in range(n_blocks)]
         self.blocks = Chain(dim, [*blocks, *([last(dim, dim_context)] if last else [])])
+        self.register_load_state_dict_pre_hook(_from_first_format)
 
     # x in the user's units <-> z
 
@@ -221,3 +222,10 @@ class ConditionalFlow(Model):
 
 def _standard_normal(z: Tensor) -> Tensor:
     return -0.5 * z.square().sum(1) - 0.5 * z.shape[1] * math.log(2 * math.pi)
+
+
+def _from_first_format(model: ConditionalFlow, state: dict, prefix: str, *_) -> None:
+    """Runs of the first release kept these buffers of the scaling on the model itself."""
+    for name in ("step", "low", "high"):
+        if prefix + name in state:
+            state[f"{prefix}scale.{name}"] = state.pop(prefix + name)
