@@ -197,7 +197,7 @@ def test_the_reference_drawn_is_the_exact_posterior(outputs, inn, monkeypatch):
 
 @pytest.mark.parametrize("words, message", [
     ("posterio",
-     "expected a picture out of training, posterior, density, cobweb, got 'posterio'; did you mean 'posterior'?"),
+     "expected a picture out of training, posterior, density, convergence, cobweb, got 'posterio'; did you mean 'posterior'?"),
     ("training --out p.txt",
      "--out: expected a name that ends in one of .png .svg .pdf, got 'p.txt'; change its suffix"),
     ("training --y 0.3",
