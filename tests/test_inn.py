@@ -24,14 +24,14 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def randomised(objective=None, x=X2, y=Y1, rows=None, ys=None, **arguments):
+def randomised(objective=None, task=Ring(), x=X2, y=Y1, rows=None, ys=None, **arguments):
     """An INN away from its start, in float64, scaled to data that is far from standard."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(1)
     model = INN(x, y, n_blocks=3, hidden=[16, 16], **arguments)
     torch.set_default_dtype(before)
-    (objective or BidirectionalML(sigma=0.3)).attach(model, None)
+    (objective or BidirectionalML(sigma=0.3)).attach(model, task)
     if rows is None:
         rows = torch.randn(400, x.dim, generator=seeded(2), dtype=torch.float64) * 3 + 10
     if y is not None and ys is None:
@@ -114,7 +114,7 @@ def test_padded_the_likelihood_bounds_that_of_x():
 
 def test_no_density_where_there_is_none():
     x, y = torch.zeros(4, 2, dtype=torch.float64), torch.zeros(4, 1, dtype=torch.float64)
-    for model in (randomised(Bidirectional(), dim_z=1), randomised(), randomised(dim_z=1, padding=1)):
+    for model in (randomised(Bidirectional(noise_y=0.0), dim_z=1), randomised(), randomised(dim_z=1, padding=1)):
         assert not model.has_density and model.log_prob(x, y).isnan().all()
 
 
@@ -182,9 +182,12 @@ def test_far_outside_a_draw_is_finite_or_refused():
 
 
 def test_sigma_is_used_by_the_inverse_and_saved():
+    ys = torch.randn(400, 1, generator=seeded(3), dtype=torch.float64)
+    ys = 0.5 * (ys - ys.mean()) / ys.std(correction=0)
     y = torch.tensor([[0.5]], dtype=torch.float64)
-    for objective, sd in ((Bidirectional(), 0.0), (BidirectionalML(sigma=0.3), 0.3), (Bidirectional(noise_y=0.1), 0.1)):
-        model = randomised(objective, dim_z=1)
+    for objective, sd in ((Bidirectional(noise_y=0.0), 0.0), (BidirectionalML(sigma=0.3), 0.3), (Bidirectional(noise_y=0.1), 0.1),
+                          (Bidirectional(), 0.05 / 0.5)):  # the ring's own noise, in sds of these ys
+        model = randomised(objective, dim_z=1, ys=ys)
         x = model.sample(y, 4000, seeded())[0]
         found = model(model.scaled(x), x.new_zeros(4000, 0))[0] - model.target(y, 1)
         assert abs(found.std() - sd) < 0.02 * (sd + 1e-6) + 1e-9
@@ -248,7 +251,7 @@ def test_where_all_is_as_it_must_be_the_losses_vanish_and_elsewhere_not():
     torch.manual_seed(0)
     model = INN(Variables.numbered("x", 1), Y1, n_blocks=1, hidden=[4], dim_z=1)
     objective = Bidirectional(weight_y=0.0)
-    objective.attach(model, None)
+    objective.attach(model, Ring())
     x, y = torch.randn(4000, 2, generator=seeded(), dtype=torch.float64).split(1, 1)
     model.initialise(x, y, seeded(1))
     _, terms = objective(model, (x, y), 10**6, seeded(2))

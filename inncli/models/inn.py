@@ -38,7 +38,8 @@ class INN(Model):
     bijection of the plane can't wrap a line around a ring, but one of the space can, and with u ~ N(0, 1) it knows
     the density of all that it may meet. Its objective sets, in buffers that are saved:
 
-    * `sigma`, the sd of the noise on y (scaled): the inverse is taken at y + sigma * eps. 0 in the MMD form.
+    * `sigma`, the sd of the noise on y (scaled): the inverse is taken at y + sigma * eps. In the MMD form it is the
+      noise that y is known to have, and 0 where none is known.
     * `padding_sd`, the sd of u at training, and of v when it is drawn for the inverse: as it was trained.
 
     Without padding, and with sigma > 0, it has an exact density,
@@ -84,6 +85,8 @@ class INN(Model):
         # -inf is no noise. A parameter, since the likelihood form may learn it.
         self.log_sigma = nn.Parameter(torch.full((self.dim_y,), -math.inf), requires_grad=False)
         self.register_buffer("padding_sd", torch.ones(2))
+        # Noise known in y's own units, (Dy,), which becomes sigma once the scaling is known.
+        self.known_noise: Tensor | None = None
         blocks = [BLOCKS[block](self.width, 0, hidden, seed=k) for k in range(n_blocks)]
         self.blocks = Chain(self.width, [*blocks, LULinear(self.width)])
 
@@ -144,7 +147,7 @@ class INN(Model):
 
     @property
     def has_density(self) -> bool:
-        """Exact without padding in the likelihood form."""
+        """Whether `log_prob` is that of the draws: without padding, and with noise on y."""
         return self.width == self.dim and bool((self.sigma > 0).all())
 
     @torch.no_grad()
@@ -152,6 +155,8 @@ class INN(Model):
         """Scalings, the blocks' own data-dependent starts, and a last layer that makes the whole the identity."""
         if y is not None:
             self.features.initialise(y)
+            if self.known_noise is not None:
+                self.log_sigma.copy_((self.features.spread(self.known_noise) / self.features.unit).log())
         scaled = self.scale.initialise(self.scale.dequantise(x, generator)).to(self._dtype)
         self.blocks.initialise(torch.cat([scaled, self.noise(len(scaled), generator)], 1))
         self._undo_mixing(generator)
@@ -166,7 +171,7 @@ class INN(Model):
         last.set(torch.linalg.lstsq(image - image.mean(0), probe - probe.mean(0)).solution.T)
 
     def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """log p(x | y) of the dequantised x, -inf outside the box; NaN with padding and in the MMD form. (B,)."""
+        """log p(x | y) of the dequantised x, -inf outside the box; NaN with padding or where sigma is 0. (B,)."""
         if not self.has_density:
             return x.new_full((len(x),), math.nan)
         inside = self.scale.covers(x)

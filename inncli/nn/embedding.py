@@ -30,7 +30,11 @@ class Features(nn.Module):
     @property
     def unit(self) -> Tensor:
         """What 1 means in each feature: a number's sd in its own unit, 1 for a label. (dim_out,)."""
-        return self.sd.repeat_interleave(torch.tensor([max(size, 1) for size in self.sizes], device=self.sd.device))
+        return self.spread(self.sd)
+
+    def spread(self, columns: Tensor) -> Tensor:
+        """One number a column of y, (Dy,), as one a feature, (dim_out,)."""
+        return columns.repeat_interleave(torch.tensor([max(size, 1) for size in self.sizes], device=columns.device))
 
     @torch.no_grad()
     def initialise(self, y: Tensor) -> None:

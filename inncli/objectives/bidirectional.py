@@ -35,7 +35,8 @@ class Bidirectional(Objective):
         weight_y, weight_z, weight_x, weight_padding: w_y, w_z, w_x, w_v.
         ramp: T, steps until the inverse pass has its full weight.
         kernel, scales_z, scales_x: of the two discrepancies, see `kernels.make_kernel`.
-        noise_y: sd of the noise on y at the inverse pass, at training and after, in units of y's sd.
+        noise_y: sd of the noise on y at the inverse pass, at training and after, in units of y's sd; null is that of the
+            task where it is known, else 0. f_y learns the mean of y, so that the inverse at y alone is too thin.
         padding_noise: sd of u, in units of x's sd.
         padding_out: s_v, sd of v at the inverse pass; the loss holds it there.
 
@@ -54,7 +55,7 @@ class Bidirectional(Objective):
         kernel: Literal["imq", "gaussian", "polynomial"] = "imq",
         scales_z: list[PositiveFloat] | None = None,
         scales_x: list[PositiveFloat] | None = None,
-        noise_y: NonNegativeFloat = 0.0,
+        noise_y: NonNegativeFloat | None = None,
         padding_noise: PositiveFloat = 1.0,
         padding_out: PositiveFloat = 0.05,
     ) -> None:
@@ -75,6 +76,8 @@ class Bidirectional(Objective):
             raise ConfigError(f"objective=bidirectional trains model=inn, got {type(model).__name__}; "
                               "leave the objective out")
         model.log_sigma.fill_(math.log(self.noise_y) if self.noise_y else -math.inf)
+        if self.noise_y is None and task.noise_sd is not None:
+            model.known_noise = torch.as_tensor(task.noise_sd, device=model.log_sigma.device)
         model.padding_sd.copy_(torch.tensor([self.padding_noise, self.padding_out]))
 
     def forward(
