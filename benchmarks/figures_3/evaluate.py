@@ -1,4 +1,4 @@
-"""Figures of issue 3: every model from one sweep, `inn evaluate`, fixed points of maps. About 5 CPU-minutes."""
+"""Figures of issue 3: every model from one sweep, `inn evaluate`, fixed points of maps. About 15 CPU-minutes."""
 
 from __future__ import annotations
 
