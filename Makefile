@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 DEMO = outputs/demo
 
-.PHONY: demo test test-slow figures-2 figures-3 clean
+.PHONY: demo test test-slow figures-2 figures-3 figures-4 clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'inn needs Python 3.10 or newer, this is ' + sys.version)"
@@ -35,6 +35,10 @@ figures-2: $(READY)
 figures-3: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/figures_3 $(ONLY)
+
+# The figures of issue 4. `make figures-4 ONLY="kruse verdicts.table"` prints some of them.
+figures-4: $(READY)
+	$(BIN)/python benchmarks/figures_4 $(ONLY)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache $(DEMO)

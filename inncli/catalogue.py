@@ -17,7 +17,8 @@ from pathlib import Path
 from inncli import schema
 from inncli.errors import ConfigError, did_you_mean
 
-GROUPS = ("task", "model", "objective", "trainer")
+GROUPS = ("task", "model", "objective", "trainer", "evaluation")
+LATER = {"evaluation": {"_target_": "inncli.protocol.Protocol", "_partial_": True}}  # what older runs don't say
 SETTINGS = {"seed": "NonNegativeInt", "device": "str", "dtype": "Literal['float32', 'float64']",
             "threads": "PositiveInt | None"}
 trusted_folders: list[Path] = []  # config folders that the user named, like entries of sys.path
@@ -123,7 +124,7 @@ def check(config: dict) -> dict:
             raise ConfigError(f"{key} is missing in the config; give it as {key}=VALUE")
         checked[key] = schema.check_value(config[key], schema.parse_hint(hint), key)
     for group in GROUPS:
-        node = config.get(group)
+        node = config.get(group, LATER.get(group))
         if not isinstance(node, dict) or "_target_" not in node:
             raise ConfigError(f"{group}: expected one of {', '.join(choices(group))}, got {node!r}; "
                               f"choose with {group}=NAME")

@@ -38,6 +38,7 @@ class Evaluation:
         settings: what the numbers depend on.
         verdicts: the answer to each question that could be asked.
         observations: what was found at each y, where draws were compared with exact ones.
+        details: what pictures need of a metric, by its name: curves, histograms; JSON-ready.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
@@ -45,6 +46,7 @@ class Evaluation:
     settings: dict = field(default_factory=dict)
     verdicts: dict[str, Verdict] = field(default_factory=dict)
     observations: list[dict] = field(default_factory=list)
+    details: dict = field(default_factory=dict)
 
     def add(self, name: str, values: np.ndarray) -> None:
         """The mean of independent values, with its standard error where there are two."""

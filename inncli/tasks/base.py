@@ -44,6 +44,10 @@ class Task(ABC):
     has_reference: bool = False  # reference_posterior() is exact
     has_log_density: bool = False  # log_density() is exact
     can_simulate: bool = False  # observe() can be called now
+    has_log_prior: bool = False  # log_prior() is exact
+    has_log_likelihood: bool = False  # log_likelihood() is exact
+    image_shape: tuple[int, int] | None = None  # (height, width), where x is the pixels of an image, row by row
+    path_axes: tuple[str, str] | None = None  # names of the plane in which paths() draws an x; None: it can't
     has_data: bool = True  # training pairs are draws of what is sought; False: they only start the model
     default_n_train: int = 10_000
 
@@ -87,6 +91,25 @@ class Task(ABC):
     def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
         """n exact draws of p(x | y); works where `has_reference`. Shape: y (Dy,), x (n, Dx)."""
         raise ConfigError(f"task {self.name} has no reference posterior")
+
+    def published_observations(self) -> np.ndarray | None:
+        """The ys at which the literature compares methods, (n_obs, Dy); None where there are none."""
+        return None
+
+    def log_prior(self, x: np.ndarray) -> np.ndarray:
+        """Exact log p(x); works where `has_log_prior`. Shape: x (n, Dx), out (n,). Units: nats."""
+        raise ConfigError(f"task {self.name} has no closed-form prior")
+
+    def log_likelihood(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """Exact log p(y | x) row by row; works where `has_log_likelihood`. Shape: y (n, Dy), x (n, Dx), out (n,)."""
+        raise ConfigError(f"task {self.name} has no closed-form likelihood")
+
+    def paths(self, x: np.ndarray) -> np.ndarray:
+        """Each x as a line in the plane, for pictures: an arm, a trajectory; works where `path_axes`.
+
+        Shape: x (n, Dx), out (n, points, 2).
+        """
+        raise ConfigError(f"task {self.name} has no paths to draw")
 
     def log_density(self, x: np.ndarray) -> np.ndarray:
         """Exact log p(x); works where `has_log_density`. Shape: x (n, Dx), out (n,). Units: nats."""

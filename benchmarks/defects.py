@@ -1,7 +1,7 @@
 """The peers' mistakes, each put into a copy of the tree by hand: the test that guards against it must fail.
 
-    python benchmarks/figures_3 defects                      all
-    python benchmarks/figures_3/defects.py flows iresnet     those of defects_flows.py and defects_iresnet.py
+    python benchmarks/figures_3 defects                    all of one issue
+    python benchmarks/defects.py figures_3 flows iresnet   those of defects_flows.py and defects_iresnet.py
 
 A file `defects_<part>.py` holds DEFECTS = [(what is broken, file, old text, new text, test), ...]. The old text must
 occur exactly once in its file, and every test must pass as long as nothing is broken.
@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
+ROOT = HERE.parent
 TIMEOUT = 60  # s a test; a defect may make one run for ever
 TESTS_FAILED = 1  # pytest's exit code; others mean that the test could not even be collected
 
@@ -35,9 +35,9 @@ class Defect(NamedTuple):
     test: str
 
 
-def read(names: list[str] | None = None) -> list[Defect]:
-    """The entries of defects_<name>.py, of all parts without names."""
-    files = sorted(HERE.glob("defects_*.py")) if not names else [HERE / f"defects_{name}.py" for name in names]
+def read(folder: Path, names: list[str] | None = None) -> list[Defect]:
+    """The entries of the folder's defects_<name>.py, of all parts without names."""
+    files = [folder / f"defects_{name}.py" for name in names] if names else sorted(folder.glob("defects_*.py"))
     found = []
     for file in files:
         spec = importlib.util.spec_from_file_location(file.stem, file)
@@ -116,15 +116,12 @@ def report(entries: list[Defect]) -> int:
         shutil.rmtree(copy, ignore_errors=True)
 
 
-def defects() -> None:
-    """Each of the peers' mistakes put in by hand makes its test fail."""
-    survived = report(read())
+def all_caught(folder: Path) -> None:
+    """Each mistake put in by hand makes its test fail."""
+    survived = report(read(folder))
     if survived:
         raise SystemExit(f"{survived} defects were not caught")
 
 
-FIGURES = {"defects": defects}
-
 if __name__ == "__main__":
-    sys.path[0] = str(HERE.parent)
-    sys.exit(1 if report(read(sys.argv[1:])) else 0)
+    sys.exit(1 if report(read(HERE / sys.argv[1], sys.argv[2:])) else 0)
