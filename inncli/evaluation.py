@@ -7,17 +7,18 @@ What the model or the task can't give is absent, never NaN. Everything random co
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from inncli.errors import RequestError
 from inncli.inverter import Inverter
+from inncli.kept import Evaluation, keep, kept
 from inncli.metrics.resimulation import resimulation_error
 from inncli.metrics.two_sample import CLASSIFIER, c2st
-from inncli.metrics.verdicts import Verdict, matches_truth, reproduces_y, round_trip
-from inncli.pipeline import held_out_pairs, task_of
+from inncli.metrics.verdicts import matches_truth, reproduces_y, round_trip
+from inncli.pipeline import held_out_pairs, open_run, task_of
 from inncli.run import RunDir
 from inncli.runtime import generator
 from inncli.tasks.base import Task
@@ -29,30 +30,23 @@ FULL_DRAWS, FEW_DRAWS, MANY_UNKNOWNS = 10_000, 2_000, 4  # the published setting
 REFERENCE, CELLS = 1, 2  # streams of random numbers that the model's draws don't share
 
 
-@dataclass
-class Evaluation:
-    """What was found out about a run.
+def evaluate_kept(
+    run: RunDir, *, inverter: Inverter | None = None, config_dir: str | Path | None = None, fresh: bool = False, **asked
+) -> Evaluation:
+    """`evaluate`, or what an earlier one that was asked the same found: see `inncli.kept`.
 
-    Attributes:
-        metrics: number by name. se: standard errors of those that are means.
-        settings: what the numbers depend on.
-        verdicts: the answer to each question that could be asked.
-        observations: what was found at each y, where draws were compared with exact ones.
-        details: what pictures need of a metric, by its name: curves, histograms; JSON-ready.
+    Args:
+        inverter: the opened run, where it is at hand; else it is opened if need be, with `config_dir`.
+        fresh: measures anew, and keeps that.
+        asked: seed, samples, y, resimulate as in `evaluate`, and device as in `open_run`.
     """
-
-    metrics: dict[str, float] = field(default_factory=dict)
-    se: dict[str, float] = field(default_factory=dict)
-    settings: dict = field(default_factory=dict)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    observations: list[dict] = field(default_factory=list)
-    details: dict = field(default_factory=dict)
-
-    def add(self, name: str, values: np.ndarray) -> None:
-        """The mean of independent values, with its standard error where there are two."""
-        self.metrics[name] = float(np.mean(values))
-        if len(values) > 1:
-            self.se[name] = float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    before = None if fresh else kept(run, **asked)
+    if before is not None:
+        return before[0]
+    how = dict(asked)
+    device = how.pop("device", None)
+    inverter = open_run(run, device, config_dir) if inverter is None else inverter
+    return keep(run, evaluate(inverter, run, **how), **asked)
 
 
 def evaluate(

@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "inncli"
 FLOORS = [
     ("errors", "variables", "hints"), ("files", "provenance", "schema"), ("arrays", "catalogue", "run"),
     ("runtime", "kernels", "grid", "maps", "nn"), ("transforms",), ("posterior", "draws"), ("models", "tasks"),
-    ("observation", "objectives", "metrics", "plots", "refine"), ("training", "config", "sweep"), ("inverter", "protocol"),
+    ("observation", "objectives", "metrics", "plots", "refine"), ("training", "config", "sweep"), ("inverter", "protocol", "kept"),
     ("pipeline", "scalar_block"), ("evaluation",),
     ("cli",), ("__main__",),
 ]

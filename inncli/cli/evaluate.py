@@ -41,12 +41,14 @@ def evaluate(
         "--resimulate", help="Run your own simulator file again, for new pairs and the resimulation error.")] = False,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what an earlier call has found.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Say what a run is worth: numbers on held-out pairs, with error bars, and a verdict for each question.
 
     Measures what the task allows: round trip and likelihood always, draws against y where y can be simulated,
-    draws against exact ones where the answer is known. The same seed gives the same numbers.
+    draws against exact ones where the answer is known. The same seed gives the same numbers. They are kept in the run
+    directory, so that asking again answers at once.
 
     \b
     Examples:
@@ -62,26 +64,40 @@ def evaluate(
         raise RequestError("expected one of --y and --y-file, got both; leave one out")
     found = find_run(run)
 
-    import numpy as np
+    from inncli.kept import kept
 
-    from inncli.evaluation import evaluate as evaluated
-    from inncli.observation import parse_y, read_points
-    from inncli.pipeline import open_run
+    asked = {"seed": seed, "samples": samples, "y": None, "resimulate": resimulate, "device": device}
+    inverter, warnings = None, []
+    if y or y_file is not None:
+        inverter, asked["y"] = _given(found, y, y_file, device, config_dir)
+        warnings = inverter.unfamiliar(asked["y"])
+    before = None if fresh else kept(found, **asked)
+    if before is None:
+        from inncli.evaluation import evaluate_kept
 
-    inverter = open_run(found, device, config_dir)
-    rows = None
-    if y or (y_file is not None and inverter.y is None):
-        rows = np.concatenate([parse_y(words, inverter.y, found.id) for words in y or [""]])
-    elif y_file is not None:
-        rows = read_points(y_file, inverter.y, found.id)
-    warnings = [] if rows is None else inverter.unfamiliar(rows)
-    result = evaluated(inverter, found, seed=seed, samples=samples, y=rows, resimulate=resimulate)
+        result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, fresh=True, **asked)
+    else:
+        result, made = before
+        output.note(f"found on {made}; --fresh measures anew")
     if json:
         output.as_json({**asdict(result), "warnings": warnings})
     else:
         _print(found, result)
     for warning in warnings:
         output.note(f"warning: {warning}")
+
+
+def _given(run, y, y_file, device, config_dir):
+    """The opened run, and the ys that it was asked for, (n_obs, Dy)."""
+    import numpy as np
+
+    from inncli.observation import parse_y, read_points
+    from inncli.pipeline import open_run
+
+    inverter = open_run(run, device, config_dir)
+    if y_file is not None and inverter.y is not None:
+        return inverter, read_points(y_file, inverter.y, run.id)
+    return inverter, np.concatenate([parse_y(words, inverter.y, run.id) for words in y or [""]])
 
 
 def _print(run, found) -> None:
