@@ -212,11 +212,11 @@ RESIM = {"err_resim", "err_resim_median", "resimulation_error", "resimulation_er
 
 
 @pytest.mark.parametrize("run, words, metrics, source", [
-    ("ring", [], ALWAYS | RESIM | {"c2st"}, "new pairs"),
+    ("ring", [], ALWAYS | RESIM | {"c2st", "unfamiliar_ys"}, "new pairs"),
     ("density", [], ALWAYS | {"nll_exact", "kl", "c2st"}, "new pairs"),
-    ("table", [], ALWAYS - {"nonfinite_draws"}, "test rows of the table"),
-    ("simulator", [], ALWAYS - {"nonfinite_draws"}, "validation rows"),
-    ("simulator", ["--resimulate"], ALWAYS | RESIM, "new pairs"),
+    ("table", [], ALWAYS - {"nonfinite_draws"} | {"unfamiliar_ys"}, "test rows of the table"),
+    ("simulator", [], ALWAYS - {"nonfinite_draws"} | {"unfamiliar_ys"}, "validation rows"),
+    ("simulator", ["--resimulate"], ALWAYS | RESIM | {"unfamiliar_ys"}, "new pairs"),
 ])
 def test_json_holds_what_the_task_allows_and_nothing_that_is_no_number(inn, runs, run, words, metrics, source):
     code, out, err = inn("evaluate", "--run", run, "-n", "300", "--json", *words)

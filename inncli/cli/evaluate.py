@@ -22,6 +22,7 @@ MEANING = {
     "resimulation_error": "root of err_resim, in units of y",
     "resimulation_error_truth": "the same of the true x: the noise",
     "nonfinite_draws": "share of draws that are no numbers",
+    "unfamiliar_ys": "share of held-out ys called unfamiliar, .01 where they are as in training",
     "c2st": "accuracy of telling draws from exact ones: .5 perfect, 1 useless",
 }
 
@@ -109,5 +110,11 @@ def _print(run, found) -> None:
     output.table(["metric", "value", "+-", ""], [
         [name, float(value), found.se.get(name), MEANING.get(name, "")] for name, value in found.metrics.items()])
     output.line("")
+    told = [entry for entry in found.observations if "familiarity" in entry]
+    if told:
+        output.table(["y", "c2st", "distance to training ys", "percentile", "familiar"], [
+            [", ".join(f"{value:g}" for value in entry["y"]), entry["c2st"], entry["familiarity"]["distance"],
+             entry["familiarity"]["percentile"], "yes" if entry["familiarity"]["familiar"] else "NO"] for entry in told])
+        output.line("")
     for name, verdict in found.verdicts.items():
         output.line(f"{QUESTIONS[name]} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")
