@@ -19,7 +19,7 @@ from inncli.tasks.two_spirals import TwoSpirals
 
 TASKS = {task.__name__: task for task in (
     Swissroll, EightGaussians, Pinwheel, Circles, Moons, TwoSpirals, Checkerboard, Rings)}
-SIDE, FINE, COARSE = 5.12, 256, 32  # a window; cells of the integral, cells of the counts, along one side
+SIDE, FINE, COARSE = 5.12, 192, 32  # a window; cells of the integral, cells of the counts, along one side
 
 
 @pytest.fixture(scope="module", params=TASKS)
@@ -28,7 +28,6 @@ def case(request):
     task = TASKS[request.param]()
     edge = np.linspace(-SIDE, SIDE, FINE + 1)
     middle = (edge[1:] + edge[:-1]) / 2
-    # the board's edges would lie on cells' borders
     points = np.stack(np.meshgrid(middle, middle, indexing="ij"), -1).reshape(-1, 2)
     p = np.exp(task.log_density(points)).reshape(FINE, FINE) * (2 * SIDE / FINE) ** 2
     share = FINE // COARSE
