@@ -84,6 +84,8 @@ def _fault(fault: str, diagnosis: Diagnosis) -> str:
                  f"far as it should" for name in names]
         return f"{fault} ({means}): {_listed(parts)}" if parts else f"{fault} ({means}), just beyond chance"
     if fault == "wrong in shape":
+        if diagnosis.wrong:
+            return "and wrong in shape, which no shift or width would mend"
         test = min(diagnosis.checks.p, key=diagnosis.checks.p.get)
         return f"wrong in shape, no shift or width would mend it: {test.replace('_', ' ')}, p = {diagnosis.checks.p[test]:.1e}"
     share = diagnosis.checks.following.share
