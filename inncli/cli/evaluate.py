@@ -118,5 +118,7 @@ def _print(run, found) -> None:
     output.table(["metric", "value", "+-", ""], [
         [name, float(value), found.se.get(name), MEANING.get(name, "")] for name, value in found.metrics.items()])
     output.line("")
-    for name, verdict in found.verdicts.items():
-        output.line(f"{QUESTIONS[name]} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")
+    for name, question in QUESTIONS.items():
+        if name in found.verdicts:
+            verdict = found.verdicts[name]
+            output.line(f"{question} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")
