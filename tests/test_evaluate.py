@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -266,7 +268,8 @@ def test_a_second_call_answers_from_what_was_kept_without_torch(inn, runs, monke
     assert (code, out) == (0, first[1]) and err.startswith("found on 20") and first[2] == ""
     script = ("import sys; from inncli.cli.app import main; code = main(sys.argv[1:]); "
               "sys.exit(code or ('torch' in sys.modules))")
-    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True, cwd=runs)
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
     assert (done.returncode, done.stdout) == (0, first[1])
     for path in kept:  # measured anew, the same to the last byte
         path.unlink()
