@@ -15,7 +15,7 @@ import torch
 from inncli.errors import RequestError
 from inncli.inverter import Inverter
 from inncli.metrics.resimulation import resimulation_error
-from inncli.metrics.two_sample import CLASSIFIER, c2st
+from inncli.metrics.two_sample import CLASSIFIER, c2st_scores
 from inncli.metrics.verdicts import Verdict, matches_truth, reproduces_y, round_trip
 from inncli.pipeline import held_out_pairs, task_of
 from inncli.run import RunDir
@@ -88,7 +88,8 @@ def measure(
         task: where it may be asked; None leaves out what needs a simulator or a truth.
         seed: of the draws, of the reference draws and of the classifier's folds.
         samples: draws a side of the C2ST; None is 10,000, or 2,000 of more than 4 unknowns.
-        y: where to compare with exact draws, (n_obs, Dy); None is the first 3 distinct held-out ys.
+        y: where to compare with exact draws, (n_obs, Dy); None is the task's published observations, or the first 3
+            distinct held-out ys.
     """
     dtype = inverter.meta["config"]["dtype"]
     found = Evaluation(settings={"seed": seed, "held_out": len(pairs), "dtype": dtype})
@@ -159,24 +160,31 @@ def _two_sample(
     found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, n: int, y: np.ndarray | None, seed: int
 ) -> None:
     """`c2st` of n draws to n exact draws, the mean over observations; once, to p(x), without a y."""
+    published = None if inverter.y is None or y is not None else task.published_observations()
     if inverter.y is None:
         ys, draws = [None], inverter.sample(None, n, seed)
     else:
-        ys = _first_distinct(pairs.y, OBSERVATIONS) if y is None else y
+        ys = y if y is not None else _first_distinct(pairs.y, OBSERVATIONS) if published is None else published
         draws = inverter.sample(ys, n, seed)
     _count_nonfinite(found, draws)
-    scores = []
+    compared = []
     for k, (x, y_obs) in enumerate(zip(draws, ys)):
         rng = np.random.default_rng([seed, REFERENCE, k])
         reference = task.prior(n, rng) if y_obs is None else task.reference_posterior(y_obs, n, rng)
         x = x[np.isfinite(x).all(1)]
         if len(x):
-            scores.append(c2st(x, reference[:len(x)]))
-            found.observations.append({"y": None if y_obs is None else y_obs.tolist(), "c2st": scores[-1]})
-    if scores:
-        found.add("c2st", np.array(scores))
-        found.settings["c2st"] = {"observations": len(scores), "draws": n, "classifier": CLASSIFIER}
-        found.verdicts["matches_truth"] = matches_truth(found.metrics["c2st"])
+            compared.append((y_obs, x, reference[: len(x)]))
+    if not compared:
+        return
+    scores = np.array(c2st_scores([(x, reference) for _, x, reference in compared]))
+    found.observations += [{"y": None if y_obs is None else y_obs.tolist(), "c2st": float(score)}
+                           for (y_obs, _, _), score in zip(compared, scores)]
+    found.add("c2st", scores)
+    if len(scores) > 1:
+        found.metrics["c2st_sd"] = float(scores.std(ddof=1))
+    found.settings["c2st"] = {"observations": len(scores), "published": published is not None, "draws": n,
+                              "classifier": CLASSIFIER}
+    found.verdicts["matches_truth"] = matches_truth(found.metrics["c2st"])
 
 
 def _count_nonfinite(found: Evaluation, draws: np.ndarray) -> None:

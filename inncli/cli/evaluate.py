@@ -23,13 +23,14 @@ MEANING = {
     "resimulation_error_truth": "the same of the true x: the noise",
     "nonfinite_draws": "share of draws that are no numbers",
     "c2st": "accuracy of telling draws from exact ones: .5 perfect, 1 useless",
+    "c2st_sd": "its sd over the observations",
 }
 
 
 def evaluate(
     run: RunOption = None,
     y: Annotated[list[str] | None, typer.Option(
-        "--y", metavar="VALUES", show_default="3 held-out ys",
+        "--y", metavar="VALUES", show_default="the published observations, or 3 held-out ys",
         help="Where to compare with the exact posterior: 0.3 or name=3,other=4; may be repeated.")] = None,
     y_file: Annotated[str | None, typer.Option(
         "--y-file", metavar="FILE", help="The same as a table (CSV, Parquet, NPZ), one a row.")] = None,
