@@ -1,4 +1,4 @@
-"""Draws of any smooth density of two unknowns, known up to a constant, however narrow it is."""
+"""Draws of a smooth density of two unknowns, known up to a constant, however narrow it is."""
 
 from __future__ import annotations
 
@@ -9,12 +9,15 @@ from scipy.interpolate import RectBivariateSpline
 from scipy.optimize import brentq
 from scipy.special import softmax
 
+from inncli.errors import ConvergenceError
 from inncli.tasks.rejection import accepted
 
-COARSE, FINE = 41, 61  # points a side of the grids
-REACH = 7.0  # sds on either side of the mean; a normal has 3e-12 of its mass beyond
+POINTS = 41  # a side of the grids that look for the mass
+REACH = 7.0  # sds on either side of the mean that they cover
 FEW = 20  # points that must share the weight before mean and covariance are believed
-SLACK = 0.1  # nats by which the density may exceed, inside a cell of .23 sd, the largest of its corners
+DEPTH = 20.0  # nats below the top at which the mass ends; further down a normal has 2e-9 of it
+STEP = 0.23  # sds between points of the last grid
+SLACK = 0.1  # nats by which a cell may rise above the highest of its corners
 
 
 def plane_draws(
@@ -23,43 +26,49 @@ def plane_draws(
 ) -> np.ndarray:
     r"""n draws of p(x), x in the plane.
 
-    A grid of 7 sds either way is put where the mass is: on p(x)^T at first, with T below 1 so that more than a few points
-    share the weight, and from its mean and covariance the next, narrower one, until T = 1. On the last grid log p is
-    interpolated by a cubic spline, and its draws are exact, by rejection from a density that is flat on each cell.
+    A grid is put where the mass is: on p(x)^T at first, with T below 1 so that more than a few points share the weight,
+    and from its mean and covariance the next, narrower one, until T = 1. On the last grid log p is interpolated by a
+    cubic spline, and its draws are exact, by rejection from a density that is flat on each cell.
 
-    Exact up to the spline (about 1e-4 nats in the mean for a nearly normal density), and to mass more than 7 sds from the
-    mean; a second mode further away is not found.
+    Exact up to the spline (about 1e-4 nats for a nearly normal density) and to mass more than 20 nats below the top.
+    A second mode is found if it lies within about 16 sds of the first.
 
     Args:
         log_p: log density up to a constant, (m, 2) to (m,); finite.
         centre, sd: where to begin: p(x) has its mass within 7 of these sds, each (2,).
         y: the observation, for an error.
+
+    Raises: ConvergenceError if the density has more detail than the last grid.
     """
     mean, basis, power = np.asarray(centre, dtype=np.float64), np.diag(sd), 0.0
+    seen = []
     while power < 1:
-        power, mean, basis = _narrower(log_p, mean, basis)
-    axis = np.linspace(-REACH, REACH, FINE)
-    height = log_p(mean + _square(axis) @ basis.T).reshape(FINE, FINE)
+        x = mean + _square(*2 * [np.linspace(-REACH, REACH, POINTS)]) @ basis.T
+        height = log_p(x)
+        seen.append((x, height))
+        power, mean, basis = _narrower(x, height)
+    x, height = (np.concatenate(part) for part in zip(*seen))
+    u = np.linalg.solve(basis, (x[height > height.max() - DEPTH] - mean).T).T  # in sds
+    axes = [np.arange(low - 1, high + 1 + STEP, STEP) for low, high in zip(u.min(0), u.max(0))]
+    height = log_p(mean + _square(*axes) @ basis.T).reshape(len(axes[0]), len(axes[1]))
     height = height - height.max()
-    spline = RectBivariateSpline(axis, axis, height)
-    top = np.maximum(np.maximum(height[1:, 1:], height[1:, :-1]), np.maximum(height[:-1, 1:], height[:-1, :-1])) + SLACK
+    spline = RectBivariateSpline(*axes, height)
+    top = np.max([height[1:, 1:], height[1:, :-1], height[:-1, 1:], height[:-1, :-1]], axis=0) + SLACK
     share = softmax(top.ravel())
 
     def propose(m: int) -> np.ndarray:
-        i, j = np.divmod(rng.choice(top.size, m, p=share), FINE - 1)
-        u = axis[0] + (axis[1] - axis[0]) * (np.stack([i, j]) + rng.random((2, m)))
-        keep = np.log(rng.random(m)) < spline.ev(*u) - top[i, j]
-        return mean + u[:, keep].T @ basis.T
+        i, j = np.divmod(rng.choice(top.size, m, p=share), top.shape[1])
+        u = np.stack([axes[0][i], axes[1][j]]) + STEP * rng.random((2, m))
+        rise = spline.ev(*u) - top[i, j]
+        if rise.max() > 0:
+            raise ConvergenceError(f"the posterior given y = {np.asarray(y).tolist()} has more detail than its grid")
+        return mean + u[:, np.log(rng.random(m)) < rise].T @ basis.T
 
     return accepted(propose, n, y)
 
 
-def _narrower(log_p: Callable, mean: np.ndarray, basis: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
+def _narrower(x: np.ndarray, height: np.ndarray) -> tuple[float, np.ndarray, np.ndarray]:
     """T, and the mean and the Cholesky factor of the covariance of p(x)^T on a grid."""
-    x = mean + _square(np.linspace(-REACH, REACH, COARSE)) @ basis.T
-    height = log_p(x)
-    height = height - height.max()
-
     def spare(power: float) -> float:  # effective number of points, less the few that are asked for
         return 1 / np.square(softmax(power * height)).sum() - FEW
 
@@ -69,5 +78,5 @@ def _narrower(log_p: Callable, mean: np.ndarray, basis: np.ndarray) -> tuple[flo
     return power, mean, np.linalg.cholesky((x - mean).T * weight @ (x - mean))
 
 
-def _square(axis: np.ndarray) -> np.ndarray:
-    return np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)
+def _square(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    return np.stack(np.meshgrid(first, second, indexing="ij"), -1).reshape(-1, 2)
