@@ -14,6 +14,7 @@ import torch
 
 from inncli.errors import RequestError
 from inncli.inverter import Inverter
+from inncli.metrics.importance import effective_sample_size
 from inncli.metrics.resimulation import resimulation_error
 from inncli.metrics.two_sample import CLASSIFIER, c2st_scores
 from inncli.metrics.verdicts import Verdict, matches_truth, reproduces_y, round_trip
@@ -24,6 +25,7 @@ from inncli.tasks.base import Task
 from inncli.tasks.data import Pairs
 
 OBSERVATIONS = 3  # ys at which the draws are compared with exact ones, where none are asked for
+WEIGHTED, WEIGHTED_DRAWS = 20, 1_000  # held-out ys, and draws at each of them that are importance-weighted
 RESIMULATED_DRAWS = 10  # a y: many ys of few draws each, since it is the ys that differ
 FULL_DRAWS, FEW_DRAWS, MANY_UNKNOWNS = 10_000, 2_000, 4  # the published settings of the C2ST
 REFERENCE, CELLS = 1, 2  # streams of random numbers that the model's draws don't share
@@ -98,6 +100,8 @@ def measure(
         _likelihood(found, inverter, pairs, task, seed)
     if task is not None and task.can_simulate and pairs.y is not None:
         _resimulation(found, inverter, pairs, task, seed)
+    if task is not None and task.has_log_prior and task.has_log_likelihood and inverter.has_density and inverter.y:
+        _importance(found, inverter, pairs, task, seed)
     if task is not None and (task.has_reference if inverter.y else _knows_prior(task)):
         few = FEW_DRAWS if inverter.x.dim > MANY_UNKNOWNS else FULL_DRAWS
         _two_sample(found, inverter, pairs, task, samples or few, y, seed)
@@ -154,6 +158,19 @@ def _resimulation(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Tas
     found.settings["resimulation"] = {"observations": len(squares), "draws": RESIMULATED_DRAWS}
     spread = float(np.sqrt(pairs.y.var(0).sum()))
     found.verdicts["reproduces_y"] = reproduces_y(error, truth, spread)
+
+
+def _importance(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, seed: int) -> None:
+    """`ess`, the share of draws left when they are weighted by prior times likelihood; the mean over held-out ys."""
+    ys = _first_distinct(pairs.y, WEIGHTED)
+    x = inverter.sample(ys, WEIGHTED_DRAWS, seed).reshape(-1, inverter.x.dim)
+    y = np.repeat(ys, WEIGHTED_DRAWS, axis=0)
+    log_weights = np.full(len(x), -np.inf)
+    good = np.isfinite(x).all(1) & np.isfinite(task.log_prior(x))
+    x, y = x[good], y[good]
+    log_weights[good] = task.log_prior(x) + task.log_likelihood(y, x) - inverter.log_prob(x, y)
+    found.add("ess", np.array([effective_sample_size(row)[0] for row in log_weights.reshape(len(ys), -1)]))
+    found.settings["ess"] = {"observations": len(ys), "draws": WEIGHTED_DRAWS}
 
 
 def _two_sample(

@@ -21,6 +21,7 @@ MEANING = {
     "err_resim_median": "the median over ys of what a y's draws give",
     "resimulation_error": "root of err_resim, in units of y",
     "resimulation_error_truth": "the same of the true x: the noise",
+    "ess": "share of draws left when weighted by the exact prior and likelihood: 1 perfect",
     "nonfinite_draws": "share of draws that are no numbers",
     "c2st": "accuracy of telling draws from exact ones: .5 perfect, 1 useless",
     "c2st_sd": "its sd over the observations",
