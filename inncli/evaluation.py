@@ -17,8 +17,9 @@ from inncli.calibrated import add_calibration
 from inncli.errors import RequestError
 from inncli.inverter import Inverter
 from inncli.kept import Evaluation, keep, kept
+from inncli.metrics.importance import effective_sample_size
 from inncli.metrics.resimulation import resimulation_error
-from inncli.metrics.two_sample import CLASSIFIER, c2st
+from inncli.metrics.two_sample import CLASSIFIER, c2st_scores
 from inncli.metrics.verdicts import matches_truth, reproduces_y, round_trip
 from inncli.pipeline import held_out_pairs, open_run, task_of
 from inncli.run import RunDir
@@ -27,6 +28,7 @@ from inncli.tasks.base import Task
 from inncli.tasks.data import Pairs
 
 OBSERVATIONS = 3  # ys at which the draws are compared with exact ones, where none are asked for
+WEIGHTED, WEIGHTED_DRAWS = 20, 1_000  # held-out ys, and draws at each of them that are importance-weighted
 RESIMULATED_DRAWS = 10  # a y: many ys of few draws each, since it is the ys that differ
 FULL_DRAWS, FEW_DRAWS, MANY_UNKNOWNS = 10_000, 2_000, 4  # the published settings of the C2ST
 REFERENCE, CELLS = 1, 2  # streams of random numbers that the model's draws don't share
@@ -85,7 +87,8 @@ def measure(
         task: where it may be asked; None leaves out what needs a simulator or a truth.
         seed: of the draws, of the reference draws and of the classifier's folds.
         samples: draws a side of the C2ST; None is 10,000, or 2,000 of more than 4 unknowns.
-        y: where to compare with exact draws, (n_obs, Dy); None is the first 3 distinct held-out ys.
+        y: where to compare with exact draws, (n_obs, Dy); None is the task's published observations, or the first 3
+            distinct held-out ys.
         tell: is told, in words, what is being done.
     """
     dtype = inverter.meta["config"]["dtype"]
@@ -97,6 +100,8 @@ def measure(
         add_calibration(found, inverter, pairs, seed, tell)
     if task is not None and task.can_simulate and pairs.y is not None:
         _resimulation(found, inverter, pairs, task, seed)
+    if task is not None and task.has_log_prior and task.has_log_likelihood and inverter.has_density and inverter.y:
+        _importance(found, inverter, pairs, task, seed)
     if task is not None and (task.has_reference if inverter.y else _knows_prior(task)):
         few = FEW_DRAWS if inverter.x.dim > MANY_UNKNOWNS else FULL_DRAWS
         _two_sample(found, inverter, pairs, task, samples or few, y, seed)
@@ -155,28 +160,48 @@ def _resimulation(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Tas
     found.verdicts["reproduces_y"] = reproduces_y(error, truth, spread)
 
 
+def _importance(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, seed: int) -> None:
+    """`ess`, the share of draws left when they are weighted by prior times likelihood; the mean over held-out ys."""
+    ys = _first_distinct(pairs.y, WEIGHTED)
+    x = inverter.sample(ys, WEIGHTED_DRAWS, seed).reshape(-1, inverter.x.dim)
+    y = np.repeat(ys, WEIGHTED_DRAWS, axis=0)
+    log_weights = np.full(len(x), -np.inf)
+    good = np.isfinite(x).all(1) & np.isfinite(task.log_prior(x))
+    x, y = x[good], y[good]
+    log_weights[good] = task.log_prior(x) + task.log_likelihood(y, x) - inverter.log_prob(x, y)
+    found.add("ess", np.array([effective_sample_size(row)[0] for row in log_weights.reshape(len(ys), -1)]))
+    found.settings["ess"] = {"observations": len(ys), "draws": WEIGHTED_DRAWS}
+
+
 def _two_sample(
     found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, n: int, y: np.ndarray | None, seed: int
 ) -> None:
     """`c2st` of n draws to n exact draws, the mean over observations; once, to p(x), without a y."""
+    published = None if inverter.y is None or y is not None else task.published_observations()
     if inverter.y is None:
         ys, draws = [None], inverter.sample(None, n, seed)
     else:
-        ys = _first_distinct(pairs.y, OBSERVATIONS) if y is None else y
+        ys = y if y is not None else _first_distinct(pairs.y, OBSERVATIONS) if published is None else published
         draws = inverter.sample(ys, n, seed)
     _count_nonfinite(found, draws)
-    scores = []
+    compared = []
     for k, (x, y_obs) in enumerate(zip(draws, ys)):
         rng = np.random.default_rng([seed, REFERENCE, k])
         reference = task.prior(n, rng) if y_obs is None else task.reference_posterior(y_obs, n, rng)
         x = x[np.isfinite(x).all(1)]
         if len(x):
-            scores.append(c2st(x, reference[:len(x)]))
-            found.observations.append({"y": None if y_obs is None else y_obs.tolist(), "c2st": scores[-1]})
-    if scores:
-        found.add("c2st", np.array(scores))
-        found.settings["c2st"] = {"observations": len(scores), "draws": n, "classifier": CLASSIFIER}
-        found.verdicts["matches_truth"] = matches_truth(found.metrics["c2st"])
+            compared.append((y_obs, x, reference[: len(x)]))
+    if not compared:
+        return
+    scores = np.array(c2st_scores([(x, reference) for _, x, reference in compared]))
+    found.observations += [{"y": None if y_obs is None else y_obs.tolist(), "c2st": float(score)}
+                           for (y_obs, _, _), score in zip(compared, scores)]
+    found.add("c2st", scores)
+    if len(scores) > 1:
+        found.metrics["c2st_sd"] = float(scores.std(ddof=1))
+    found.settings["c2st"] = {"observations": len(scores), "published": published is not None, "draws": n,
+                              "classifier": CLASSIFIER}
+    found.verdicts["matches_truth"] = matches_truth(found.metrics["c2st"])
 
 
 def _count_nonfinite(found: Evaluation, draws: np.ndarray) -> None:

@@ -36,7 +36,7 @@ def fast():
         return QuadraticDiscriminantAnalysis().fit(rows[half], side[half]).score(rows[~half], side[~half])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("inncli.evaluation.c2st", quick)
+        patch.setattr("inncli.evaluation.c2st_scores", lambda compared: [quick(*both) for both in compared])
         yield
 
 
@@ -218,7 +218,7 @@ RESIM = {"err_resim", "err_resim_median", "resimulation_error", "resimulation_er
 
 
 @pytest.mark.parametrize("run, words, metrics, source", [
-    ("ring", [], ALWAYS | CALIBRATION | RESIM | {"c2st"}, "new pairs"),
+    ("ring", [], ALWAYS | CALIBRATION | RESIM | {"c2st", "c2st_sd"}, "new pairs"),
     ("density", [], ALWAYS | {"nll_exact", "kl", "c2st"}, "new pairs"),
     ("table", [], ALWAYS | CALIBRATION, "test rows of the table"),
     ("simulator", [], ALWAYS | CALIBRATION, "validation rows"),

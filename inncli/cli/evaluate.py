@@ -21,6 +21,7 @@ MEANING = {
     "err_resim_median": "the median over ys of what a y's draws give",
     "resimulation_error": "root of err_resim, in units of y",
     "resimulation_error_truth": "the same of the true x: the noise",
+    "ess": "share of draws left when weighted by the exact prior and likelihood: 1 perfect",
     "nonfinite_draws": "share of draws that are no numbers",
     "coverage_50": "share of true x inside their central 50 % interval, over all unknowns",
     "coverage_80": "the same of the 80 % interval",
@@ -31,13 +32,14 @@ MEANING = {
     "contraction": "1 - variance of x given y over that of x, mean of all unknowns",
     "z_score": "root mean square of (x - posterior mean) / sd: 1 where calibrated",
     "c2st": "accuracy of telling draws from exact ones: .5 perfect, 1 useless",
+    "c2st_sd": "its sd over the observations",
 }
 
 
 def evaluate(
     run: RunOption = None,
     y: Annotated[list[str] | None, typer.Option(
-        "--y", metavar="VALUES", show_default="3 held-out ys",
+        "--y", metavar="VALUES", show_default="the published observations, or 3 held-out ys",
         help="Where to compare with the exact posterior: 0.3 or name=3,other=4; may be repeated.")] = None,
     y_file: Annotated[str | None, typer.Option(
         "--y-file", metavar="FILE", help="The same as a table (CSV, Parquet, NPZ), one a row.")] = None,
