@@ -7,17 +7,21 @@ What the model or the task can't give is absent, never NaN. Everything random co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 
+from inncli import catalogue
+from inncli.comparison import compare_with_exact
 from inncli.errors import RequestError
 from inncli.inverter import Inverter
 from inncli.metrics.resimulation import resimulation_error
 from inncli.metrics.two_sample import CLASSIFIER, c2st
 from inncli.metrics.verdicts import Verdict, matches_truth, reproduces_y, round_trip
-from inncli.pipeline import held_out_pairs, task_of
+from inncli.pipeline import held_out_pairs, refiner, task_of, task_to_refine
+from inncli.protocol import Protocol
 from inncli.run import RunDir
 from inncli.runtime import generator
 from inncli.tasks.base import Task
@@ -57,11 +61,12 @@ class Evaluation:
 
 def evaluate(
     inverter: Inverter, run: RunDir, *, seed: int = 0, samples: int | None = None, y: np.ndarray | None = None,
-    resimulate: bool = False,
+    resimulate: bool = False, refine: bool = False,
 ) -> Evaluation:
     """What a run is worth on pairs it never saw, see `measure` and `pipeline.held_out_pairs`.
 
-    A simulator file of the user's is run only where `resimulate` is given.
+    A simulator file of the user's is run only where `resimulate` is given. `refine` adds the comparison of draws
+    moved onto y = s(x), see `pipeline.task_to_refine`.
 
     Raises: RequestError for `resimulate` without such a file, and for `y` where the task has no exact posterior.
     """
@@ -72,14 +77,22 @@ def evaluate(
     if y is not None and (task is None or not task.has_reference):
         raise RequestError(f"--y: the task of run {run.id} has no exact posterior to compare with there; leave it out")
     pairs, source = held_out_pairs(run, task, seed)
-    found = measure(inverter, pairs, task, seed=seed, samples=samples, y=y)
+    refined = None
+    if refine:
+        move = refiner(run, task_to_refine(run, resimulate, ignore_noise=False))
+        if not task.has_reference:
+            raise RequestError(f"--refine: the task of run {run.id} has no exact posterior to compare refined draws "
+                               "with; leave it out")
+        refined = lambda x, y: move(x, y).x  # noqa: E731
+    protocol = catalogue.instantiate(catalogue.check(run.config())["evaluation"])()
+    found = measure(inverter, pairs, task, seed=seed, samples=samples, y=y, protocol=protocol, refined=refined)
     found.settings |= {"run": run.id, "held_out_from": source}
     return found
 
 
 def measure(
     inverter: Inverter, pairs: Pairs, task: Task | None, *, seed: int = 0, samples: int | None = None,
-    y: np.ndarray | None = None,
+    y: np.ndarray | None = None, protocol: Protocol | None = None, refined: Callable | None = None,
 ) -> Evaluation:
     """All that a model, its held-out pairs and its task allow to be measured.
 
@@ -89,6 +102,8 @@ def measure(
         seed: of the draws, of the reference draws and of the classifier's folds.
         samples: draws a side of the C2ST; None is 10,000, or 2,000 of more than 4 unknowns.
         y: where to compare with exact draws, (n_obs, Dy); None is the first 3 distinct held-out ys.
+        protocol: of the comparison by MMD; None leaves it out.
+        refined: moves draws (n, Dx) of y (Dy,), which are then compared beside those not moved.
     """
     dtype = inverter.meta["config"]["dtype"]
     found = Evaluation(settings={"seed": seed, "held_out": len(pairs), "dtype": dtype})
@@ -100,6 +115,8 @@ def measure(
     if task is not None and (task.has_reference if inverter.y else _knows_prior(task)):
         few = FEW_DRAWS if inverter.x.dim > MANY_UNKNOWNS else FULL_DRAWS
         _two_sample(found, inverter, pairs, task, samples or few, y, seed)
+    if protocol is not None and task is not None and task.has_reference and inverter.y is not None:
+        _comparison(found, inverter, pairs, task, protocol, seed, refined)
     return found
 
 
@@ -177,6 +194,27 @@ def _two_sample(
         found.add("c2st", np.array(scores))
         found.settings["c2st"] = {"observations": len(scores), "draws": n, "classifier": CLASSIFIER}
         found.verdicts["matches_truth"] = matches_truth(found.metrics["c2st"])
+
+
+def _comparison(
+    found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, protocol: Protocol, seed: int, refined: Callable | None
+) -> None:
+    """`mmd2` at many ys, its mean, median and worst; `err_resim` of the same draws where the protocol says so."""
+    ys = pairs.y[: protocol.observations]
+    columns = compare_with_exact(inverter, task, ys, protocol.draws, seed, refined)
+    for name, values in columns.items():
+        values = values[np.isfinite(values)]
+        if not len(values) or (name == "err_resim" and not protocol.same_draws):
+            continue
+        found.add(name, values)
+        found.metrics |= {f"{name}_median": float(np.median(values)), f"{name}_worst": float(values.max())}
+        if name == "err_resim":
+            found.metrics["resimulation_error"] = error = float(np.sqrt(found.metrics[name]))
+            if name in found.se and error > 0:
+                found.se["resimulation_error"] = found.se[name] / (2 * error)
+            found.settings["resimulation"] = {"observations": len(values), "draws": protocol.draws}
+    found.settings["mmd2"] = {"observations": len(ys), "draws": protocol.draws,
+                              "kernel": "inverse multiquadric, h = .05, .2, .9, raw x"}
 
 
 def _count_nonfinite(found: Evaluation, draws: np.ndarray) -> None:

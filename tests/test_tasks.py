@@ -14,6 +14,8 @@ from scipy import stats
 from inncli.errors import CheckpointError, ConfigError, DataError, ShapeError
 from inncli.tasks.base import Task
 from inncli.tasks.data import BLOCK, Pairs, draw_blocks, load_pairs, row_groups, save_pairs, split
+from inncli.tasks.inverse_ballistics import InverseBallistics
+from inncli.tasks.inverse_kinematics import InverseKinematics
 from inncli.tasks.eight_gaussians import ENTROPY, RADIUS, EightGaussians
 from inncli.tasks.linear import Linear
 from inncli.tasks.monotone import Monotone
@@ -29,6 +31,8 @@ BUILT_IN = {
     "eight_gaussians": EightGaussians,
     "monotone": Monotone,
     "sine": Sine,
+    "inverse_kinematics": InverseKinematics,
+    "inverse_ballistics": InverseBallistics,
 }
 
 
@@ -82,7 +86,8 @@ def test_shapes_dtypes_and_names(build):
     assert all("\n" not in line for line in task.describe())
 
 
-@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "gaussian_modes", "sine", "monotone", "table", "simulator", "breast_cancer"])
+@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "gaussian_modes", "sine", "monotone", "table", "simulator", "breast_cancer",
+                                  "inverse_kinematics", "inverse_ballistics"])
 def test_the_yaml_says_every_argument_and_its_default(name):
     node = yaml.safe_load((CONF / "task" / f"{name}.yaml").read_text())
     module, _, cls = node.pop("_target_").rpartition(".")
@@ -119,7 +124,7 @@ def test_what_a_task_lacks_it_refuses():
         EightGaussians().observe(np.zeros((1, 2)))
 
 
-@pytest.mark.parametrize("name", ["ring", "linear", "sine", "monotone"])
+@pytest.mark.parametrize("name", ["ring", "linear", "sine", "monotone", "inverse_kinematics", "inverse_ballistics"])
 def test_observe_is_differentiable(name):
     import torch
 

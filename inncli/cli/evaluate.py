@@ -21,6 +21,12 @@ MEANING = {
     "err_resim_median": "the median over ys of what a y's draws give",
     "resimulation_error": "root of err_resim, in units of y",
     "resimulation_error_truth": "the same of the true x: the noise",
+    "err_resim_worst": "the largest of them",
+    "mmd2": "squared MMD of draws to exact ones, the mean over ys (Kruse's Err_post); 0 where they agree",
+    "mmd2_median": "the median over ys",
+    "mmd2_worst": "the largest of them",
+    "refined_mmd2": "the same of draws moved onto y = s(x)",
+    "refined_err_resim": "err_resim of draws moved onto y = s(x)",
     "nonfinite_draws": "share of draws that are no numbers",
     "c2st": "accuracy of telling draws from exact ones: .5 perfect, 1 useless",
 }
@@ -39,6 +45,8 @@ def evaluate(
     seed: SeedOption = 0,
     resimulate: Annotated[bool, typer.Option(
         "--resimulate", help="Run your own simulator file again, for new pairs and the resimulation error.")] = False,
+    refine: Annotated[bool, typer.Option(
+        "--refine", help="Also compare draws moved onto the simulator's own y, as `inn invert --refine` moves them.")] = False,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
     json: JsonOption = False,
@@ -75,7 +83,7 @@ def evaluate(
     elif y_file is not None:
         rows = read_points(y_file, inverter.y, found.id)
     warnings = [] if rows is None else inverter.unfamiliar(rows)
-    result = evaluated(inverter, found, seed=seed, samples=samples, y=rows, resimulate=resimulate)
+    result = evaluated(inverter, found, seed=seed, samples=samples, y=rows, resimulate=resimulate, refine=refine)
     if json:
         output.as_json({**asdict(result), "warnings": warnings})
     else:

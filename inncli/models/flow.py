@@ -38,6 +38,7 @@ class ConditionalFlow(Model):
         bounds: how bounded unknowns stay in their box. `logit` maps the box to the real line;
             `truncate` draws again what falls outside and renormalises the density.
         linear_start: False leaves the linear layer out.
+        ignore_y: True learns p(x), whatever y: what a model that does look at y has to beat.
         power: True also takes a power of each column against skew and heavy tails (`PowerMap`), the last of the
             scalings.
 
@@ -56,8 +57,11 @@ class ConditionalFlow(Model):
         bounds: Literal["logit", "truncate"] = "logit",
         linear_start: bool = True,
         power: bool = False,
+        ignore_y: bool = False,
     ) -> None:
         super().__init__(x, y)
+        self.ignores_y = ignore_y
+        y = None if ignore_y else y
         dim = x.dim
         self.scale = Scaling(x, bounds, power)
         self.features = None if y is None else Features(y)
@@ -94,7 +98,7 @@ class ConditionalFlow(Model):
         return x, ladj + more
 
     def _context(self, y: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        if y is None:
+        if y is None or self.ignores_y:
             return None, None
         features = seen = self.features(y.double()).to(self._dtype)
         if self.edges is not None:
@@ -110,7 +114,7 @@ class ConditionalFlow(Model):
     @torch.no_grad()
     def initialise(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
         """Scalings, the linear layer in closed form, and the blocks' own data-dependent starts."""
-        if y is not None:
+        if self.features is not None:
             self.features.initialise(y)
         if self.edges is not None:
             self.edges.initialise(y)
