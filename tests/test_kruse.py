@@ -63,7 +63,7 @@ def test_arms_agree_with_rejection(y, width):
 
 
 def test_arms_reach_y_wherever_it_lies():
-    ys = np.concatenate([ARM.test_pairs(0, 100).y, [[2, 0.1], [2 - 1e-9, 0], [1, 0], [1 + 1e-12, 3], [0, 0], [-1.9, 1],
+    ys = np.concatenate([ARM.test_pairs(0, 50).y, [[2, 0.1], [2 - 1e-9, 0], [1, 0], [1 + 1e-12, 3], [0, 0], [-1.9, 1],
                                                      [-2, 0], [0.3, 7]]])
     for k, y in enumerate(ys):
         x = ARM.reference_posterior(y, 200, rng(k))
@@ -74,9 +74,9 @@ def test_arms_reach_y_wherever_it_lies():
 
 
 def test_arms_of_all_ys_together_are_the_prior():
-    x = np.concatenate([ARM.reference_posterior(y, 5, rng(k)) for k, y in enumerate(ARM.test_pairs(1, 400).y)])
+    x = np.concatenate([ARM.reference_posterior(y, 5, rng(k)) for k, y in enumerate(ARM.test_pairs(1, 150).y)])
     # five draws share a y: the standard error is that of fewer rows, and the prior's sds are known
-    assert x.std(0) == pytest.approx([0.25, 0.5, 0.5, 0.5], rel=0.08)
+    assert x.std(0) == pytest.approx([0.25, 0.5, 0.5, 0.5], rel=0.15)
 
 
 def test_a_stretched_arm_that_may_turn_does_turn():
@@ -126,7 +126,7 @@ def test_throws_agree_with_rejection(v0, y):
 
 
 def test_throws_reach_y_also_far_out():
-    for k, y in enumerate([*BALL.test_pairs(0, 100).y[:, 0], -1.5, 0.0, 30.0]):
+    for k, y in enumerate([*BALL.test_pairs(0, 50).y[:, 0], -1.5, 0.0, 30.0]):
         x = BALL.reference_posterior(np.array([y]), 200, rng(k))
         assert np.abs(BALL.observe(x)[:, 0] - y).max() <= 1e-12
         assert (x[:, 1] >= 0).all() and (x[:, 3] == x[:, 3].round()).all()

@@ -102,7 +102,7 @@ class InverseBallistics(Task):
     def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
         """Exact draws of p(x | y), see the class. Shape: y (1,), out (n, 4).
 
-        Raises: ConfigError if a million cells in a row held no draw: y is further than any throw.
+        Raises: ConfigError if a million proposals in a row are refused: y is further than any throw.
         """
         y = float(np.asarray(y).reshape(-1)[0])
         low, high, log_mass = self._cells
@@ -110,16 +110,16 @@ class InverseBallistics(Task):
         log_bound = log_mass - 0.5 * ((y - nearest) / SD_X1) ** 2
         mass = np.cumsum(np.exp(log_bound - log_bound.max()))
         gap = (y - nearest) ** 2
-        kept, found, missed = [], 0, 0
+        kept, found, missed, batch = [], 0, 0, max(2 * n, 10_000)
         while found < n:
-            cell = np.minimum(np.searchsorted(mass, rng.random(2 * n) * mass[-1], side="right"), len(mass) - 1)
+            cell = np.minimum(np.searchsorted(mass, rng.random(batch) * mass[-1], side="right"), len(mass) - 1)
             x2, angle, v0 = self._within(cell, rng)
             x1 = y - _distance(x2, angle, v0)
             log_share = -0.5 * (x1**2 - gap[cell]) / SD_X1**2
-            accepted = np.log(rng.random(2 * n)) < log_share
+            accepted = np.log(rng.random(batch)) < log_share
             kept.append(np.column_stack([x1, x2, angle, v0])[accepted])
             found += int(accepted.sum())
-            missed = 0 if accepted.any() else missed + 2 * n
+            missed = 0 if accepted.any() else missed + batch
             if missed > 1_000_000:
                 raise ConfigError(f"y = {y:g} m is further than any throw of this prior; pass a y near its range")
         return np.concatenate(kept)[:n]
