@@ -14,6 +14,8 @@ from scipy import stats
 from inncli.errors import CheckpointError, ConfigError, DataError, ShapeError
 from inncli.tasks.base import Task
 from inncli.tasks.data import BLOCK, Pairs, draw_blocks, load_pairs, row_groups, save_pairs, split
+from inncli.tasks.inverse_ballistics import InverseBallistics
+from inncli.tasks.inverse_kinematics import InverseKinematics
 from inncli.tasks.eight_gaussians import ENTROPY, RADIUS, EightGaussians
 from inncli.tasks.gaussian_linear import GaussianLinear
 from inncli.tasks.linear import Linear
@@ -37,6 +39,8 @@ BUILT_IN = {
     "gaussian_linear": GaussianLinear,
     "slcp": Slcp,
     "sir": Sir,
+    "inverse_kinematics": InverseKinematics,
+    "inverse_ballistics": InverseBallistics,
 }
 
 
@@ -92,7 +96,7 @@ def test_shapes_dtypes_and_names(build):
 
 
 @pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "gaussian_modes", "sine", "monotone", "table", "simulator", "breast_cancer",
-                                  "two_moons", "gaussian_linear", "slcp", "sir"])
+                                  "two_moons", "gaussian_linear", "slcp", "sir", "inverse_kinematics", "inverse_ballistics"])
 def test_the_yaml_says_every_argument_and_its_default(name):
     node = yaml.safe_load((CONF / "task" / f"{name}.yaml").read_text())
     module, _, cls = node.pop("_target_").rpartition(".")
@@ -129,7 +133,7 @@ def test_what_a_task_lacks_it_refuses():
         EightGaussians().observe(np.zeros((1, 2)))
 
 
-@pytest.mark.parametrize("name", ["ring", "linear", "sine", "monotone"])
+@pytest.mark.parametrize("name", ["ring", "linear", "sine", "monotone", "inverse_kinematics", "inverse_ballistics"])
 def test_observe_is_differentiable(name):
     import torch
 

@@ -22,6 +22,12 @@ MEANING = {
     "resimulation_error": "root of err_resim, in units of y",
     "resimulation_error_truth": "the same of the true x: the noise",
     "ess": "share of draws left when weighted by the exact prior and likelihood: 1 perfect",
+    "err_resim_worst": "the largest of them",
+    "mmd2": "squared MMD of draws to exact ones, the mean over ys (Kruse's Err_post); 0 where they agree",
+    "mmd2_median": "the median over ys",
+    "mmd2_worst": "the largest of them",
+    "refined_mmd2": "the same of draws moved onto y = s(x)",
+    "refined_err_resim": "err_resim of draws moved onto y = s(x)",
     "nonfinite_draws": "share of draws that are no numbers",
     "coverage_50": "share of true x inside their central 50 % interval, over all unknowns",
     "coverage_80": "the same of the 80 % interval",
@@ -49,6 +55,8 @@ def evaluate(
     seed: SeedOption = 0,
     resimulate: Annotated[bool, typer.Option(
         "--resimulate", help="Run your own simulator file again, for new pairs and the resimulation error.")] = False,
+    refine: Annotated[bool, typer.Option(
+        "--refine", help="Also compare draws moved onto the simulator's own y, as `inn invert --refine` moves them.")] = False,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what an earlier call has found.")] = False,
@@ -76,7 +84,8 @@ def evaluate(
 
     from inncli.kept import kept
 
-    asked = {"seed": seed, "samples": samples, "y": None, "resimulate": resimulate, "device": device}
+    asked = {"seed": seed, "samples": samples, "y": None, "resimulate": resimulate, "refine": refine,
+             "device": device}
     inverter, warnings = None, []
     if y or y_file is not None:
         inverter, asked["y"] = _given(found, y, y_file, device, config_dir)
