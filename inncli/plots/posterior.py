@@ -7,7 +7,7 @@ own ys are given they stand beside it, in y's space: does the simulator give bac
 from __future__ import annotations
 
 import numpy as np
-from matplotlib.figure import FigureBase
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
@@ -22,7 +22,7 @@ MOST_Y = 4  # of the cloud beside them
 
 def posterior_pairs(draws: PosteriorSet, obs: int = 0, reference: np.ndarray | None = None,
                     names: tuple[str, ...] | None = None, truth: np.ndarray | None = None,
-                    cloud: np.ndarray | None = None):
+                    cloud: np.ndarray | None = None) -> Figure:
     """Draws the pair plot of observation `obs`.
 
     Args:
@@ -135,4 +135,5 @@ def _heading(fig: FigureBase, wide: float, high: float, draws: PosteriorSet, obs
     else:
         rest = [", ".join(lines[:2]), ", ".join(lines[2:])]
         fig.suptitle("\n".join([title, *filter(None, rest)]), fontsize=9)
-        fig.legend(handles=handles, loc="outside lower center", ncols=len(handles) if wide > 4.4 else 3, fontsize=8, columnspacing=1.2)
+        fig.legend(handles=handles, loc="outside lower center", ncols=len(handles) if wide > 4.4 else 3, fontsize=8,
+                   columnspacing=1.2)
