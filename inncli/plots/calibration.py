@@ -17,7 +17,7 @@ from inncli.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, new_figure, 
 
 MOST = 12  # rank histograms; of more names those farthest from uniform are shown
 _SHARE = 0.95
-_OTHERS = {"tarp": ("TARP: distance to a random point", ORANGE, "--"), "log_prob": ("log density", GREEN, "-.")}
+_OTHERS = {"tarp": ("TARP", ORANGE, "--"), "log_prob": ("log density", GREEN, "-.")}
 
 
 def calibration(found: dict, title: str = "") -> Figure:
@@ -71,7 +71,7 @@ def _ranks(fig: FigureBase, found: dict, names: list[str], rows: int, columns: i
         axes.axhline(n / bins, color=GREY, linewidth=0.8)
         axes.stairs(found["ranks"][name], edges, color=BLUE, fill=True, alpha=0.35)
         axes.stairs(found["ranks"][name], edges, color=BLUE, linewidth=1.2)
-        axes.set_title(shorten(_OTHERS.get(name, (name,))[0] if name == "log_prob" else name, 20), loc="left", fontsize=8)
+        axes.set_title(shorten(_OTHERS.get(name, (name,))[0], 20), loc="left", fontsize=8)
         axes.set_xlim(0, 1)
         axes.set_ylim(0, top)
         axes.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
@@ -87,8 +87,6 @@ def _ranks(fig: FigureBase, found: dict, names: list[str], rows: int, columns: i
     if len(names) < known:
         words += f"; the {len(names)} of {known} farthest from flat"
     fig.suptitle(words, fontsize=9)
-    fig.legend(handles=[Patch(facecolor=GREY, alpha=0.25, label="95 % of an exact posterior's bars")],
-               loc="outside lower center")
 
 
 def _coverage(fig: FigureBase, found: dict, coverage: dict) -> None:
@@ -100,7 +98,7 @@ def _coverage(fig: FigureBase, found: dict, coverage: dict) -> None:
     unknowns = [name for name in coverage if name not in _OTHERS]
     few = len(unknowns) <= 4
     colours, dashes = (BLUE, RED, INK, "#56B4E9"), ("-", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)))
-    handles = []
+    handles = [Patch(facecolor=GREY, alpha=0.25, label="95 % of exact posteriors")]
     for k, name in enumerate(unknowns):
         colour, dash = (colours[k], dashes[k]) if few else (BLUE, "-")
         (line,) = axes.plot(found["levels"], coverage[name], color=colour, linestyle=dash, linewidth=1.6 if few else 0.8,

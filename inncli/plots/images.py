@@ -42,6 +42,7 @@ def images(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], title: str
     with styled():
         wide = 3.6 * len(sides) + (0.6 if labelled else 0.1)
         fig = new_figure(wide, 0.55 + (0.3 if title else 0) + 3.6 / COLUMNS * len(rows) * height / width)
+        fig.get_layout_engine().set(wspace=0.06)
         panels = fig.subplots(1, len(sides), squeeze=False)[0]
         for axes, (name, groups) in zip(panels, sides):
             axes.imshow(_mosaic(groups, height, width), cmap="gray_r", vmin=low, vmax=high, interpolation="nearest",

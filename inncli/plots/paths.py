@@ -64,7 +64,7 @@ def paths(lines: np.ndarray, axes_names: tuple[str, str], target: np.ndarray | N
 
 def _panel(axes, lines: np.ndarray, target: np.ndarray | None) -> None:
     few = lines[:MOST]
-    axes.add_collection(LineCollection(few, colors=BLUE, linewidths=0.6, alpha=float(np.clip(25 / len(few), 0.07, 0.6)),
+    axes.add_collection(LineCollection(few, colors=BLUE, linewidths=0.6, alpha=float(np.clip(40 / len(few), 0.1, 0.6)),
                                        rasterized=True))
     joints = "o" if lines.shape[1] <= 8 else None
     for number, (k, (colour, dash)) in enumerate(zip(_apart(few, len(_FEW)), _FEW)):
