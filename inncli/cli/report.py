@@ -64,7 +64,6 @@ def report(
     text = written(found, inverter, result, meanings=MEANING, seed=seed, y=rows, resimulate=resimulate,
                    warnings=warnings)
     path = path or found.path / "report.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
     atomic_write(path, text)
     for warning in warnings:
         output.note(f"warning: {warning}")
