@@ -13,7 +13,7 @@ from inncli.errors import ConvergenceError
 from inncli.hints import NonNegativeInt, PositiveInt
 from inncli.models.base import Model
 from inncli.models.scaling import Scaling
-from inncli.nn.embedding import Embedding, Features
+from inncli.nn.embedding import Edges, Embedding, Features
 from inncli.transforms.base import Transform
 from inncli.transforms.chain import Chain
 from inncli.transforms.linear import LinearGaussian
@@ -62,7 +62,10 @@ class ConditionalFlow(Model):
         self.scale = Scaling(x, bounds, power)
         self.features = None if y is None else Features(y)
         dim_features = 0 if y is None else self.features.dim_out
-        self.embedding = None if y is None else Embedding(dim_features, dim_embedding)
+        bounded = y is not None and any(bound is not None for pair in y.bounds for bound in pair)
+        self.edges = Edges(y) if bounded else None
+        dim_seen = dim_features + (self.edges.dim_out if bounded else 0)
+        self.embedding = None if y is None else Embedding(dim_seen, dim_embedding)
         dim_context = 0 if y is None else self.embedding.dim_out
         self.linear = LinearGaussian(dim, dim_features) if linear_start else None
         blocks = [block(dim, dim_context, seed=k) for k in range(n_blocks)]
@@ -95,8 +98,10 @@ class ConditionalFlow(Model):
     def _context(self, y: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         if y is None:
             return None, None
-        features = self.features(y.double()).to(self._dtype)
-        return features, self.embedding(features)
+        features = seen = self.features(y.double()).to(self._dtype)
+        if self.edges is not None:
+            seen = torch.cat([features, self.edges(y.double()).to(self._dtype)], 1)
+        return features, self.embedding(seen)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -109,6 +114,8 @@ class ConditionalFlow(Model):
         """Scalings, the linear layer in closed form, and the blocks' own data-dependent starts."""
         if y is not None:
             self.features.initialise(y)
+        if self.edges is not None:
+            self.edges.initialise(y)
         scaled = self.scale.initialise(self.scale.dequantise(x, generator)).to(self._dtype)
         features, context = self._context(y)
         if self.linear is not None:
