@@ -7,11 +7,13 @@ What the model or the task can't give is absent, never NaN. Everything random co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from inncli.calibrated import add_calibration
 from inncli.errors import RequestError
 from inncli.inverter import Inverter
 from inncli.kept import Evaluation, keep, kept
@@ -31,31 +33,32 @@ REFERENCE, CELLS = 1, 2  # streams of random numbers that the model's draws don'
 
 
 def evaluate_kept(
-    run: RunDir, *, inverter: Inverter | None = None, config_dir: str | Path | None = None, fresh: bool = False, **asked
+    run: RunDir, *, inverter: Inverter | None = None, config_dir: str | Path | None = None, fresh: bool = False,
+    tell: Callable[[str], None] = lambda text: None, **asked,
 ) -> Evaluation:
     """`evaluate`, or what an earlier one that was asked the same found: see `inncli.kept`.
 
     Args:
         inverter: the opened run, where it is at hand; else it is opened if need be, with `config_dir`.
         fresh: measures anew, and keeps that.
+        tell: is told what is being done.
         asked: seed, samples, y, resimulate as in `evaluate`, and device as in `open_run`.
     """
     before = None if fresh else kept(run, **asked)
     if before is not None:
         return before[0]
-    how = dict(asked)
-    device = how.pop("device", None)
-    inverter = open_run(run, device, config_dir) if inverter is None else inverter
-    return keep(run, evaluate(inverter, run, **how), **asked)
+    how = {name: value for name, value in asked.items() if name != "device"}
+    inverter = open_run(run, asked.get("device"), config_dir) if inverter is None else inverter
+    return keep(run, evaluate(inverter, run, tell=tell, **how), **asked)
 
 
 def evaluate(
     inverter: Inverter, run: RunDir, *, seed: int = 0, samples: int | None = None, y: np.ndarray | None = None,
-    resimulate: bool = False,
+    resimulate: bool = False, tell: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """What a run is worth on pairs it never saw, see `measure` and `pipeline.held_out_pairs`.
 
-    A simulator file of the user's is run only where `resimulate` is given.
+    A simulator file of the user's is run only where `resimulate` is given. `tell` is told what is being done.
 
     Raises: RequestError for `resimulate` without such a file, and for `y` where the task has no exact posterior.
     """
@@ -66,14 +69,14 @@ def evaluate(
     if y is not None and (task is None or not task.has_reference):
         raise RequestError(f"--y: the task of run {run.id} has no exact posterior to compare with there; leave it out")
     pairs, source = held_out_pairs(run, task, seed)
-    found = measure(inverter, pairs, task, seed=seed, samples=samples, y=y)
+    found = measure(inverter, pairs, task, seed=seed, samples=samples, y=y, tell=tell)
     found.settings |= {"run": run.id, "held_out_from": source}
     return found
 
 
 def measure(
     inverter: Inverter, pairs: Pairs, task: Task | None, *, seed: int = 0, samples: int | None = None,
-    y: np.ndarray | None = None,
+    y: np.ndarray | None = None, tell: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """All that a model, its held-out pairs and its task allow to be measured.
 
@@ -83,12 +86,15 @@ def measure(
         seed: of the draws, of the reference draws and of the classifier's folds.
         samples: draws a side of the C2ST; None is 10,000, or 2,000 of more than 4 unknowns.
         y: where to compare with exact draws, (n_obs, Dy); None is the first 3 distinct held-out ys.
+        tell: is told, in words, what is being done.
     """
     dtype = inverter.meta["config"]["dtype"]
     found = Evaluation(settings={"seed": seed, "held_out": len(pairs), "dtype": dtype})
     _own_checks(found, inverter, pairs, seed)
     if inverter.has_density:
         _likelihood(found, inverter, pairs, task, seed)
+    if inverter.y is not None:
+        add_calibration(found, inverter, pairs, seed, tell)
     if task is not None and task.can_simulate and pairs.y is not None:
         _resimulation(found, inverter, pairs, task, seed)
     if task is not None and (task.has_reference if inverter.y else _knows_prior(task)):

@@ -22,6 +22,14 @@ MEANING = {
     "resimulation_error": "root of err_resim, in units of y",
     "resimulation_error_truth": "the same of the true x: the noise",
     "nonfinite_draws": "share of draws that are no numbers",
+    "coverage_50": "share of true x inside their central 50 % interval, over all unknowns",
+    "coverage_80": "the same of the 80 % interval",
+    "coverage_90": "the same of the 90 % interval",
+    "sbc_p": "chance of ranks as uneven as these, were it calibrated; the worst unknown",
+    "tarp_p": "the same of distances to reference points that depend on y",
+    "follows_y": "how far draws go along with y: 1 right, 0 not at all",
+    "contraction": "1 - variance of x given y over that of x, mean of all unknowns",
+    "z_score": "root mean square of (x - posterior mean) / sd: 1 where calibrated",
     "c2st": "accuracy of telling draws from exact ones: .5 perfect, 1 useless",
 }
 
@@ -75,7 +83,8 @@ def evaluate(
     if before is None:
         from inncli.evaluation import evaluate_kept
 
-        result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, fresh=True, **asked)
+        with output.progress() as tell:
+            result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, fresh=True, tell=tell, **asked)
     else:
         result, made = before
         output.note(f"found on {made}; --fresh measures anew")
