@@ -31,7 +31,7 @@ p {{ margin: .4rem 0; max-width: 46rem; }}
 .verdicts .yes {{ border-color: var(--good); }} .verdicts .no {{ border-color: var(--bad); }}
 .verdicts .yes b {{ color: var(--good); }} .verdicts .no b {{ color: var(--bad); }}
 .wide {{ overflow-x: auto; }}
-table {{ border-collapse: collapse; font-size: .93rem; margin: .5rem 0; overflow-wrap: normal; }}
+table {{ min-width: min(100%, 26rem); border-collapse: collapse; font-size: .93rem; margin: .5rem 0; overflow-wrap: normal; }}
 caption {{ text-align: left; color: var(--soft); font-size: .9rem; padding-bottom: .3rem; }}
 th, td {{ text-align: left; vertical-align: top; padding: .22rem 1rem .22rem 0; border-bottom: 1px solid var(--line); }}
 td.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
@@ -41,6 +41,7 @@ figure {{ margin: .8rem 0 1.6rem; }}
 img {{ max-width: 100%; height: auto; background: #fff; display: block; border-radius: 3px; }}
 pre {{ background: color-mix(in srgb, var(--ink) 7%, transparent); padding: .7rem; overflow-x: auto; font-size: .85rem;
   white-space: pre-wrap; }}
+@media (max-width: 40rem) {{ figure {{ overflow-x: auto; }} img {{ max-width: none; width: 44rem; }} }}
 @media print {{ body {{ max-width: none; padding: 0; font-size: 10pt; }} h2, caption {{ break-after: avoid; }}
   figure, li, tr {{ break-inside: avoid; }} details > pre {{ display: none; }} }}
 """
@@ -62,13 +63,14 @@ def section(title: str, *parts: str) -> str:
     return f"<section>\n<h2>{text(title)}</h2>\n" + "\n".join(shown) + "\n</section>" if shown else ""
 
 
-def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """A table; the first cell of a row is its heading, numbers stand to the right. Nothing without rows."""
+def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[object]],
+          numeric: Sequence[int] = ()) -> str:
+    """A table; the first cell of a row is its heading, floats and `numeric` columns stand to the right."""
     rows = [list(row) for row in rows]
     if not rows:
         return ""
-    numeric = [any(isinstance(row[i], float) for row in rows) for i in range(len(headers))]
-    kinds = ["number" if is_number else "text" for is_number in numeric]
+    kinds = ["number" if i in numeric or any(isinstance(row[i], float) for row in rows) else "text"
+             for i in range(len(headers))]
     head = "".join(f'<th scope="col" class="{kind}">{text(header)}</th>' for header, kind in zip(headers, kinds))
     body = "\n".join(
         f'<tr><th scope="row">{text(number(row[0]))}</th>'
@@ -88,7 +90,7 @@ def verdicts(answers: Iterable[tuple[str, bool, str]]) -> str:
     """Questions, their yes or no, and why."""
     items = "\n".join(
         f'<li class="{"yes" if ok else "no"}">{text(question)} <b>{"Yes" if ok else "No"}.</b><br>'
-        f'<span class="soft">{text(why)}</span></li>' for question, ok, why in answers)
+        f'<span class="soft">{text(why[:1].upper() + why[1:])}</span></li>' for question, ok, why in answers)
     return f'<ul class="verdicts">\n{items}\n</ul>' if items else ""
 
 
@@ -101,8 +103,13 @@ def code(words: str, summary: str | None = None) -> str:
 def number(cell: object) -> str:
     """A cell as text: five digits of a number, nothing for nothing."""
     if isinstance(cell, float):
-        return f"{cell:.5g}".replace("-", "\N{MINUS SIGN}")
+        return signed(f"{cell:.5g}")
     return "" if cell is None else str(cell)
+
+
+def signed(digits: str) -> str:
+    """A number's text with a minus sign in place of a hyphen."""
+    return digits.replace("-", "\N{MINUS SIGN}")
 
 
 def page(title: str, *parts: str) -> str:

@@ -8,6 +8,7 @@ picture that could not be drawn leaves its reason.
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -99,10 +100,10 @@ def _verdicts(it: _Subject) -> str:
 
 def _metrics(it: _Subject, meanings: dict[str, str]) -> str:
     held_out = it.found.settings
-    rows = [[name, _float(value), _float(it.found.se.get(name)), meanings.get(name, "")]
+    rows = [[name, *_with_error(value, it.found.se.get(name)), meanings.get(name, "")]
             for name, value in it.found.metrics.items()]
-    caption = f"{held_out.get('held_out', 0):,} held-out rows ({held_out.get('held_out_from')}); +- is one standard error."
-    return page.table(caption, ["metric", "value", "+-", "meaning"], rows)
+    caption = f"{held_out.get('held_out', 0):,} held-out rows ({held_out.get('held_out_from')}); ± is one standard error."
+    return page.table(caption, ["metric", "value", "±", "meaning"], rows, numeric=(1, 2))
 
 
 def _by_observation(it: _Subject) -> str:
@@ -237,6 +238,14 @@ def _figure(draw: Callable[[], Figure], alt: str, caption: str = "") -> str:
 def _listed(names: tuple[str, ...]) -> str:
     few = ", ".join(names[:12])
     return f"{few}, and {len(names) - 12} more" if len(names) > 12 else few
+
+
+def _with_error(value: float | None, error: float | None) -> tuple[str, str]:
+    """A number to the second digit of its error; to four digits without one."""
+    if value is None or not error or not 1e-6 < error < 1e6:
+        return page.number(value if value is None else float(f"{value:.4g}")), page.number(error)
+    digits = max(0, 1 - math.floor(math.log10(error)))
+    return page.signed(f"{value:.{digits}f}"), f"{error:.{digits}f}"
 
 
 def _float(value: object) -> float | None:

@@ -65,7 +65,7 @@ def posterior_pairs(draws: PosteriorSet, obs: int = 0, reference: np.ndarray | N
             _pairs(fig, wide, high, draws, obs, shown, draws.x[obs][:, index], reference, truth)
             return fig
         few = min(len(draws.y_names), MOST_Y)
-        wide_y, high_y = _size(few, heading=True)
+        wide_y, high_y = (3.4, 3.6) if few == 1 else _size(few, heading=True)
         fig = new_figure(wide + wide_y, max(high, high_y))
         _tighten(fig)
         left, right = fig.subfigures(1, 2, width_ratios=[wide, wide_y])
