@@ -76,6 +76,8 @@ class ConditionalFlow(Model):
         self.blocks = Chain(dim, [*blocks, *([last(dim, dim_context)] if last else [])])
         self.register_load_state_dict_pre_hook(_from_first_format)
 
+    has_latent = True
+
     # x in the user's units <-> z
 
     def _to_z(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -134,6 +136,11 @@ class ConditionalFlow(Model):
         if self._truncates:
             log_prob = log_prob - self._log_mass_inside(y, x.shape[0]).to(log_prob.dtype)
         return torch.where(inside, log_prob, -math.inf)
+
+    @torch.no_grad()
+    def latent(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
+        """z of the dequantised rows, (B, Dx). With bounds=truncate it is normal up to the mass outside the box."""
+        return self._to_z(self.scale.clamp(self.scale.dequantise(x, generator)), y)[0]
 
     def loss(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
         """Mean negative log-likelihood of the dequantised rows, in nats."""
