@@ -121,7 +121,19 @@ def measure(
         add_c2st(found, inverter, pairs, task, samples or few, y, seed)
     if protocol is not None and task is not None and task.has_reference and inverter.y is not None:
         add_mmd2(found, inverter, pairs, task, protocol, seed, refined)
+    if pairs.y is not None:
+        _familiarity(found, inverter, pairs)
     return found
+
+
+def _familiarity(found: Evaluation, inverter: Inverter, pairs: Pairs) -> None:
+    """`unfamiliar_ys`, the share of held-out ys called unfamiliar, about the level; and each observation's own."""
+    held_out = inverter.familiarity(pairs.y)
+    if held_out is None:
+        return
+    found.add("unfamiliar_ys", np.array([not entry["familiar"] for entry in held_out]))
+    for entry in found.observations:
+        (entry["familiarity"],) = inverter.familiarity([entry["y"]])
 
 
 def _own_checks(found: Evaluation, inverter: Inverter, pairs: Pairs, seed: int) -> None:

@@ -179,7 +179,8 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
             shown.epoch(line)
 
         def on_plan(progress: Progress, steps_per_epoch: int) -> None:
-            run.update_info(planned_steps=progress.planned_steps, steps_per_epoch=steps_per_epoch)
+            run.update_info(planned_steps=progress.planned_steps, steps_per_epoch=steps_per_epoch,
+                            parameters=sum(p.numel() for p in model.parameters() if p.requires_grad))
             shown.plan(progress.step, progress.planned_steps, steps_per_epoch)
 
         try:

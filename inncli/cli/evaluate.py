@@ -37,6 +37,7 @@ MEANING = {
     "follows_y": "how far draws go along with y: 1 right, 0 not at all",
     "contraction": "1 - variance of x given y over that of x, mean of all unknowns",
     "z_score": "root mean square of (x - posterior mean) / sd: 1 where calibrated",
+    "unfamiliar_ys": "share of held-out ys called unfamiliar, .01 where they are as in training",
     "c2st": "accuracy of telling draws from exact ones: .5 perfect, 1 useless",
     "c2st_sd": "its sd over the observations",
 }
@@ -129,6 +130,12 @@ def _print(run, found) -> None:
     output.table(["metric", "value", "+-", ""], [
         [name, float(value), found.se.get(name), MEANING.get(name, "")] for name, value in found.metrics.items()])
     output.line("")
+    told = [entry for entry in found.observations if "familiarity" in entry]
+    if told:
+        output.table(["y", "c2st", "distance to training ys", "percentile", "familiar"], [
+            [", ".join(f"{value:g}" for value in entry["y"]), entry["c2st"], entry["familiarity"]["distance"],
+             entry["familiarity"]["percentile"], "yes" if entry["familiarity"]["familiar"] else "NO"] for entry in told])
+        output.line("")
     for name, question in QUESTIONS.items():
         if name in found.verdicts:
             verdict = found.verdicts[name]
