@@ -150,6 +150,7 @@ def inn(x, y):
 MODELS = {
     **{name: partial(ConditionalFlow, n_blocks=3, dim_embedding=4, **parts) for name, parts in BLOCKS.items()},
     "rnvp_truncate": partial(ConditionalFlow, n_blocks=3, dim_embedding=4, bounds="truncate", **BLOCKS["rnvp"]),
+    "marginal": partial(ConditionalFlow, n_blocks=3, ignore_y=True, **BLOCKS["spline"]),
     "maf_power": partial(ConditionalFlow, n_blocks=3, power=True, **BLOCKS["maf"]),
     "inn": inn,
     "rnvp_without_linear": partial(ConditionalFlow, n_blocks=3, linear_start=False, **BLOCKS["rnvp"]),
