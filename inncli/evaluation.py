@@ -7,63 +7,62 @@ What the model or the task can't give is absent, never NaN. Everything random co
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import torch
 
+from inncli import catalogue
+from inncli.calibrated import add_calibration
 from inncli.errors import RequestError
+from inncli.exact import add_c2st, add_mmd2, count_nonfinite, first_distinct, knows_prior
 from inncli.inverter import Inverter
+from inncli.kept import Evaluation, keep, kept
 from inncli.metrics.importance import effective_sample_size
 from inncli.metrics.resimulation import resimulation_error
-from inncli.metrics.two_sample import CLASSIFIER, c2st_scores
-from inncli.metrics.verdicts import Verdict, matches_truth, reproduces_y, round_trip
-from inncli.pipeline import held_out_pairs, task_of
+from inncli.metrics.verdicts import reproduces_y, round_trip
+from inncli.pipeline import held_out_pairs, open_run, refiner, task_of, task_to_refine
+from inncli.protocol import Protocol
 from inncli.run import RunDir
 from inncli.runtime import generator
 from inncli.tasks.base import Task
 from inncli.tasks.data import Pairs
 
-OBSERVATIONS = 3  # ys at which the draws are compared with exact ones, where none are asked for
 WEIGHTED, WEIGHTED_DRAWS = 20, 1_000  # held-out ys, and draws at each of them that are importance-weighted
 RESIMULATED_DRAWS = 10  # a y: many ys of few draws each, since it is the ys that differ
 FULL_DRAWS, FEW_DRAWS, MANY_UNKNOWNS = 10_000, 2_000, 4  # the published settings of the C2ST
-REFERENCE, CELLS = 1, 2  # streams of random numbers that the model's draws don't share
+CELLS = 2  # a stream of random numbers that the model's draws don't share
 
 
-@dataclass
-class Evaluation:
-    """What was found out about a run.
+def evaluate_kept(
+    run: RunDir, *, inverter: Inverter | None = None, config_dir: str | Path | None = None, fresh: bool = False,
+    tell: Callable[[str], None] = lambda text: None, **asked,
+) -> Evaluation:
+    """`evaluate`, or what an earlier one that was asked the same found: see `inncli.kept`.
 
-    Attributes:
-        metrics: number by name. se: standard errors of those that are means.
-        settings: what the numbers depend on.
-        verdicts: the answer to each question that could be asked.
-        observations: what was found at each y, where draws were compared with exact ones.
-        details: what pictures need of a metric, by its name: curves, histograms; JSON-ready.
+    Args:
+        inverter: the opened run, where it is at hand; else it is opened if need be, with `config_dir`.
+        fresh: measures anew, and keeps that.
+        tell: is told what is being done.
+        asked: seed, samples, y, resimulate, refine as in `evaluate`, and device as in `open_run`.
     """
-
-    metrics: dict[str, float] = field(default_factory=dict)
-    se: dict[str, float] = field(default_factory=dict)
-    settings: dict = field(default_factory=dict)
-    verdicts: dict[str, Verdict] = field(default_factory=dict)
-    observations: list[dict] = field(default_factory=list)
-    details: dict = field(default_factory=dict)
-
-    def add(self, name: str, values: np.ndarray) -> None:
-        """The mean of independent values, with its standard error where there are two."""
-        self.metrics[name] = float(np.mean(values))
-        if len(values) > 1:
-            self.se[name] = float(np.std(values, ddof=1) / np.sqrt(len(values)))
+    before = None if fresh else kept(run, **asked)
+    if before is not None:
+        return before[0]
+    how = {name: value for name, value in asked.items() if name != "device"}
+    inverter = open_run(run, asked.get("device"), config_dir) if inverter is None else inverter
+    return keep(run, evaluate(inverter, run, tell=tell, **how), **asked)
 
 
 def evaluate(
     inverter: Inverter, run: RunDir, *, seed: int = 0, samples: int | None = None, y: np.ndarray | None = None,
-    resimulate: bool = False,
+    resimulate: bool = False, refine: bool = False, tell: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """What a run is worth on pairs it never saw, see `measure` and `pipeline.held_out_pairs`.
 
-    A simulator file of the user's is run only where `resimulate` is given.
+    A simulator file of the user's is run only where `resimulate` is given. `refine` adds the comparison of draws
+    moved onto y = s(x), see `pipeline.task_to_refine`. `tell` is told what is being done.
 
     Raises: RequestError for `resimulate` without such a file, and for `y` where the task has no exact posterior.
     """
@@ -74,14 +73,24 @@ def evaluate(
     if y is not None and (task is None or not task.has_reference):
         raise RequestError(f"--y: the task of run {run.id} has no exact posterior to compare with there; leave it out")
     pairs, source = held_out_pairs(run, task, seed)
-    found = measure(inverter, pairs, task, seed=seed, samples=samples, y=y)
+    refined = None
+    if refine:
+        move = refiner(run, task_to_refine(run, resimulate, ignore_noise=False))
+        if not task.has_reference:
+            raise RequestError(f"--refine: the task of run {run.id} has no exact posterior to compare refined draws "
+                               "with; leave it out")
+        refined = lambda x, y: move(x, y).x  # noqa: E731
+    protocol = catalogue.instantiate(catalogue.check(run.config())["evaluation"])()
+    found = measure(inverter, pairs, task, seed=seed, samples=samples, y=y, protocol=protocol, refined=refined,
+                    tell=tell)
     found.settings |= {"run": run.id, "held_out_from": source}
     return found
 
 
 def measure(
     inverter: Inverter, pairs: Pairs, task: Task | None, *, seed: int = 0, samples: int | None = None,
-    y: np.ndarray | None = None,
+    y: np.ndarray | None = None, protocol: Protocol | None = None, refined: Callable | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """All that a model, its held-out pairs and its task allow to be measured.
 
@@ -92,20 +101,39 @@ def measure(
         samples: draws a side of the C2ST; None is 10,000, or 2,000 of more than 4 unknowns.
         y: where to compare with exact draws, (n_obs, Dy); None is the task's published observations, or the first 3
             distinct held-out ys.
+        protocol: of the comparison by MMD; None leaves it out.
+        refined: moves draws (n, Dx) of y (Dy,), which are then compared beside those not moved.
+        tell: is told, in words, what is being done.
     """
     dtype = inverter.meta["config"]["dtype"]
     found = Evaluation(settings={"seed": seed, "held_out": len(pairs), "dtype": dtype})
     _own_checks(found, inverter, pairs, seed)
     if inverter.has_density:
         _likelihood(found, inverter, pairs, task, seed)
+    if inverter.y is not None:
+        add_calibration(found, inverter, pairs, seed, tell)
     if task is not None and task.can_simulate and pairs.y is not None:
         _resimulation(found, inverter, pairs, task, seed)
     if task is not None and task.has_log_prior and task.has_log_likelihood and inverter.has_density and inverter.y:
         _importance(found, inverter, pairs, task, seed)
-    if task is not None and (task.has_reference if inverter.y else _knows_prior(task)):
+    if task is not None and (task.has_reference if inverter.y else knows_prior(task)):
         few = FEW_DRAWS if inverter.x.dim > MANY_UNKNOWNS else FULL_DRAWS
-        _two_sample(found, inverter, pairs, task, samples or few, y, seed)
+        add_c2st(found, inverter, pairs, task, samples or few, y, seed)
+    if protocol is not None and task is not None and task.has_reference and inverter.y is not None:
+        add_mmd2(found, inverter, pairs, task, protocol, seed, refined)
+    if pairs.y is not None:
+        _familiarity(found, inverter, pairs)
     return found
+
+
+def _familiarity(found: Evaluation, inverter: Inverter, pairs: Pairs) -> None:
+    """`unfamiliar_ys`, the share of held-out ys called unfamiliar, about the level; and each observation's own."""
+    held_out = inverter.familiarity(pairs.y)
+    if held_out is None:
+        return
+    found.add("unfamiliar_ys", np.array([not entry["familiar"] for entry in held_out]))
+    for entry in found.observations:
+        (entry["familiarity"],) = inverter.familiarity([entry["y"]])
 
 
 def _own_checks(found: Evaluation, inverter: Inverter, pairs: Pairs, seed: int) -> None:
@@ -143,7 +171,7 @@ def _resimulation(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Tas
     the noise: that is what it is measured against.
     """
     draws = inverter.sample(pairs.y, RESIMULATED_DRAWS, seed)
-    _count_nonfinite(found, draws)
+    count_nonfinite(found, draws)
     squares = np.array([resimulation_error(task.observe, x, y) ** 2 for x, y in zip(draws, pairs.y)])
     truth = resimulation_error(task.observe, pairs.x, pairs.y)
     squares = squares[np.isfinite(squares)]  # all draws of a y may fail to simulate
@@ -162,7 +190,7 @@ def _resimulation(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Tas
 
 def _importance(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, seed: int) -> None:
     """`ess`, the share of draws left when they are weighted by prior times likelihood; the mean over held-out ys."""
-    ys = _first_distinct(pairs.y, WEIGHTED)
+    ys = first_distinct(pairs.y, WEIGHTED)
     x = inverter.sample(ys, WEIGHTED_DRAWS, seed).reshape(-1, inverter.x.dim)
     y = np.repeat(ys, WEIGHTED_DRAWS, axis=0)
     log_weights = np.full(len(x), -np.inf)
@@ -171,48 +199,3 @@ def _importance(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task,
     log_weights[good] = task.log_prior(x) + task.log_likelihood(y, x) - inverter.log_prob(x, y)
     found.add("ess", np.array([effective_sample_size(row)[0] for row in log_weights.reshape(len(ys), -1)]))
     found.settings["ess"] = {"observations": len(ys), "draws": WEIGHTED_DRAWS}
-
-
-def _two_sample(
-    found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, n: int, y: np.ndarray | None, seed: int
-) -> None:
-    """`c2st` of n draws to n exact draws, the mean over observations; once, to p(x), without a y."""
-    published = None if inverter.y is None or y is not None else task.published_observations()
-    if inverter.y is None:
-        ys, draws = [None], inverter.sample(None, n, seed)
-    else:
-        ys = y if y is not None else _first_distinct(pairs.y, OBSERVATIONS) if published is None else published
-        draws = inverter.sample(ys, n, seed)
-    _count_nonfinite(found, draws)
-    compared = []
-    for k, (x, y_obs) in enumerate(zip(draws, ys)):
-        rng = np.random.default_rng([seed, REFERENCE, k])
-        reference = task.prior(n, rng) if y_obs is None else task.reference_posterior(y_obs, n, rng)
-        x = x[np.isfinite(x).all(1)]
-        if len(x):
-            compared.append((y_obs, x, reference[: len(x)]))
-    if not compared:
-        return
-    scores = np.array(c2st_scores([(x, reference) for _, x, reference in compared]))
-    found.observations += [{"y": None if y_obs is None else y_obs.tolist(), "c2st": float(score)}
-                           for (y_obs, _, _), score in zip(compared, scores)]
-    found.add("c2st", scores)
-    if len(scores) > 1:
-        found.metrics["c2st_sd"] = float(scores.std(ddof=1))
-    found.settings["c2st"] = {"observations": len(scores), "published": published is not None, "draws": n,
-                              "classifier": CLASSIFIER}
-    found.verdicts["matches_truth"] = matches_truth(found.metrics["c2st"])
-
-
-def _count_nonfinite(found: Evaluation, draws: np.ndarray) -> None:
-    share = float(1 - np.isfinite(draws).all(-1).mean())
-    found.metrics["nonfinite_draws"] = max(share, found.metrics.get("nonfinite_draws", 0.0))
-
-
-def _knows_prior(task: Task) -> bool:
-    """Whether `prior` draws the density that was learned, and not the rows of a table."""
-    return task.fingerprint() is None
-
-
-def _first_distinct(y: np.ndarray, n: int) -> np.ndarray:
-    return y[np.sort(np.unique(y, axis=0, return_index=True)[1])[:n]]

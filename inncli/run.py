@@ -1,7 +1,7 @@
 """The run directory: every file name in it, how each is read and written, and how a run is found.
 
     <run>/  config.yaml overrides.yaml run.json metrics.jsonl .lock
-            checkpoints/{last,best}.safetensors  data/pairs.npz  posteriors/  plots/
+            checkpoints/{last,best}.safetensors  data/pairs.npz  posteriors/  plots/  evaluations/
 
 Files appear whole or not at all; `metrics.jsonl` grows by one write() a line. `.lock` is created once,
 exclusively, so that two processes never share a new directory, and it is held by a record lock for as
@@ -98,6 +98,10 @@ class RunDir:
     def plots(self) -> Path:
         """Folder of pictures."""
         return self.path / "plots"
+
+    def evaluation(self, key: str) -> Path:
+        """Where the evaluation of this key is kept."""
+        return self.path / "evaluations" / f"{key}.json"
 
     @property
     def config_file(self) -> Path:
@@ -237,6 +241,16 @@ class RunDir:
             raise _damaged(self.config_file, "not a mapping")
         return config
 
+    def overrides(self) -> list[str]:
+        """The words of the command line that made the config."""
+        import yaml
+
+        try:
+            words = yaml.safe_load((self.path / "overrides.yaml").read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise _damaged(self.path / "overrides.yaml", error) from None
+        return [str(word) for word in words or []]
+
     def config_hash(self) -> str:
         """SHA-256 of config.yaml's bytes; a checkpoint carries the same."""
         try:
@@ -279,6 +293,19 @@ class RunDir:
 
     def _write_info(self, info: dict) -> None:
         atomic_write(self.info_file, json.dumps(_plain(info), indent=1) + "\n")
+
+    # ---- evaluations -----------------------------------------------------------------------------
+    def write_evaluation(self, key: str, entry: dict) -> None:
+        """Keeps what `inn evaluate` found; what is not finite becomes null, so that it stays JSON."""
+        atomic_write(self.evaluation(key), json.dumps(_plain(entry), indent=1) + "\n")
+
+    def read_evaluation(self, key: str) -> dict | None:
+        """What `write_evaluation` wrote; None where there is none, or what is there can't be read."""
+        try:
+            entry = json.loads(self.evaluation(key).read_bytes())
+        except (OSError, ValueError):
+            return None
+        return entry if isinstance(entry, dict) else None
 
     # ---- metrics.jsonl ---------------------------------------------------------------------------
     def metrics(self) -> list[dict]:

@@ -22,7 +22,22 @@ MEANING = {
     "resimulation_error": "root of err_resim, in units of y",
     "resimulation_error_truth": "the same of the true x: the noise",
     "ess": "share of draws left when weighted by the exact prior and likelihood: 1 perfect",
+    "err_resim_worst": "the largest of them",
+    "mmd2": "squared MMD of draws to exact ones, the mean over ys (Kruse's Err_post); 0 where they agree",
+    "mmd2_median": "the median over ys",
+    "mmd2_worst": "the largest of them",
+    "refined_mmd2": "the same of draws moved onto y = s(x)",
+    "refined_err_resim": "err_resim of draws moved onto y = s(x)",
     "nonfinite_draws": "share of draws that are no numbers",
+    "coverage_50": "share of true x inside their central 50 % interval, over all unknowns",
+    "coverage_80": "the same of the 80 % interval",
+    "coverage_90": "the same of the 90 % interval",
+    "sbc_p": "chance of ranks as uneven as these, were it calibrated; the worst unknown",
+    "tarp_p": "the same of distances to reference points that depend on y",
+    "follows_y": "how far draws go along with y: 1 right, 0 not at all",
+    "contraction": "1 - variance of x given y over that of x, mean of all unknowns",
+    "z_score": "root mean square of (x - posterior mean) / sd: 1 where calibrated",
+    "unfamiliar_ys": "share of held-out ys called unfamiliar, .01 where they are as in training",
     "c2st": "accuracy of telling draws from exact ones: .5 perfect, 1 useless",
     "c2st_sd": "its sd over the observations",
 }
@@ -41,14 +56,18 @@ def evaluate(
     seed: SeedOption = 0,
     resimulate: Annotated[bool, typer.Option(
         "--resimulate", help="Run your own simulator file again, for new pairs and the resimulation error.")] = False,
+    refine: Annotated[bool, typer.Option(
+        "--refine", help="Also compare draws moved onto the simulator's own y, as `inn invert --refine` moves them.")] = False,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what an earlier call has found.")] = False,
     json: JsonOption = False,
 ) -> None:
     """Say what a run is worth: numbers on held-out pairs, with error bars, and a verdict for each question.
 
     Measures what the task allows: round trip and likelihood always, draws against y where y can be simulated,
-    draws against exact ones where the answer is known. The same seed gives the same numbers.
+    draws against exact ones where the answer is known. The same seed gives the same numbers. They are kept in the run
+    directory, so that asking again answers at once.
 
     \b
     Examples:
@@ -64,26 +83,42 @@ def evaluate(
         raise RequestError("expected one of --y and --y-file, got both; leave one out")
     found = find_run(run)
 
-    import numpy as np
+    from inncli.kept import kept
 
-    from inncli.evaluation import evaluate as evaluated
-    from inncli.observation import parse_y, read_points
-    from inncli.pipeline import open_run
+    asked = {"seed": seed, "samples": samples, "y": None, "resimulate": resimulate, "refine": refine,
+             "device": device}
+    inverter, warnings = None, []
+    if y or y_file is not None:
+        inverter, asked["y"] = _given(found, y, y_file, device, config_dir)
+        warnings = inverter.unfamiliar(asked["y"])
+    before = None if fresh else kept(found, **asked)
+    if before is None:
+        from inncli.evaluation import evaluate_kept
 
-    inverter = open_run(found, device, config_dir)
-    rows = None
-    if y or (y_file is not None and inverter.y is None):
-        rows = np.concatenate([parse_y(words, inverter.y, found.id) for words in y or [""]])
-    elif y_file is not None:
-        rows = read_points(y_file, inverter.y, found.id)
-    warnings = [] if rows is None else inverter.unfamiliar(rows)
-    result = evaluated(inverter, found, seed=seed, samples=samples, y=rows, resimulate=resimulate)
+        with output.progress() as tell:
+            result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, fresh=True, tell=tell, **asked)
+    else:
+        result, made = before
+        output.note(f"found on {made}; --fresh measures anew")
     if json:
         output.as_json({**asdict(result), "warnings": warnings})
     else:
         _print(found, result)
     for warning in warnings:
         output.note(f"warning: {warning}")
+
+
+def _given(run, y, y_file, device, config_dir):
+    """The opened run, and the ys that it was asked for, (n_obs, Dy)."""
+    import numpy as np
+
+    from inncli.observation import parse_y, read_points
+    from inncli.pipeline import open_run
+
+    inverter = open_run(run, device, config_dir)
+    if y_file is not None and inverter.y is not None:
+        return inverter, read_points(y_file, inverter.y, run.id)
+    return inverter, np.concatenate([parse_y(words, inverter.y, run.id) for words in y or [""]])
 
 
 def _print(run, found) -> None:
@@ -95,5 +130,13 @@ def _print(run, found) -> None:
     output.table(["metric", "value", "+-", ""], [
         [name, float(value), found.se.get(name), MEANING.get(name, "")] for name, value in found.metrics.items()])
     output.line("")
-    for name, verdict in found.verdicts.items():
-        output.line(f"{QUESTIONS[name]} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")
+    told = [entry for entry in found.observations if "familiarity" in entry]
+    if told:
+        output.table(["y", "c2st", "distance to training ys", "percentile", "familiar"], [
+            [", ".join(f"{value:g}" for value in entry["y"]), entry["c2st"], entry["familiarity"]["distance"],
+             entry["familiarity"]["percentile"], "yes" if entry["familiarity"]["familiar"] else "NO"] for entry in told])
+        output.line("")
+    for name, question in QUESTIONS.items():
+        if name in found.verdicts:
+            verdict = found.verdicts[name]
+            output.line(f"{question} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")

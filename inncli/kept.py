@@ -1,0 +1,91 @@
+"""What was found out about a run, and how it is kept: `<run>/evaluations/<key>.json`.
+
+The key is a hash of all that the numbers depend on, so that a file answers for what it says or is not found. Nothing
+here imports torch: what was found before is read at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from pathlib import Path
+
+import numpy as np
+
+from inncli import __version__
+from inncli.files import file_sha256
+from inncli.metrics.verdicts import Verdict
+from inncli.run import RunDir
+
+VERSION = 3  # of what is measured and how: raised, all that was kept is measured anew
+
+
+@dataclass
+class Evaluation:
+    """What was found out about a run.
+
+    Attributes:
+        metrics: number by name. se: standard errors of those that are means.
+        settings: what the numbers depend on.
+        verdicts: the answer to each question that could be asked.
+        observations: what was found at each y, where draws were compared with exact ones.
+        details: what pictures need of a metric, by its name: curves, histograms; JSON-ready.
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    se: dict[str, float] = field(default_factory=dict)
+    settings: dict = field(default_factory=dict)
+    verdicts: dict[str, Verdict] = field(default_factory=dict)
+    observations: list[dict] = field(default_factory=list)
+    details: dict = field(default_factory=dict)
+
+    def add(self, name: str, values: np.ndarray) -> None:
+        """The mean of independent values, with its standard error where there are two."""
+        self.metrics[name] = float(np.mean(values))
+        if len(values) > 1:
+            self.se[name] = float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+    @classmethod
+    def from_dict(cls, words: dict) -> Evaluation:
+        """The inverse of `asdict`, after a trip through JSON."""
+        verdicts = {name: Verdict(**verdict) for name, verdict in words["verdicts"].items()}
+        return cls(**{**words, "verdicts": verdicts})
+
+
+def key(
+    run: RunDir, *, seed: int = 0, samples: int | None = None, y: np.ndarray | None = None, resimulate: bool = False,
+    refine: bool = False, device: str | None = None,
+) -> str:
+    """Names an evaluation: a hash of the weights, the config, the user's file and what was asked."""
+    file = run.config()["task"].get("file")
+    facts = {
+        "version": VERSION, "inn": __version__, "weights": file_sha256(run.best), "config": run.config_hash(),
+        "file": file_sha256(Path(file)) if file and Path(file).is_file() else None,
+        "seed": seed, "samples": samples, "y": None if y is None else np.asarray(y, dtype=np.float64).tolist(),
+        "resimulate": resimulate, "refine": refine, "device": device,
+    }
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def kept(run: RunDir, **asked) -> tuple[Evaluation, str] | None:
+    """What an earlier evaluation found, and when it was made; None if none was asked the same.
+
+    Args:
+        asked: as in `key`.
+    """
+    if not run.best.is_file():
+        return None
+    entry = run.read_evaluation(key(run, **asked))
+    try:
+        return None if entry is None else (Evaluation.from_dict(entry["evaluation"]), entry["made"])
+    except (KeyError, TypeError):  # not ours: it is measured anew
+        return None
+
+
+def keep(run: RunDir, found: Evaluation, **asked) -> Evaluation:
+    """Writes what was found, whole or not at all; returns it as it will be read."""
+    made = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    run.write_evaluation(key(run, **asked), {"made": made, "evaluation": asdict(found)})
+    return kept(run, **asked)[0]
