@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from inncli import evaluation
+from inncli import exact
 from inncli.cli.app import main
 from inncli.evaluation import measure
 from inncli.inverter import Inverter
@@ -30,9 +30,9 @@ def log_weights(seed, n, mean, sd):
 @pytest.mark.parametrize("mean, sd", [(0.0, 1.0), (0.5, 1.0), (0.3, 0.6), (0.0, 1.15)])
 def test_share_is_that_of_a_normal_proposal_for_a_normal_target(mean, sd):
     # E_q[(p/q)^2] = exp(m^2 / (2 - s^2)) / (s sqrt(2 - s^2)) where s^2 < 2
-    exact = sd * np.sqrt(2 - sd**2) * np.exp(-(mean**2) / (2 - sd**2))
+    expected = sd * np.sqrt(2 - sd**2) * np.exp(-(mean**2) / (2 - sd**2))
     share, se = effective_sample_size(log_weights(0, 200_000, mean, sd))
-    assert share == pytest.approx(exact, abs=max(4 * se, 1e-9)) and se < 0.01
+    assert share == pytest.approx(expected, abs=max(4 * se, 1e-9)) and se < 0.01
 
 
 def test_standard_error_is_the_spread_of_repetitions():
@@ -62,14 +62,14 @@ class Normal(Model):
 def judged(width, monkeypatch, **kwargs):
     """What is found, and what went into the two-sample test, whose classifier is left out."""
     compared = []
-    monkeypatch.setattr(evaluation, "c2st_scores", lambda pairs: compared.extend(pairs) or [0.5 + 0.01 * k for k in range(len(pairs))])
+    monkeypatch.setattr(exact, "c2st_scores", lambda pairs: compared.extend(pairs) or [0.5 + 0.01 * k for k in range(len(pairs))])
     inverter = Inverter(Normal(width), {"config": {"dtype": "float64"}}, "normal", torch.device("cpu"))
     return measure(inverter, TASK.test_pairs(0), TASK, samples=500, **kwargs), compared
 
 
 def test_exact_draws_keep_their_size_and_others_lose_what_the_closed_form_says(monkeypatch):
-    exact = judged(1.0, monkeypatch)[0]
-    assert exact.metrics["ess"] == pytest.approx(1, abs=1e-9)
+    own = judged(1.0, monkeypatch)[0]
+    assert own.metrics["ess"] == pytest.approx(1, abs=1e-9)
     for width in (0.9, 1.2):
         found = judged(width, monkeypatch)[0]
         ratio = 1 / width  # of the target's sd to the proposal's
@@ -118,7 +118,7 @@ def test_scores_are_those_of_scikit_learns_cross_validation():
 def test_the_command_reports_both(task, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(evaluation, "c2st_scores", lambda pairs: [0.75] * len(pairs))
+    monkeypatch.setattr(exact, "c2st_scores", lambda pairs: [0.75] * len(pairs))
     assert main(["train", f"task={task}", "task.n_train=300", "trainer.max_steps=5", "model.n_blocks=1"]) == 0
     capsys.readouterr()
     assert main(["evaluate", "--json", "-n", "100"]) == 0
