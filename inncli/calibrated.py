@@ -13,7 +13,7 @@ from inncli.inverter import CHUNK, Inverter
 from inncli.kept import Evaluation
 from inncli.metrics import calibration as metric
 from inncli.metrics.diagnosis import Diagnosis, diagnose
-from inncli.metrics.verdicts import calibrated
+from inncli.metrics.diagnosis_words import calibrated
 from inncli.tasks.data import Pairs
 from inncli.variables import Variables
 

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from inncli.errors import RunError, ShapeError
-from inncli.metrics.familiarity import unfamiliar
+from inncli.metrics.familiarity import familiarity, unfamiliar
 from inncli.models.base import Model
 from inncli.posterior import PosteriorSet
 from inncli.runtime import generator
@@ -117,9 +117,17 @@ class Inverter:
         return z.double().cpu().numpy()
 
     def unfamiliar(self, y) -> list[str]:
-        """One line for each y that lies outside what training saw."""
+        """One line for each y that is unlike those that training saw."""
         seen = self.meta.get("seen")
         return unfamiliar(seen, self._rows(y).cpu().numpy(), self.y) if seen else []
+
+    def familiarity(self, y) -> list[dict] | None:
+        """Of each y its distance to the training ys, that distance's percentile among them, and whether it is familiar.
+
+        None where the run keeps no distance: see `metrics.familiarity`.
+        """
+        seen = self.meta.get("seen")
+        return familiarity(seen, self._rows(y).cpu().numpy()) if seen else None
 
     def diagnostics(self, n: int = 1000, seed: int = 0) -> dict[str, float]:
         """The model's own health at n of its draws, at training ys' centre: `invertibility_error` and the like."""

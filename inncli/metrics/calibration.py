@@ -35,10 +35,14 @@ def histogram(u: np.ndarray, bins: int = BINS) -> np.ndarray:
     return np.histogram(u, bins, (0.0, 1.0))[0]
 
 
-def chi_square_p(u: np.ndarray) -> float:
-    """p-value of Pearson's test that u is uniform: 20 bins, fewer where a bin would expect less than 5 rows."""
+def chi_square(u: np.ndarray) -> tuple[float, float]:
+    """Pearson's test that u is uniform: the statistic less its mean, the degrees of freedom, and the p-value.
+
+    Of 20 bins, fewer where a bin would expect less than 5 rows.
+    """
     bins = int(np.clip(len(u) // 5, 2, BINS))
-    return float(stats.chisquare(histogram(u, bins)).pvalue)
+    test = stats.chisquare(histogram(u, bins))
+    return float(test.statistic) - (bins - 1), float(test.pvalue)
 
 
 def kolmogorov_smirnov_p(u: np.ndarray) -> float:

@@ -9,13 +9,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from inncli.errors import ConvergenceError
+from inncli.errors import ConfigError, ConvergenceError
 from inncli.hints import NonNegativeInt, PositiveInt
 from inncli.models.base import Model
 from inncli.models.scaling import Scaling
 from inncli.nn.embedding import Edges, Embedding, Features
 from inncli.transforms.base import Transform
 from inncli.transforms.chain import Chain
+from inncli.transforms.class_gaussian import ClassGaussian
 from inncli.transforms.linear import LinearGaussian
 from inncli.transforms.residual import health
 from inncli.variables import Variables
@@ -37,7 +38,9 @@ class ConditionalFlow(Model):
         last: one more Transform on top, `last(dim, dim_context)`.
         bounds: how bounded unknowns stay in their box. `logit` maps the box to the real line;
             `truncate` draws again what falls outside and renormalises the density.
-        linear_start: False leaves the linear layer out.
+        linear_start: False leaves the linear layer out; class gives each label of y a covariance of its own
+            (`ClassGaussian`).
+        ignore_y: True learns p(x), whatever y: what a model that does look at y has to beat.
         power: True also takes a power of each column against skew and heavy tails (`PowerMap`), the last of the
             scalings.
 
@@ -54,10 +57,13 @@ class ConditionalFlow(Model):
         last: Callable[..., Transform] | None = None,
         dim_embedding: NonNegativeInt = 16,
         bounds: Literal["logit", "truncate"] = "logit",
-        linear_start: bool = True,
+        linear_start: bool | Literal["class"] = True,
         power: bool = False,
+        ignore_y: bool = False,
     ) -> None:
         super().__init__(x, y)
+        self.ignores_y = ignore_y
+        y = None if ignore_y else y
         dim = x.dim
         self.scale = Scaling(x, bounds, power)
         self.features = None if y is None else Features(y)
@@ -67,7 +73,7 @@ class ConditionalFlow(Model):
         dim_seen = dim_features + (self.edges.dim_out if bounded else 0)
         self.embedding = None if y is None else Embedding(dim_seen, dim_embedding)
         dim_context = 0 if y is None else self.embedding.dim_out
-        self.linear = LinearGaussian(dim, dim_features) if linear_start else None
+        self.linear = _linear(dim, y, dim_features, linear_start)
         blocks = [block(dim, dim_context, seed=k) for k in range(n_blocks)]
         self.blocks = Chain(dim, [*blocks, *([last(dim, dim_context)] if last else [])])
         self.register_load_state_dict_pre_hook(_from_first_format)
@@ -96,7 +102,7 @@ class ConditionalFlow(Model):
         return x, ladj + more
 
     def _context(self, y: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        if y is None:
+        if y is None or self.ignores_y:
             return None, None
         features = seen = self.features(y.double()).to(self._dtype)
         if self.edges is not None:
@@ -112,7 +118,7 @@ class ConditionalFlow(Model):
     @torch.no_grad()
     def initialise(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
         """Scalings, the linear layer in closed form, and the blocks' own data-dependent starts."""
-        if y is not None:
+        if self.features is not None:
             self.features.initialise(y)
         if self.edges is not None:
             self.edges.initialise(y)
@@ -232,6 +238,19 @@ class ConditionalFlow(Model):
                 f"none of {int(drawn.max()):,} draws fell inside x_bounds, so that the density can't be "
                 "renormalised; train with model.bounds=logit")
         return (hits / drawn).log()[where]
+
+
+def _linear(dim: int, y: Variables | None, dim_features: int, start: bool | str) -> LinearGaussian | None:
+    """The closed-form layer that `linear_start` asks for."""
+    if start != "class":
+        return LinearGaussian(dim, dim_features) if start else None
+    labelled = [] if y is None else [i for i, labels in enumerate(y.labels) if labels is not None]
+    if len(labelled) != 1:
+        raise ConfigError(
+            f"model.linear_start=class needs one column of labels in y, this task has {len(labelled)}; pass true")
+    (i,) = labelled
+    sizes = [1 if labels is None else len(labels) for labels in y.labels]
+    return ClassGaussian(dim, dim_features, sizes[i], first=sum(sizes[:i]))
 
 
 def _standard_normal(z: Tensor) -> Tensor:

@@ -120,12 +120,14 @@ def _angles(rho2: float, c: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, ...]
     r2 = np.clip(rho2 - 2 * np.sin(c / 2) ** 2, 0, 2)
     far = r2 > 1
     r2 = np.where(far, 2 - r2, r2)
-    m = np.minimum(r2 * (2 - r2), 1 - 1e-12)  # K is infinite at 1
+    # K is infinite at m = 1, and SciPy's sn and cn lose their period within 1e-10 of it
+    m = np.minimum(r2 * (2 - r2), 1 - 2e-10)
     k = ellipk(m)
     sn, cn, _, _ = ellipj(4 * k * u, m)
-    d = np.sqrt(np.maximum(1 - r2 * sn**2, 1e-30))
-    first, second = np.sqrt(r2) * cn / d, np.sqrt(r2 * (1 - r2)) * sn / d
-    a, b = (2 * np.arcsin(np.clip(half, -1, 1)) for half in (first, second))
+    first = np.sqrt(r2 / (1 - r2 * sn**2).clip(1e-20)) * cn
+    first = np.clip(first, -np.sqrt(r2), np.sqrt(r2))
+    second = np.copysign(np.sqrt(np.maximum(r2 - first**2, 0)), sn)  # not by its own formula: y1 to the last digit
+    a, b = 2 * np.arcsin(first), 2 * np.arcsin(second)
     turn = np.where(far, np.pi, 0.0)  # cos(a/2) = first: a = pi - 2 arcsin(first)
     return turn + np.where(far, -a, a), turn + np.where(far, -b, b), c, k
 
