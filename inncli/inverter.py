@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from inncli.errors import RunError, ShapeError
-from inncli.metrics.familiarity import unfamiliar
+from inncli.metrics.familiarity import familiarity, unfamiliar
 from inncli.models.base import Model
 from inncli.posterior import PosteriorSet
 from inncli.runtime import generator
@@ -99,10 +99,35 @@ class Inverter:
                 "versions": self.meta["versions"]}
         return PosteriorSet(x, log_prob, y_obs, self.x.names, self.y.names, self.y.labels, meta, extra)
 
+    def latent(self, x, y=None, seed: int = 0) -> np.ndarray:
+        """z of pairs, (n, Dz); x and y as rows that belong together.
+
+        Raises: RunError if the model has no latent.
+        """
+        if not self.model.has_latent:
+            raise RunError(f"run {self.id}: {type(self.model).__name__} has no latent space; pick a run of a flow or an INN")
+        points = np.atleast_2d(np.asarray(x, dtype=np.float64))
+        rows = self._rows(y)
+        if points.shape[1] != self.x.dim or (rows is not None and len(rows) != len(points)):
+            raise ShapeError(f"expected (n, {self.x.dim}) of x and as many rows of y, got {points.shape} and "
+                             f"{None if rows is None else len(rows)}")
+        x_rows = torch.as_tensor(points, device=self.device)
+        with torch.no_grad():
+            z = self.model.latent(x_rows, rows, generator(self.device, seed, "latent"))
+        return z.double().cpu().numpy()
+
     def unfamiliar(self, y) -> list[str]:
-        """One line for each y that lies outside what training saw."""
+        """One line for each y that is unlike those that training saw."""
         seen = self.meta.get("seen")
         return unfamiliar(seen, self._rows(y).cpu().numpy(), self.y) if seen else []
+
+    def familiarity(self, y) -> list[dict] | None:
+        """Of each y its distance to the training ys, that distance's percentile among them, and whether it is familiar.
+
+        None where the run keeps no distance: see `metrics.familiarity`.
+        """
+        seen = self.meta.get("seen")
+        return familiarity(seen, self._rows(y).cpu().numpy()) if seen else None
 
     def diagnostics(self, n: int = 1000, seed: int = 0) -> dict[str, float]:
         """The model's own health at n of its draws, at training ys' centre: `invertibility_error` and the like."""

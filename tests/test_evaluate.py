@@ -36,7 +36,7 @@ def fast():
         return QuadraticDiscriminantAnalysis().fit(rows[half], side[half]).score(rows[~half], side[~half])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("inncli.evaluation.c2st", quick)
+        patch.setattr("inncli.exact.c2st_scores", lambda compared: [quick(*both) for both in compared])
         yield
 
 
@@ -218,11 +218,11 @@ RESIM = {"err_resim", "err_resim_median", "resimulation_error", "resimulation_er
 
 
 @pytest.mark.parametrize("run, words, metrics, source", [
-    ("ring", [], ALWAYS | CALIBRATION | RESIM | {"c2st"}, "new pairs"),
+    ("ring", [], ALWAYS | CALIBRATION | RESIM | {"c2st", "c2st_sd", "unfamiliar_ys", "mmd2", "mmd2_median", "mmd2_worst"}, "new pairs"),
     ("density", [], ALWAYS | {"nll_exact", "kl", "c2st"}, "new pairs"),
-    ("table", [], ALWAYS | CALIBRATION, "test rows of the table"),
-    ("simulator", [], ALWAYS | CALIBRATION, "validation rows"),
-    ("simulator", ["--resimulate"], ALWAYS | CALIBRATION | RESIM, "new pairs"),
+    ("table", [], ALWAYS | CALIBRATION | {"unfamiliar_ys"}, "test rows of the table"),
+    ("simulator", [], ALWAYS | CALIBRATION | {"unfamiliar_ys"}, "validation rows"),
+    ("simulator", ["--resimulate"], ALWAYS | CALIBRATION | {"unfamiliar_ys"} | RESIM, "new pairs"),
 ])
 def test_json_holds_what_the_task_allows_and_nothing_that_is_no_number(inn, runs, run, words, metrics, source):
     code, out, err = inn("evaluate", "--run", run, "-n", "300", "--json", *words)

@@ -22,7 +22,7 @@ def loaded(words, heavy=HEAVY, **env):
     return json.loads(done.stdout.rpartition("LOADED")[2])
 
 
-@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["invert", "--help"], ["--version"], ["nonsense"]],
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["invert", "--help"], ["compare", "--help"], ["--version"], ["nonsense"]],
                          ids=" ".join)
 def test_help_imports_nothing_heavy(words):
     assert loaded(words) == [2 if words == ["nonsense"] else 0, []]

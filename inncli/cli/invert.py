@@ -77,7 +77,7 @@ def invert(
         rows = read_points(y_file, inverter.y, found.id)
     else:
         rows = parse_y(y or "", inverter.y, found.id)
-    warnings = inverter.unfamiliar(rows)
+    warnings, familiar = inverter.unfamiliar(rows), inverter.familiarity(rows)
     task = pipeline.task_to_refine(found, resimulate, ignore_noise) if refine else None
     source = None if starts is None else open_run(find_run(starts), device, config_dir)
     begin = None if source is None else pipeline.starts_from(source, inverter, rows, samples, seed)
@@ -89,9 +89,9 @@ def invert(
     kept = posterior.save(path or found.next_posterior_path())
     if json:
         output.as_json({"run": found.id, "out": str(kept), "samples": posterior.n_draws,
-                        "observations": entries(posterior, errors, refined), "warnings": warnings})
+                        "observations": entries(posterior, errors, refined, familiar), "warnings": warnings})
     else:
-        show(found.id, posterior, errors, refined)
+        show(found.id, posterior, errors, refined, familiar)
         output.line(f"kept in {kept}")
         where = f"--run {found.id}" if path is None else f"--set {shlex.quote(str(path))}"
         output.line(f"next: inn plot posterior {where}")

@@ -7,11 +7,20 @@ import json
 import math
 import os
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None) -> None:
-    """Prints a table: text to the left, numbers to the right with five digits, `-` for nothing."""
+class Number(str):
+    """A number that is text already: `2.31 +- 0.02`. It stands to the right."""
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None,
+          bold: Collection[tuple[int, int]] = ()) -> None:
+    """Prints a table: text to the left, numbers to the right with five digits, `-` for nothing.
+
+    Args:
+        bold: (row, column) of the cells to stand out on a terminal.
+    """
     from rich import box
     from rich.console import Console
     from rich.table import Table
@@ -21,10 +30,10 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str |
     console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 10_000)
     shown = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, show_edge=False)
     for i, header in enumerate(headers):
-        numeric = any(isinstance(row[i], (int, float)) for row in rows)
+        numeric = any(isinstance(row[i], (int, float, Number)) for row in rows)
         shown.add_column(Text(header), justify="right" if numeric else "left", no_wrap=numeric or i == 0)
-    for row in rows:
-        shown.add_row(*(Text(words(cell)) for cell in row))
+    for i, row in enumerate(rows):
+        shown.add_row(*(Text(words(cell), "bold" if (i, j) in bold else "") for j, cell in enumerate(row)))
     console.print(shown)
 
 

@@ -14,7 +14,8 @@ SOLUTIONS = 12  # rows of the table of a search
 TOLD = ("converged", "solution", "refined", "moved")  # by that table, and by the line on --refine
 
 
-def entries(posterior: PosteriorSet, errors: list[dict] | None, refined: list[dict] | None) -> list[dict]:
+def entries(posterior: PosteriorSet, errors: list[dict] | None, refined: list[dict] | None,
+            familiar: list[dict] | None = None) -> list[dict]:
     """One JSON-ready dict an observation."""
     made = [{"y": posterior.y_outside(obs), "x": {}} for obs in range(posterior.n_obs)]
     for row in posterior.summary():
@@ -30,10 +31,13 @@ def entries(posterior: PosteriorSet, errors: list[dict] | None, refined: list[di
             entry["solutions"] = solutions(posterior, obs)
         if refined is not None:
             entry["refined"] = refined[obs]
+        if familiar is not None:
+            entry["familiarity"] = familiar[obs]
     return made
 
 
-def show(run: str, posterior: PosteriorSet, errors: list[dict] | None, refined: list[dict] | None) -> None:
+def show(run: str, posterior: PosteriorSet, errors: list[dict] | None, refined: list[dict] | None,
+         familiar: list[dict] | None = None) -> None:
     """Prints the tables."""
     rows = posterior.summary()
     for obs in range(min(posterior.n_obs, OBSERVATIONS)):
@@ -51,6 +55,8 @@ def show(run: str, posterior: PosteriorSet, errors: list[dict] | None, refined: 
             output.line(_refined(refined[obs]))
         if errors is not None:
             output.line(", ".join(f"{name.replace('_', ' ')} {output.words(error)}" for name, error in errors[obs].items()))
+        if familiar is not None:
+            output.line(_familiar(familiar[obs]))
         output.line("")
     if posterior.n_obs > OBSERVATIONS:
         output.line(f"and {posterior.n_obs - OBSERVATIONS:,} more observations in the file")
@@ -90,6 +96,11 @@ def _show_solutions(posterior: PosteriorSet, obs: int) -> None:
     share = posterior.extra["converged"][obs].mean()
     output.line(f"{100 * share:.1f}% of the draws converged, to {len(found):,} distinct "
                 f"solution{'' if len(found) == 1 else 's'}")
+
+
+def _familiar(found: dict) -> str:
+    return (f"{'familiar' if found['familiar'] else 'UNFAMILIAR'} y: distance to training ys {output.words(found['distance'])}, "
+            f"percentile {output.words(found['percentile'])} among them")
 
 
 def _refined(report: dict) -> str:
