@@ -262,7 +262,7 @@ def test_sir_reference_agrees_with_a_brute_force_grid(y):
 # --- draws in the plane -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size, bend", [(1e-5, 0), (0.05, 1), (1.0, 1)])
+@pytest.mark.parametrize("size, bend", [(1e-5, 0), (1.0, 1)])
 def test_plane_draws_of_a_banana(size, bend):
     # u ~ N(0, 1), v | u ~ N(u^2, .5^2), in units of `size` about (3, -2): a speck of where the search begins
     def log_p(x):
@@ -281,3 +281,10 @@ def test_plane_draws_refuse_what_their_grid_can_not_show():
 
     with pytest.raises(ConvergenceError, match="more detail than a grid"):
         plane_draws(log_p, np.zeros(2), np.ones(2), 1_000, rng(), np.zeros(1))
+
+    def ridge(x):
+        u, v = (x - [3, -2]).T / 0.01
+        return -0.5 * u**2 - 2 * (v - u**2) ** 2
+
+    with pytest.raises(ConvergenceError, match="too narrow a ridge"):
+        plane_draws(ridge, np.zeros(2), np.ones(2), 1_000, rng(), np.zeros(1))
