@@ -7,55 +7,62 @@ What the model or the task can't give is absent, never NaN. Everything random co
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from inncli import catalogue
+from inncli.calibrated import add_calibration
 from inncli.errors import RequestError
+from inncli.exact import add_c2st, add_mmd2, count_nonfinite, first_distinct, knows_prior
 from inncli.inverter import Inverter
 from inncli.kept import Evaluation, keep, kept
+from inncli.metrics.importance import effective_sample_size
 from inncli.metrics.resimulation import resimulation_error
-from inncli.metrics.two_sample import CLASSIFIER, c2st
-from inncli.metrics.verdicts import matches_truth, reproduces_y, round_trip
-from inncli.pipeline import held_out_pairs, open_run, task_of
+from inncli.metrics.verdicts import reproduces_y, round_trip
+from inncli.pipeline import held_out_pairs, open_run, refiner, task_of, task_to_refine
+from inncli.protocol import Protocol
 from inncli.run import RunDir
 from inncli.runtime import generator
 from inncli.tasks.base import Task
 from inncli.tasks.data import Pairs
 
-OBSERVATIONS = 3  # ys at which the draws are compared with exact ones, where none are asked for
+WEIGHTED, WEIGHTED_DRAWS = 20, 1_000  # held-out ys, and draws at each of them that are importance-weighted
 RESIMULATED_DRAWS = 10  # a y: many ys of few draws each, since it is the ys that differ
 FULL_DRAWS, FEW_DRAWS, MANY_UNKNOWNS = 10_000, 2_000, 4  # the published settings of the C2ST
-REFERENCE, CELLS = 1, 2  # streams of random numbers that the model's draws don't share
+CELLS = 2  # a stream of random numbers that the model's draws don't share
 
 
 def evaluate_kept(
-    run: RunDir, *, inverter: Inverter | None = None, config_dir: str | Path | None = None, fresh: bool = False, **asked
+    run: RunDir, *, inverter: Inverter | None = None, config_dir: str | Path | None = None, fresh: bool = False,
+    tell: Callable[[str], None] = lambda text: None, **asked,
 ) -> Evaluation:
     """`evaluate`, or what an earlier one that was asked the same found: see `inncli.kept`.
 
     Args:
         inverter: the opened run, where it is at hand; else it is opened if need be, with `config_dir`.
         fresh: measures anew, and keeps that.
-        asked: seed, samples, y, resimulate as in `evaluate`, and device as in `open_run`.
+        tell: is told what is being done.
+        asked: seed, samples, y, resimulate, refine as in `evaluate`, and device as in `open_run`.
     """
     before = None if fresh else kept(run, **asked)
     if before is not None:
         return before[0]
-    how = dict(asked)
-    device = how.pop("device", None)
-    inverter = open_run(run, device, config_dir) if inverter is None else inverter
-    return keep(run, evaluate(inverter, run, **how), **asked)
+    how = {name: value for name, value in asked.items() if name != "device"}
+    inverter = open_run(run, asked.get("device"), config_dir) if inverter is None else inverter
+    return keep(run, evaluate(inverter, run, tell=tell, **how), **asked)
 
 
 def evaluate(
     inverter: Inverter, run: RunDir, *, seed: int = 0, samples: int | None = None, y: np.ndarray | None = None,
-    resimulate: bool = False,
+    resimulate: bool = False, refine: bool = False, tell: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """What a run is worth on pairs it never saw, see `measure` and `pipeline.held_out_pairs`.
 
-    A simulator file of the user's is run only where `resimulate` is given.
+    A simulator file of the user's is run only where `resimulate` is given. `refine` adds the comparison of draws
+    moved onto y = s(x), see `pipeline.task_to_refine`. `tell` is told what is being done.
 
     Raises: RequestError for `resimulate` without such a file, and for `y` where the task has no exact posterior.
     """
@@ -66,14 +73,24 @@ def evaluate(
     if y is not None and (task is None or not task.has_reference):
         raise RequestError(f"--y: the task of run {run.id} has no exact posterior to compare with there; leave it out")
     pairs, source = held_out_pairs(run, task, seed)
-    found = measure(inverter, pairs, task, seed=seed, samples=samples, y=y)
+    refined = None
+    if refine:
+        move = refiner(run, task_to_refine(run, resimulate, ignore_noise=False))
+        if not task.has_reference:
+            raise RequestError(f"--refine: the task of run {run.id} has no exact posterior to compare refined draws "
+                               "with; leave it out")
+        refined = lambda x, y: move(x, y).x  # noqa: E731
+    protocol = catalogue.instantiate(catalogue.check(run.config())["evaluation"])()
+    found = measure(inverter, pairs, task, seed=seed, samples=samples, y=y, protocol=protocol, refined=refined,
+                    tell=tell)
     found.settings |= {"run": run.id, "held_out_from": source}
     return found
 
 
 def measure(
     inverter: Inverter, pairs: Pairs, task: Task | None, *, seed: int = 0, samples: int | None = None,
-    y: np.ndarray | None = None,
+    y: np.ndarray | None = None, protocol: Protocol | None = None, refined: Callable | None = None,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """All that a model, its held-out pairs and its task allow to be measured.
 
@@ -82,18 +99,28 @@ def measure(
         task: where it may be asked; None leaves out what needs a simulator or a truth.
         seed: of the draws, of the reference draws and of the classifier's folds.
         samples: draws a side of the C2ST; None is 10,000, or 2,000 of more than 4 unknowns.
-        y: where to compare with exact draws, (n_obs, Dy); None is the first 3 distinct held-out ys.
+        y: where to compare with exact draws, (n_obs, Dy); None is the task's published observations, or the first 3
+            distinct held-out ys.
+        protocol: of the comparison by MMD; None leaves it out.
+        refined: moves draws (n, Dx) of y (Dy,), which are then compared beside those not moved.
+        tell: is told, in words, what is being done.
     """
     dtype = inverter.meta["config"]["dtype"]
     found = Evaluation(settings={"seed": seed, "held_out": len(pairs), "dtype": dtype})
     _own_checks(found, inverter, pairs, seed)
     if inverter.has_density:
         _likelihood(found, inverter, pairs, task, seed)
+    if inverter.y is not None:
+        add_calibration(found, inverter, pairs, seed, tell)
     if task is not None and task.can_simulate and pairs.y is not None:
         _resimulation(found, inverter, pairs, task, seed)
-    if task is not None and (task.has_reference if inverter.y else _knows_prior(task)):
+    if task is not None and task.has_log_prior and task.has_log_likelihood and inverter.has_density and inverter.y:
+        _importance(found, inverter, pairs, task, seed)
+    if task is not None and (task.has_reference if inverter.y else knows_prior(task)):
         few = FEW_DRAWS if inverter.x.dim > MANY_UNKNOWNS else FULL_DRAWS
-        _two_sample(found, inverter, pairs, task, samples or few, y, seed)
+        add_c2st(found, inverter, pairs, task, samples or few, y, seed)
+    if protocol is not None and task is not None and task.has_reference and inverter.y is not None:
+        add_mmd2(found, inverter, pairs, task, protocol, seed, refined)
     if pairs.y is not None:
         _familiarity(found, inverter, pairs)
     return found
@@ -144,7 +171,7 @@ def _resimulation(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Tas
     the noise: that is what it is measured against.
     """
     draws = inverter.sample(pairs.y, RESIMULATED_DRAWS, seed)
-    _count_nonfinite(found, draws)
+    count_nonfinite(found, draws)
     squares = np.array([resimulation_error(task.observe, x, y) ** 2 for x, y in zip(draws, pairs.y)])
     truth = resimulation_error(task.observe, pairs.x, pairs.y)
     squares = squares[np.isfinite(squares)]  # all draws of a y may fail to simulate
@@ -161,39 +188,14 @@ def _resimulation(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Tas
     found.verdicts["reproduces_y"] = reproduces_y(error, truth, spread)
 
 
-def _two_sample(
-    found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, n: int, y: np.ndarray | None, seed: int
-) -> None:
-    """`c2st` of n draws to n exact draws, the mean over observations; once, to p(x), without a y."""
-    if inverter.y is None:
-        ys, draws = [None], inverter.sample(None, n, seed)
-    else:
-        ys = _first_distinct(pairs.y, OBSERVATIONS) if y is None else y
-        draws = inverter.sample(ys, n, seed)
-    _count_nonfinite(found, draws)
-    scores = []
-    for k, (x, y_obs) in enumerate(zip(draws, ys)):
-        rng = np.random.default_rng([seed, REFERENCE, k])
-        reference = task.prior(n, rng) if y_obs is None else task.reference_posterior(y_obs, n, rng)
-        x = x[np.isfinite(x).all(1)]
-        if len(x):
-            scores.append(c2st(x, reference[:len(x)]))
-            found.observations.append({"y": None if y_obs is None else y_obs.tolist(), "c2st": scores[-1]})
-    if scores:
-        found.add("c2st", np.array(scores))
-        found.settings["c2st"] = {"observations": len(scores), "draws": n, "classifier": CLASSIFIER}
-        found.verdicts["matches_truth"] = matches_truth(found.metrics["c2st"])
-
-
-def _count_nonfinite(found: Evaluation, draws: np.ndarray) -> None:
-    share = float(1 - np.isfinite(draws).all(-1).mean())
-    found.metrics["nonfinite_draws"] = max(share, found.metrics.get("nonfinite_draws", 0.0))
-
-
-def _knows_prior(task: Task) -> bool:
-    """Whether `prior` draws the density that was learned, and not the rows of a table."""
-    return task.fingerprint() is None
-
-
-def _first_distinct(y: np.ndarray, n: int) -> np.ndarray:
-    return y[np.sort(np.unique(y, axis=0, return_index=True)[1])[:n]]
+def _importance(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, seed: int) -> None:
+    """`ess`, the share of draws left when they are weighted by prior times likelihood; the mean over held-out ys."""
+    ys = first_distinct(pairs.y, WEIGHTED)
+    x = inverter.sample(ys, WEIGHTED_DRAWS, seed).reshape(-1, inverter.x.dim)
+    y = np.repeat(ys, WEIGHTED_DRAWS, axis=0)
+    log_weights = np.full(len(x), -np.inf)
+    good = np.isfinite(x).all(1) & np.isfinite(task.log_prior(x))
+    x, y = x[good], y[good]
+    log_weights[good] = task.log_prior(x) + task.log_likelihood(y, x) - inverter.log_prob(x, y)
+    found.add("ess", np.array([effective_sample_size(row)[0] for row in log_weights.reshape(len(ys), -1)]))
+    found.settings["ess"] = {"observations": len(ys), "draws": WEIGHTED_DRAWS}

@@ -99,6 +99,23 @@ class Inverter:
                 "versions": self.meta["versions"]}
         return PosteriorSet(x, log_prob, y_obs, self.x.names, self.y.names, self.y.labels, meta, extra)
 
+    def latent(self, x, y=None, seed: int = 0) -> np.ndarray:
+        """z of pairs, (n, Dz); x and y as rows that belong together.
+
+        Raises: RunError if the model has no latent.
+        """
+        if not self.model.has_latent:
+            raise RunError(f"run {self.id}: {type(self.model).__name__} has no latent space; pick a run of a flow or an INN")
+        points = np.atleast_2d(np.asarray(x, dtype=np.float64))
+        rows = self._rows(y)
+        if points.shape[1] != self.x.dim or (rows is not None and len(rows) != len(points)):
+            raise ShapeError(f"expected (n, {self.x.dim}) of x and as many rows of y, got {points.shape} and "
+                             f"{None if rows is None else len(rows)}")
+        x_rows = torch.as_tensor(points, device=self.device)
+        with torch.no_grad():
+            z = self.model.latent(x_rows, rows, generator(self.device, seed, "latent"))
+        return z.double().cpu().numpy()
+
     def unfamiliar(self, y) -> list[str]:
         """One line for each y that is unlike those that training saw."""
         seen = self.meta.get("seen")

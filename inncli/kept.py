@@ -19,7 +19,7 @@ from inncli.files import file_sha256
 from inncli.metrics.verdicts import Verdict
 from inncli.run import RunDir
 
-VERSION = 1  # of what is measured and how: raised, all that was kept is measured anew
+VERSION = 3  # of what is measured and how: raised, all that was kept is measured anew
 
 
 @dataclass
@@ -56,7 +56,7 @@ class Evaluation:
 
 def key(
     run: RunDir, *, seed: int = 0, samples: int | None = None, y: np.ndarray | None = None, resimulate: bool = False,
-    device: str | None = None,
+    refine: bool = False, device: str | None = None,
 ) -> str:
     """Names an evaluation: a hash of the weights, the config, the user's file and what was asked."""
     file = run.config()["task"].get("file")
@@ -64,7 +64,7 @@ def key(
         "version": VERSION, "inn": __version__, "weights": file_sha256(run.best), "config": run.config_hash(),
         "file": file_sha256(Path(file)) if file and Path(file).is_file() else None,
         "seed": seed, "samples": samples, "y": None if y is None else np.asarray(y, dtype=np.float64).tolist(),
-        "resimulate": resimulate, "device": device,
+        "resimulate": resimulate, "refine": refine, "device": device,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 

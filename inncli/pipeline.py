@@ -7,6 +7,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -342,16 +343,22 @@ def refine(run: RunDir, task: Task, posterior: PosteriorSet) -> tuple[PosteriorS
 
     Further numbers a draw (`extra`) stay those of the draw before; `moved` and `refined` come on top.
     """
-    pairs = _kept_pairs(run, run.info())
-    bounds = np.array([[-np.inf if low is None else low, np.inf if high is None else high]
-                       for low, high in task.x.bounds]).T
-    done = [refinement.refine(task.observe, x, y, pairs.x.std(0), pairs.y.std(0), bounds, np.array(task.x.steps) > 0)
-            for x, y in zip(posterior.x, posterior.y)]
+    move = refiner(run, task)
+    done = [move(x, y) for x, y in zip(posterior.x, posterior.y)]
     reports = [part.report() for part in done]
     extra = {**posterior.extra, "refined": np.stack([part.converged for part in done]),
              "moved": np.stack([part.moved for part in done])}
     meta = {**posterior.meta, "refined": reports}
     return replace(posterior, x=np.stack([part.x for part in done]), log_prob=None, meta=meta, extra=extra), reports
+
+
+def refiner(run: RunDir, task: Task) -> Callable[[np.ndarray, np.ndarray], refinement.Refined]:
+    """What moves the draws (n, Dx) of one y (Dy,) onto the task's own y = s(x), in the units of the run's pairs."""
+    pairs = _kept_pairs(run, run.info())
+    bounds = np.array([[-np.inf if low is None else low, np.inf if high is None else high]
+                       for low, high in task.x.bounds]).T
+    fixed = np.array(task.x.steps) > 0
+    return lambda x, y: refinement.refine(task.observe, x, y, pairs.x.std(0), pairs.y.std(0), bounds, fixed)
 
 
 def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, str]:

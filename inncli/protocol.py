@@ -14,7 +14,9 @@ class Protocol:
     Attributes:
         observations: held-out ys at which draws are compared with exact ones by MMD.
         draws: draws at each of them.
+        same_draws: whether the resimulation error is that of these draws, and not of ten at each held-out y.
     """
 
     observations: PositiveInt = 100
     draws: PositiveInt = 1_000
+    same_draws: bool = False

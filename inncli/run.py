@@ -241,6 +241,16 @@ class RunDir:
             raise _damaged(self.config_file, "not a mapping")
         return config
 
+    def overrides(self) -> list[str]:
+        """The words of the command line that made the config."""
+        import yaml
+
+        try:
+            words = yaml.safe_load((self.path / "overrides.yaml").read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            raise _damaged(self.path / "overrides.yaml", error) from None
+        return [str(word) for word in words or []]
+
     def config_hash(self) -> str:
         """SHA-256 of config.yaml's bytes; a checkpoint carries the same."""
         try:

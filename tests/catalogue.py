@@ -23,6 +23,7 @@ from inncli.transforms.blocks import (
     SplineBlock,
 )
 from inncli.transforms.chain import Chain
+from inncli.transforms.class_gaussian import ClassGaussian
 from inncli.transforms.coupling import Coupling
 from inncli.transforms.elementwise import Additive, Affine
 from inncli.transforms.inverse import Inverse
@@ -80,6 +81,7 @@ TRANSFORMS = {
     "actnorm": partial(ActNorm, 3),
     "lu_linear": partial(LULinear, 5, seed=1),
     "linear_gaussian": partial(LinearGaussian, 3, 2),
+    "class_gaussian": partial(ClassGaussian, 3, 4, classes=3, first=1),
     "linear_gaussian_unconditional": partial(LinearGaussian, 3),
     "additive_coupling": partial(Coupling, 5, 2, Additive(), HIDDEN),
     "affine_coupling": partial(Coupling, 5, 2, Affine(), HIDDEN),
@@ -148,6 +150,7 @@ def inn(x, y):
 MODELS = {
     **{name: partial(ConditionalFlow, n_blocks=3, dim_embedding=4, **parts) for name, parts in BLOCKS.items()},
     "rnvp_truncate": partial(ConditionalFlow, n_blocks=3, dim_embedding=4, bounds="truncate", **BLOCKS["rnvp"]),
+    "marginal": partial(ConditionalFlow, n_blocks=3, ignore_y=True, **BLOCKS["spline"]),
     "maf_power": partial(ConditionalFlow, n_blocks=3, power=True, **BLOCKS["maf"]),
     "inn": inn,
     "rnvp_without_linear": partial(ConditionalFlow, n_blocks=3, linear_start=False, **BLOCKS["rnvp"]),

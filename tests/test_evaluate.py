@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -32,7 +36,7 @@ def fast():
         return QuadraticDiscriminantAnalysis().fit(rows[half], side[half]).score(rows[~half], side[~half])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("inncli.evaluation.c2st", quick)
+        patch.setattr("inncli.exact.c2st_scores", lambda compared: [quick(*both) for both in compared])
         yield
 
 
@@ -88,7 +92,7 @@ def exact():
 
 def test_the_exact_posterior_is_found_to_be_exact(exact):
     assert abs(exact.metrics["c2st"] - 0.5) < 0.03
-    assert all(verdict.ok for verdict in exact.verdicts.values()) and len(exact.verdicts) == 3
+    assert all(verdict.ok for verdict in exact.verdicts.values()) and len(exact.verdicts) == 4
     # -log p(x|y) of a Gaussian has its entropy for a mean, whatever y
     entropy = 0.5 * np.linalg.slogdet(2 * np.pi * np.e * TASK.posterior(np.zeros(2))[1])[1]
     assert abs(exact.metrics["nll"] - entropy) < 4 * exact.se["nll"] < 0.2
@@ -109,15 +113,16 @@ def test_the_models_own_numbers_join_the_metrics(exact):
 
 
 @pytest.mark.parametrize("spoiled, refused", [
-    (Exact(shift=0.5), {"invertible": False, "matches_truth": False, "reproduces_y": False}),
-    (Exact(width=1.5), {"matches_truth": False}),
-    (Exact(ignore_y=True), {"matches_truth": False, "reproduces_y": False}),
-], ids=["shifted", "too wide", "ignores y"])
-def test_a_model_made_wrong_on_purpose_is_found_out(exact, spoiled, refused):
+    (Exact(shift=0.5), {"invertible": False, "matches_truth": False, "reproduces_y": False, "calibrated": False}),
+    (Exact(width=1.5), {"matches_truth": False, "calibrated": False}),
+    (Exact(ignore_y=True), {"matches_truth": False, "reproduces_y": False, "calibrated": False}),
+], ids=["biased", "too wide", "ignores y"])
+def test_a_model_made_wrong_on_purpose_is_found_out(request, exact, spoiled, refused):
     found = judged(spoiled, y=np.array([[0.5, -1.0]]))
     assert found.metrics["c2st"] > exact.metrics["c2st"] + 0.05
     assert found.metrics["nll"] > exact.metrics["nll"] + 3 * exact.se["nll"]
     assert {name: found.verdicts[name].ok for name in refused} == refused
+    assert found.verdicts["calibrated"].text.startswith(request.node.callspec.id)
     assert found.observations[0]["y"] == [0.5, -1.0] and "c2st" not in found.se  # one y has no spread
 
 
@@ -208,15 +213,16 @@ def inn(runs, monkeypatch, capsys):
 
 
 ALWAYS = {"invertibility_error", "nll", "nonfinite_draws"}
+CALIBRATION = {"coverage_50", "coverage_80", "coverage_90", "sbc_p", "tarp_p", "follows_y", "contraction", "z_score"}
 RESIM = {"err_resim", "err_resim_median", "resimulation_error", "resimulation_error_truth"}
 
 
 @pytest.mark.parametrize("run, words, metrics, source", [
-    ("ring", [], ALWAYS | RESIM | {"c2st", "unfamiliar_ys"}, "new pairs"),
+    ("ring", [], ALWAYS | CALIBRATION | RESIM | {"c2st", "c2st_sd", "unfamiliar_ys", "mmd2", "mmd2_median", "mmd2_worst"}, "new pairs"),
     ("density", [], ALWAYS | {"nll_exact", "kl", "c2st"}, "new pairs"),
-    ("table", [], ALWAYS - {"nonfinite_draws"} | {"unfamiliar_ys"}, "test rows of the table"),
-    ("simulator", [], ALWAYS - {"nonfinite_draws"} | {"unfamiliar_ys"}, "validation rows"),
-    ("simulator", ["--resimulate"], ALWAYS | RESIM | {"unfamiliar_ys"}, "new pairs"),
+    ("table", [], ALWAYS | CALIBRATION | {"unfamiliar_ys"}, "test rows of the table"),
+    ("simulator", [], ALWAYS | CALIBRATION | {"unfamiliar_ys"}, "validation rows"),
+    ("simulator", ["--resimulate"], ALWAYS | CALIBRATION | {"unfamiliar_ys"} | RESIM, "new pairs"),
 ])
 def test_json_holds_what_the_task_allows_and_nothing_that_is_no_number(inn, runs, run, words, metrics, source):
     code, out, err = inn("evaluate", "--run", run, "-n", "300", "--json", *words)
@@ -252,6 +258,47 @@ def test_table_for_people_and_given_ys(inn, runs):
     assert "c2st" in out and "Does it match the exact answer? " in out and "1,000 held-out rows" in out
     both = json.loads(inn("evaluate", "--run", "ring", "-n", "300", "--json", "--y", "0.3", "--y", "y1=1")[1])
     assert [entry["y"] for entry in both["observations"]] == [[0.3], [1.0]]
+
+
+def test_a_second_call_answers_from_what_was_kept_without_torch(inn, runs, monkeypatch):
+    words = ("evaluate", "--run", "table", "--json")
+    first = inn(*words, "--fresh")
+    kept = list((runs / "table" / "evaluations").glob("*.json"))
+    code, out, err = inn(*words)
+    assert (code, out) == (0, first[1]) and err.startswith("found on 20") and first[2] == ""
+    script = ("import sys; from inncli.cli.app import main; code = main(sys.argv[1:]); "
+              "sys.exit(code or ('torch' in sys.modules))")
+    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True,
+                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])})
+    assert (done.returncode, done.stdout) == (0, first[1])
+    for path in kept:  # measured anew, the same to the last byte
+        path.unlink()
+    assert inn(*words) == first
+
+
+def test_what_was_asked_otherwise_or_is_damaged_is_measured_anew(inn, runs):
+    words = ("evaluate", "--run", "table", "--json")
+    first = inn(*words)[1]
+    folder = runs / "table" / "evaluations"
+    before = set(folder.glob("*.json"))
+    other = inn(*words, "--seed", "1")
+    assert other[1] != first and other[2] == "" and len(set(folder.glob("*.json")) - before) == 1
+    for path in folder.glob("*.json"):
+        path.write_text(path.read_text()[:200])
+    assert inn(*words) == (0, first, "")
+    assert "found on" in inn(*words)[2] and "found on" not in inn(*words, "--fresh")[2]
+
+
+def test_evaluations_are_kept_for_others_to_read(runs, inn):
+    from inncli.evaluation import evaluate_kept
+    from inncli.kept import kept
+    from inncli.run import RunDir
+
+    run = RunDir(runs / "table")
+    found = evaluate_kept(run, seed=5)
+    again, made = kept(run, seed=5)
+    assert again == found and made.startswith("20") and kept(run, seed=6) is None
+    assert found.verdicts["calibrated"].text and found.details["calibration"]["n"] == 30
 
 
 @pytest.mark.parametrize("words, message", [

@@ -11,7 +11,7 @@ FLOORS = [
     ("errors", "variables", "hints"), ("files", "provenance", "schema"), ("arrays", "catalogue", "run"),
     ("runtime", "kernels", "grid", "maps", "nn"), ("transforms",), ("posterior", "draws"), ("models", "tasks"),
     ("observation", "objectives", "metrics", "plots", "refine"), ("training", "config", "sweep"), ("inverter", "protocol", "kept"),
-    ("pipeline", "scalar_block"), ("evaluation",), ("comparison",),
+    ("pipeline", "scalar_block", "calibrated", "exact"), ("evaluation",), ("comparison",), ("pictures", "page"), ("report",),
     ("cli",), ("__main__",),
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

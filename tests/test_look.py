@@ -183,13 +183,15 @@ def test_plot_out_and_a_set_without_a_run(outputs, inn):
 def test_the_reference_drawn_is_the_exact_posterior(outputs, inn, monkeypatch):
     seen = {}
 
-    def keep(draws, obs, truth, names):
+    def keep(draws, obs, names, reference, cloud):
         from inncli.plots.style import new_figure
-        seen.update(draws=draws, truth=truth)
+        seen.update(draws=draws, truth=reference, cloud=cloud)
         return new_figure(1, 1)
 
     monkeypatch.setattr("inncli.plots.posterior.posterior_pairs", keep)
-    assert inn("plot", "posterior", "--y", "0.3", "--reference", "-n", "30")[0] == 0
+    assert inn("plot", "posterior", "--y", "0.3", "--reference", "--cloud", "-n", "30")[0] == 0
+    # the simulator's own y of each draw, without noise
+    np.testing.assert_allclose(seen["cloud"][:, 0], np.sum(seen["draws"].x[0] ** 2, axis=1))
     assert seen["draws"].x.shape == (1, 30, 2)
     # y = |x|^2 + noise, so |x|^2 given y = 0.3 is near 0.3 give or take the noise of 0.05
     assert np.mean(np.sum(seen["truth"] ** 2, axis=1)) == pytest.approx(0.3, abs=0.01)
@@ -197,14 +199,20 @@ def test_the_reference_drawn_is_the_exact_posterior(outputs, inn, monkeypatch):
 
 @pytest.mark.parametrize("words, message", [
     ("posterio",
-     "expected a picture out of training, posterior, density, convergence, cobweb, got 'posterio'; did you mean 'posterior'?"),
+     "expected a picture out of training, posterior, density, calibration, latent, view, convergence, "
+     "cobweb, got 'posterio'; did you mean 'posterior'?"),
     ("training --out p.txt",
      "--out: expected a name that ends in one of .png .svg .pdf, got 'p.txt'; change its suffix"),
     ("training --y 0.3",
-     "--y goes with `inn plot posterior and density`, got `inn plot training`; leave it out"),
+     "--y goes with `inn plot posterior, density or view`, got `inn plot training`; leave it out"),
     ("density --reference",
      "--reference goes with `inn plot posterior`, got `inn plot density`; leave it out"),
-    ("density --samples 5", "--samples goes with `inn plot posterior`, got `inn plot density`; leave it out"),
+    ("latent --samples 5", "--samples goes with `inn plot posterior, density or view`, got `inn plot latent`; leave it out"),
+    ("density --cloud", "--cloud goes with `inn plot posterior`, got `inn plot density`; leave it out"),
+    ("posterior --resimulate", "--resimulate goes with --cloud or --reference here; leave it out"),
+    ("latent --resimulate", "--resimulate: run RUN has no simulator file; leave it out"),
+    ("view --y 0.3",
+     "run RUN: its task has no view of its own, as arms and images have; try `inn plot posterior`"),
     ("posterior --grid 50", "--grid goes with `inn plot density`, got `inn plot posterior`; leave it out"),
     ("posterior --samples 5", "--samples goes with --y, a set that is there has its draws; leave it out"),
     ("density", "run RUN models x given y (y1); pass --y, e.g. --y 0.3"),

@@ -13,12 +13,25 @@ from scipy import stats
 
 from inncli.errors import CheckpointError, ConfigError, DataError, ShapeError
 from inncli.tasks.base import Task
+from inncli.tasks.checkerboard import Checkerboard
+from inncli.tasks.circles import Circles
 from inncli.tasks.data import BLOCK, Pairs, draw_blocks, load_pairs, row_groups, save_pairs, split
+from inncli.tasks.inverse_ballistics import InverseBallistics
+from inncli.tasks.inverse_kinematics import InverseKinematics
 from inncli.tasks.eight_gaussians import ENTROPY, RADIUS, EightGaussians
+from inncli.tasks.gaussian_linear import GaussianLinear
 from inncli.tasks.linear import Linear
 from inncli.tasks.monotone import Monotone
+from inncli.tasks.moons import Moons
+from inncli.tasks.pinwheel import Pinwheel
 from inncli.tasks.ring import Ring
+from inncli.tasks.rings import Rings
 from inncli.tasks.sine import Sine
+from inncli.tasks.sir import Sir
+from inncli.tasks.slcp import Slcp
+from inncli.tasks.two_moons import TwoMoons
+from inncli.tasks.swissroll import Swissroll
+from inncli.tasks.two_spirals import TwoSpirals
 from inncli.variables import Variables
 
 CONF = Path(__file__).parent.parent / "conf"
@@ -29,6 +42,19 @@ BUILT_IN = {
     "eight_gaussians": EightGaussians,
     "monotone": Monotone,
     "sine": Sine,
+    "two_moons": TwoMoons,
+    "gaussian_linear": GaussianLinear,
+    "slcp": Slcp,
+    "sir": Sir,
+    "inverse_kinematics": InverseKinematics,
+    "inverse_ballistics": InverseBallistics,
+    "checkerboard": Checkerboard,
+    "circles": Circles,
+    "moons": Moons,
+    "pinwheel": Pinwheel,
+    "rings": Rings,
+    "swissroll": Swissroll,
+    "two_spirals": TwoSpirals,
 }
 
 
@@ -75,14 +101,17 @@ def test_shapes_dtypes_and_names(build):
         assert pairs.y.shape == (1_000, task.y.dim)
         assert pairs.y.dtype == np.float64
         residual = pairs.y - task.observe(pairs.x)
-        assert residual.std(axis=0) == pytest.approx(task.noise_sd, rel=0.1)
+        if task.noise_sd is not None:
+            assert residual.std(axis=0) == pytest.approx(task.noise_sd, rel=0.1)
     assert task.groups(pairs) is None
     assert task.fingerprint() is None
     assert task.budget == task.default_n_train
     assert all("\n" not in line for line in task.describe())
 
 
-@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "gaussian_modes", "sine", "monotone", "table", "simulator", "breast_cancer"])
+@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "gaussian_modes", "sine", "monotone", "table", "simulator", "breast_cancer",
+                                  "two_moons", "gaussian_linear", "slcp", "sir", "inverse_kinematics", "inverse_ballistics",
+                                  "checkerboard", "circles", "moons", "pinwheel", "rings", "swissroll", "two_spirals", "digits"])
 def test_the_yaml_says_every_argument_and_its_default(name):
     node = yaml.safe_load((CONF / "task" / f"{name}.yaml").read_text())
     module, _, cls = node.pop("_target_").rpartition(".")
@@ -119,7 +148,7 @@ def test_what_a_task_lacks_it_refuses():
         EightGaussians().observe(np.zeros((1, 2)))
 
 
-@pytest.mark.parametrize("name", ["ring", "linear", "sine", "monotone"])
+@pytest.mark.parametrize("name", ["ring", "linear", "sine", "monotone", "inverse_kinematics", "inverse_ballistics"])
 def test_observe_is_differentiable(name):
     import torch
 

@@ -21,16 +21,32 @@ MEANING = {
     "err_resim_median": "the median over ys of what a y's draws give",
     "resimulation_error": "root of err_resim, in units of y",
     "resimulation_error_truth": "the same of the true x: the noise",
+    "ess": "share of draws left when weighted by the exact prior and likelihood: 1 perfect",
+    "err_resim_worst": "the largest of them",
+    "mmd2": "squared MMD of draws to exact ones, the mean over ys (Kruse's Err_post); 0 where they agree",
+    "mmd2_median": "the median over ys",
+    "mmd2_worst": "the largest of them",
+    "refined_mmd2": "the same of draws moved onto y = s(x)",
+    "refined_err_resim": "err_resim of draws moved onto y = s(x)",
     "nonfinite_draws": "share of draws that are no numbers",
+    "coverage_50": "share of true x inside their central 50 % interval, over all unknowns",
+    "coverage_80": "the same of the 80 % interval",
+    "coverage_90": "the same of the 90 % interval",
+    "sbc_p": "chance of ranks as uneven as these, were it calibrated; the worst unknown",
+    "tarp_p": "the same of distances to reference points that depend on y",
+    "follows_y": "how far draws go along with y: 1 right, 0 not at all",
+    "contraction": "1 - variance of x given y over that of x, mean of all unknowns",
+    "z_score": "root mean square of (x - posterior mean) / sd: 1 where calibrated",
     "unfamiliar_ys": "share of held-out ys called unfamiliar, .01 where they are as in training",
     "c2st": "accuracy of telling draws from exact ones: .5 perfect, 1 useless",
+    "c2st_sd": "its sd over the observations",
 }
 
 
 def evaluate(
     run: RunOption = None,
     y: Annotated[list[str] | None, typer.Option(
-        "--y", metavar="VALUES", show_default="3 held-out ys",
+        "--y", metavar="VALUES", show_default="the published observations, or 3 held-out ys",
         help="Where to compare with the exact posterior: 0.3 or name=3,other=4; may be repeated.")] = None,
     y_file: Annotated[str | None, typer.Option(
         "--y-file", metavar="FILE", help="The same as a table (CSV, Parquet, NPZ), one a row.")] = None,
@@ -40,6 +56,8 @@ def evaluate(
     seed: SeedOption = 0,
     resimulate: Annotated[bool, typer.Option(
         "--resimulate", help="Run your own simulator file again, for new pairs and the resimulation error.")] = False,
+    refine: Annotated[bool, typer.Option(
+        "--refine", help="Also compare draws moved onto the simulator's own y, as `inn invert --refine` moves them.")] = False,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what an earlier call has found.")] = False,
@@ -67,7 +85,8 @@ def evaluate(
 
     from inncli.kept import kept
 
-    asked = {"seed": seed, "samples": samples, "y": None, "resimulate": resimulate, "device": device}
+    asked = {"seed": seed, "samples": samples, "y": None, "resimulate": resimulate, "refine": refine,
+             "device": device}
     inverter, warnings = None, []
     if y or y_file is not None:
         inverter, asked["y"] = _given(found, y, y_file, device, config_dir)
@@ -76,7 +95,8 @@ def evaluate(
     if before is None:
         from inncli.evaluation import evaluate_kept
 
-        result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, fresh=True, **asked)
+        with output.progress() as tell:
+            result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, fresh=True, tell=tell, **asked)
     else:
         result, made = before
         output.note(f"found on {made}; --fresh measures anew")
@@ -116,5 +136,7 @@ def _print(run, found) -> None:
             [", ".join(f"{value:g}" for value in entry["y"]), entry["c2st"], entry["familiarity"]["distance"],
              entry["familiarity"]["percentile"], "yes" if entry["familiarity"]["familiar"] else "NO"] for entry in told])
         output.line("")
-    for name, verdict in found.verdicts.items():
-        output.line(f"{QUESTIONS[name]} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")
+    for name, question in QUESTIONS.items():
+        if name in found.verdicts:
+            verdict = found.verdicts[name]
+            output.line(f"{question} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 
 
 class Number(str):
@@ -43,6 +45,19 @@ def line(text: str) -> None:
 def note(text: str) -> None:
     """Prints one line that is not the result: a warning, or where a file went."""
     print(text, file=sys.stderr)
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A function that shows what is being done, one line that overwrites itself; silent off a terminal."""
+    if not sys.stderr.isatty() or "NO_COLOR" in os.environ:
+        yield lambda text: None
+        return
+    clear = "\r\x1b[K"
+    try:
+        yield lambda text: print(f"{clear}{text}", end="", file=sys.stderr, flush=True)
+    finally:
+        print(clear, end="", file=sys.stderr, flush=True)
 
 
 def as_json(value: object) -> None:

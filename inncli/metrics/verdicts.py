@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 QUESTIONS = {
+    "calibrated": "Is it calibrated?",
     "invertible": "Is it invertible to working precision?",
     "reproduces_y": "Do its draws reproduce y?",
     "matches_truth": "Does it match the exact answer?",

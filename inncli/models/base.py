@@ -25,10 +25,12 @@ class Model(nn.Module, ABC):
     Attributes:
         has_density: whether `log_prob` answers. Where False, posterior sets carry NaN.
         takes_starts: whether `posterior` searches from `starts`, an array of x.
+        has_latent: whether `latent` answers.
         needs_data: whether training hands batches of pairs to the objective.
     """
 
     has_density: bool = True
+    has_latent: bool = False
     takes_starts: bool = False
     needs_data: bool = True
 
@@ -65,6 +67,10 @@ class Model(nn.Module, ABC):
     def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
         """log p(x | y), (B,)."""
         raise NotImplementedError(f"{type(self).__name__} has no density")
+
+    def latent(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
+        """z of pairs, (B, Dz): standard normal and independent of y, where the model is right."""
+        raise NotImplementedError(f"{type(self).__name__} has no latent")
 
     @property
     def can_push_forward(self) -> bool:

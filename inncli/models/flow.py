@@ -9,13 +9,14 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from inncli.errors import ConvergenceError
+from inncli.errors import ConfigError, ConvergenceError
 from inncli.hints import NonNegativeInt, PositiveInt
 from inncli.models.base import Model
 from inncli.models.scaling import Scaling
-from inncli.nn.embedding import Embedding, Features
+from inncli.nn.embedding import Edges, Embedding, Features
 from inncli.transforms.base import Transform
 from inncli.transforms.chain import Chain
+from inncli.transforms.class_gaussian import ClassGaussian
 from inncli.transforms.linear import LinearGaussian
 from inncli.transforms.residual import health
 from inncli.variables import Variables
@@ -36,8 +37,11 @@ class ConditionalFlow(Model):
         block: `block(dim, dim_context, seed=...)` gives one Transform.
         last: one more Transform on top, `last(dim, dim_context)`.
         bounds: how bounded unknowns stay in their box. `logit` maps the box to the real line;
-            `truncate` draws again what falls outside and renormalises the density.
-        linear_start: False leaves the linear layer out.
+            `truncate` draws again what falls outside and renormalises the density; `clip`, for recorded columns,
+            records it as the bound, and what the density has outside is lost to it.
+        linear_start: False leaves the linear layer out; class gives each label of y a covariance of its own
+            (`ClassGaussian`).
+        ignore_y: True learns p(x), whatever y: what a model that does look at y has to beat.
         power: True also takes a power of each column against skew and heavy tails (`PowerMap`), the last of the
             scalings.
 
@@ -53,21 +57,29 @@ class ConditionalFlow(Model):
         n_blocks: PositiveInt = 8,
         last: Callable[..., Transform] | None = None,
         dim_embedding: NonNegativeInt = 16,
-        bounds: Literal["logit", "truncate"] = "logit",
-        linear_start: bool = True,
+        bounds: Literal["logit", "truncate", "clip"] = "logit",
+        linear_start: bool | Literal["class"] = True,
         power: bool = False,
+        ignore_y: bool = False,
     ) -> None:
         super().__init__(x, y)
+        self.ignores_y = ignore_y
+        y = None if ignore_y else y
         dim = x.dim
         self.scale = Scaling(x, bounds, power)
         self.features = None if y is None else Features(y)
         dim_features = 0 if y is None else self.features.dim_out
-        self.embedding = None if y is None else Embedding(dim_features, dim_embedding)
+        bounded = y is not None and any(bound is not None for pair in y.bounds for bound in pair)
+        self.edges = Edges(y) if bounded else None
+        dim_seen = dim_features + (self.edges.dim_out if bounded else 0)
+        self.embedding = None if y is None else Embedding(dim_seen, dim_embedding)
         dim_context = 0 if y is None else self.embedding.dim_out
-        self.linear = LinearGaussian(dim, dim_features) if linear_start else None
+        self.linear = _linear(dim, y, dim_features, linear_start)
         blocks = [block(dim, dim_context, seed=k) for k in range(n_blocks)]
         self.blocks = Chain(dim, [*blocks, *([last(dim, dim_context)] if last else [])])
         self.register_load_state_dict_pre_hook(_from_first_format)
+
+    has_latent = True
 
     # x in the user's units <-> z
 
@@ -91,10 +103,12 @@ class ConditionalFlow(Model):
         return x, ladj + more
 
     def _context(self, y: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
-        if y is None:
+        if y is None or self.ignores_y:
             return None, None
-        features = self.features(y.double()).to(self._dtype)
-        return features, self.embedding(features)
+        features = seen = self.features(y.double()).to(self._dtype)
+        if self.edges is not None:
+            seen = torch.cat([features, self.edges(y.double()).to(self._dtype)], 1)
+        return features, self.embedding(seen)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -105,8 +119,10 @@ class ConditionalFlow(Model):
     @torch.no_grad()
     def initialise(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
         """Scalings, the linear layer in closed form, and the blocks' own data-dependent starts."""
-        if y is not None:
+        if self.features is not None:
             self.features.initialise(y)
+        if self.edges is not None:
+            self.edges.initialise(y)
         scaled = self.scale.initialise(self.scale.dequantise(x, generator)).to(self._dtype)
         features, context = self._context(y)
         if self.linear is not None:
@@ -123,6 +139,11 @@ class ConditionalFlow(Model):
         if self._truncates:
             log_prob = log_prob - self._log_mass_inside(y, x.shape[0]).to(log_prob.dtype)
         return torch.where(inside, log_prob, -math.inf)
+
+    @torch.no_grad()
+    def latent(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
+        """z of the dequantised rows, (B, Dx). With bounds=truncate it is normal up to the mass outside the box."""
+        return self._to_z(self.scale.clamp(self.scale.dequantise(x, generator)), y)[0]
 
     def loss(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
         """Mean negative log-likelihood of the dequantised rows, in nats."""
@@ -218,6 +239,19 @@ class ConditionalFlow(Model):
                 f"none of {int(drawn.max()):,} draws fell inside x_bounds, so that the density can't be "
                 "renormalised; train with model.bounds=logit")
         return (hits / drawn).log()[where]
+
+
+def _linear(dim: int, y: Variables | None, dim_features: int, start: bool | str) -> LinearGaussian | None:
+    """The closed-form layer that `linear_start` asks for."""
+    if start != "class":
+        return LinearGaussian(dim, dim_features) if start else None
+    labelled = [] if y is None else [i for i, labels in enumerate(y.labels) if labels is not None]
+    if len(labelled) != 1:
+        raise ConfigError(
+            f"model.linear_start=class needs one column of labels in y, this task has {len(labelled)}; pass true")
+    (i,) = labelled
+    sizes = [1 if labels is None else len(labels) for labels in y.labels]
+    return ClassGaussian(dim, dim_features, sizes[i], first=sum(sizes[:i]))
 
 
 def _standard_normal(z: Tensor) -> Tensor:

@@ -90,6 +90,8 @@ class INN(Model):
         blocks = [BLOCKS[block](self.width, 0, hidden, seed=k) for k in range(n_blocks)]
         self.blocks = Chain(self.width, [*blocks, LULinear(self.width)])
 
+    has_latent = True
+
     # the two sides, scaled
 
     @property
@@ -179,6 +181,11 @@ class INN(Model):
         scaled = scaled.to(self._dtype)
         log_prob = self.log_joint(scaled, scaled[:, :0], self.target(y, len(x))) + ladj.to(self._dtype)
         return torch.where(inside & log_prob.isfinite(), log_prob, -math.inf)
+
+    @torch.no_grad()
+    def latent(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
+        """f_z of the dequantised rows with fresh padding, (B, Dz)."""
+        return self(self.scaled(self.scale.dequantise(x, generator)), self.noise(len(x), generator))[1]
 
     @torch.no_grad()
     def sample(self, y: Tensor | None, n: int, generator: torch.Generator) -> Tensor:

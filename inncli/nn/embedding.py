@@ -61,6 +61,44 @@ class Features(nn.Module):
         return torch.cat(columns, 1).to(y.dtype)
 
 
+class Edges(nn.Module):
+    r"""How close each bounded column of y is to its bounds, on a scale that has no end.
+
+    .. math:: \log(y - \mathrm{low}), \quad \log(\mathrm{high} - y)
+
+    Where y nears a bound that no x can pass, p(x | y) often shrinks by a power of the distance (an arm stretched
+    out has its angles within its square root), which y itself hardly shows. Standardised by the training ys; a y at
+    its bound, or beyond, counts as 1e-12 of the bounds' unit from it.
+
+    Shape: y (B, Dy); out (B, dim_out), one column a bound.
+    """
+
+    def __init__(self, y: Variables) -> None:
+        super().__init__()
+        # distance = sign * (y - bound)
+        self.ends = [(i, bound, sign) for i, pair in enumerate(y.bounds) for bound, sign in zip(pair, (1.0, -1.0))
+                     if bound is not None]
+        self.dim_out = len(self.ends)
+        self.register_buffer("mean", torch.zeros(self.dim_out, dtype=torch.float64))
+        self.register_buffer("sd", torch.ones(self.dim_out, dtype=torch.float64))
+
+    def _log_distances(self, y: Tensor) -> Tensor:
+        distances = [sign * (y[:, i].double() - bound) for i, bound, sign in self.ends]
+        return torch.stack(distances, 1).clamp_min(1e-12).log()
+
+    @torch.no_grad()
+    def initialise(self, y: Tensor) -> None:
+        """Mean and sd of the log distances of the training ys; constant ones keep sd 1."""
+        logs = self._log_distances(y)
+        sd = logs.std(0, correction=0)
+        self.mean.copy_(logs.mean(0))
+        self.sd.copy_(torch.where(sd > 0, sd, 1.0))
+
+    def forward(self, y: Tensor) -> Tensor:
+        """The standardised log distances, in y's dtype."""
+        return ((self._log_distances(y) - self.mean) / self.sd).to(y.dtype)
+
+
 class Embedding(nn.Module):
     """Features beside a learned function of them: [f, g(f)], so that couplings see both.
 

@@ -13,13 +13,13 @@ _SHARES = (0.9, 0.5)
 
 
 def density2d(grid_x: np.ndarray, grid_y: np.ndarray, log_prob: np.ndarray, samples: np.ndarray | None = None,
-              names: tuple[str, str] = ("x1", "x2"), title: str = "") -> Figure:
+              names: tuple[str, str] = ("x1", "x2"), title: str = "", samples_label: str = "draws") -> Figure:
     """Draws p = exp(log_prob) on a grid.
 
     Args:
         grid_x, grid_y: the grid's even steps along each axis.
         log_prob: the log density at each point.
-        samples: draws to lay over it.
+        samples: rows to lay over it. samples_label: what they are.
         names: the unknowns.
         title: one line.
 
@@ -54,7 +54,7 @@ def density2d(grid_x: np.ndarray, grid_y: np.ndarray, log_prob: np.ndarray, samp
             axes.scatter(*samples.T, s=float(np.clip(4_000 / len(samples), 1.5, 8)), color=ORANGE, alpha=0.8,
                          linewidths=0, rasterized=True)
             handles.append(Line2D([], [], color=ORANGE, marker="o", ms=4, linewidth=0,
-                                  label=f"{len(samples):,} draws"))
+                                  label=f"{len(samples):,} {samples_label}"))
         axes.set_xlim(grid_x[0], grid_x[-1])
         axes.set_ylim(grid_y[0], grid_y[-1])
         if 0.5 < wide < 2:  # the unknowns are alike: a circle is drawn as a circle

@@ -6,7 +6,9 @@ Pictures are `Figure` objects: no pyplot, no global state, no display. The same 
 
 from __future__ import annotations
 
+import base64
 import contextlib
+import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -66,6 +68,14 @@ def save(fig: Figure, path: str | Path) -> Path:
     with styled(), atomic_path(path) as tmp:
         fig.savefig(tmp, format=suffix[1:], metadata=_METADATA[suffix])
     return path
+
+
+def data_uri(fig: Figure, dpi: int = 150) -> str:
+    """The picture as a PNG inside a link, for a page that needs no other file."""
+    buffer = io.BytesIO()
+    with styled():
+        fig.savefig(buffer, format="png", dpi=dpi, metadata=_METADATA[".png"])
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
 def shorten(text: str, width: int) -> str:

@@ -23,6 +23,11 @@ def exp(x):
     return np.exp(x) if isinstance(x, np.ndarray) else x.exp()
 
 
+def expm1(x):
+    """exp(x) - 1 of each entry, without cancellation near 0."""
+    return np.expm1(x) if isinstance(x, np.ndarray) else x.expm1()
+
+
 def log(x):
     """The natural logarithm of each entry."""
     return np.log(x) if isinstance(x, np.ndarray) else x.log()
@@ -31,6 +36,16 @@ def log(x):
 def at_least(x, low):
     """Each entry, or `low` where it is below."""
     return np.maximum(x, low) if isinstance(x, np.ndarray) else x.clamp_min(low)
+
+
+def where(condition, x, other):
+    """Entries of x where the condition holds, of `other` elsewhere."""
+    return np.where(condition, x, other) if isinstance(x, np.ndarray) else x.where(condition, other)
+
+
+def detached(x):
+    """The same numbers, through which no gradient flows."""
+    return x if isinstance(x, np.ndarray) else x.detach()
 
 
 def stack(columns):

@@ -97,24 +97,33 @@ class LinearGaussian(Transform):
     @torch.no_grad()
     def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """Sets A, b and W in closed form from all of the training data."""
+        residual = self._fit_mean(x, context)
         rows = x.shape[0]
+        freedom = max(rows - self.n_means, 1) / max(rows, 1)
+        covariance = _shrunk(residual, self._shrinkage(residual)) / freedom
+        eye = torch.eye(self.dim, dtype=torch.float64, device=x.device)
+        w = torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), eye, upper=False)
+        self.lower.copy_(torch.tril(w, -1))
+        self.log_diagonal.copy_(torch.diagonal(w).log())
+        return self(x, context)[0]
+
+    @property
+    def n_means(self) -> int:
+        """Numbers that A and b hold for each column of x."""
+        return self.dim_context + 1
+
+    def _fit_mean(self, x: Tensor, context: Tensor | None) -> Tensor:
+        """Sets A and b by least squares; returns the residual x - A c - b in float64."""
         xd = x.double()
-        design = torch.ones(rows, 1, dtype=torch.float64, device=x.device)
+        design = torch.ones(x.shape[0], 1, dtype=torch.float64, device=x.device)
         if context is not None:
             design = torch.cat([context.double(), design], 1)
         # gelsd copes with collinear columns (one-hot labels sum to one); it lives on the CPU.
         solution = torch.linalg.lstsq(design.cpu(), xd.cpu(), driver="gelsd").solution.to(x.device)
-        residual = xd - design @ solution
-        freedom = max(rows - design.shape[1], 1) / max(rows, 1)
-        covariance = _shrunk(residual, self._shrinkage(residual)) / freedom
-        eye = torch.eye(self.dim, dtype=torch.float64, device=x.device)
-        w = torch.linalg.solve_triangular(torch.linalg.cholesky(covariance), eye, upper=False)
         if context is not None:
             self.a.copy_(solution[:-1].T)
         self.b.copy_(solution[-1])
-        self.lower.copy_(torch.tril(w, -1))
-        self.log_diagonal.copy_(torch.diagonal(w).log())
-        return self(x, context)[0]
+        return xd - design @ solution
 
     def _shrinkage(self, residual: Tensor) -> float:
         """The weight under which a Gaussian of four fifths of the rows gives the others most likelihood."""

@@ -1,0 +1,70 @@
+"""`inn report`: one HTML file with the verdicts, the numbers and the pictures of a run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from inncli.cli import complete, output
+from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, SeedOption, checked_out
+from inncli.errors import RequestError
+
+
+def report(
+    run: Annotated[str | None, typer.Argument(
+        metavar="[RUN]", autocompletion=complete.runs, show_default="the latest finished run",
+        help="Run directory, run id or a unique prefix of it.")] = None,
+    named: Annotated[str | None, typer.Option(
+        "--run", metavar="RUN", autocompletion=complete.runs, show_default=False, help="The same, as elsewhere.")] = None,
+    out: OutOption = None,
+    y: Annotated[list[str] | None, typer.Option(
+        "--y", metavar="VALUES", show_default="2 held-out ys",
+        help="Where to draw the posterior: 0.3 or name=3,other=4; may be repeated.")] = None,
+    seed: SeedOption = 0,
+    resimulate: Annotated[bool, typer.Option(
+        "--resimulate", help="Run your own simulator file again, for new pairs and what it makes of the draws.")] = False,
+    device: DeviceOption = None,
+    config_dir: ConfigDirOption = None,
+) -> None:
+    """Write one HTML file that says what a run is and what it is worth, and print where it is.
+
+    Verdicts first, then the numbers with error bars, pictures and settings. The file needs nothing else: it opens
+    offline, can be mailed, and asks no server. It takes what `inn evaluate` has found, or evaluates now.
+
+    \b
+    Examples:
+      inn report
+      inn report 2026-11-23_10-04 --out ring.html
+      inn report --y 0.3 --y 1.5
+    """
+    if run is not None and named is not None:
+        raise RequestError(f"expected one run, got {run} and --run {named}; leave one out")
+    path = checked_out(out, (".html",))
+    from inncli.run import find_run
+
+    found = find_run(run or named)
+
+    import numpy as np
+
+    from inncli import pictures
+    from inncli.cli.evaluate import MEANING
+    from inncli.evaluation import evaluate_kept
+    from inncli.files import atomic_write
+    from inncli.observation import parse_y
+    from inncli.pipeline import open_run
+    from inncli.report import report as written
+
+    inverter = open_run(found, device, config_dir)
+    rows = np.concatenate([parse_y(words, inverter.y, found.id) for words in y]) if y else None
+    warnings = [] if rows is None else inverter.unfamiliar(rows)
+    pictures.task_to_ask(found, resimulate)  # what is wrong with the request shows before anything is measured
+    result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, seed=seed, resimulate=resimulate,
+                           device=device)
+    text = written(found, inverter, result, meanings=MEANING, seed=seed, y=rows, resimulate=resimulate,
+                   warnings=warnings)
+    path = path or found.path / "report.html"
+    atomic_write(path, text)
+    for warning in warnings:
+        output.note(f"warning: {warning}")
+    output.line(str(path))

@@ -1,0 +1,49 @@
+"""A diagnosis put into words."""
+
+from __future__ import annotations
+
+from inncli.metrics.diagnosis import Diagnosis, visible
+from inncli.metrics.verdicts import Verdict
+
+SHOWN = 3  # unknowns that a line names
+
+
+def calibrated(diagnosis: Diagnosis, coverage: float, coverage_se: float) -> Verdict:
+    """Calibrated: no test raised an alarm; else what is wrong, in which unknowns and by how much.
+
+    Args:
+        coverage, coverage_se: share of true values inside their central 90 % interval, over all unknowns.
+    """
+    rows = len(diagnosis.checks.u["tarp"])
+    held = f"90 % intervals hold {coverage:.1%} +- {coverage_se:.1%} of the true values"
+    if not diagnosis.faults:
+        width, shift = visible(diagnosis)
+        return Verdict(True, f"{held}; with {rows:,} rows a width off by less than {width - 1:.0%}, or a shift of less "
+                             f"than {shift:.2g} sd, would not show")
+    return Verdict(False, f"{'; '.join(_fault(fault, diagnosis) for fault in diagnosis.faults)}; {held}")
+
+
+def _fault(fault: str, diagnosis: Diagnosis) -> str:
+    fixes = diagnosis.corrections
+    names = diagnosis.wrong.get(fault, [])
+    if fault == "biased":
+        parts = [f"{name} too {'high' if fixes[name].shift > 0 else 'low'} by {abs(fixes[name].shift):.2f} +- "
+                 f"{fixes[name].shift_se:.2f} sd" for name in names]
+        return f"biased: {_listed(parts)}" if parts else "biased, just beyond chance"
+    if fault in ("too wide", "too narrow"):
+        means = "under-confident" if fault == "too wide" else "over-confident"
+        parts = [f"{name} spreads {fixes[name].width:.2f} +- {fixes[name].width * fixes[name].log_width_se:.2f} times as "
+                 f"far as it should" for name in names]
+        return f"{fault} ({means}): {_listed(parts)}" if parts else f"{fault} ({means}), just beyond chance"
+    if fault == "wrong in shape":
+        if diagnosis.wrong:
+            return "and wrong in shape, which no shift or width would mend"
+        test = min(diagnosis.checks.p, key=diagnosis.checks.p.get)
+        return f"wrong in shape, no shift or width would mend it: {test.replace('_', ' ')}, p = {diagnosis.checks.p[test]:.1e}"
+    share = diagnosis.checks.following.share
+    return f"{fault}: its draws go along with y by {share:.2f} +- {diagnosis.checks.following.share_se:.2f} of what is right"
+
+
+def _listed(parts: list[str]) -> str:
+    shown = ", ".join(parts[:SHOWN])
+    return shown if len(parts) <= SHOWN else f"{shown} and {len(parts) - SHOWN} more"
