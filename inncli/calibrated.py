@@ -18,8 +18,8 @@ from inncli.tasks.data import Pairs
 from inncli.variables import Variables
 
 ROWS = 1_000  # held-out ys at most
-DRAWS = 100  # at each: 200 move no error bar by a tenth, since it is the rows that are few
-SEARCH_ROWS, SEARCH_DRAWS = 100, 20  # of a model that solves an optimisation for each draw
+DRAWS = 100  # at each: it is the rows that limit what shows
+SEARCH_DRAWS = 20  # of a model that solves an optimisation for each draw
 DENSITY_DRAWS = 20  # whose densities the true x's is ranked among: as expensive as drawing
 CELLS, RANKS, LOG_PROB = 3, 4, 5  # streams of random numbers
 LEVELS = np.linspace(0, 1, 21)
@@ -33,8 +33,8 @@ def add_calibration(
 
     Recorded unknowns are spread over their cells, true values and draws alike, so that their ranks are even.
     """
-    rows, n = (SEARCH_ROWS, SEARCH_DRAWS) if inverter.model.takes_starts else (ROWS, DRAWS)
-    pairs = pairs.take(slice(rows))
+    n = SEARCH_DRAWS if inverter.model.takes_starts else DRAWS
+    pairs = pairs.take(slice(ROWS))
     draws = _draws(inverter, pairs.y, n, seed, tell)
     finite = np.isfinite(draws).all(2)
     share = float(1 - finite.mean())

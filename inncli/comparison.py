@@ -24,7 +24,7 @@ BADNESS: dict[str, Callable[[float], float]] = {
     **dict.fromkeys(
         ("nll", "kl", "val_loss", "loss", "c2st", "mmd2", "mmd2_median", "mmd2_worst", "err_resim", "err_resim_median",
          "resimulation_error", "invertibility_error", "nonfinite_draws", "share_without_density", "max_moment_error",
-         "tarp_error", "seconds", "parameters"), lambda value: value),
+         "tarp_error", "seconds"), lambda value: value),
     **dict.fromkeys(("ess", "contraction"), lambda value: -value),
     "coverage_50": lambda value: abs(value - 0.5),
     "coverage_80": lambda value: abs(value - 0.8),
@@ -229,7 +229,7 @@ def _groups(entries: list[Entry]) -> list[Group]:
     by_config: dict[str, list[Entry]] = {}
     for entry in entries:
         by_config.setdefault(_key(entry.config), []).append(entry)
-    return [Group(found, {name: found[0].config.get(name) for name in names if _has(found[0].config, name)})
+    return [Group(found, {name: found[0].config.get(name) for name in names if name in found[0].config})
             for found in by_config.values()]
 
 
@@ -255,10 +255,6 @@ def differences(configs: list[dict]) -> list[str]:
         if any(len(different) > 1 for different in values.values()):
             found.append(key)
     return found
-
-
-def _has(config: dict, name: str) -> bool:
-    return config.get(name) is not None or name in config
 
 
 def _key(value: object) -> str:

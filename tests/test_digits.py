@@ -24,7 +24,11 @@ def task():
 @pytest.fixture(scope="module")
 def started():
     """The recipe's model before the first step."""
-    (job,) = config.plan(["experiment=digits"])
+    return _start("experiment=digits")
+
+
+def _start(*words):
+    (job,) = config.plan([*words])
     parts = pipeline._Parts(catalogue.check(job.config))
     parts.prepare(parts.task.training_pairs(0))
     return parts.new_model().eval()
@@ -66,21 +70,41 @@ def test_untrained_draws_are_recorded_pixels_and_blank_where_all_are(started, ta
     assert np.all(draws[:, :, [0, 32, 39]] == 0)
 
 
-def test_the_start_is_above_a_gaussian_of_each_class(started, task):
-    """Before any training: histograms and the closed-form layer, against Gaussians of the pixels."""
+def test_the_start_is_a_gaussian_of_each_class_and_histograms_are_above_it(started, task):
+    """Before any training, against Gaussians of the pixels: the recipe's start, and one that spreads the heaps."""
     rng = np.random.default_rng(0)
     training, test = task.training_pairs(0), task.test_pairs(0)
     spread = test.x + rng.random(test.x.shape) - 0.5
-    with torch.no_grad():
-        flow = started.log_prob(torch.as_tensor(spread), torch.as_tensor(test.y)).numpy()
     x = training.x + rng.random(training.x.shape) - 0.5
     gaussian = np.empty(len(test))
     for label in range(10):
         rows, here = x[training.y[:, 0] == label], test.y[:, 0] == label
         covariance = 0.9 * np.cov(rows.T) + 0.1 * np.diag(rows.var(0))
         gaussian[here] = multivariate_normal(rows.mean(0), covariance).logpdf(spread[here])
-    assert (flow - gaussian).mean() > 10
-    assert np.isfinite(flow).all()
+    gains = []
+    for model in (started, _start("experiment=digits", "model.bounds=logit")):
+        with torch.no_grad():
+            flow = model.log_prob(torch.as_tensor(spread), torch.as_tensor(test.y)).numpy()
+        assert np.isfinite(flow).all()
+        gains.append((flow - gaussian).mean())
+    assert abs(gains[0]) < 4 and gains[1] > 12
+
+
+def test_clip_is_for_recorded_columns_and_records_the_bound():
+    from inncli.models.scaling import Scaling
+
+    recorded = Variables(("a",), bounds=((0.0, 4.0),), steps=(1.0,), heaps=((0.0,),))
+    scaling = Scaling(recorded, "clip")
+    x = torch.tensor([[-3.0], [0.4], [4.4], [9.0]], dtype=torch.float64)
+    scaling.initialise(x)
+    assert scaling.record(x)[:, 0].tolist() == [0, 0, 4, 4]
+    assert scaling.outside(x).tolist() == [True, False, False, True]
+    z = scaling(x)[0]
+    assert torch.allclose(z.diff(dim=0) / x.diff(dim=0), 1 / scaling.parts[2].scale)  # affine: no heap, no logit
+    with pytest.raises(ConfigError, match="'a' is bounded and has no recording step; pass model.bounds=logit"):
+        Scaling(Variables(("a",), bounds=((0.0, None),)), "clip")
+    with pytest.raises(ConfigError, match="model.bounds=clip keeps draws in a box"):
+        Scaling(Variables.numbered("x", 2, simplex=True), "clip")
 
 
 def test_a_blank_pixel_with_ink_has_no_density(started, task):
@@ -139,12 +163,12 @@ def test_few_rows_lean_on_the_shared_covariance():
     for fitted in (layer, shared):
         fitted.initialise(*training)
         z, ladj = fitted(*test)
-        scores.append(float((-0.5 * z.square().sum(1) + ladj).mean()))
+        scores.append(float((-0.5 * z.square().sum(1) + ladj).mean().detach()))
     assert scores[0] > scores[1] - 0.5
     shrunk, layer.towards_shared = scores[0], (0.0,)
     layer.initialise(*training)
     z, ladj = layer(*test)
-    assert float((-0.5 * z.square().sum(1) + ladj).mean()) < shrunk - 2  # without it
+    assert float((-0.5 * z.square().sum(1) + ladj).mean()) < shrunk - 0.7  # without it
 
 
 def test_a_class_without_rows_has_the_shared_covariance():

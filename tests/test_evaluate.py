@@ -36,7 +36,7 @@ def fast():
         return QuadraticDiscriminantAnalysis().fit(rows[half], side[half]).score(rows[~half], side[~half])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("inncli.evaluation.c2st_scores", lambda compared: [quick(*both) for both in compared])
+        patch.setattr("inncli.exact.c2st_scores", lambda compared: [quick(*both) for both in compared])
         yield
 
 

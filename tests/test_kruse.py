@@ -259,3 +259,15 @@ def test_a_flow_sees_bounds_of_y_and_one_that_ignores_y_sees_nothing():
     blind.initialise(x, y, torch.Generator())
     torch.testing.assert_close(blind.log_prob(x, y), blind.log_prob(x, y.flip(0)), rtol=0, atol=0)
     assert blind.sample(y[:3], 5, torch.Generator()).shape == (3, 5, 4)
+
+
+@pytest.mark.parametrize("experiment", ["kruse_kinematics", "kruse_ballistics"])
+def test_the_experiment_fits_every_model_and_the_command_line_wins(experiment):
+    from inncli import catalogue, config
+
+    for model in config.choices("model"):
+        (job,) = config.plan([f"experiment={experiment}", f"model={model}", "trainer.batch_size=64"])
+        assert job.config["names"]["model"] == model and job.config["trainer"]["batch_size"] == 64
+        assert catalogue.check(job.config)["evaluation"] == {
+            "_target_": "inncli.protocol.Protocol", "_partial_": True, "observations": 1000, "draws": 1000,
+            "same_draws": True}

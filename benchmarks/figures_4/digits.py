@@ -19,8 +19,10 @@ CLASSIFIER = dict(gamma=0.001, C=10.0)  # scikit-learn's own example
 
 
 def digits() -> None:
-    """inn train experiment=digits, inn invert --y 0..9, three seeds; about 5 CPU-minutes."""
+    """inn train experiment=digits, inn invert of all ten digits, three seeds; about 3 CPU-minutes."""
     task, labels = Digits(), np.repeat(np.arange(10), PER_CLASS)
+    every, out = WORK / "every.csv", WORK / "digits.npz"
+    every.write_text("digit\n" + "\n".join("0123456789") + "\n")
     found: dict[str, list[float]] = {}
 
     def note(name: str, value: float) -> None:
@@ -29,12 +31,8 @@ def digits() -> None:
     for seed in SEEDS:
         run, seconds = train("experiment=digits", f"seed={seed}")
         note("seconds", seconds)
-        draws = []
-        for label in range(10):
-            out = WORK / f"digit{label}.npz"
-            inn("invert", "--run", str(run.path), "--y", str(label), "--samples", str(PER_CLASS), "--out", str(out))
-            draws.append(np.load(out)["x"][0])
-        draws = np.concatenate(draws)
+        inn("invert", "--run", str(run.path), "--y-file", str(every), "--samples", str(PER_CLASS), "--out", str(out))
+        draws = np.load(out)["x"].reshape(-1, 64)
         note("recorded", np.isin(draws, np.arange(17)).all())
         training, test = task.training_pairs(seed), task.test_pairs(seed)
         classifier = SVC(**CLASSIFIER).fit(training.x, training.y[:, 0])

@@ -194,10 +194,8 @@ def mean_text(mean: float, sd: float | None) -> str:
 
     if not math.isfinite(mean):
         return "-"
-    if mean == int(mean) and abs(mean) < 1e12 and not sd:
-        return f"{int(mean):,}" + ("" if sd is None else " +- 0")
-    if not sd or not math.isfinite(sd):
-        return f"{mean:.4g}" + ("" if sd is None else " +- 0")
+    if not sd or not math.isfinite(sd):  # one seed, or a number that no seed changes
+        return f"{int(mean):,}" if mean == int(mean) and abs(mean) < 1e12 else f"{mean:.4g}"
     if not 1e-3 <= max(abs(mean), sd) < 1e6:
         return f"{mean:.3g} +- {sd:.1e}"
     digits = max(1 - math.floor(math.log10(sd)), 0)

@@ -37,7 +37,8 @@ class ConditionalFlow(Model):
         block: `block(dim, dim_context, seed=...)` gives one Transform.
         last: one more Transform on top, `last(dim, dim_context)`.
         bounds: how bounded unknowns stay in their box. `logit` maps the box to the real line;
-            `truncate` draws again what falls outside and renormalises the density.
+            `truncate` draws again what falls outside and renormalises the density; `clip`, for recorded columns,
+            records it as the bound, and what the density has outside is lost to it.
         linear_start: False leaves the linear layer out; class gives each label of y a covariance of its own
             (`ClassGaussian`).
         ignore_y: True learns p(x), whatever y: what a model that does look at y has to beat.
@@ -56,7 +57,7 @@ class ConditionalFlow(Model):
         n_blocks: PositiveInt = 8,
         last: Callable[..., Transform] | None = None,
         dim_embedding: NonNegativeInt = 16,
-        bounds: Literal["logit", "truncate"] = "logit",
+        bounds: Literal["logit", "truncate", "clip"] = "logit",
         linear_start: bool | Literal["class"] = True,
         power: bool = False,
         ignore_y: bool = False,

@@ -26,26 +26,33 @@ class Scaling(Chain):
     Args:
         x: what is known of the columns.
         bounds: `logit` maps a bounded column to the real line; `truncate` leaves it as it is, so that a draw may
-            fall outside and its model must draw again.
+            fall outside and its model must draw again; `clip` leaves it as it is, heaps too, and a draw outside is
+            recorded as the bound, as a sensor at the end of its scale does.
         power: whether a power of each column against skew and heavy tails comes last.
 
-    Raises: ConfigError for `truncate` on a simplex.
+    Raises: ConfigError for `truncate` or `clip` on a simplex, and for `clip` on a bounded column without a step.
 
     Attributes:
         truncated: the bounds that are left to the model, those of the spread values.
     """
 
     def __init__(
-        self, x: Variables, bounds: Literal["logit", "truncate"] = "logit", power: bool = False
+        self, x: Variables, bounds: Literal["logit", "truncate", "clip"] = "logit", power: bool = False
     ) -> None:
-        if x.simplex and bounds == "truncate":
-            raise ConfigError("model.bounds=truncate keeps draws in a box, the shares of a whole need the simplex; "
+        if x.simplex and bounds != "logit":
+            raise ConfigError(f"model.bounds={bounds} keeps draws in a box, the shares of a whole need the simplex; "
                               "pass model.bounds=logit")
+        if bounds == "clip":
+            for name, pair, step in zip(x.names, x.bounds, x.steps):
+                if not step and pair != (None, None):
+                    raise ConfigError(f"model.bounds=clip is for recorded columns, {name!r} is bounded and has no "
+                                      "recording step; pass model.bounds=logit")
+            x = replace(x, heaps=((),) * x.dim)
         cells = replace(x, bounds=x.cells)
         open_box = ((None, None),) * x.dim
         # A column with heaps is kept inside its bounds by the heap map itself.
         boxed = tuple((None, None) if heaps else b for b, heaps in zip(cells.bounds, x.heaps))
-        box = Simplex(x.dim) if x.simplex else Box(replace(x, bounds=open_box if bounds == "truncate" else boxed))
+        box = Simplex(x.dim) if x.simplex else Box(replace(x, bounds=boxed if bounds == "logit" else open_box))
         super().__init__(x.dim, [HeapMap(x), box, Standardise(x.dim), *([PowerMap(x.dim)] if power else [])])
         self.truncated = replace(cells, bounds=boxed if bounds == "truncate" else open_box)
         self.register_buffer("step", torch.tensor(x.steps, dtype=torch.float64))
