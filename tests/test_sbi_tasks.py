@@ -187,8 +187,11 @@ def test_slcp_reference_agrees_with_weighted_draws_of_the_prior(x):
     assert weights.sum() ** 2 / (weights**2).sum() > 400
     draws = task.reference_posterior(y[0], 20_000, rng(16))
     assert np.abs(draws).max() <= LIMIT
-    with_products = lambda x: np.column_stack([x, np.abs(x), x[:, :1] * x[:, 1:], np.log(np.abs(x[:, 2:]))])
-    same_moments(weights, with_products(prior), with_products(draws))
+
+    def looks(x):
+        return np.column_stack([x, np.abs(x), x[:, :1] * x[:, 1:], np.log(np.abs(x[:, 2:]))])
+
+    same_moments(weights, looks(prior), looks(draws))
 
 
 def test_slcp_says_when_hardly_any_x_has_a_y():
@@ -238,9 +241,8 @@ def test_sir_reference_agrees_with_a_brute_force_grid(y):
     if y == "zeros":  # no epidemic was seen: most of the prior is left
         y, low, high, n = np.zeros((1, 10)), LOG_MEAN - 5 * LOG_SD, LOG_MEAN + 5 * LOG_SD, 80
     else:
-        y = task.published_observations()[y : y + 1]
-        middle = {6: (-1.43, -2.11), 9: (-0.55, -2.1)}[int(np.argmax(y)) == 7 and 6 or 9]
-        low, high, n = np.array(middle) - [0.1, 0.25], np.array(middle) + [0.1, 0.25], 110
+        middle = {6: np.array([-1.43, -2.11]), 9: np.array([-0.55, -2.1])}[y]
+        y, low, high, n = task.published_observations()[y : y + 1], middle - [0.1, 0.25], middle + [0.1, 0.25], 110
     axes = [np.linspace(a, b, n) for a, b in zip(low, high)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
     log_p = task.log_likelihood(y, np.exp(grid)) + task.log_prior(np.exp(grid)) + grid.sum(1)
@@ -257,6 +259,12 @@ def test_sir_reference_agrees_with_a_brute_force_grid(y):
     far = grid[:, 0] > mean[0] + 5 * np.sqrt(covariance[0, 0])
     share = p[far].sum() / p.sum()
     assert (draws[:, 0] > mean[0] + 5 * np.sqrt(covariance[0, 0])).mean() == pytest.approx(share, abs=4 * np.sqrt(share / 5e4) + 1e-5)
+
+
+def test_sir_asks_for_counts():
+    for y in (np.full(10, 0.5), np.full(10, 1001.0), np.full(10, -1.0)):
+        with pytest.raises(ConfigError, match="expected counts from 0 to 1,000"):
+            Sir().reference_posterior(y, 10, rng())
 
 
 # --- draws in the plane -------------------------------------------------------------------------------------

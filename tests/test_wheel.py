@@ -17,7 +17,8 @@ def test_wheel_works_from_an_empty_directory(tmp_path):
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, REPO], check=True, timeout=300)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"inncli/conf/train.yaml", "inncli/conf/model/rnvp.yaml", "inncli/data/concrete.csv"} <= set(names)
+    assert {"inncli/conf/train.yaml", "inncli/conf/model/rnvp.yaml", "inncli/data/concrete.csv",
+            "inncli/tasks/published/sir.csv"} <= set(names)
     data = {name for name in names if name.startswith("inncli/data/")}
     assert data == {"inncli/data/concrete.csv", "inncli/data/README.md"}, "only what is ours to give"
 

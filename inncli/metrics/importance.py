@@ -12,9 +12,9 @@ def effective_sample_size(log_weights: np.ndarray) -> tuple[float, float]:
         w_s = \frac{p(x_s) \, p(y | x_s)}{q(x_s | y)}, \quad x_s \sim q
 
     1 where q is the posterior; n draws of q, weighted, are worth as much as n times this share of exact ones.
-    Self-normalised, so that the evidence p(y) is not needed. It tends to 1 / E_q[(p/q)^2] with many draws; with few it is
-    too high where q misses part of the posterior, for what is never drawn is never weighted. The standard error is that
-    of the delta method.
+    Self-normalised, so that the evidence p(y) is not needed. It tends to 1 / E_q[(p/q)^2] with many draws; with few
+    it is too high where q misses part of the posterior, for what is never drawn is never weighted. The standard error
+    is that of the delta method.
 
     Shape: log_weights (n,), up to a constant; -inf for a draw that the prior or the likelihood excludes.
     Returns: (share, standard error); (0, 0) if all draws are excluded.

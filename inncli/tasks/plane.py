@@ -27,9 +27,9 @@ def plane_draws(
 ) -> np.ndarray:
     r"""n draws of p(x), x in the plane.
 
-    A grid is put where the mass is: on p(x)^T at first, with T below 1 so that more than a few points share the weight,
-    and from its mean and covariance the next, narrower one, until T = 1. On the last grid log p is interpolated by a
-    cubic spline, and its draws are exact, by rejection from a density that is flat on each cell.
+    A grid is put where the mass is: on p(x)^T at first, with T below 1 so that more than a few points share the
+    weight, and from its mean and covariance the next, narrower one, until T = 1. On the last grid log p is
+    interpolated by a cubic spline, and its draws are exact, by rejection from a density that is flat on each cell.
 
     Exact up to the spline (about 1e-4 nats for a nearly normal density) and to mass more than 20 nats below the top.
     A second mode is found if it lies within about 16 sds of the first.
@@ -54,7 +54,7 @@ def plane_draws(
         if power == 1:
             break
     else:
-        raise ConvergenceError(f"the posterior given y = {np.asarray(y).tolist()} is too narrow a ridge for a grid to find")
+        raise ConvergenceError(f"the posterior given y = {np.asarray(y).tolist()} is too narrow a ridge for a grid")
     x, height = (np.concatenate(part) for part in zip(*seen))
     u = np.linalg.solve(basis, (x[height > height.max() - DEPTH] - mean).T).T  # in sds
     for step in STEPS:

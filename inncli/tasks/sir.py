@@ -6,6 +6,7 @@ import numpy as np
 from scipy.integrate import solve_ivp
 from scipy.stats import binom
 
+from inncli.errors import ConfigError
 from inncli.hints import PositiveInt
 from inncli.tasks import published
 from inncli.tasks.base import Task, check_spread
@@ -27,12 +28,12 @@ class Sir(Task):
     .. math:: \dot s = -\beta s i, \quad \dot i = \beta s i - \gamma i, \quad y_k \sim B(1000, i(t_k)), \quad
         t_k = 0, 17, \dots, 153
 
-    with s and i as shares of the population, beta ~ LogNormal(ln 0.4, 0.5^2), gamma ~ LogNormal(ln 0.125, 0.2^2). Each y
-    counts the infected among 1,000 people tested that day.
+    with s and i as shares of the population, beta ~ LogNormal(ln 0.4, 0.5^2), gamma ~ LogNormal(ln 0.125, 0.2^2).
+    Each y counts the infected among 1,000 people tested that day.
 
-    The equations are solved for ln i, by an eighth-order Runge-Kutta method in steps of 1, 1/2, 1/4, ... days, by the
-    contact rate alone: a step chosen by the error would depend on which rows are solved together. Draws of p(x | y) are exact up to interpolation, see
-    `plane.plane_draws`. `observe` is the mean of y.
+    The equations are solved for ln i, by an eighth-order Runge-Kutta method in steps of 1, 1/2, 1/4, ... days, by
+    the contact rate alone: a step chosen by the error would depend on which rows are solved together. Draws of
+    p(x | y) are exact up to interpolation, see `plane.plane_draws`. `observe` is the mean of y.
 
     Args:
         n_train, fresh: see `Task`.
@@ -71,8 +72,13 @@ class Sir(Task):
         return binom.logpmf(y, TESTED, np.exp(_log_infected(x))).sum(1)
 
     def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws of p(x | y), exact up to interpolation. Shape: y (10,), out (n, 2)."""
+        """Draws of p(x | y), exact up to interpolation. Shape: y (10,), out (n, 2).
+
+        Raises: ConfigError if a y is no count of 1,000 people.
+        """
         y = np.asarray(y, dtype=np.float64).reshape(1, -1)
+        if not np.isin(y, np.arange(TESTED + 1)).all():
+            raise ConfigError(f"expected counts from 0 to {TESTED:,}, got {y[0].tolist()}")
 
         def log_p(log_x: np.ndarray) -> np.ndarray:
             z = (log_x - LOG_MEAN) / LOG_SD

@@ -26,17 +26,17 @@ class Slcp(Task):
 
     The signs of x_3 and x_4 leave no trace in y, so that the posterior has four equal modes.
 
-    Exact draws of p(x | y), with m the mean and A the scatter matrix of the four points: over the mean of the normal the
-    likelihood integrates to |Sigma|^{-3/2} exp(-tr(A / Sigma) / 2), and the uniform prior of x_3, x_4, x_5 has in Sigma
-    the density (s t)^{-1/2} / |Sigma|. Their product is an inverse Wishart density of 5/2 degrees of freedom times
-    (1 - rho^2)^{1/4}, which is at most 1. So draw
+    Exact draws of p(x | y), with m the mean and A the scatter matrix of the four points: over the mean of the
+    normal the likelihood integrates to |Sigma|^{-3/2} exp(-tr(A / Sigma) / 2), and the uniform prior of x_3, x_4,
+    x_5 has in Sigma the density (s t)^{-1/2} / |Sigma|. Their product is an inverse Wishart density of 5/2 degrees
+    of freedom times (1 - rho^2)^{1/4}, which is at most 1. So draw
 
     .. math:: \Sigma \sim W^{-1}(A, \tfrac52), \quad (x_1, x_2) \sim N(m, \Sigma / 4)
 
     and accept with probability (1 - rho^2)^{1/4} what falls into the box.
 
-    `observe` is the mean of y. The published code adds 1e-6 to both variances, for its factorisation of Sigma; none is
-    needed here.
+    `observe` is the mean of y. The published code adds 1e-6 to both variances, for its factorisation of Sigma;
+    none is needed here.
 
     Args:
         n_train, fresh: see `Task`.
