@@ -23,15 +23,17 @@ from inncli.run import RunDir, find_run, outputs_root, read_runs
 BADNESS: dict[str, Callable[[float], float]] = {
     **dict.fromkeys(
         ("nll", "kl", "val_loss", "loss", "c2st", "mmd2", "mmd2_median", "mmd2_worst", "err_resim", "err_resim_median",
-         "resimulation_error", "invertibility_error", "nonfinite_draws", "share_without_density", "max_moment_error",
-         "tarp_error", "seconds"), lambda value: value),
-    **dict.fromkeys(("ess", "contraction"), lambda value: -value),
+         "err_resim_worst", "refined_mmd2", "refined_err_resim", "resimulation_error", "invertibility_error", "nonfinite_draws", "share_without_density", "max_moment_error",
+         "seconds"), lambda value: value),
+    "ess": lambda value: -value,
+    **dict.fromkeys(("follows_y", "z_score"), lambda value: abs(value - 1)),
     "coverage_50": lambda value: abs(value - 0.5),
     "coverage_80": lambda value: abs(value - 0.8),
     "coverage_90": lambda value: abs(value - 0.9),
 }
 COLUMNS = ("nll", "kl", "c2st", "mmd2", "err_resim", "calibrated", "invertibility_error", "seconds", "parameters")
-KRUSE = ("mmd2", "mmd2_median", "mmd2_worst", "err_resim", "err_resim_median", "calibrated", "seconds", "parameters")
+KRUSE = ("mmd2", "mmd2_median", "mmd2_worst", "err_resim", "err_resim_median", "refined_mmd2", "refined_err_resim",
+         "calibrated", "seconds", "parameters")
 TRAINING = ("val_loss", "seconds", "parameters")  # where nothing was evaluated
 BUDGET = ("n_train", "fresh", "workers")  # of a task: how its pairs are drawn, not what they are
 NOT_CONFIG = ("seed", "device", "threads", "names", "trainer.checkpoint_seconds")  # change no result, or are the seed

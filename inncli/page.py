@@ -41,7 +41,7 @@ figure {{ margin: .8rem 0 1.6rem; }}
 img {{ max-width: 100%; height: auto; background: #fff; display: block; border-radius: 3px; }}
 pre {{ background: color-mix(in srgb, var(--ink) 7%, transparent); padding: .7rem; overflow-x: auto; font-size: .85rem;
   white-space: pre-wrap; }}
-@media (max-width: 40rem) {{ figure {{ overflow-x: auto; }} img {{ max-width: none; width: 44rem; }} }}
+@media (max-width: 40rem) {{ figure {{ overflow-x: auto; }} img {{ max-width: 44rem; }} }}
 @media print {{ body {{ max-width: none; padding: 0; font-size: 10pt; }} h2, caption {{ break-after: avoid; }}
   figure, li, tr {{ break-inside: avoid; }} details > pre {{ display: none; }} }}
 """
@@ -80,10 +80,10 @@ def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[object]]
             f"<tbody>\n{body}\n</tbody></table></div>")
 
 
-def figure(source: str, alt: str, caption: str = "") -> str:
-    """A picture of a data link, with its description for those who don't see it."""
+def figure(source: str, alt: str, caption: str = "", width: float = 10.0) -> str:
+    """A picture of a data link, `width` inches wide where there is room, with a description for who can't see it."""
     words = f"<figcaption>{text(caption)}</figcaption>" if caption else ""
-    return f'<figure><img src="{text(source)}" alt="{text(alt)}">{words}</figure>'
+    return f'<figure><img src="{text(source)}" alt="{text(alt)}" width="{round(96 * width)}">{words}</figure>'
 
 
 def verdicts(answers: Iterable[tuple[str, bool, str]]) -> str:

@@ -207,14 +207,14 @@ def _facts(it: _Subject) -> list[str]:
         ("model", info.get("model")), ("numbers learned", f"{sum(p.numel() for p in it.inverter.model.parameters()):,}"),
         ("seed", info.get("seed")), ("started", _time(info.get("started"))), ("ended", _time(info.get("ended"))),
         ("training", f"{info.get('steps', 0):,} steps, {info.get('epochs', 0):,} epochs, {info.get('seconds') or 0:.1f} s"),
-        ("computed on", f"{info.get('device')}, {info.get('dtype')}, {info.get('threads')} threads"),
+        ("computed on", f"{info.get('device')}, {info.get('dtype')}, threads: {info.get('threads')}"),
         *((name.replace("_", " "), value) for name, value in final.items()),
         ("versions", ", ".join(f"{name} {n}" for name, n in (meta.get("versions") or {}).items() if n)),
         ("git commit", info.get("git")),
     ]
-    shown = [(name, value) for name, value in rows if value not in (None, "")]
+    shown = [(name, page.number(value)) for name, value in rows if value not in (None, "")]
     settings = yaml.safe_dump(it.run.config(), sort_keys=False, allow_unicode=True, width=110)
-    return [page.table("What was trained, on what, and how.", ["fact", ""], shown), page.code(settings, "Every setting")]
+    return [page.table("What was trained, on what, and how.", ["fact", "value"], shown), page.code(settings, "Every setting")]
 
 
 def _again(it: _Subject, resimulate: bool) -> list[str]:
@@ -230,7 +230,8 @@ def _again(it: _Subject, resimulate: bool) -> list[str]:
 
 def _figure(draw: Callable[[], Figure], alt: str, caption: str = "") -> str:
     try:
-        return page.figure(data_uri(draw()), alt, caption)
+        picture = draw()
+        return page.figure(data_uri(picture), alt, caption, picture.get_figwidth())
     except InnError as error:  # the rest of the page stands without it
         return page.paragraph(f"Not drawn: {error}", soft=True)
 

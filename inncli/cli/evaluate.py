@@ -133,7 +133,7 @@ def _print(run, found) -> None:
     told = [entry for entry in found.observations if "familiarity" in entry]
     if told:
         output.table(["y", "c2st", "distance to training ys", "percentile", "familiar"], [
-            [", ".join(f"{value:g}" for value in entry["y"]), entry["c2st"], entry["familiarity"]["distance"],
+            [", ".join(f"{value:g}" for value in entry["y"]), entry.get("c2st"), entry["familiarity"]["distance"],
              entry["familiarity"]["percentile"], "yes" if entry["familiarity"]["familiar"] else "NO"] for entry in told])
         output.line("")
     for name, question in QUESTIONS.items():

@@ -43,6 +43,7 @@ def paths(lines: np.ndarray, axes_names: tuple[str, str], target: np.ndarray | N
     shape = np.clip((high - low)[1] / (high - low)[0], 0.45, 1.4)
     with styled():
         fig = new_figure(0.6 + 4.4 * len(groups), 1.3 + 4.2 * shape)
+        fig.get_layout_engine().set(h_pad=0.07)
         panels = fig.subplots(1, len(groups), sharex=True, sharey=True, squeeze=False)[0]
         for axes, (name, group) in zip(panels, groups):
             _panel(axes, group, target)

@@ -44,7 +44,7 @@ def training_curve(metrics: list[dict], title: str = "") -> Figure:
         _cut_top(top, np.concatenate(list(losses.values())))
         top.set_ylabel("loss")
         top.grid(True)
-        top.legend(loc="upper right")
+        top.legend(loc="best")
         if title:
             top.set_title(shorten(title, 70), loc="left", color=INK)
         for axes in below:
