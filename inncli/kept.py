@@ -84,8 +84,22 @@ def kept(run: RunDir, **asked) -> tuple[Evaluation, str] | None:
         return None
 
 
+def kept_calibration(run: RunDir, *, seed: int = 0, resimulate: bool = False, device: str | None = None) -> Evaluation | None:
+    """An earlier evaluation that says how well the run is calibrated: whatever its samples, y and refine, which have no
+    part in that."""
+    if not run.best.is_file():
+        return None
+    base = key(run, seed=seed, resimulate=resimulate, device=device)
+    for path in sorted((run.path / "evaluations").glob("*.json")):
+        entry = run.read_evaluation(path.stem)
+        if entry is not None and entry.get("base") == base and "calibration" in entry["evaluation"]["details"]:
+            return Evaluation.from_dict(entry["evaluation"])
+    return None
+
+
 def keep(run: RunDir, found: Evaluation, **asked) -> Evaluation:
     """Writes what was found, whole or not at all; returns it as it will be read."""
     made = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    run.write_evaluation(key(run, **asked), {"made": made, "evaluation": asdict(found)})
+    base = key(run, **{name: asked[name] for name in ("seed", "resimulate", "device") if name in asked})
+    run.write_evaluation(key(run, **asked), {"made": made, "base": base, "evaluation": asdict(found)})
     return kept(run, **asked)[0]

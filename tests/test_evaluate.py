@@ -289,6 +289,18 @@ def test_what_was_asked_otherwise_or_is_damaged_is_measured_anew(inn, runs):
     assert "found on" in inn(*words)[2] and "found on" not in inn(*words, "--fresh")[2]
 
 
+def test_the_picture_of_calibration_takes_any_evaluation_of_its_seed(runs, inn):
+    from inncli.kept import kept, kept_calibration
+    from inncli.run import find_run
+
+    run = find_run("table")
+    inn("evaluate", "--run", "table", "--seed", "7", "-n", "123", "--json")
+    assert kept(run, seed=7) is None
+    found = kept_calibration(run, seed=7)
+    assert found == kept(run, seed=7, samples=123)[0] and found.details["calibration"]["n"] > 0
+    assert kept_calibration(run, seed=8) is None
+
+
 def test_evaluations_are_kept_for_others_to_read(runs, inn):
     from inncli.evaluation import evaluate_kept
     from inncli.kept import kept

@@ -265,3 +265,43 @@ def test_a_wrong_request_is_one_line_and_writes_nothing(run, inn, words, message
     before = sorted(run.path.rglob("*"))
     assert inn("report", *words, code=2) == message.replace("RUN", run.id).replace("ROOT", str(run.path.parent)) + "\n"
     assert sorted(run.path.rglob("*")) == before
+
+
+SIMULATOR = """
+import pathlib
+def prior(n, rng):
+    return rng.normal(size=(n, 2))
+def simulate(x, rng):
+    pathlib.Path("ran").touch()
+    return x[:, :1] + x[:, 1:] ** 2
+"""
+KINDS = {  # words of the training -> first words of the alt texts, beside the losses
+    "density": (["task=eight_gaussians"], ["The", "The"]),
+    "search": (["model=adjoint"], ["Pair", "Pair"]),
+    "without a density": (["model=inn_mmd"], ["Pair", "Pair", "The"]),
+    "images": (["task=digits", "model.n_blocks=1"], ["Pair", "Pair", "Images", "The"]),
+    "arms": (["task=inverse_kinematics"], ["Pair", "Pair", "Draws", "Draws", "The"]),
+    "own simulator": (["task=simulator", "task.file=sim.py"], ["Pair", "Pair", "The", "The"]),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_kind_of_run_has_its_page(kind, tmp_path, monkeypatch, inn):
+    words, expected = KINDS[kind]
+    (tmp_path / "sim.py").write_text(SIMULATOR)
+    monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "outputs"))
+    monkeypatch.chdir(tmp_path)
+    coarse(monkeypatch)
+    inn("train", *words, "trainer.max_steps=2", "threads=1", *([] if kind == "images" else ["task.n_train=300"]))
+    (tmp_path / "ran").unlink(missing_ok=True)
+    no_evaluation(monkeypatch, found(details={}))
+    shown = asks_for_nothing(open(inn("report").strip()).read())
+    assert [attrs["alt"].split()[0] for attrs in shown.of("img")] == [*expected, "Losses"]
+    assert "Not drawn" not in shown.text
+    if kind == "own simulator":
+        assert not (tmp_path / "ran").exists(), "the user's file was run unasked"
+        shown = asks_for_nothing(open(inn("report", "--resimulate").strip()).read())
+        assert (tmp_path / "ran").exists()
+        assert "what the simulator makes of the draws" in shown.text
+        assert "--resimulate" in shown.text

@@ -158,13 +158,15 @@ def _of_model(kind, spec, y, samples, grid, resimulate, seed, device, config_dir
     run = find_run(spec)
     from inncli import catalogue, pictures
     from inncli.evaluation import evaluate_kept
+    from inncli.kept import kept_calibration
     from inncli.observation import parse_y
     from inncli.pipeline import held_out_pairs, open_run
 
     default = run.plots / f"{kind}.png"
     catalogue.trust(config_dir)
     if kind == "calibration":
-        found = evaluate_kept(run, config_dir=config_dir, seed=seed, resimulate=resimulate, device=device)
+        asked = {"seed": seed, "resimulate": resimulate, "device": device}
+        found = kept_calibration(run, **asked) or evaluate_kept(run, config_dir=config_dir, **asked)
         return pictures.calibration(run, found), default
     inverter = open_run(run, device, config_dir)
     row = None if y is None else parse_y(y, inverter.y, run.id)
