@@ -110,7 +110,7 @@ def count_nonfinite(found: Evaluation, draws: np.ndarray) -> None:
 
 def knows_prior(task: Task) -> bool:
     """Whether `prior` draws the density that was learned, and not the rows of a table."""
-    return task.fingerprint() is None
+    return not task.is_measured
 
 
 def first_distinct(y: np.ndarray, n: int) -> np.ndarray:

@@ -373,9 +373,10 @@ def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, st
     if task is None:
         rng = np.random.default_rng([config["seed"], SPLIT])
         return split(_kept_pairs(run, run.info()), config["trainer"]["val_fraction"], rng)[1], "validation rows"
-    if task.fingerprint() is None:
+    if not task.is_measured:
         return task.test_pairs(seed), "new pairs"
     _same_table(run, run.info(), task.fingerprint())
+    # By the seed of the split: another would hand out rows that this run was trained on.
     return task.test_pairs(config["seed"]), "test rows of the table"
 
 

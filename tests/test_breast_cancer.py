@@ -60,3 +60,18 @@ def test_the_recipe_starts_far_above_the_gaussian(task):
     with torch.no_grad():
         flow = model.log_prob(torch.as_tensor(test), None).numpy()
     assert (flow - gaussian(pairs.x).logpdf(test)).mean() > 8
+
+
+def test_a_run_is_evaluated_at_rows_that_it_was_not_trained_on(tmp_path, monkeypatch):
+    from inncli.cli.app import main
+    from inncli.pipeline import held_out_pairs, task_of
+    from inncli.run import find_run
+    from inncli.tasks.data import load_pairs
+
+    monkeypatch.setenv("INN_OUTPUTS", str(tmp_path))
+    assert main(["train", "task=breast_cancer", "model=nice", "seed=1", "trainer.max_steps=2"]) == 0
+    run = find_run(None)
+    held_out, source = held_out_pairs(run, task_of(run), seed=0)  # the seed of the evaluation, not of the split
+    rows = {row.tobytes() for row in load_pairs(run.pairs).x}
+    assert len(held_out) == 114 and source == "test rows of the table"
+    assert not any(row.tobytes() in rows for row in held_out.x)

@@ -48,6 +48,7 @@ class Task(ABC):
     has_log_likelihood: bool = False  # log_likelihood() is exact
     image_shape: tuple[int, int] | None = None  # (height, width), where x is the pixels of an image, row by row
     path_axes: tuple[str, str] | None = None  # names of the plane in which paths() draws an x; None: it can't
+    is_measured: bool = False  # its rows are all there is: no new ones can be drawn
     has_data: bool = True  # training pairs are draws of what is sought; False: they only start the model
     default_n_train: int = 10_000
 

@@ -25,6 +25,8 @@ class Rows(Task):
     Raises: DataError for too few rows, ConfigError for sizes that don't fit them.
     """
 
+    is_measured = True
+
     def __init__(self, pairs: Pairs, source: str, test_fraction: float, n_train: int | None) -> None:
         super().__init__(n_train, fresh=False)
         self._pairs = pairs
