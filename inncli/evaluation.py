@@ -185,7 +185,7 @@ def _resimulation(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Tas
     found.metrics["resimulation_error_truth"] = truth
     found.settings["resimulation"] = {"observations": len(squares), "draws": RESIMULATED_DRAWS}
     spread = float(np.sqrt(pairs.y.var(0).sum()))
-    found.verdicts["reproduces_y"] = reproduces_y(error, truth, spread)
+    found.verdicts["reproduces_y"] = reproduces_y(squares, truth, spread)
 
 
 def _importance(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, seed: int) -> None:

@@ -16,6 +16,7 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 from inncli.cli.app import main
 from inncli.evaluation import measure
+from inncli.metrics.verdicts import reproduces_y
 from inncli.inverter import Inverter
 from inncli.models.base import Model
 from inncli.metrics.two_sample import c2st
@@ -333,3 +334,15 @@ def test_a_table_that_changed_is_refused(inn, runs):
         assert (code, out) == (2, "") and "has changed since run table was trained on it" in err
     finally:
         (runs / "t.csv").write_text(text)
+
+
+def test_draws_that_reproduce_y_at_all_but_a_few_ys_pass_and_are_counted():
+    noise, rng = 0.1, np.random.default_rng(0)
+    squares = noise**2 * rng.chisquare(10, 1_000) / 10
+    assert reproduces_y(squares, noise, spread=2.0).ok
+    assert not reproduces_y(1.5**2 * squares, noise, spread=2.0).ok
+    for share, ok in ((0.02, True), (0.1, False)):
+        some = squares.copy()
+        some[: int(share * 1_000)] = 4.0  # which carries the mean: 2 of noise .1
+        verdict = reproduces_y(some, noise, spread=2.0)
+        assert verdict.ok is ok and f"at {share:.1%} of ys beyond 0.375" in verdict.text
