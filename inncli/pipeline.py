@@ -31,6 +31,8 @@ from inncli.training.progress import show_progress
 from inncli.training.state import Data, Progress
 from inncli.variables import Variables
 
+FRESH_VALIDATION = 4_000  # pairs that validate a run on fresh ones, at most a quarter of those it starts from
+
 
 # ---- training --------------------------------------------------------------------------------------
 def train(config: dict, path: Path, overrides: list[str]) -> dict:
@@ -102,7 +104,7 @@ class _Parts:
         fraction = self.trainer.val_fraction
         if self.task.fresh:
             # These pairs only start and validate the model. A small validation set picks lucky epochs.
-            fraction = max(fraction, 0.25)
+            fraction = max(fraction, min(FRESH_VALIDATION / len(pairs), 0.25))
         self.pairs, held_out = split(pairs, fraction, rng, self.task.groups(pairs))
         self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
 

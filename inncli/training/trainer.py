@@ -203,7 +203,9 @@ class _Loop:
 
     def _noise(self, step: int) -> torch.Generator:
         """The step's own generator. Dropout and the like draw from torch's global one: it is seeded too."""
-        torch.manual_seed(stream_seed(self.seed, "layers", step))
+        seed = stream_seed(self.seed, "layers", step)
+        # torch.manual_seed looks for every kind of device first: .2 ms a step
+        torch.default_generator.manual_seed(seed) if self.device.type == "cpu" else torch.manual_seed(seed)
         return generator(self.device, self.seed, "step", step)
 
     def _batch(self, step: int) -> Batch | None:

@@ -84,10 +84,11 @@ class RationalQuadratic(Elementwise):
 
     def _knots(self, params: Tensor, dim: int) -> Tensor:
         """x, y and slope of every knot, (B, 3, bins + 1, dim)."""
-        params = self.clamp * torch.tanh(params / self.clamp).reshape(-1, self.n_params, dim)
-        share = params[:, : 2 * self.bins].reshape(-1, 2, self.bins, dim).softmax(2)
-        inner = self.bound * (2 * share[:, :, :-1].cumsum(2) - 1)
-        slope = params[:, 2 * self.bins :].exp()
+        positive = torch.exp(self.clamp * torch.tanh(params / self.clamp)).reshape(-1, self.n_params, dim)
+        size, slope = positive.split([2 * self.bins, self.bins - 1], 1)
+        # A softmax: its exponents are clamped, so no largest is taken off, and its sum is the last of the running ones.
+        total = size.reshape(-1, 2, self.bins, dim).cumsum(2)
+        inner = total[:, :, :-1] * (2 * self.bound / total[:, :, -1:]) - self.bound
         inner = torch.cat([inner, slope[:, None]], 1)
         first = inner.new_tensor([-self.bound, -self.bound, 1.0]).reshape(1, 3, 1, 1).expand(len(inner), 3, 1, dim)
         last = first.abs()
