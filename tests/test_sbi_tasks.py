@@ -249,18 +249,25 @@ def test_sir_reference_agrees_with_a_brute_force_grid(y):
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
     log_p = task.log_likelihood(y, np.exp(grid)) + task.log_prior(np.exp(grid)) + grid.sum(1)
     p = np.exp(log_p - log_p.max())
-    draws = np.log(task.reference_posterior(y[0], 50_000, rng(19)))
+    draws = np.log(task.reference_posterior(y[0], 20_000, rng(19)))
     for k in range(2):
         cumulated = np.cumsum(p.reshape(n, n).sum(1 - k)) / p.sum()
         middles = axes[k] + (axes[k][1] - axes[k][0]) / 2
-        assert np.abs(np.searchsorted(np.sort(draws[:, k]), middles) / len(draws) - cumulated).max() < 0.01
+        assert np.abs(np.searchsorted(np.sort(draws[:, k]), middles) / len(draws) - cumulated).max() < 0.015
     mean = p @ grid / p.sum()
     covariance = (grid - mean).T * p @ (grid - mean) / p.sum()
-    np.testing.assert_allclose(np.corrcoef(draws.T)[0, 1], covariance[0, 1] / np.sqrt(covariance.diagonal().prod()), atol=0.015)
+    np.testing.assert_allclose(np.corrcoef(draws.T)[0, 1], covariance[0, 1] / np.sqrt(covariance.diagonal().prod()), atol=0.04)
     # the tenth observation has a thousandth of its mass seven sds away
     far = grid[:, 0] > mean[0] + 5 * np.sqrt(covariance[0, 0])
     share = p[far].sum() / p.sum()
-    assert (draws[:, 0] > mean[0] + 5 * np.sqrt(covariance[0, 0])).mean() == pytest.approx(share, abs=4 * np.sqrt(share / 5e4) + 1e-5)
+    assert (draws[:, 0] > mean[0] + 5 * np.sqrt(covariance[0, 0])).mean() == pytest.approx(share, abs=4 * np.sqrt(share / 2e4) + 1e-5)
+
+
+def test_sir_reference_of_a_fast_epidemic():
+    # the posterior of this one is so narrow a ridge in the prior that a grid over its mean and covariance missed it
+    y = np.array([0.0, 355, 117, 21, 1, 0, 0, 0, 0, 0])
+    draws = Sir().reference_posterior(y, 2_000, rng(23))
+    assert (np.abs(Sir().observe(draws).mean(0) - y) < 4 * np.sqrt(y + 1)).all()
 
 
 def test_sir_asks_for_counts():
@@ -272,29 +279,54 @@ def test_sir_asks_for_counts():
 # --- draws in the plane -------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("size, bend", [(1e-5, 0), (1.0, 1)])
+@pytest.mark.parametrize("size, bend", [(1e-5, 0), (0.1, 1), (1.0, 1)])
 def test_plane_draws_of_a_banana(size, bend):
     # u ~ N(0, 1), v | u ~ N(u^2, .5^2), in units of `size` about (3, -2): a speck of where the search begins
     def log_p(x):
         u, v = (x - [3, -2]).T / size
         return -0.5 * u**2 - 2 * (v - bend * u**2) ** 2
 
-    u, v = (plane_draws(log_p, np.zeros(2), np.full(2, 2.0), 40_000, rng(20), np.zeros(1)) - [3, -2]).T / size
+    draws = plane_draws(log_p, np.full(2, -30.0), np.full(2, 45.0), 40_000, rng(20), np.zeros(1))
+    u, v = (draws - [3, -2]).T / size
     assert stats.kstest(u, stats.norm.cdf).pvalue > 1e-3
     assert stats.kstest((v - bend * u**2) / 0.5, stats.norm.cdf).pvalue > 1e-3
     assert abs(np.corrcoef(u, v - bend * u**2)[0, 1]) < 0.02
 
 
-def test_plane_draws_refuse_what_their_grid_can_not_show():
+def test_plane_draws_find_two_modes_and_their_shares():
+    # sds .02 and .01, of equal height: four fifths of the mass lie in the wider
     def log_p(x):
-        return -0.5 * (x**2).sum(1) + 3 * np.cos(100 * x[:, 0])
+        wide, narrow = (((x - centre) ** 2).sum(1) / sd**2 for centre, sd in (((-3, 2), 0.02), ((4, 1), 0.01)))
+        return np.logaddexp(-0.5 * wide, -0.5 * narrow)
 
-    with pytest.raises(ConvergenceError, match="more detail than a grid"):
-        plane_draws(log_p, np.zeros(2), np.ones(2), 1_000, rng(), np.zeros(1))
+    draws = plane_draws(log_p, np.full(2, -5.0), np.full(2, 5.0), 40_000, rng(21), np.zeros(1))
+    left = draws[:, 0] < 0
+    assert left.mean() == pytest.approx(0.8, abs=0.008)
+    for side, centre, sd in ((left, (-3, 2), 0.02), (~left, (4, 1), 0.01)):
+        for k in range(2):
+            assert stats.kstest((draws[side, k] - centre[k]) / sd, stats.norm.cdf).pvalue > 1e-3
 
-    def ridge(x):
-        u, v = (x - [3, -2]).T / 0.01
-        return -0.5 * u**2 - 2 * (v - u**2) ** 2
 
-    with pytest.raises(ConvergenceError, match="too narrow a ridge"):
-        plane_draws(ridge, np.zeros(2), np.ones(2), 1_000, rng(), np.zeros(1))
+def test_plane_draws_find_a_ridge_three_hundred_times_longer_than_wide():
+    def log_p(x):
+        along, across = (x @ np.array([[0.6, -0.8], [0.8, 0.6]])).T
+        return -0.5 * along**2 - 0.5 * (across * 300) ** 2
+
+    draws = plane_draws(log_p, np.full(2, -5.0), np.full(2, 5.0), 10_000, rng(22), np.zeros(1))
+    along, across = (draws @ np.array([[0.6, -0.8], [0.8, 0.6]])).T
+    assert stats.kstest(along, stats.norm.cdf).pvalue > 1e-3
+    assert stats.kstest(across * 300, stats.norm.cdf).pvalue > 1e-3
+
+
+def test_plane_draws_refuse_what_their_cells_can_not_show():
+    def ripples(x):
+        return -0.5 * (x**2).sum(1) + 3 * np.cos(1_000 * x[:, 0]) * np.cos(1_000 * x[:, 1])
+
+    with pytest.raises(ConvergenceError, match=r"y = \[0.0\] needs more than 1,000,000 cells"):
+        plane_draws(ripples, np.full(2, -5.0), np.full(2, 5.0), 1_000, rng(), np.zeros(1))
+
+    def peak(x):  # without a top, a third of a cell away from its corners
+        return -6 * np.log(np.linalg.norm(x - 10 / 3, axis=1))
+
+    with pytest.raises(ConvergenceError, match="is not smooth"):
+        plane_draws(peak, np.full(2, -5.0), np.full(2, 5.0), 1_000, rng(), np.zeros(1))

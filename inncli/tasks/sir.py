@@ -19,6 +19,7 @@ DAYS = tuple(range(0, 161, 17))
 LOG_MEAN, LOG_SD = np.log([0.4, 0.125]), np.array([0.5, 0.2])
 LARGEST = 1.0  # contacts in a step of the solver: 1e-9 of the population off at most
 FASTEST = 64.0  # contacts a day, 10 sds above the mean; more count as so many
+REACH = 5.0  # sds of the prior in which the posterior is looked for
 ROWS = 1_000  # solved together: their state stays in the processor's cache
 
 
@@ -33,7 +34,7 @@ class Sir(Task):
 
     The equations are solved for ln i, by an eighth-order Runge-Kutta method in steps of 1, 1/2, 1/4, ... days, by
     the contact rate alone: a step chosen by the error would depend on which rows are solved together. Draws of
-    p(x | y) are exact up to interpolation, see `plane.plane_draws`. `observe` is the mean of y.
+    p(x | y) are by rejection, see `plane.plane_draws`. `observe` is the mean of y.
 
     Args:
         n_train, fresh: see `Task`.
@@ -72,7 +73,7 @@ class Sir(Task):
         return binom.logpmf(y, TESTED, np.exp(_log_infected(x))).sum(1)
 
     def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws of p(x | y), exact up to interpolation. Shape: y (10,), out (n, 2).
+        """Draws of p(x | y), exact within 5 sds of the prior. Shape: y (10,), out (n, 2).
 
         Raises: ConfigError if a y is no count of 1,000 people.
         """
@@ -84,7 +85,7 @@ class Sir(Task):
             z = (log_x - LOG_MEAN) / LOG_SD
             return self.log_likelihood(y, np.exp(log_x)) - 0.5 * (z**2).sum(1)
 
-        return np.exp(plane_draws(log_p, LOG_MEAN, 5 / 7 * LOG_SD, n, rng, y))
+        return np.exp(plane_draws(log_p, LOG_MEAN - REACH * LOG_SD, LOG_MEAN + REACH * LOG_SD, n, rng, y))
 
     def published_observations(self) -> np.ndarray:
         return published.observations(self.name)
