@@ -27,6 +27,8 @@ def train(
         "--cfg", "-c", help="Print the composed config and leave; nothing is written.")] = None,
     resume: Annotated[str | None, typer.Option(
         "--resume", metavar="RUN", autocompletion=complete.runs, help="Continue a stopped run, bit for bit.")] = None,
+    resimulate: Annotated[bool, typer.Option(
+        "--resimulate", help="With --resume: run the simulator file that the run was trained on.")] = False,
     config_dir: ConfigDirOption = None,
 ) -> None:
     """Train a model on a task and keep it in a new run directory.
@@ -53,8 +55,10 @@ def train(
         if words or multirun or cfg:
             raise RequestError("--resume takes the run's own config and nothing else; leave out "
                                + (repr(words[0]) if words else "-m and -c"))
-        _resume(resume)
+        _resume(resume, resimulate)
         return
+    if resimulate:
+        raise RequestError("--resimulate goes with --resume; a new run is trained on the file that you name")
     if cfg and multirun:
         raise RequestError("-c prints one config and -m trains several; give one of them")
     jobs = config.plan(words, multirun)
@@ -157,14 +161,14 @@ def _names(words: list[str], key: str) -> bool:
     return any(word.partition("=")[0].lstrip("+") == key for word in words)
 
 
-def _resume(spec: str) -> None:
+def _resume(spec: str, resimulate: bool) -> None:
     from inncli.run import find_run
 
     run = find_run(spec)
 
     from inncli import pipeline
 
-    pipeline.resume(run)
+    pipeline.resume(run, resimulate)
     _report(run.path)
 
 

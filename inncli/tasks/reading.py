@@ -10,14 +10,13 @@ import csv
 import hashlib
 import io
 import re
-import zipfile
-import zlib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from inncli import npz
 from inncli.errors import DataError, did_you_mean
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".npz")
@@ -233,18 +232,8 @@ def _column(path: Path, name: str, column) -> np.ndarray:
 
 def _read_npz(path: Path, data: bytes) -> tuple:
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        zipfile.BadZipFile,
-        AttributeError,
-        TypeError,
-        RuntimeError,
-        zlib.error,
-    ) as error:
+        arrays = npz.read_npz(io.BytesIO(data))
+    except ValueError as error:
         raise DataError(f"{path} is not a readable NPZ file of plain arrays ({_line(error)})") from error
     if "x" in arrays and arrays["x"].ndim == 2:
         arrays = {key: value for key, value in arrays.items() if key in ("x", "y")}
