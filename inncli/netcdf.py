@@ -22,6 +22,7 @@ from inncli.files import atomic_path
 if TYPE_CHECKING:
     from inncli.posterior import PosteriorSet
 
+MOST, RATIO = 256 * 2**20, 100  # bytes that a variable may unpack to, or so many times the file
 _AXES = ("chain", "draw", "obs")
 
 
@@ -55,11 +56,13 @@ def read(path: Path) -> PosteriorSet:
     """The set that `write` wrote."""
     import h5netcdf
 
-    from inncli.posterior import WHAT, PosteriorSet
+    from inncli.posterior import WHAT, PosteriorSet, known_format
 
     try:
         with h5netcdf.File(path, "r") as file:
+            _check_plain(file)
             note = json.loads(file.attrs["inn"])
+            known_format(path, note["meta"])
             posterior, stats = file.groups["posterior"], file.groups["sample_stats"]
             observed = file.groups["observed_data"]
             names = _variables(note["x_names"], note["y_names"])
@@ -73,6 +76,27 @@ def read(path: Path) -> PosteriorSet:
         raise absent(path, WHAT) from None
     except (OSError, KeyError) as error:
         raise unreadable(path, WHAT, error) from None
+
+
+def _check_plain(file) -> None:
+    """Raises ValueError for an HDF5 file that leads to other files, or declares more than it holds."""
+    import h5py
+
+    size = Path(file.filename).stat().st_size
+
+    def visit(group: h5py.Group, depth: int = 0) -> None:
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{name} is a link")
+            if depth > 3:  # a group may hold itself
+                raise ValueError(f"{name} lies too deep")
+            entry = group[name]
+            if isinstance(entry, h5py.Group):
+                visit(entry, depth + 1)
+            elif entry.external or entry.is_virtual or entry.nbytes > max(MOST, RATIO * size):
+                raise ValueError(f"{name} lies in another file, or declares {entry.nbytes:,} bytes of {size:,}")
+
+    visit(file._h5file)
 
 
 def _variables(x_names: tuple[str, ...], y_names: tuple[str, ...]) -> dict[str, list[str]]:
