@@ -120,9 +120,9 @@ def _group(file, name: str, draws: PosteriorSet, axes: tuple[str, ...] = _AXES):
 def _draws(group, name: str, values: np.ndarray) -> None:
     """values (n_obs, S) as (chain, draw[, obs])."""
     if "obs" in group.dimensions:
-        group.create_variable(name, _AXES, data=values.T[None])
+        group.create_variable(name, _AXES, data=values.T[None], fletcher32=True)  # a checksum a chunk
     else:
-        group.create_variable(name, ("chain", "draw"), data=values)
+        group.create_variable(name, ("chain", "draw"), data=values, fletcher32=True)
 
 
 def _read(variable) -> np.ndarray:
