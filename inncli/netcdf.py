@@ -10,6 +10,7 @@ exploratory analysis of Bayesian models in Python, JOSS 4(33), 1143.
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,7 +34,8 @@ def write(path: Path, draws: PosteriorSet) -> None:
     names = _variables(draws.x_names, draws.y_names)
     note = {"x_names": draws.x_names, "y_names": draws.y_names, "y_labels": draws.y_labels,
             "meta": draws.meta}
-    with atomic_path(path) as tmp, h5netcdf.File(tmp, "w") as file:
+    image = io.BytesIO()  # in memory first: HDF5 ends the process with a segmentation fault on a full disk
+    with h5netcdf.File(image, "w") as file:
         file.attrs["inn"] = json.dumps(note)
         posterior = _group(file, "posterior", draws)
         for i, name in enumerate(names["x"]):
@@ -50,6 +52,8 @@ def write(path: Path, draws: PosteriorSet) -> None:
                 import h5py
                 text = observed.create_variable(name, ("obs",), dtype=h5py.string_dtype())
                 text[...] = outside.astype(object)
+    with atomic_path(path) as tmp, open(tmp, "wb") as out:
+        out.write(image.getbuffer())
 
 
 def read(path: Path) -> PosteriorSet:
