@@ -26,6 +26,7 @@ from inncli.posterior import PosteriorSet
 from inncli.run import RunDir
 from inncli.tasks.base import SPLIT, Task
 from inncli.tasks.data import Pairs, load_pairs, save_pairs, split
+from inncli.tasks.stream import StreamedPairs
 from inncli.training.checkpoint import load_checkpoint, under
 from inncli.training.progress import show_progress
 from inncli.training.state import Data, Progress
@@ -98,8 +99,13 @@ class _Parts:
         self.objective: Objective = catalogue.instantiate(config["objective"])().to(self.device)
         self.task: Task = catalogue.instantiate(config["task"])()
 
-    def prepare(self, pairs: Pairs) -> None:
-        """Splits off the validation pairs and moves all of them to the device."""
+    def prepare(self, pairs: Pairs | StreamedPairs) -> None:
+        """Splits off the validation pairs and moves all of them to the device; of pairs on disk those that start the model."""
+        self.streamed = pairs if isinstance(pairs, StreamedPairs) else None
+        if self.streamed is not None:
+            self.pairs, held_out = self.streamed.split(self.trainer.val_fraction)
+            self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
+            return
         rng = np.random.default_rng([self.seed, SPLIT])
         fraction = self.trainer.val_fraction
         if self.task.fresh:
@@ -108,7 +114,7 @@ class _Parts:
         self.pairs, held_out = split(pairs, fraction, rng, self.task.groups(pairs))
         self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
 
-    def saved_pairs(self, run: RunDir, info: dict) -> Pairs:
+    def saved_pairs(self, run: RunDir, info: dict) -> Pairs | StreamedPairs:
         """The pairs that the run was started with; drawn again if it was killed before they were kept."""
         fingerprint = self.task.fingerprint()
         if fingerprint is None and (run.pairs.is_file() or run.last.is_file()):
@@ -131,10 +137,21 @@ class _Parts:
         model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
         return model
 
+    def seen(self, variables: Variables | None) -> dict | None:
+        """What is kept of the training ys."""
+        if self.pairs.y is None:
+            return None
+        ends = {} if self.streamed is None else {"low": self.streamed.low, "high": self.streamed.high}
+        return {**seen_in_training(self.pairs.y, variables), **ends}
+
     def data(self, model: Model) -> Data:
         """What the trainer asks for."""
         if not (model.needs_data and self.objective.needs_data):
             return Data(len(self.pairs), None, None)
+
+        if (streamed := self.streamed) is not None:
+            return Data(streamed.rows, None, self.validation, batches=lambda epoch, size, first: (
+                self._tensors(pairs) for pairs in streamed.batches(epoch, size, first)))
 
         def fresh(epoch: int):
             return self._tensors(self.task.fresh_pairs(self.seed, epoch))
@@ -164,11 +181,10 @@ def _build_model(config: dict, x: Variables, y: Variables | None, device: torch.
 
 
 def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0) -> dict:
-    y = parts.pairs.y
     meta = {
         "run": run.id, "config": run.config(), "config_hash": run.config_hash(), "versions": runtime.versions(),
         "x": model.x.to_dict(), "y": model.y.to_dict() if model.y else None,
-        "seen": None if y is None else seen_in_training(y, model.y),
+        "seen": parts.seen(model.y),
     }
     begun = time.monotonic()
 
@@ -277,7 +293,7 @@ def built_in_task_of(run: RunDir) -> Task | None:
 
 
 def training_ys(run: RunDir) -> np.ndarray | None:
-    """The ys a run was trained on, (n, Dy); None for a density.
+    """The ys a run was trained on, (n, Dy), at most 50,000 of a table on disk; None for a density.
 
     Raises: RunError if they came from a table that is no longer the same.
     """
@@ -285,7 +301,8 @@ def training_ys(run: RunDir) -> np.ndarray | None:
         return _kept_pairs(run, run.info()).y
     task = task_of(run)
     _same_table(run, run.info(), task.fingerprint())
-    return task.training_pairs(run.config()["seed"]).y
+    pairs = task.training_pairs(run.config()["seed"])
+    return (pairs.split(0.0)[0] if isinstance(pairs, StreamedPairs) else pairs).y  # of a table on disk some of them
 
 
 def sample(inverter: Inverter, run: RunDir, n: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -382,7 +399,7 @@ def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, st
     return task.test_pairs(config["seed"]), "test rows of the table"
 
 
-def _keep_pairs(run: RunDir, task: Task, pairs: Pairs) -> None:
+def _keep_pairs(run: RunDir, task: Task, pairs: Pairs | StreamedPairs) -> None:
     """Keeps drawn pairs, or the checksum of the table they came from."""
     facts = task.fingerprint()
     if facts is None:

@@ -146,6 +146,7 @@ class _Loop:
         self.steps_per_epoch = max(data.rows // self.batch_size, 1)
         self.progress = Progress()
         self._epoch: tuple[int, Batch, Tensor] | None = None
+        self._batches: Iterator[Batch] | None = None
 
     # where the run stands
 
@@ -209,9 +210,13 @@ class _Loop:
         return generator(self.device, self.seed, "step", step)
 
     def _batch(self, step: int) -> Batch | None:
+        epoch, k = divmod(step, self.steps_per_epoch)
+        if self.data.batches is not None:
+            if self._batches is None or k == 0:
+                self._batches = self.data.batches(epoch, self.batch_size, k)
+            return next(self._batches)
         if self.data.epoch_pairs is None:
             return None
-        epoch, k = divmod(step, self.steps_per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
             pairs = self.data.epoch_pairs(epoch)
             order = torch.randperm(len(pairs[0]), generator=generator("cpu", self.seed, "order", epoch))
