@@ -100,9 +100,14 @@ def _trained(config: dict, path: Path, words: list[str]) -> dict:
 
 
 def _single(words: list[str], planned: config.Job) -> None:
-    from inncli import config
+    from inncli import config, runtime
     from inncli.run import outputs_root, reserve
 
+    if runtime.launcher_rank():  # of torchrun's processes the first has the directory, and hydra
+        from inncli import pipeline
+
+        pipeline.train(planned.config, None, words)
+        return
     if _names(words, "hydra.run.dir"):
         config.launch(job, words)
         return
