@@ -19,7 +19,7 @@ from inncli.errors import ConfigError, did_you_mean
 
 GROUPS = ("task", "model", "objective", "trainer", "evaluation")
 LATER = {"evaluation": {"_target_": "inncli.protocol.Protocol", "_partial_": True}}  # what older runs don't say
-SETTINGS = {"seed": "NonNegativeInt", "device": "str", "dtype": "Literal['float32', 'float64']",
+SETTINGS = {"seed": "NonNegativeInt", "device": "str | list[str]", "dtype": "Literal['float32', 'float64']",
             "threads": "PositiveInt | None"}
 trusted_folders: list[Path] = []  # config folders that the user named, like entries of sys.path
 

@@ -16,7 +16,7 @@ import torch
 
 from inncli import catalogue, runtime
 from inncli import refine as refinement
-from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RequestError, RunError
+from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RequestError, RunError, TrainingError
 from inncli.files import file_sha256
 from inncli.inverter import Inverter
 from inncli.metrics.familiarity import seen_in_training
@@ -27,7 +27,9 @@ from inncli.run import RunDir
 from inncli.tasks.base import SPLIT, Task
 from inncli.tasks.data import Pairs, load_pairs, save_pairs, split
 from inncli.tasks.stream import StreamedPairs
+from inncli.training import parallel
 from inncli.training.checkpoint import load_checkpoint, under
+from inncli.training.parallel import Group
 from inncli.training.progress import show_progress
 from inncli.training.state import Data, Progress
 from inncli.variables import Variables
@@ -41,16 +43,25 @@ def train(config: dict, path: Path, overrides: list[str]) -> dict:
 
     Whatever can be wrong with the request is found before the directory is claimed: the task is
     built, its pairs are drawn or read and the model is built first.
+
+    With several devices this is done by a process each, of which the first one has the directory.
     """
-    parts = _Parts(config)
+    return parallel.run(config["device"], _train, config, path, overrides)
+
+
+def _train(group: Group, config: dict, path: Path | None, overrides: list[str]) -> dict | None:
+    parts = _Parts(config, group)
     pairs = parts.task.training_pairs(config["seed"])
     parts.prepare(pairs)
     model = parts.new_model()
+    if not group.first:
+        return _follow(RunDir(group.same(None)), parts, model, resume=False)
     run = RunDir.create(
         path, with_absolute_file(config), overrides,
         task=config["names"]["task"], model=config["names"]["model"], seed=config["seed"],
-        device=str(parts.device), dtype=config["dtype"], threads=parts.threads)
+        device=",".join(group.names), dtype=config["dtype"], threads=parts.threads)
     try:
+        group.same(run.path)
         _keep_pairs(run, parts.task, pairs)
         return _fit(run, parts, model, resume=False)
     except BaseException as error:
@@ -61,21 +72,31 @@ def train(config: dict, path: Path, overrides: list[str]) -> dict:
 def resume(run: RunDir) -> dict:
     """Continues a stopped run to the weights that it would have had, bit for bit.
 
+    On the devices it had; where this machine lacks one, on what `device=auto` would take, and then not bit for bit.
+
     Raises: RunError if the run is finished, or its pairs or table are no longer the same;
         CheckpointError if a file is damaged or foreign.
     """
+    names = (run.refuse_done().get("device") or "auto").split(",")
+    return parallel.run(names if runtime.is_here(names) else "auto", _resume, run)
+
+
+def _resume(group: Group, run: RunDir) -> dict | None:
     info = run.refuse_done()
     config = catalogue.check(run.config())
-    parts = _Parts({**config, "threads": info["threads"], "device": info["device"]})
+    parts = _Parts({**config, "threads": info["threads"]}, group)
     pairs = parts.saved_pairs(run, info)
     parts.prepare(pairs)
     model = parts.new_model()
     _checked_checkpoint(run, run.last, needed=False)  # what is wrong shows before anything is written
-    run.reopen()
+    group.each(None)  # in every process
+    if not group.first:
+        return _follow(run, parts, model, resume=group.same(None))
+    run.reopen(device=",".join(group.names))
     try:
         # Again, now that no other process trains here: one may have gone on for a while since.
         _, meta = _checked_checkpoint(run, run.last, needed=False)
-        begun = meta is not None
+        begun = group.same(meta is not None)
         if not begun:
             _keep_pairs(run, parts.task, pairs)
         run.cut_metrics(meta["training"]["epoch"] if begun else 0)
@@ -88,9 +109,8 @@ def resume(run: RunDir) -> dict:
 class _Parts:
     """What a config builds: task, trainer, objective, model; and the split pairs on the device."""
 
-    def __init__(self, config: dict) -> None:
-        self.config = config
-        self.device = runtime.resolve_device(config["device"])
+    def __init__(self, config: dict, group: Group) -> None:
+        self.config, self.group, self.device = config, group, group.device
         self.dtype = runtime.resolve_dtype(config["dtype"])
         self.threads = runtime.set_threads(config["threads"])
         runtime.set_deterministic()
@@ -135,6 +155,8 @@ class _Parts:
                               f"objective={names.get('objective')} needs pairs; use objective=maxent")
         self.objective.attach(model, self.task)
         model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
+        self.trainer.check(model, self.device)
+        self._same_everywhere(model)
         return model
 
     def seen(self, variables: Variables | None) -> dict | None:
@@ -143,6 +165,14 @@ class _Parts:
             return None
         ends = {} if self.streamed is None else {"low": self.streamed.low, "high": self.streamed.high}
         return {**seen_in_training(self.pairs.y, variables), **ends}
+
+    def _same_everywhere(self, model: Model) -> None:
+        """Raises TrainingError if another process starts from other weights or pairs than this one."""
+        starts = self.group.each([float(t.double().nan_to_num(0, 0, 0).sum()) for t in model.state_dict().values()])
+        # Another machine, or another kind of device, may round the data's mean differently.
+        if not np.allclose(starts, starts[0], rtol=1e-5, atol=1e-5):
+            raise TrainingError("the processes of this run don't start from the same pairs; is the task's file "
+                                "the same everywhere, and does the simulator draw from its rng alone?")
 
     def data(self, model: Model) -> Data:
         """What the trainer asks for."""
@@ -180,6 +210,12 @@ def _build_model(config: dict, x: Variables, y: Variables | None, device: torch.
         torch.set_default_dtype(before)
 
 
+def _follow(run: RunDir, parts: _Parts, model: Model, resume: bool) -> None:
+    """The part in `_fit` of every process but the first: it takes the same steps, and writes nothing."""
+    parts.trainer.fit(model, parts.objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta={},
+                      resume=resume, group=parts.group)
+
+
 def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0) -> dict:
     meta = {
         "run": run.id, "config": run.config(), "config_hash": run.config_hash(), "versions": runtime.versions(),
@@ -204,7 +240,7 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
         try:
             progress = parts.trainer.fit(
                 model, parts.objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta=meta,
-                resume=resume, on_plan=on_plan, on_step=shown.step, on_epoch=on_epoch, on_checkpoint=keep)
+                resume=resume, group=parts.group, on_plan=on_plan, on_step=shown.step, on_epoch=on_epoch, on_checkpoint=keep)
         except InnError as error:
             run.update_info(seconds=seconds_before + time.monotonic() - begun)
             if isinstance(error, Interrupted):

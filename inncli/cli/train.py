@@ -100,10 +100,15 @@ def job(cfg) -> float | None:
 
 
 def _single(words: list[str], planned: config.Job) -> None:
-    from inncli import config
+    from inncli import config, runtime
     from inncli.cli import sweeping
     from inncli.run import outputs_root, reserve
 
+    if runtime.launcher_rank():  # of torchrun's processes the first has the directory, and hydra
+        from inncli import pipeline
+
+        pipeline.train(planned.config, None, words)
+        return
     if sweeping.names(words, "hydra.run.dir"):
         config.launch(job, words)
         return

@@ -14,6 +14,7 @@ from inncli.hints import NonNegativeInt, PositiveInt
 from inncli.models.base import Model
 from inncli.models.scaling import Scaling
 from inncli.nn.embedding import Edges, Embedding, Features
+from inncli.shards import row_wise
 from inncli.transforms.base import Transform
 from inncli.transforms.chain import Chain
 from inncli.transforms.class_gaussian import ClassGaussian
@@ -83,6 +84,7 @@ class ConditionalFlow(Model):
 
     # x in the user's units <-> z
 
+    @row_wise
     def _to_z(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         scaled, ladj = self.scale(x.double())
         features, context = self._context(y)
@@ -93,6 +95,7 @@ class ConditionalFlow(Model):
         z, more = self.blocks(z, context)
         return z, ladj + more
 
+    @row_wise
     def _to_x(self, z: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         features, context = self._context(y)
         z, ladj = self.blocks.inverse(z, context)
