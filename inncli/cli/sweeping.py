@@ -44,13 +44,22 @@ def start(words: list[str], jobs: list[config.Job]) -> None:
         _run(sweep, words, launcher_words(words))
 
 
-def resume(sweep: SweepDir, words: list[str]) -> None:
-    """Runs the jobs of a sweep that are not done, by its own launcher or the one that `words` give."""
+def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
+    """Runs the jobs of a sweep that are not done, by its own launcher or the one that `words` give.
+
+    Raises: RequestError where they run a simulator file and `resimulate` does not allow it.
+    """
+    from inncli import catalogue
+
     wrong = [word for word in words if word not in launcher_words(words)]
     if wrong:
         raise RequestError(f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
                            f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}")
     manifest = sweep.manifest()
+    for planned in manifest["jobs"]:
+        if not resimulate and catalogue.runs_a_file(planned.get("config") or {"task": {}}):
+            raise RequestError(f"the jobs of sweep {sweep.id} run a simulator file, {planned['config']['task'].get('file')}; "
+                               "look at it, and add --resimulate to run it")
     kept = [] if names(words, "hydra/launcher") else launcher_words(manifest["overrides"])
     with sweep.held():
         alive = [job for job in sweep.jobs() if job["status"] == "running"]
@@ -155,7 +164,7 @@ def _trained(run, new_config: Callable[[], dict], words: list[str]) -> dict:
     if not run.info_file.exists():
         return pipeline.train(catalogue.check(new_config()), run.path, words)
     info = run.info()
-    return info["metrics"] if info["status"] == "done" else pipeline.resume(run)
+    return info["metrics"] if info["status"] == "done" else pipeline.resume(run, resimulate=True)  # the sweep was started by its user
 
 
 # ---- words -------------------------------------------------------------------------------------------
