@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from inncli import schema
+from inncli import plugins, schema
 from inncli.catalogue import (GROUPS, allowed_targets, check, choices, conf_dir, data_dir, instantiate, one_line,
                               source_roots, trust, trusted_folders)
 from inncli.errors import ConfigError, did_you_mean
@@ -63,12 +63,16 @@ def plan(overrides: list[str], multirun: bool = False) -> list[Job]:
     Raises: ConfigError for the first key, option, type or target that is wrong.
     """
     from hydra.core.hydra_config import HydraConfig
+    from hydra.core.plugins import Plugins
 
     with _plain_errors(overrides), _composer() as compose:
         jobs = []
         expanded, exact = _expand(overrides, compose) if multirun else ([overrides], True)
         for words in expanded:
             cfg = compose(words)
+            if multirun:
+                for kind in ("launcher", "sweeper"):
+                    plugins.enter(cfg.hydra.runtime.choices[f"hydra/{kind}"], Plugins.instance())
             HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in a user's yaml
             jobs.append(Job(_plain(cfg, cfg.hydra.runtime.choices), words, exact))
     return jobs

@@ -63,16 +63,14 @@ class SweepDir:
         self._write({"id": self.id, "status": "running", "started": life.now(), "ended": None, "overrides": overrides,
                      "jobs": [{"job": n, "status": "waiting", **job} for n, job in enumerate(jobs)]})
 
-    def restart(self) -> list[int]:
-        """Turns the manifest of a sweep that is taken up again to `running`; the numbers of what is not done."""
-        todo = [job["job"] for job in self.jobs() if job["status"] != "done"]
+    def restart(self, todo: list[int]) -> None:
+        """Turns the manifest to `running` again, and the jobs `todo` to `waiting`."""
         manifest = self._gathered()
         for entry in manifest["jobs"]:
             if entry["job"] in todo:
                 entry.update(status="waiting", error=None)
-        shutil.rmtree(self._records, ignore_errors=True)  # of the processes that are gone
+        self._forget_records()  # of processes that are gone
         self._write({**manifest, "status": "running", "ended": None, "resumed": life.now()})
-        return todo
 
     def finish(self, interrupted: bool = False) -> list[dict]:
         """Writes how every job stands into the manifest and returns it, see `jobs`."""
@@ -85,8 +83,12 @@ class SweepDir:
         status = "done" if all_done else "interrupted" if interrupted else "failed"
         self._write({**manifest, "status": status, "ended": life.now()})
         if not any(job["status"] in ("running", "preempted") for job in ended):
-            shutil.rmtree(self._records, ignore_errors=True)  # the manifest holds them now
+            self._forget_records()  # the manifest holds them now
         return ended
+
+    def _forget_records(self) -> None:
+        for file in self._records.glob("[0-9]*"):
+            file.unlink(missing_ok=True)
 
     def manifest(self) -> dict:
         """sweep.json as a dict.
@@ -205,6 +207,8 @@ class SweepDir:
             yield
         finally:
             record.end(remove=True)
+            if not self._job_records():
+                shutil.rmtree(self._records, ignore_errors=True)
             locks.release(self._lock)
 
     @contextlib.contextmanager

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import signal
+import threading
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor
 from typing import TYPE_CHECKING
 
 from inncli.cli import output
@@ -41,7 +43,12 @@ def start(words: list[str], jobs: list[config.Job]) -> None:
     with sweep.held():
         sweep.start(words, [{"overrides": own_words(planned.overrides), "config": pipeline.with_absolute_file(planned.config)}
                             for planned in jobs if planned.exact])
-        _run(sweep, words, launcher_words(words))
+        try:
+            _run(sweep, words)
+        except RequestError:  # the launcher would not take it
+            if all(job["status"] == "waiting" for job in sweep.jobs()):
+                shutil.rmtree(sweep.path)
+            raise
 
 
 def resume(sweep: SweepDir, words: list[str]) -> None:
@@ -50,6 +57,8 @@ def resume(sweep: SweepDir, words: list[str]) -> None:
     if wrong:
         raise RequestError(f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
                            f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}")
+    from inncli import config
+
     manifest = sweep.manifest()
     kept = [] if names(words, "hydra/launcher") else launcher_words(manifest["overrides"])
     with sweep.held():
@@ -57,60 +66,39 @@ def resume(sweep: SweepDir, words: list[str]) -> None:
         if alive:
             raise RunError(f"{len(alive)} jobs of sweep {sweep.id} are still being trained (the first: job "
                            f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.id} --watch`")
-        todo = sweep.restart()
+        todo = [job["job"] for job in sweep.jobs() if job["status"] != "done"]
         if not todo:
-            sweep.finish()
-            output.note(f"sweep {sweep.id} is done; nothing is left to run")
-        _run(sweep, None, [*kept, *words], todo)
+            output.line(f"sweep {sweep.id} is done; nothing is left to run")
+            return
+        config.plan([*kept, *words], multirun=True)  # a wrong launcher shows before anything is written
+        sweep.restart(todo)
+        _run(sweep, [*kept, *words, *config.again(todo)])
 
 
-def _run(sweep: SweepDir, words: list[str] | None, launcher: list[str], todo: list[int] | None = None) -> None:
-    """Hands the jobs to hydra until each had its turn, then reports.
+def _run(sweep: SweepDir, words: list[str]) -> None:
+    """Lets hydra run the jobs of these words, then reports."""
+    from inncli import config
+    from inncli.cli.train import job as task
 
-    Args:
-        words: the sweep's own, None to run the jobs `todo` by the manifest.
-        launcher: the words that choose and set the launcher.
-    """
     try:
-        if words is not None:
-            broken = _launched(sweep, words)
-        else:
-            broken = bool(todo) and _launched(sweep, [*launcher, *_again(todo)])
-        while broken:
-            # A killed worker takes its pool down: the jobs that had no turn yet get a new pool.
-            waiting = [job["job"] for job in sweep.jobs() if job["status"] == "waiting"]
-            broken = bool(waiting) and _launched(sweep, [*launcher, *_again(waiting)])
+        config.launch(task, words, directory=sweep.path.absolute(), multirun=True)
     except (KeyboardInterrupt, Interrupted):
         report(sweep, sweep.finish(interrupted=True))
         raise
+    except BaseException:  # the launcher broke down
+        jobs = sweep.finish()
+        if any(job["status"] != "waiting" for job in jobs):
+            report(sweep, jobs)
+        raise
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            (sweep.path / "multirun.yaml").unlink()  # hydra's own copy; sweep.json and config.yaml say the same
     ended = sweep.finish()
     report(sweep, ended)
     bad = [job for job in ended if job["status"] != "done"]
     if bad:
         raise TrainingError(f"{len(bad)} of {len(ended)} jobs are not done; the others are kept under {sweep.path}; "
                             f"`inn resume {sweep.id}` runs what is not done")
-
-
-def _launched(sweep: SweepDir, words: list[str]) -> bool:
-    """Lets hydra run the jobs; whether its workers died under them."""
-    from inncli import config
-    from inncli.cli.train import job as task
-
-    try:
-        config.launch(task, words, directory=sweep.path.absolute(), multirun=True)
-    except BrokenExecutor as error:
-        output.note(f"a worker was killed ({type(error).__name__}): the jobs that wait go on in a new pool")
-        return True
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            (sweep.path / "multirun.yaml").unlink()  # hydra's own copy; sweep.json and config.yaml say the same
-    return False
-
-
-def _again(numbers: list[int]) -> list[str]:
-    from inncli import config
-
-    return config.again(numbers)
 
 
 # ---- one job -----------------------------------------------------------------------------------------
@@ -124,6 +112,7 @@ def job(cfg, place: config.Place) -> float:
     from inncli.catalogue import one_line
     from inncli.sweep import SweepDir
 
+    _end_as_ctrl_c_does(signal.SIGTERM)
     sweep = SweepDir(place.path.parent)
     run = sweep.run(place.number)
     entry = sweep.entry(place.number) if place.planned else {"overrides": place.overrides, "config": None}
@@ -147,6 +136,12 @@ def job(cfg, place: config.Place) -> float:
             return float("nan")
         record.end(status="done")
     return metrics.get("val_loss", float("nan"))
+
+
+def _end_as_ctrl_c_does(number: signal.Signals) -> None:
+    """In a worker process, which has not come through `inncli.cli.app.main`."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(number) == signal.SIG_DFL:
+        signal.signal(number, signal.default_int_handler)
 
 
 def _trained(run, new_config: Callable[[], dict], words: list[str]) -> dict:
