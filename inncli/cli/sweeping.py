@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from inncli.cli import output
+from inncli.cli import output, sweep_table
 from inncli.errors import Interrupted, RequestError, RunError, TrainingError
 
 if TYPE_CHECKING:
@@ -83,22 +83,22 @@ def _run(sweep: SweepDir, words: list[str]) -> None:
     try:
         config.launch(task, words, directory=sweep.path.absolute(), multirun=True)
     except (KeyboardInterrupt, Interrupted):
-        report(sweep, sweep.finish(interrupted=True))
+        sweep_table.report(sweep.id, sweep.finish(interrupted=True))
         raise
     except BaseException:  # the launcher broke down
         jobs = sweep.finish()
         if any(job["status"] != "waiting" for job in jobs):
-            report(sweep, jobs)
+            sweep_table.report(sweep.id, jobs)
         raise
     finally:
         with contextlib.suppress(FileNotFoundError):
             (sweep.path / "multirun.yaml").unlink()  # hydra's own copy; sweep.json and config.yaml say the same
     ended = sweep.finish()
-    report(sweep, ended)
+    sweep_table.report(sweep.id, ended)
     bad = [job for job in ended if job["status"] != "done"]
     if bad:
-        raise TrainingError(f"{len(bad)} of {len(ended)} jobs are not done; the others are kept under {sweep.path}; "
-                            f"`inn resume {sweep.id}` runs what is not done")
+        raise TrainingError(f"expected {len(ended)} jobs done, got {len(ended) - len(bad)}, kept under {sweep.path}; "
+                            f"`inn resume {sweep.id}` runs the others")
 
 
 # ---- one job -----------------------------------------------------------------------------------------
@@ -171,34 +171,3 @@ def own_words(words: list[str]) -> list[str]:
 
 def _key(word: str) -> str:
     return word.partition("=")[0].lstrip("+~")
-
-
-# ---- report ------------------------------------------------------------------------------------------
-def report(sweep: SweepDir, jobs: list[dict]) -> None:
-    """Prints the table of a sweep that has ended, and every failure with its first line and its traceback."""
-    table(jobs)
-    done = [job for job in jobs if job["status"] == "done"]
-    output.line(f"\nsweep {sweep.id}: {len(done)} of {len(jobs)} jobs done")
-    output.line(f"next: inn compare {sweep.id}" if len(done) == len(jobs) else f"next: inn resume {sweep.id}")
-    for job in jobs:
-        if job["status"] in ("failed", "killed"):
-            verb = "failed: " if job["status"] == "failed" else "was "
-            traced = f" (traceback: {job['traceback']})" if job["traceback"] else ""
-            output.note(f"job {job['job']} ({' '.join(job['overrides'])}) {verb}{job['error']}{traced}")
-
-
-def table(jobs: list[dict]) -> None:
-    """Prints one row a job: number, the words in which the jobs differ, state, validation loss, steps, time."""
-    output.table(HEADERS, rows(jobs))
-
-
-HEADERS = ("job", "overrides", "state", "val loss", "steps", "time")
-
-
-def rows(jobs: list[dict]) -> list[tuple]:
-    """The cells of the table."""
-    from inncli.cli.runs import duration, steps
-
-    shared = set.intersection(*(set(job["overrides"]) for job in jobs)) if len(jobs) > 1 else set()
-    return [(job["job"], " ".join(word for word in job["overrides"] if word not in shared) or None, job["status"],
-             job["metrics"].get("val_loss"), steps(job), duration(job["seconds"])) for job in jobs]
