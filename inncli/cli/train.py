@@ -72,13 +72,20 @@ def job(cfg) -> float | None:
     The job of a sweep keeps its error to itself, so that the other jobs go on; the error of a
     single run goes past hydra to `inncli.cli.app.main`.
     """
-    from inncli import config, sweep
+    from inncli import config, requeue, sweep
     from inncli.catalogue import one_line
+    from inncli.run import RunDir
 
     path, number, words = config.job_place()
     try:
-        metrics = _trained(config.job_config(cfg), path, words)
+        metrics = _trained(config.job_config(cfg), path, words, config.job_pruning(path) if number is not None else None)
     except (KeyboardInterrupt, Interrupted) as stop:
+        if number is not None and getattr(stop, "reason", None) == "pruned":
+            RunDir(path).update_info(pruned=True)
+            sweep.record(path.parent, number, words, None)
+            return float("nan")
+        if number is not None:
+            requeue.back_to_queue(RunDir(path), stop)
         raise config.carry(stop) from None
     except Exception as error:  # any failure of one job is a line of the sweep's report
         _after_failure(path, number is not None, error)
@@ -93,10 +100,13 @@ def job(cfg) -> float | None:
     return metrics.get("val_loss")
 
 
-def _trained(config: dict, path: Path, words: list[str]) -> dict:
+def _trained(config: dict, path: Path, words: list[str], prune=None) -> dict:
     from inncli import pipeline
+    from inncli.run import RunDir
 
-    return pipeline.train(config, path, words)
+    if (path / "run.json").exists():
+        return pipeline.resume(RunDir(path), prune)
+    return pipeline.train(config, path, words, prune)
 
 
 def _single(words: list[str], planned: config.Job) -> None:
