@@ -21,8 +21,11 @@ from inncli.catalogue import (GROUPS, allowed_targets, check, choices, conf_dir,
                               source_roots, trust, trusted_folders)
 from inncli.errors import ConfigError, did_you_mean
 
-__all__ = ["GROUPS", "Job", "allowed_targets", "carry", "check", "choices", "conf_dir", "data_dir", "instantiate",
-           "job_config", "job_place", "job_pruning", "launch", "plan", "trust"]
+__all__ = ["GROUPS", "Job", "Place", "again", "allowed_targets", "carry", "check", "choices", "conf_dir", "data_dir",
+           "instantiate", "job_config", "job_place", "job_pruning", "launch", "plan", "trust"]
+
+
+_NUMBER = "sweep_job"  # the key of a job's number where a sweep is taken up again
 
 
 @dataclass(frozen=True)
@@ -163,40 +166,68 @@ def launch(task: Callable, overrides: list[str], *, directory: Path | None = Non
         raise carried.error from None
 
 
-def job_place() -> tuple[Path, int | None, list[str]]:
-    """Of the job that hydra runs now: its directory, its number within a sweep (or None), its overrides."""
+@dataclass(frozen=True)
+class Place:
+    """Where the job that hydra runs now belongs.
+
+    Args:
+        path: its directory.
+        number: its number within a sweep, None for a single run.
+        overrides: its words.
+        planned: whether the sweep's manifest, not hydra, holds its config: see `again`.
+    """
+
+    path: Path
+    number: int | None
+    overrides: list[str]
+    planned: bool = False
+
+
+def again(numbers: list[int]) -> list[str]:
+    """The words of a multirun whose jobs are these jobs of a sweep, each in its own directory again.
+
+    Hydra gives the jobs of a multirun new numbers, and a launcher may be handed any part of a grid; so the
+    job's own number travels as the one thing that is swept over, and all else is in the manifest.
+    """
+    return [f"+{_NUMBER}={','.join(map(str, numbers))}", f"hydra.sweep.subdir=${{{_NUMBER}}}"]
+
+
+def job_place(cfg) -> Place:
+    """Of the job that hydra runs now; called in the job's own process."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.types import RunMode
 
     hydra = HydraConfig.get()
-    number = int(hydra.job.num) if hydra.mode == RunMode.MULTIRUN else None
-    return Path(hydra.runtime.output_dir), number, list(hydra.overrides.task)
-
-
-def job_config(cfg) -> dict:
-    """What hydra passed to the task, as a checked plain dict; called in the job's own process."""
-    from hydra.core.hydra_config import HydraConfig
-
-    hydra = HydraConfig.get()
-    _register_resolvers()
     for source in hydra.runtime.config_sources:
         if source.schema == "file" and source.provider != "main":
             trust(source.path)  # a job on another machine has not seen the command line
-    return _plain(cfg, hydra.runtime.choices)
+    path, words = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
+    if hydra.mode != RunMode.MULTIRUN:
+        return Place(path, None, words)
+    if _NUMBER in cfg:
+        return Place(path, int(cfg[_NUMBER]), words, planned=True)
+    return Place(path, int(hydra.job.num), words)
 
 
-def job_pruning(path: Path) -> Callable | None:
-    """What may stop the job in this directory after an epoch: the pruner of a search, if there is one."""
+def job_config(cfg) -> dict:
+    """What hydra passed to the task, as a checked plain dict."""
+    from hydra.core.hydra_config import HydraConfig
+
+    _register_resolvers()
+    return _plain(cfg, HydraConfig.get().runtime.choices)
+
+
+def job_pruning(sweep: Path) -> Callable | None:
+    """What may stop a job of this sweep after an epoch: the pruner of a search, if there is one."""
     from hydra.core.hydra_config import HydraConfig
     from hydra.utils import instantiate
 
-    hydra = HydraConfig.get()
-    node = hydra.sweeper.get("pruner")
+    node = HydraConfig.get().sweeper.get("pruner")
     if node is None:
         return None
     from inncli.plugins.optuna import Pruning
 
-    return Pruning(instantiate(node), path.parent)
+    return Pruning(instantiate(node), sweep)
 
 
 def carry(error: BaseException) -> BaseException:

@@ -50,7 +50,7 @@ def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = 
     parts.prepare(pairs)
     model = parts.new_model()
     run = RunDir.create(
-        path, _with_absolute_file(config), overrides,
+        path, with_absolute_file(config), overrides,
         task=config["names"]["task"], model=config["names"]["model"], seed=config["seed"],
         device=str(parts.device), dtype=config["dtype"], threads=parts.threads)
     try:
@@ -151,7 +151,7 @@ class _Parts:
         return x, None if pairs.y is None else torch.as_tensor(pairs.y, device=self.device)
 
 
-def _with_absolute_file(config: dict) -> dict:
+def with_absolute_file(config: dict) -> dict:
     """The config with the task's file as an absolute path, so that the run can be resumed from anywhere."""
     task = config["task"]
     return {**config, "task": {**task, "file": str(Path(task["file"]).absolute())}} if "file" in task else config

@@ -15,6 +15,7 @@ import logging
 import math
 import warnings
 from collections.abc import Sequence
+from concurrent.futures import BrokenExecutor
 from functools import partial
 from pathlib import Path
 
@@ -30,6 +31,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 from inncli import catalogue
 from inncli.files import atomic_write
 from inncli.run import RunDir
+from inncli.sweep import SweepDir
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -74,7 +76,10 @@ class Optuna(Sweeper):
                 free = min(self.n_jobs, self.n_trials - len(study.trials))
                 batch = [study.ask(space) for _ in range(free)]
             words = [[f"{name}={value}" for name, value in {**trial.params, **fixed}.items()] for trial in batch]
-            self.launcher.launch(words, initial_job_idx=batch[0].number)
+            try:
+                self.launcher.launch(words, initial_job_idx=batch[0].number)
+            except BrokenExecutor:
+                log.warning("a worker was killed: its trial is left for `inn resume`, the search goes on")
             self._settle(study)
         self._write_best(study)
 
@@ -102,10 +107,7 @@ class Optuna(Sweeper):
                 f"val_loss {best.value:.4f} with seed {config['seed']}.\n")
         text += yaml.safe_dump({"defaults": [{f"override /{group}": name} for group, name in names.items()],
                                 **{group: node for group, node in changed.items() if node}}, sort_keys=False)
-        file = self.folder / "experiment" / "best.yaml"
-        atomic_write(file, text)
-        log.info("best: trial %d, val_loss %.4f; train it with `inn train --config-dir %s experiment=best`",
-                 best.number, best.value, self.folder)
+        atomic_write(SweepDir(self.folder).best_config, text)
 
 
 class Pruning:
