@@ -31,12 +31,16 @@ from inncli.training.progress import show_progress
 from inncli.training.state import Data, Progress
 from inncli.variables import Variables
 
+Prune = Callable[[RunDir], "str | None"]  # a reason to stop the run here, or None
 FRESH_VALIDATION = 4_000  # pairs that validate a run on fresh ones, at most a quarter of those it starts from
 
 
 # ---- training --------------------------------------------------------------------------------------
-def train(config: dict, path: Path, overrides: list[str]) -> dict:
+def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = None) -> dict:
     """Trains what `config` says into the new run directory `path`; returns the final metrics.
+
+    Args:
+        prune: asked after each epoch; a reason ends the training as a signal does, with a checkpoint.
 
     Whatever can be wrong with the request is found before the directory is claimed: the task is
     built, its pairs are drawn or read and the model is built first.
@@ -51,13 +55,13 @@ def train(config: dict, path: Path, overrides: list[str]) -> dict:
         device=str(parts.device), dtype=config["dtype"], threads=parts.threads)
     try:
         _keep_pairs(run, parts.task, pairs)
-        return _fit(run, parts, model, resume=False)
+        return _fit(run, parts, model, resume=False, prune=prune)
     except BaseException as error:
         _mark_end(run, error)
         raise
 
 
-def resume(run: RunDir) -> dict:
+def resume(run: RunDir, prune: Prune | None = None) -> dict:
     """Continues a stopped run to the weights that it would have had, bit for bit.
 
     Raises: RunError if the run is finished, or its pairs or table are no longer the same;
@@ -78,7 +82,7 @@ def resume(run: RunDir) -> dict:
         if not begun:
             _keep_pairs(run, parts.task, pairs)
         run.cut_metrics(meta["training"]["epoch"] if begun else 0)
-        return _fit(run, parts, model, resume=begun, seconds_before=info.get("seconds") or 0.0)
+        return _fit(run, parts, model, resume=begun, seconds_before=info.get("seconds") or 0.0, prune=prune)
     except BaseException as error:
         _mark_end(run, error)
         raise
@@ -163,7 +167,8 @@ def _build_model(config: dict, x: Variables, y: Variables | None, device: torch.
         torch.set_default_dtype(before)
 
 
-def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0) -> dict:
+def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0,
+         prune: Prune | None = None) -> dict:
     y = parts.pairs.y
     meta = {
         "run": run.id, "config": run.config(), "config_hash": run.config_hash(), "versions": runtime.versions(),
@@ -176,9 +181,10 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
         run.update_info(steps=progress.step, seconds=seconds_before + time.monotonic() - begun)
 
     with show_progress(run.id) as shown:
-        def on_epoch(line: dict) -> None:
+        def on_epoch(line: dict) -> str | None:
             run.append_metrics({**line, "seconds": round(seconds_before + time.monotonic() - begun, 3)})
             shown.epoch(line)
+            return prune(run) if prune else None
 
         def on_plan(progress: Progress, steps_per_epoch: int) -> None:
             run.update_info(planned_steps=progress.planned_steps, steps_per_epoch=steps_per_epoch,
@@ -192,7 +198,7 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
         except InnError as error:
             run.update_info(seconds=seconds_before + time.monotonic() - begun)
             if isinstance(error, Interrupted):
-                raise Interrupted(f"{error}; continue with `inn train --resume {run.id}`") from None
+                raise Interrupted(f"{error}; continue with `inn train --resume {run.id}`", error.reason) from None
             raise
     seconds = seconds_before + time.monotonic() - begun
     with torch.no_grad():

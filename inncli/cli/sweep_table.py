@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 from inncli.cli import output
+
+if TYPE_CHECKING:
+    from inncli.sweep import SweepDir
 
 HEADERS = ("job", "overrides", "state", "val loss", "steps", "time")
 
@@ -35,11 +39,13 @@ def failures(jobs: list[dict]) -> list[str]:
     return lines
 
 
-def report(sweep_id: str, jobs: list[dict]) -> None:
+def report(sweep: SweepDir, jobs: list[dict]) -> None:
     """Prints how a sweep ended: the table, the count, each failure on stderr."""
     output.table(HEADERS, rows(jobs))
-    done = sum(job["status"] == "done" for job in jobs)
-    output.line(f"\nsweep {sweep_id}: {done} of {len(jobs)} jobs done")
-    output.line(f"next: inn compare {sweep_id}" if done == len(jobs) else f"next: inn resume {sweep_id}")
+    done, pruned = (sum(job["status"] == state for job in jobs) for state in ("done", "pruned"))
+    output.line(f"\nsweep {sweep.id}: {done} of {len(jobs)} jobs done" + (f", {pruned} pruned" if pruned else ""))
+    if sweep.best_config.is_file():
+        output.line(f"best config: {sweep.best_config}; train it with `inn train --config-dir {sweep.path} experiment=best`")
+    output.line(f"next: inn compare {sweep.id}" if done + pruned == len(jobs) else f"next: inn resume {sweep.id}")
     for line in failures(jobs):
         output.note(line)

@@ -53,7 +53,10 @@ def start(words: list[str], jobs: list[config.Job]) -> None:
 
 def resume(sweep: SweepDir, words: list[str]) -> None:
     """Runs the jobs of a sweep that are not done, by its own launcher or the one that `words` give."""
-    wrong = [word for word in words if word not in launcher_words(words)]
+    own = launcher_words(words)
+    if sweep.is_search:
+        own += [word for word in words if _key(word).startswith("hydra.sweeper.")]
+    wrong = [word for word in words if word not in own]
     if wrong:
         raise RequestError(f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
                            f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}")
@@ -66,36 +69,44 @@ def resume(sweep: SweepDir, words: list[str]) -> None:
         if alive:
             raise RunError(f"{len(alive)} jobs of sweep {sweep.id} are still being trained (the first: job "
                            f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.id} --watch`")
-        todo = [job["job"] for job in sweep.jobs() if job["status"] != "done"]
-        if not todo:
+        from inncli.sweep import GOOD
+
+        todo = [job["job"] for job in sweep.jobs() if job["status"] not in GOOD]
+        if sweep.is_search:  # the study knows what is left to do
+            before = [word for word in manifest["overrides"] if word not in launcher_words(manifest["overrides"])]
+            again = [*before, *kept, *words]
+        elif todo:
+            again = [*kept, *words, *config.again(todo)]
+        else:
             output.line(f"sweep {sweep.id} is done; nothing is left to run")
             return
         config.plan([*kept, *words], multirun=True)  # a wrong launcher shows before anything is written
         sweep.restart(todo)
-        _run(sweep, [*kept, *words, *config.again(todo)])
+        _run(sweep, again)
 
 
 def _run(sweep: SweepDir, words: list[str]) -> None:
     """Lets hydra run the jobs of these words, then reports."""
     from inncli import config
     from inncli.cli.train import job as task
+    from inncli.sweep import GOOD
 
     try:
         config.launch(task, words, directory=sweep.path.absolute(), multirun=True)
     except (KeyboardInterrupt, Interrupted):
-        sweep_table.report(sweep.id, sweep.finish(interrupted=True))
+        sweep_table.report(sweep, sweep.finish(interrupted=True))
         raise
     except BaseException:  # the launcher broke down
         jobs = sweep.finish()
         if any(job["status"] != "waiting" for job in jobs):
-            sweep_table.report(sweep.id, jobs)
+            sweep_table.report(sweep, jobs)
         raise
     finally:
         with contextlib.suppress(FileNotFoundError):
             (sweep.path / "multirun.yaml").unlink()  # hydra's own copy; sweep.json and config.yaml say the same
     ended = sweep.finish()
-    sweep_table.report(sweep.id, ended)
-    bad = [job for job in ended if job["status"] != "done"]
+    sweep_table.report(sweep, ended)
+    bad = [job for job in ended if job["status"] not in GOOD]
     if bad:
         raise TrainingError(f"expected {len(ended)} jobs done, got {len(ended) - len(bad)}, kept under {sweep.path}; "
                             f"`inn resume {sweep.id}` runs the others")
@@ -108,7 +119,7 @@ def job(cfg, place: config.Place) -> float:
     What it does follows from its directory alone, so that a job may be handed over again at any time: by
     `inn resume`, or by a scheduler that takes it up once more under the same number.
     """
-    from inncli import config
+    from inncli import config, requeue
     from inncli.catalogue import one_line
     from inncli.sweep import SweepDir
 
@@ -121,9 +132,15 @@ def job(cfg, place: config.Place) -> float:
             output.note(f"job {place.number} of sweep {sweep.id} is being trained by another process; left to it")
             return float("nan")
         try:
-            metrics = _trained(run, lambda: entry["config"] or config.job_config(cfg), entry["overrides"])
+            metrics = _trained(run, lambda: entry["config"] or config.job_config(cfg), entry["overrides"],
+                               config.job_pruning(sweep.path))
         except (KeyboardInterrupt, Interrupted) as stop:
+            if getattr(stop, "reason", None) == "pruned":
+                run.update_info(pruned=True)
+                record.end(status="pruned")
+                return float("nan")
             record.end(status="interrupted")
+            requeue.back_to_queue(run, stop)
             if sweep.runs_here:
                 raise config.carry(stop) from None  # Ctrl-C: the whole sweep stops
             return float("nan")
@@ -144,13 +161,13 @@ def _end_as_ctrl_c_does(number: signal.Signals) -> None:
         signal.signal(number, signal.default_int_handler)
 
 
-def _trained(run, new_config: Callable[[], dict], words: list[str]) -> dict:
+def _trained(run, new_config: Callable[[], dict], words: list[str], prune: Callable | None) -> dict:
     from inncli import catalogue, pipeline
 
     if not run.info_file.exists():
-        return pipeline.train(catalogue.check(new_config()), run.path, words)
+        return pipeline.train(catalogue.check(new_config()), run.path, words, prune)
     info = run.info()
-    return info["metrics"] if info["status"] == "done" else pipeline.resume(run)
+    return info["metrics"] if info["status"] == "done" else pipeline.resume(run, prune)
 
 
 # ---- words -------------------------------------------------------------------------------------------

@@ -12,14 +12,14 @@ import submitit
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
+from omegaconf import open_dict
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from inncli.errors import RequestError
-from inncli.run import RunDir
+from inncli.sweep import ENDED, SweepDir
 
 log = logging.getLogger(__name__)
 POLL = 5.0  # seconds between two questions to Slurm's controller
-SETTLE = 10.0  # seconds that the files of an ended job may take to show on this machine
 PLAIN = {"name", "timeout_min", "gpus_per_node", "tasks_per_node", "nodes", "mem_gb", "cpus_per_task", "stderr_to_stdout"}
 
 
@@ -41,9 +41,8 @@ class _Submitit(BaseSubmititLauncher):
             raise RequestError(f"{self._EXECUTOR}: the jobs were not accepted ({text}); change hydra.launcher.KEY=VALUE, "
                                "`inn train -c hydra` prints them") from None
         log.info("submitted as %s", ", ".join(job.job_id for job in jobs))
-        runs = [RunDir(f"{self.config.hydra.sweep.dir}/{call[2]}") for call in calls]
         try:
-            self._wait(jobs, runs)
+            self._wait(jobs, job_overrides, initial_job_idx)
         except KeyboardInterrupt:
             self._leave(jobs)
             raise
@@ -57,7 +56,7 @@ class _Submitit(BaseSubmititLauncher):
             **{key if key in PLAIN else f"{self._EXECUTOR}_{key}": value for key, value in given.items()})
         return executor
 
-    def _wait(self, jobs: list[submitit.Job], runs: list[RunDir]) -> None:
+    def _wait(self, jobs: list[submitit.Job], overrides: Sequence[Sequence[str]], first: int) -> None:
         """Returns when every job has ended."""
         raise NotImplementedError
 
@@ -73,13 +72,23 @@ class Slurm(_Submitit):
 
     _EXECUTOR = "slurm"
 
-    def _wait(self, jobs: list[submitit.Job], runs: list[RunDir]) -> None:
-        waiting = dict(zip(jobs, runs))
-        while waiting:
-            time.sleep(1.0 if all(_has_result(job) for job in waiting) else POLL)
-            queued = _queued()
-            waiting = {job: run for job, run in waiting.items() if not _has_result(job) and (
-                job.job_id in queued if queued is not None else _alive(run))}
+    def _wait(self, jobs: list[submitit.Job], overrides: Sequence[Sequence[str]], first: int) -> None:
+        waiting = dict(zip(jobs, range(first, first + len(jobs))))
+        asked = -math.inf
+        while waiting := {job: number for job, number in waiting.items() if not _has_result(job)}:
+            if time.monotonic() - asked >= POLL:
+                asked, queued = time.monotonic(), _queued()
+                waiting = {job: number for job, number in waiting.items()
+                           if (job.job_id in queued if queued is not None else self._alive(overrides[number - first], number))}
+            time.sleep(1.0)
+
+    def _alive(self, overrides: Sequence[str], number: int) -> bool:
+        """Whether the job's own records, its heartbeat among them, leave it any hope."""
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.num = number
+        sweep, number = SweepDir(config.hydra.sweep.dir), int(config.hydra.sweep.subdir)
+        return not any(job["job"] == number and job["status"] in ENDED for job in sweep.jobs())
 
     def _leave(self, jobs: list[submitit.Job]) -> None:
         array = jobs[0].job_id.partition("_")[0]
@@ -91,7 +100,7 @@ class SlurmLocal(_Submitit):
 
     _EXECUTOR = "local"
 
-    def _wait(self, jobs: list[submitit.Job], runs: list[RunDir]) -> None:
+    def _wait(self, jobs: list[submitit.Job], overrides: Sequence[Sequence[str]], first: int) -> None:
         while not all(job.done() for job in jobs):
             time.sleep(0.5)
 
@@ -123,8 +132,3 @@ def _queued() -> set[str] | None:
     except (OSError, subprocess.TimeoutExpired):
         return None
     return None if answer.returncode else {word.partition("+")[0] for word in answer.stdout.split()}
-
-
-def _alive(run: RunDir) -> bool:
-    """Whether the job's own heartbeat says that it runs, or it may not have begun."""
-    return not run.info_file.exists() or run.state() == "running"

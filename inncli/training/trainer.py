@@ -82,7 +82,7 @@ class Trainer:
         resume: bool = False,
         on_plan: Callable[[Progress, int], None] = lambda progress, steps_per_epoch: None,
         on_step: Callable[[Progress, float, float], None] = lambda progress, loss, lr: None,
-        on_epoch: Callable[[dict], None] = lambda line: None,
+        on_epoch: Callable[[dict], str | None] = lambda line: None,
         on_checkpoint: Callable[[Progress], None] = lambda progress: None,
     ) -> Progress:
         """Trains `model` in place; on return it holds the best weights.
@@ -92,11 +92,12 @@ class Trainer:
                 weights included; `best` holds the weights alone.
             meta: JSON-ready facts that go into every checkpoint.
             resume: continue from `last`.
-            on_plan, on_step, on_epoch, on_checkpoint: called as a run goes on.
+            on_plan, on_step, on_epoch, on_checkpoint: called as a run goes on; what `on_epoch`
+                returns is a reason to stop there, as a signal is.
 
         Raises:
             NonFiniteError: a loss or gradient went NaN or infinite; names the layer.
-            Interrupted: SIGINT or SIGTERM came; a checkpoint was written first.
+            Interrupted: a stop signal or a reason to stop came; a checkpoint was written first.
         """
         loop = _Loop(self, model, objective, data, seed, last, best, meta)
         with StopFlag() as stop:
@@ -111,13 +112,15 @@ class Trainer:
                 loss, lr = loop.take_step()
                 on_step(loop.progress, loss, lr)
                 if loop.at_epoch_end:
-                    on_epoch(loop.end_epoch())
+                    reason = on_epoch(loop.end_epoch())
+                    if reason and not loop.finished:
+                        stop.raised = reason
                 if stop.raised:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)
                     raise Interrupted(
                         f"{stop.raised} at step {loop.progress.step} of {loop.progress.planned_steps}; "
-                        "checkpoint written")
+                        "checkpoint written", stop.raised)
                 if time.monotonic() - saved >= self.checkpoint_seconds:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)
