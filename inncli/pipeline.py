@@ -36,22 +36,28 @@ from inncli.training.progress import show_progress
 from inncli.training.state import Data, Progress
 from inncli.variables import Variables
 
+Prune = Callable[[RunDir], "str | None"]  # a reason to stop the run here, or None
 FRESH_VALIDATION = 4_000  # pairs that validate a run on fresh ones, at most a quarter of those it starts from
 
 
 # ---- training --------------------------------------------------------------------------------------
-def train(config: dict, path: Path, overrides: list[str]) -> dict:
+def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = None) -> dict:
     """Trains what `config` says into the new run directory `path`; returns the final metrics.
+
+    Args:
+        prune: asked after each epoch; a reason ends the training as a signal does, with a checkpoint.
 
     Whatever can be wrong with the request is found before the directory is claimed: the task is
     built, its pairs are drawn or read and the model is built first.
 
     With several devices this is done by a process each, of which the first one has the directory.
     """
-    return parallel.run(config["device"], _train, config, path, overrides)
+    return parallel.run(config["device"], _train, config, path, overrides, prune)
 
 
-def _train(group: Group, config: dict, path: Path | None, overrides: list[str]) -> dict | None:
+def _train(
+    group: Group, config: dict, path: Path | None, overrides: list[str], prune: Prune | None
+) -> dict | None:
     parts = _Parts(config, group)
     pairs = parts.task.training_pairs(config["seed"])
     parts.prepare(pairs)
@@ -65,13 +71,13 @@ def _train(group: Group, config: dict, path: Path | None, overrides: list[str]) 
     try:
         group.same(run.path)
         _keep_pairs(run, parts.task, pairs)
-        return _fit(run, parts, model, resume=False)
+        return _fit(run, parts, model, resume=False, prune=prune)
     except BaseException as error:
         _mark_end(run, error)
         raise
 
 
-def resume(run: RunDir, resimulate: bool = False) -> dict:
+def resume(run: RunDir, resimulate: bool = False, prune: Prune | None = None) -> dict:
     """Continues a stopped run to the weights that it would have had, bit for bit.
 
     On the devices it had; where this machine lacks one, on what `device=auto` would take, and then not bit for bit.
@@ -83,10 +89,10 @@ def resume(run: RunDir, resimulate: bool = False) -> dict:
         CheckpointError if a file is damaged or foreign.
     """
     names = (run.check_own().refuse_done().get("device") or "auto").split(",")
-    return parallel.run(names if runtime.is_here(names) else "auto", _resume, run, resimulate)
+    return parallel.run(names if runtime.is_here(names) else "auto", _resume, run, resimulate, prune)
 
 
-def _resume(group: Group, run: RunDir, resimulate: bool) -> dict | None:
+def _resume(group: Group, run: RunDir, resimulate: bool, prune: Prune | None) -> dict | None:
     info = run.refuse_done()
     config = run.config()
     config = catalogue.check(config if info.get("threads") is None else {**config, "threads": info["threads"]})
@@ -111,7 +117,7 @@ def _resume(group: Group, run: RunDir, resimulate: bool) -> dict | None:
         if not group.same(meta is not None):
             _keep_pairs(run, parts.task, pairs)
         run.cut_metrics(meta["training"]["epoch"] if meta else 0)
-        return _fit(run, parts, model, resume=meta is not None, seconds_before=info.get("seconds") or 0.0)
+        return _fit(run, parts, model, resume=meta is not None, seconds_before=info.get("seconds") or 0.0, prune=prune)
     except BaseException as error:
         _mark_end(run, error)
         raise
@@ -229,7 +235,8 @@ def _follow(run: RunDir, parts: _Parts, model: Model, resume: bool) -> None:
                       resume=resume, group=parts.group)
 
 
-def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0) -> dict:
+def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0,
+         prune: Prune | None = None) -> dict:
     meta = {
         "run": run.id, "config": run.config(), "config_hash": run.config_hash(), "versions": runtime.versions(),
         "x": model.x.to_dict(), "y": model.y.to_dict() if model.y else None,
@@ -241,9 +248,10 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
         run.update_info(steps=progress.step, seconds=seconds_before + time.monotonic() - begun)
 
     with show_progress(run.id) as shown:
-        def on_epoch(line: dict) -> None:
+        def on_epoch(line: dict) -> str | None:
             run.append_metrics({**line, "seconds": round(seconds_before + time.monotonic() - begun, 3)})
             shown.epoch(line)
+            return prune(run) if prune else None
 
         def on_plan(progress: Progress, steps_per_epoch: int) -> None:
             run.update_info(planned_steps=progress.planned_steps, steps_per_epoch=steps_per_epoch,
@@ -257,7 +265,7 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
         except InnError as error:
             run.update_info(seconds=seconds_before + time.monotonic() - begun)
             if isinstance(error, Interrupted):
-                raise Interrupted(f"{error}; continue with `inn train --resume {run.id}`") from None
+                raise Interrupted(f"{error}; continue with `inn train --resume {run.id}`", error.reason) from None
             raise
     seconds = seconds_before + time.monotonic() - begun
     with torch.no_grad():

@@ -180,7 +180,7 @@ class RunDir:
         except BaseException:
             self.release()
             raise
-        self.update_info(status="running", ended=None, error=None, preempted=None, versions=provenance.versions(),
+        self.update_info(status="running", ended=None, error=None, preempted=None, pruned=None, versions=provenance.versions(),
                          resumed=life.now(), **life.here(), **fields)
         self._start_heart()
 
@@ -311,7 +311,7 @@ class RunDir:
         return _coarse(self.fine_state())
 
     def fine_state(self, info: dict | None = None) -> str:
-        """`state`, with `killed` and `preempted` told apart from `interrupted`; see `inncli.life`."""
+        """`state`, with `killed`, `preempted` and `pruned` told apart from `interrupted`; see `inncli.life`."""
         return life.state(self.info() if info is None else info, self._lock_file)
 
     def _write_info(self, info: dict) -> None:
@@ -428,7 +428,7 @@ def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir
 
 # ---- small parts -------------------------------------------------------------------------------------
 def _coarse(state: str) -> str:
-    return "interrupted" if state in ("killed", "preempted") else state
+    return "interrupted" if state in ("killed", "preempted", "pruned") else state
 
 
 def _folders(path: Path) -> list[Path]:
