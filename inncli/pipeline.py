@@ -172,7 +172,7 @@ class _Parts:
                               f"objective={names.get('objective')} needs pairs; use objective=maxent")
         self.objective.attach(model, self.task)
         model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
-        self.trainer.check(model, self.device)
+        self.trainer.check(model, self.objective, self.group)
         self._same_everywhere(model)
         return model
 

@@ -178,7 +178,8 @@ def _work(rank: int, devices: list[torch.device], meeting: str, trusted: list[Pa
         with _joined(devices, rank, rank, store) as group:
             reports.send((function(group, *args), None, None))
     except BaseException as error:
-        reports.send((None, _portable(error), traceback.format_exc()))
+        with contextlib.suppress(OSError):  # nobody is left to hear it
+            reports.send((None, _portable(error), traceback.format_exc()))
         os._exit(1)  # not through the closing of a group that may wait for the others
 
 
