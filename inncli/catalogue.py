@@ -20,7 +20,7 @@ from inncli.errors import ConfigError, did_you_mean
 
 GROUPS = ("task", "model", "objective", "trainer", "evaluation")
 LATER = {"evaluation": {"_target_": "inncli.protocol.Protocol", "_partial_": True}}  # what older runs don't say
-SETTINGS = {"seed": "NonNegativeInt", "device": "str", "dtype": "Literal['float32', 'float64']",
+SETTINGS = {"seed": "NonNegativeInt", "device": "str | list[str]", "dtype": "Literal['float32', 'float64']",
             "threads": "PositiveInt | None"}
 RUN_FILES = ("inncli.tasks.simulator.Simulator",)  # tasks that run the Python file they are given
 MAX_THREADS = 4096  # torch ends the process when it can't make as many as it is told to

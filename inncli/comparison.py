@@ -15,9 +15,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from inncli import sweep
 from inncli.catalogue import GROUPS
 from inncli.errors import InnError, RunError
-from inncli.run import RunDir, find_run, outputs_root, read_runs
+from inncli.run import RunDir
 
 # What is to be small for a metric to be good. A metric that is not here has no best.
 BADNESS: dict[str, Callable[[float], float]] = {
@@ -131,19 +132,8 @@ def find(spec: str, root: Path | None = None) -> tuple[list[RunDir], list[dict]]
 
     Raises: RunError if none or several fit.
     """
-    root = outputs_root() if root is None else root
-    for folder in (Path(spec), root / "sweeps" / spec):
-        if (folder / "sweep.json").is_file():
-            return _jobs(folder)
-    sweeps = {file.parent.name: file.parent for file in sorted((root / "sweeps").glob("*/sweep.json"))}
-    plain = [run.id for run, _ in read_runs(root) if "/" not in run.id]
-    fits = [name for name in (*sweeps, *plain) if name.startswith(spec)]
-    if len(fits) > 1 and spec not in fits and not (Path(spec) / "run.json").is_file():
-        raise RunError(f"{spec!r} fits {len(fits)} runs and sweeps: {', '.join(fits[:5])}"
-                       f"{', ...' if len(fits) > 5 else ''}; give more of the id")
-    if fits and fits[0] in sweeps:
-        return _jobs(sweeps[fits[0]])
-    return [find_run(spec, root)], []
+    found = sweep.find(spec, root)
+    return _jobs(found.path) if isinstance(found, sweep.SweepDir) else ([found], [])
 
 
 def _jobs(folder: Path) -> tuple[list[RunDir], list[dict]]:

@@ -8,7 +8,8 @@
     │   ├── RunError                     a run that is not there or can't be used so
     │   └── CheckpointError              a file of a run that is damaged or foreign
     ├── TrainingError           exit 1   the run failed
-    │   └── NonFiniteError               a loss or a layer went NaN or infinite
+    │   ├── NonFiniteError               a loss or a layer went NaN or infinite
+    │   └── LostProcessError             one of several processes of a run ended before the others
     ├── ConvergenceError        exit 1   an iterative solver stopped short
     └── Interrupted             exit 130
 
@@ -61,14 +62,22 @@ class NonFiniteError(TrainingError):
     """A loss, gradient or layer output became NaN or infinite."""
 
 
+class LostProcessError(TrainingError):
+    """One of several processes of a run ended before the others."""
+
+
 class ConvergenceError(InnError):
     """An iterative solver stopped before it reached its tolerance."""
 
 
 class Interrupted(InnError):
-    """The run was stopped by a signal after writing a checkpoint."""
+    """The run was stopped, by a signal as a rule, after writing a checkpoint."""
 
     exit_code = 130
+
+    def __init__(self, message: str = "", reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason  # a signal's name, or "pruned"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ import torch
 
 from inncli import catalogue, opening, runtime
 from inncli import refine as refinement
-from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RequestError, RunError
+from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RequestError, RunError, TrainingError
 from inncli.files import file_sha256
 from inncli.inverter import Inverter
 from inncli.metrics.familiarity import seen_in_training
@@ -27,40 +27,60 @@ from inncli.posterior import PosteriorSet
 from inncli.run import RunDir
 from inncli.tasks.base import SPLIT, Task
 from inncli.tasks.data import Pairs, load_pairs, save_pairs, split
+from inncli.tasks.stream import StreamedPairs
+from inncli.training import parallel
 from inncli.training.bounds import no_larger_than
 from inncli.training.checkpoint import check_fit, check_values, load_checkpoint, shapes_of, under
+from inncli.training.parallel import Group
 from inncli.training.progress import show_progress
 from inncli.training.state import Data, Progress
 from inncli.variables import Variables
 
+Prune = Callable[[RunDir], "str | None"]  # a reason to stop the run here, or None
 FRESH_VALIDATION = 4_000  # pairs that validate a run on fresh ones, at most a quarter of those it starts from
 
 
 # ---- training --------------------------------------------------------------------------------------
-def train(config: dict, path: Path, overrides: list[str]) -> dict:
+def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = None) -> dict:
     """Trains what `config` says into the new run directory `path`; returns the final metrics.
+
+    Args:
+        prune: asked after each epoch; a reason ends the training as a signal does, with a checkpoint.
 
     Whatever can be wrong with the request is found before the directory is claimed: the task is
     built, its pairs are drawn or read and the model is built first.
+
+    With several devices this is done by a process each, of which the first one has the directory.
     """
-    parts = _Parts(config)
+    return parallel.run(config["device"], _train, config, path, overrides, prune)
+
+
+def _train(
+    group: Group, config: dict, path: Path | None, overrides: list[str], prune: Prune | None
+) -> dict | None:
+    parts = _Parts(config, group)
     pairs = parts.task.training_pairs(config["seed"])
     parts.prepare(pairs)
     model = parts.new_model()
+    if not group.first:
+        return _follow(RunDir(group.same(None)), parts, model, resume=False)
     run = RunDir.create(
-        path, _with_absolute_file(config), overrides,
+        path, with_absolute_file(config), overrides,
         task=config["names"]["task"], model=config["names"]["model"], seed=config["seed"],
-        device=str(parts.device), dtype=config["dtype"], threads=parts.threads)
+        device=",".join(group.names), dtype=config["dtype"], threads=parts.threads)
     try:
+        group.same(run.path)
         _keep_pairs(run, parts.task, pairs)
-        return _fit(run, parts, model, resume=False)
+        return _fit(run, parts, model, resume=False, prune=prune)
     except BaseException as error:
         _mark_end(run, error)
         raise
 
 
-def resume(run: RunDir, resimulate: bool = False) -> dict:
+def resume(run: RunDir, resimulate: bool = False, prune: Prune | None = None) -> dict:
     """Continues a stopped run to the weights that it would have had, bit for bit.
+
+    On the devices it had; where this machine lacks one, on what `device=auto` would take, and then not bit for bit.
 
     Args:
         resimulate: may run the simulator file that the run's config names: a run directory may be a stranger's.
@@ -68,28 +88,36 @@ def resume(run: RunDir, resimulate: bool = False) -> dict:
     Raises: RunError if the run is finished, its pairs or table are no longer the same, or it needs `resimulate`;
         CheckpointError if a file is damaged or foreign.
     """
-    info = run.check_own().refuse_done()
+    names = (run.check_own().refuse_done().get("device") or "auto").split(",")
+    return parallel.run(names if runtime.is_here(names) else "auto", _resume, run, resimulate, prune)
+
+
+def _resume(group: Group, run: RunDir, resimulate: bool, prune: Prune | None) -> dict | None:
+    info = run.refuse_done()
     config = run.config()
-    config = catalogue.check({**config, **{key: info[key] for key in ("threads", "device") if info.get(key) is not None}})
+    config = catalogue.check(config if info.get("threads") is None else {**config, "threads": info["threads"]})
     _ask_to_run(run, config, resimulate)
     shapes = opening.declared(run, run.last, needed=False)  # what is wrong shows before anything is written
-    parts = _Parts(config)
+    parts = _Parts(config, group)
     pairs = parts.saved_pairs(run, info)
     parts.prepare(pairs)
     model = parts.new_model(no_larger_than(None if shapes is None else under("model", shapes)))
     if shapes is not None:
         opening.check_resumable(run, model, parts.objective)
-    run.reopen()
+    group.each(None)  # in every process
+    if not group.first:
+        return _follow(run, parts, model, resume=group.same(None))
+    run.reopen(device=",".join(group.names))
     try:
         # Again, now that no other process trains here: one may have gone on for a while since.
         meta = None
         if run.last.is_file():
             opening.declared(run, run.last)
             meta = opening.check_resumable(run, model, parts.objective)
-        if meta is None:
+        if not group.same(meta is not None):
             _keep_pairs(run, parts.task, pairs)
         run.cut_metrics(meta["training"]["epoch"] if meta else 0)
-        return _fit(run, parts, model, resume=meta is not None, seconds_before=info.get("seconds") or 0.0)
+        return _fit(run, parts, model, resume=meta is not None, seconds_before=info.get("seconds") or 0.0, prune=prune)
     except BaseException as error:
         _mark_end(run, error)
         raise
@@ -98,9 +126,8 @@ def resume(run: RunDir, resimulate: bool = False) -> dict:
 class _Parts:
     """What a config builds: task, trainer, objective, model; and the split pairs on the device."""
 
-    def __init__(self, config: dict) -> None:
-        self.config = config
-        self.device = runtime.resolve_device(config["device"])
+    def __init__(self, config: dict, group: Group) -> None:
+        self.config, self.group, self.device = config, group, group.device
         self.dtype = runtime.resolve_dtype(config["dtype"])
         self.threads = runtime.set_threads(config["threads"])
         runtime.set_deterministic()
@@ -109,8 +136,13 @@ class _Parts:
         self.objective: Objective = catalogue.instantiate(config["objective"])().to(self.device)
         self.task: Task = catalogue.instantiate(config["task"])()
 
-    def prepare(self, pairs: Pairs) -> None:
-        """Splits off the validation pairs and moves all of them to the device."""
+    def prepare(self, pairs: Pairs | StreamedPairs) -> None:
+        """Splits off the validation pairs and moves all of them to the device; of pairs on disk those that start the model."""
+        self.streamed = pairs if isinstance(pairs, StreamedPairs) else None
+        if self.streamed is not None:
+            self.pairs, held_out = self.streamed.split(self.trainer.val_fraction)
+            self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
+            return
         rng = np.random.default_rng([self.seed, SPLIT])
         fraction = self.trainer.val_fraction
         if self.task.fresh:
@@ -119,7 +151,7 @@ class _Parts:
         self.pairs, held_out = split(pairs, fraction, rng, self.task.groups(pairs))
         self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
 
-    def saved_pairs(self, run: RunDir, info: dict) -> Pairs:
+    def saved_pairs(self, run: RunDir, info: dict) -> Pairs | StreamedPairs:
         """The pairs that the run was started with; drawn again if it was killed before they were kept."""
         fingerprint = self.task.fingerprint()
         if fingerprint is None and (run.pairs.is_file() or run.last.is_file()):
@@ -144,12 +176,33 @@ class _Parts:
                               f"objective={names.get('objective')} needs pairs; use objective=maxent")
         self.objective.attach(model, self.task)
         model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
+        self.trainer.check(model, self.objective, self.group)
+        self._same_everywhere(model)
         return model
+
+    def seen(self, variables: Variables | None) -> dict | None:
+        """What is kept of the training ys."""
+        if self.pairs.y is None:
+            return None
+        ends = {} if self.streamed is None else {"low": self.streamed.low, "high": self.streamed.high}
+        return {**seen_in_training(self.pairs.y, variables), **ends}
+
+    def _same_everywhere(self, model: Model) -> None:
+        """Raises TrainingError if another process starts from other weights or pairs than this one."""
+        starts = self.group.each([float(t.double().nan_to_num(0, 0, 0).sum()) for t in model.state_dict().values()])
+        # Another machine, or another kind of device, may round the data's mean differently.
+        if not np.allclose(starts, starts[0], rtol=1e-5, atol=1e-5):
+            raise TrainingError("the processes of this run don't start from the same pairs; is the task's file "
+                                "the same everywhere, and does the simulator draw from its rng alone?")
 
     def data(self, model: Model) -> Data:
         """What the trainer asks for."""
         if not (model.needs_data and self.objective.needs_data):
             return Data(len(self.pairs), None, None)
+
+        if (streamed := self.streamed) is not None:
+            return Data(streamed.rows, None, self.validation, batches=lambda epoch, size, first: (
+                self._tensors(pairs) for pairs in streamed.batches(epoch, size, first)))
 
         def fresh(epoch: int):
             return self._tensors(self.task.fresh_pairs(self.seed, epoch))
@@ -162,7 +215,7 @@ class _Parts:
         return x, None if pairs.y is None else torch.as_tensor(pairs.y, device=self.device)
 
 
-def _with_absolute_file(config: dict) -> dict:
+def with_absolute_file(config: dict) -> dict:
     """The config with the task's file as an absolute path, so that the run can be resumed from anywhere."""
     task = config["task"]
     return {**config, "task": {**task, "file": str(Path(task["file"]).absolute())}} if "file" in task else config
@@ -180,12 +233,18 @@ def _build_model(config: dict, x: Variables, y: Variables | None, device: torch.
         torch.set_default_dtype(before)
 
 
-def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0) -> dict:
-    y = parts.pairs.y
+def _follow(run: RunDir, parts: _Parts, model: Model, resume: bool) -> None:
+    """The part in `_fit` of every process but the first: it takes the same steps, and writes nothing."""
+    parts.trainer.fit(model, parts.objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta={},
+                      resume=resume, group=parts.group)
+
+
+def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0,
+         prune: Prune | None = None) -> dict:
     meta = {
         "run": run.id, "config": run.config(), "config_hash": run.config_hash(), "versions": runtime.versions(),
         "x": model.x.to_dict(), "y": model.y.to_dict() if model.y else None,
-        "seen": None if y is None else seen_in_training(y, model.y),
+        "seen": parts.seen(model.y),
     }
     begun = time.monotonic()
 
@@ -193,9 +252,10 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
         run.update_info(steps=progress.step, seconds=seconds_before + time.monotonic() - begun)
 
     with show_progress(run.id) as shown:
-        def on_epoch(line: dict) -> None:
+        def on_epoch(line: dict) -> str | None:
             run.append_metrics({**line, "seconds": round(seconds_before + time.monotonic() - begun, 3)})
             shown.epoch(line)
+            return prune(run) if prune else None
 
         def on_plan(progress: Progress, steps_per_epoch: int) -> None:
             run.update_info(planned_steps=progress.planned_steps, steps_per_epoch=steps_per_epoch,
@@ -205,11 +265,11 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
         try:
             progress = parts.trainer.fit(
                 model, parts.objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta=meta,
-                resume=resume, on_plan=on_plan, on_step=shown.step, on_epoch=on_epoch, on_checkpoint=keep)
+                resume=resume, group=parts.group, on_plan=on_plan, on_step=shown.step, on_epoch=on_epoch, on_checkpoint=keep)
         except InnError as error:
             run.update_info(seconds=seconds_before + time.monotonic() - begun)
             if isinstance(error, Interrupted):
-                raise Interrupted(f"{error}; continue with `inn train --resume {run.id}`") from None
+                raise Interrupted(f"{error}; continue with `inn train --resume {run.id}`", error.reason) from None
             raise
     seconds = seconds_before + time.monotonic() - begun
     with torch.no_grad():
@@ -291,7 +351,7 @@ def built_in_task_of(run: RunDir) -> Task | None:
 
 
 def training_ys(run: RunDir) -> np.ndarray | None:
-    """The ys a run was trained on, (n, Dy); None for a density.
+    """The ys a run was trained on, (n, Dy), at most 50,000 of a table on disk; None for a density.
 
     Raises: RunError if they came from a table that is no longer the same.
     """
@@ -299,7 +359,8 @@ def training_ys(run: RunDir) -> np.ndarray | None:
         return _kept_pairs(run, run.info()).y
     task = task_of(run)
     _same_table(run, run.info(), task.fingerprint())
-    return task.training_pairs(run.config()["seed"]).y
+    pairs = task.training_pairs(run.config()["seed"])
+    return (pairs.split(0.0)[0] if isinstance(pairs, StreamedPairs) else pairs).y  # of a table on disk some of them
 
 
 def sample(inverter: Inverter, run: RunDir, n: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -396,7 +457,7 @@ def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, st
     return task.test_pairs(config["seed"]), "test rows of the table"
 
 
-def _keep_pairs(run: RunDir, task: Task, pairs: Pairs) -> None:
+def _keep_pairs(run: RunDir, task: Task, pairs: Pairs | StreamedPairs) -> None:
     """Keeps drawn pairs, or the checksum of the table they came from."""
     facts = task.fingerprint()
     if facts is None:

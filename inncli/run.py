@@ -4,28 +4,26 @@
             checkpoints/{last,best}.safetensors  data/pairs.npz  posteriors/  plots/  evaluations/
 
 Files appear whole or not at all; `metrics.jsonl` grows by one write() a line. `.lock` is created once,
-exclusively, so that two processes never share a new directory, and it is held by a record lock for as
-long as a process trains in it: that lock vanishes with its process, even after kill -9, and is not
-inherited by workers. Nothing here imports numpy, torch or hydra: `inn runs` stays fast.
+exclusively, so that two processes never share a new directory, and it is held (`inncli.locks`) for as
+long as a process trains in it; meanwhile a thread renews the heartbeat in run.json. Nothing here imports
+numpy, torch or hydra: `inn runs` stays fast.
 """
 
 from __future__ import annotations
 
 import contextlib
-import errno
-import fcntl
 import hashlib
 import json
 import math
 import os
 import re
 import secrets
-import socket
+import threading
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime
 from pathlib import Path
 
-from inncli import provenance
+from inncli import life, locks, provenance
 from inncli.errors import CheckpointError, RunError, did_you_mean
 from inncli.files import atomic_write, clear_leftovers
 from inncli.record import check_info
@@ -34,7 +32,8 @@ from inncli.untrusted import parse_json, read_bytes, read_json, read_yaml, stran
 STATUSES = ("running", "done", "failed", "interrupted")
 OWN = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", ".lock", "train.log", "checkpoints", "data",
        "posteriors", "plots", "evaluations")  # what is read or written in a run directory
-_locks: dict[Path, int] = {}  # the record locks this process holds: run directory -> descriptor
+_hearts: dict[Path, life.Heart] = {}  # one for each run directory that this process holds
+_writing = threading.RLock()  # run.json is read, changed and written by one thread at a time
 
 
 def outputs_root() -> Path:
@@ -149,21 +148,20 @@ class RunDir:
             run.path.mkdir(parents=True, exist_ok=True)
             if run.info_file.exists():
                 raise FileExistsError
-            fd = os.open(run._lock_file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
+            run._hold(os.open(run._lock_file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
         except (FileExistsError, NotADirectoryError):
             raise RunError(f"expected a new directory for the run, got {run.path}, which is taken; "
                            "leave hydra.run.dir out or name another") from None
-        run._hold(fd)
         if config is not None:
             run.write_config(config, overrides or [])
-        now = _now()
+        now = life.now()
         run._write_info({
             "id": run.id, "status": "running", "started": now, "ended": None, "seconds": None,
             "task": None, "model": None, "seed": None, "device": None, "dtype": None, "threads": None,
-            "versions": provenance.versions(), "git": provenance.git_commit(), "host": socket.gethostname(),
-            "scheduler": provenance.scheduler(), "pid": os.getpid(), "heartbeat": now,
+            "versions": provenance.versions(), "git": provenance.git_commit(), **life.here(),
             "steps": 0, "planned_steps": None, "epochs": 0, "metrics": {}, **fields,
         })
+        run._start_heart()
         return run
 
     def reopen(self, **fields) -> None:
@@ -174,6 +172,8 @@ class RunDir:
             CheckpointError: run.json is damaged.
         """
         info = self.info()
+        if self._lives_elsewhere(info):
+            raise self._busy(info)
         self._hold(os.open(self._lock_file, os.O_CREAT | os.O_RDWR, 0o644), info)
         try:
             self.refuse_done()  # only now: the process that had the lock may have finished a moment ago
@@ -183,9 +183,9 @@ class RunDir:
         # What killed writers left. An `inn invert` may write its set at this moment: that is left alone for a day.
         for folder, seconds in ((self.path, 0), (self.last.parent, 0), (self.pairs.parent, 0), (self.posteriors, 86_400)):
             clear_leftovers(folder, seconds)
-        here = {"host": socket.gethostname(), "pid": os.getpid(), "scheduler": provenance.scheduler()}
-        self.update_info(status="running", ended=None, error=None, versions=provenance.versions(),
-                         resumed=_now(), **here, **fields)
+        self.update_info(status="running", ended=None, error=None, preempted=None, pruned=None, versions=provenance.versions(),
+                         resumed=life.now(), **life.here(), **fields)
+        self._start_heart()
 
     def refuse_done(self) -> dict:
         """run.json of a run that is not finished. Raises: RunError if it is."""
@@ -197,33 +197,40 @@ class RunDir:
 
     def release(self) -> None:
         """Gives the directory up; also done by `update_info` with any status but running."""
-        fd = _locks.pop(self.path.resolve(), None)
-        if fd is not None:
-            os.close(fd)
+        with _writing:  # a beat under way ends first
+            heart = _hearts.pop(self.path.resolve(), None)
+            if heart is not None:
+                heart.stop()
+            locks.release(self._lock_file)
 
     @property
     def _lock_file(self) -> Path:
         return self.path / ".lock"
 
     def _hold(self, fd: int, info: dict | None = None) -> None:
-        key = self.path.resolve()
-        if key in _locks:
-            # POSIX drops a process's record lock when it closes ANY descriptor of the file, so the
-            # old descriptor is not closed before the new one has the lock: take over, then lock.
-            os.close(_locks.pop(key))
         try:
-            fcntl.lockf(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                os.close(fd)
-                who = f" (pid {info.get('pid')} on {info.get('host')})" if info else ""
-                raise RunError(f"run {self.id} is being trained by another process{who}; "
-                               "wait for it or stop it first") from None
-            if error.errno not in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
-                os.close(fd)
-                raise
-            # A file system without locks: the exclusive creation of .lock still stands.
-        _locks[key] = fd
+            locks.hold(self._lock_file, fd)
+        except locks.Taken:
+            raise self._busy(info) from None
+
+    def _busy(self, info: dict | None) -> RunError:
+        who = f" (pid {info.get('pid')} on {info.get('host')})" if info else ""
+        return RunError(f"run {self.id} is being trained by another process{who}; wait for it or stop it first")
+
+    def _lives_elsewhere(self, info: dict) -> bool:
+        # Not every shared file system hands locks on to other hosts.
+        return info.get("host") != life.here()["host"] and self.fine_state(info) == "running"
+
+    def _start_heart(self) -> None:
+        def beat() -> None:
+            with _writing:
+                if self.path.resolve() in _hearts:  # else the run has ended since
+                    self.update_info()
+
+        key = self.path.resolve()
+        if key in _hearts:
+            _hearts[key].stop()
+        _hearts[key] = life.Heart(beat)
 
     def check_own(self) -> RunDir:
         """This run, all of whose files lie in its directory: through a link it could reach any file of the user's.
@@ -292,21 +299,23 @@ class RunDir:
 
     def update_info(self, **fields) -> None:
         """Sets fields of run.json, and its heartbeat; a status other than running frees the directory."""
-        info = {**self.info(), "heartbeat": _now(), **fields}
-        if info["status"] not in STATUSES:
-            raise ValueError(f"status: expected one of {STATUSES}, got {info['status']!r}")
-        if info["status"] != "running" and "status" in fields and "ended" not in fields:
-            info["ended"] = _now()
-        self._write_info(info)
-        if info["status"] != "running":
-            self.release()
+        with _writing:
+            info = {**self.info(), "heartbeat": life.now(), **fields}
+            if info["status"] not in STATUSES:
+                raise ValueError(f"status: expected one of {STATUSES}, got {info['status']!r}")
+            if info["status"] != "running" and "status" in fields and "ended" not in fields:
+                info["ended"] = life.now()
+            self._write_info(info)
+            if info["status"] != "running":
+                self.release()
 
     def state(self) -> str:
-        """The status, where `running` also means that its process lives: killed is `interrupted`.
+        """The status, where `running` also means that its process lives: killed is `interrupted`."""
+        return _coarse(self.fine_state())
 
-        Exact on the run's own host (up to a reused process id); on another host it trusts run.json.
-        """
-        return _state(self.info())
+    def fine_state(self, info: dict | None = None) -> str:
+        """`state`, with `killed`, `preempted` and `pruned` told apart from `interrupted`; see `inncli.life`."""
+        return life.state(self.info() if info is None else info, self._lock_file)
 
     def _write_info(self, info: dict) -> None:
         atomic_write(self.info_file, json.dumps(_plain(info), indent=1) + "\n")
@@ -382,7 +391,7 @@ def read_runs(root: Path | None = None) -> list[tuple[RunDir, dict]]:
         except ValueError:
             info = {"status": "damaged"}
         if isinstance(info, dict) and info.get("status") in (*STATUSES, "damaged"):
-            found.append((run, {**info, "id": run.id, "status": _state(info)}))
+            found.append((run, {**info, "id": run.id, "status": _coarse(run.fine_state(info))}))
     # A run's name begins with its local date and time: near enough where run.json has no start.
     return sorted(found, key=lambda entry: (str(entry[1].get("started") or entry[0].path.name), entry[0].id))
 
@@ -422,22 +431,8 @@ def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir
 
 
 # ---- small parts -------------------------------------------------------------------------------------
-def _now() -> str:
-    # UTC with a fixed number of digits: the strings sort as the times do.
-    return datetime.now(timezone.utc).isoformat(timespec="microseconds")
-
-
-def _state(info: dict) -> str:
-    status, pid = info["status"], info.get("pid")
-    if status != "running" or info.get("host") != socket.gethostname() or not isinstance(pid, int):
-        return status
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return "interrupted"
-    except (PermissionError, OverflowError):
-        pass
-    return status
+def _coarse(state: str) -> str:
+    return "interrupted" if state in ("killed", "preempted", "pruned") else state
 
 
 def _folders(path: Path) -> list[Path]:

@@ -70,7 +70,7 @@ def test_sweep_trains_every_job(inn, tmp_path, monkeypatch):
     out = inn("train", "-m", "model=nice,rnvp", *SMALL)
     (sweep,) = (tmp_path / "sweeps").iterdir()
     assert "2 of 2 jobs done" in out and runs_in(tmp_path) == []
-    assert sorted(p.name for p in sweep.iterdir()) == ["0", "1", "sweep.json"]
+    assert sorted(p.name for p in sweep.iterdir()) == [".lock", "0", "1", "sweep.json"]
     manifest = json.loads((sweep / "sweep.json").read_text())
     assert manifest["status"] == "done" and [job["status"] for job in manifest["jobs"]] == ["done", "done"]
     assert [yaml.safe_load((sweep / n / "config.yaml").read_text())["names"]["model"] for n in "01"] == ["nice", "rnvp"]
@@ -87,8 +87,9 @@ def test_a_failed_job_leaves_the_others(inn, tmp_path, monkeypatch):
     for number in (0, 1, 3):
         assert sum(line.startswith(f"job {number} (trainer.lr=") for line in lines) == 1
     assert "NonFiniteError" in jobs[0]["error"] and "'cuda:77' is not available" in jobs[1]["error"]
-    # A run that failed keeps its directory, a wrong request keeps none.
-    assert sorted(p.name for p in sweep.iterdir()) == ["0", "2", "sweep.json"]
+    # A run that failed keeps its directory, a wrong request only the log with its traceback.
+    assert sorted(p.name for p in sweep.iterdir()) == [".lock", "0", "1", "2", "3", "sweep.json"]
+    assert sorted(p.name for p in (sweep / "1").iterdir()) == ["train.log"]
 
 
 def test_an_unexpected_failure_keeps_its_traceback(inn, tmp_path, monkeypatch):

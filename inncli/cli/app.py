@@ -12,13 +12,13 @@ from typing import Annotated
 import typer
 
 from inncli import __version__
-from inncli.cli import compare, density, doctor, evaluate, invert, plot, report, runs, sample, show, train
+from inncli.cli import compare, density, doctor, evaluate, invert, plot, report, resume, runs, sample, show, train
 from inncli.errors import InnError, did_you_mean
 
 # No rich in help texts: it doubles the time of `inn --help`.
 app = typer.Typer(name="inn", rich_markup_mode=None, pretty_exceptions_enable=False,
                   context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110})
-for command in (train.train, invert.invert, sample.sample, density.density, evaluate.evaluate, compare.compare, runs.runs,
+for command in (train.train, resume.resume, invert.invert, sample.sample, density.density, evaluate.evaluate, compare.compare, runs.runs,
                 show.show, plot.plot, report.report, doctor.doctor):
     app.command()(command)
 

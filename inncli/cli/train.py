@@ -15,6 +15,7 @@ from inncli.errors import Interrupted, RequestError, TrainingError
 
 if TYPE_CHECKING:
     from inncli import config
+    from inncli.run import RunDir
 
 
 def train(
@@ -48,6 +49,7 @@ def train(
     Next: inn invert --y 0.3, inn plot training, inn runs
     """
     from inncli import config
+    from inncli.cli import sweeping
 
     words = list(overrides or [])
     config.trust(config_dir)
@@ -55,7 +57,9 @@ def train(
         if words or multirun or cfg:
             raise RequestError("--resume takes the run's own config and nothing else; leave out "
                                + (repr(words[0]) if words else "-m and -c"))
-        _resume(resume, resimulate)
+        from inncli.run import find_run
+
+        resume_run(find_run(resume), resimulate)
         return
     if resimulate:
         raise RequestError("--resimulate goes with --resume; a new run is trained on the file that you name")
@@ -65,7 +69,7 @@ def train(
     if cfg:
         config.launch(job, words, show=cfg)
     elif multirun:
-        _sweep(words, jobs)
+        sweeping.start(words, jobs)
     else:
         _single(words, jobs[0])
 
@@ -73,41 +77,43 @@ def train(
 def job(cfg) -> float | None:
     """One training, called by hydra in whatever process its launcher chose; returns the validation loss.
 
-    The job of a sweep keeps its error to itself, so that the other jobs go on; the error of a
-    single run goes past hydra to `inncli.cli.app.main`.
+    The job of a sweep keeps its error to itself, so that the other jobs go on (`inncli.cli.sweeping`); the
+    error of a single run goes past hydra to `inncli.cli.app.main`.
     """
-    from inncli import config, sweep
-    from inncli.catalogue import one_line
+    from inncli import config
+    from inncli.cli import sweeping
 
-    path, number, words = config.job_place()
+    place = config.job_place(cfg)
+    if place.number is not None:
+        return sweeping.job(cfg, place)
     try:
-        metrics = _trained(config.job_config(cfg), path, words)
+        from inncli import pipeline
+
+        metrics = pipeline.train(config.job_config(cfg), place.path, place.overrides)
     except (KeyboardInterrupt, Interrupted) as stop:
         raise config.carry(stop) from None
-    except Exception as error:  # any failure of one job is a line of the sweep's report
-        _after_failure(path, number is not None, error)
-        if number is None:
-            raise config.carry(error) from None
-        sweep.record(path.parent, number, words, f"{type(error).__name__}: {one_line(error)}")
-        return float("nan")
-    if number is None:
-        _report(path)
-    else:
-        sweep.record(path.parent, number, words, None)
+    except Exception as error:
+        if isinstance(error, RequestError):
+            with contextlib.suppress(OSError):
+                place.path.rmdir()  # only if empty: hydra.run.dir may name a folder of the user's
+        elif place.path.is_dir() and not isinstance(error, TrainingError):
+            keep_traceback(place.path / "train.log", error)
+        raise config.carry(error) from None
+    report(place.path)
     return metrics.get("val_loss")
 
 
-def _trained(config: dict, path: Path, words: list[str]) -> dict:
-    from inncli import pipeline
-
-    return pipeline.train(config, path, words)
-
-
 def _single(words: list[str], planned: config.Job) -> None:
-    from inncli import config
+    from inncli import config, runtime
+    from inncli.cli import sweeping
     from inncli.run import outputs_root, reserve
 
-    if _names(words, "hydra.run.dir"):
+    if runtime.launcher_rank():  # of torchrun's processes the first has the directory, and hydra
+        from inncli import pipeline
+
+        pipeline.train(planned.config, None, words)
+        return
+    if sweeping.names(words, "hydra.run.dir"):
         config.launch(job, words)
         return
     names, root = planned.config["names"], outputs_root()
@@ -123,71 +129,24 @@ def _single(words: list[str], planned: config.Job) -> None:
                     root.rmdir()
 
 
-def _sweep(words: list[str], jobs: list[config.Job]) -> None:
-    from inncli import catalogue, config, sweep
-    from inncli.run import outputs_root, reserve
-
-    if _names(words, "hydra.sweep.dir"):
-        raise RequestError("hydra.sweep.dir is chosen by inn, so that no two sweeps share one; "
-                           "set INN_OUTPUTS to keep them elsewhere")
-    # A missing table or a broken simulator file is found once, before anything is written.
-    seen = []
-    for planned in jobs:
-        if planned.config["task"] not in seen:
-            seen.append(planned.config["task"])
-            catalogue.instantiate(planned.config["task"])()
-    names = jobs[0].config["names"]
-    path = reserve(outputs_root() / "sweeps", names["task"], names["model"])
-    sweep.start(path, words, [planned.overrides for planned in jobs if planned.exact])
-    try:
-        config.launch(job, words, directory=path.absolute(), multirun=True)
-    except (KeyboardInterrupt, Interrupted):
-        sweep.finish(path, interrupted=True)
-        raise
-    finally:
-        with contextlib.suppress(FileNotFoundError):
-            (path / "multirun.yaml").unlink()  # hydra's own copy; sweep.json and config.yaml say the same
-    ended = sweep.finish(path)
-    failed = [entry for entry in ended if entry["status"] == "failed"]
-    output.line(f"sweep {path.name}: {len(ended) - len(failed)} of {len(ended)} jobs done")
-    output.line("next: inn runs")
-    for entry in failed:
-        output.note(f"job {entry['job']} ({' '.join(entry['overrides'])}) failed: {entry['error']}")
-    if failed:
-        raise TrainingError(f"{len(failed)} of {len(ended)} jobs failed; the others are kept under {path}")
-
-
-def _names(words: list[str], key: str) -> bool:
-    return any(word.partition("=")[0].lstrip("+") == key for word in words)
-
-
-def _resume(spec: str, resimulate: bool) -> None:
-    from inncli.run import find_run
-
-    run = find_run(spec)
-
+def resume_run(run: RunDir, resimulate: bool = False) -> None:
+    """Continues a stopped run and prints how it ended."""
     from inncli import pipeline
 
     pipeline.resume(run, resimulate)
-    _report(run.path)
+    report(run.path)
 
 
-def _after_failure(path: Path, in_sweep: bool, error: Exception) -> None:
-    """Leaves no directory behind for a wrong request, and the traceback of a bug in the run's log."""
-    if isinstance(error, RequestError):
-        # Never more than hydra made for this job: hydra.run.dir may name a folder of the user's.
-        if in_sweep and (path.parent / "sweep.json").exists() and not (path / "run.json").exists():
-            shutil.rmtree(path, ignore_errors=True)
-        with contextlib.suppress(OSError):
-            path.rmdir()
-    elif path.is_dir() and not isinstance(error, TrainingError):
-        import traceback
+def keep_traceback(log: Path, error: Exception) -> None:
+    """Adds the traceback to a run's log."""
+    import traceback
 
-        with (path / "train.log").open("a", encoding="utf-8") as log:
-            traceback.print_exception(error, file=log)
+    with log.open("a", encoding="utf-8") as file:
+        traceback.print_exception(error, file=file)
 
 
-def _report(path: Path) -> None:
+def report(path: Path) -> None:
+    """Prints what came of a run that has just ended."""
     from inncli.run import RunDir
 
     run = RunDir(path)

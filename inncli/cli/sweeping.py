@@ -1,0 +1,200 @@
+"""Sweeps: starting one, taking one up again, the part of each job, and the report at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import signal
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from inncli.cli import output, sweep_table
+from inncli.errors import Interrupted, RequestError, RunError, TrainingError
+
+if TYPE_CHECKING:
+    from inncli import config
+    from inncli.sweep import SweepDir
+
+CHOSEN = {"hydra.sweep.dir": "so that no two sweeps share one; set INN_OUTPUTS to keep them elsewhere",
+          "hydra.sweep.subdir": "the number of the job; leave it out"}
+
+
+def start(words: list[str], jobs: list[config.Job]) -> None:
+    """Trains every job of a request with -m in a new sweep directory."""
+    from inncli import catalogue
+    from inncli.run import outputs_root, reserve
+    from inncli.sweep import SweepDir
+
+    for key, why in CHOSEN.items():
+        if names(words, key):
+            raise RequestError(f"{key} is chosen by inn, {why}")
+    # A missing table or a broken simulator file is found once, before anything is written.
+    seen = []
+    for planned in jobs:
+        if planned.config["task"] not in seen:
+            seen.append(planned.config["task"])
+            catalogue.instantiate(planned.config["task"])()
+
+    from inncli import pipeline
+
+    chosen = jobs[0].config["names"]
+    sweep = SweepDir(reserve(outputs_root() / "sweeps", chosen["task"], chosen["model"]))
+    with sweep.held():
+        sweep.start(words, [{"overrides": own_words(planned.overrides), "config": pipeline.with_absolute_file(planned.config)}
+                            for planned in jobs if planned.exact])
+        try:
+            _run(sweep, words)
+        except RequestError:  # the launcher would not take it
+            if all(job["status"] == "waiting" for job in sweep.jobs()):
+                shutil.rmtree(sweep.path)
+            raise
+
+
+def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
+    """Runs the jobs of a sweep that are not done, by its own launcher or the one that `words` give.
+
+    Raises: RequestError where they run a simulator file and `resimulate` does not allow it.
+    """
+    from inncli import catalogue
+
+    own = launcher_words(words)
+    if sweep.is_search:
+        own += [word for word in words if _key(word).startswith("hydra.sweeper.")]
+    wrong = [word for word in words if word not in own]
+    if wrong:
+        raise RequestError(f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
+                           f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}")
+    from inncli import config
+
+    manifest = sweep.manifest()
+    for planned in manifest["jobs"]:
+        if not resimulate and catalogue.runs_a_file(planned.get("config") or {"task": {}}):
+            raise RequestError(f"the jobs of sweep {sweep.id} run a simulator file, {planned['config']['task'].get('file')}; "
+                               "look at it, and add --resimulate to run it")
+    kept = [] if names(words, "hydra/launcher") else launcher_words(manifest["overrides"])
+    with sweep.held():
+        alive = [job for job in sweep.jobs() if job["status"] == "running"]
+        if alive:
+            raise RunError(f"{len(alive)} jobs of sweep {sweep.id} are still being trained (the first: job "
+                           f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.id} --watch`")
+        from inncli.sweep import GOOD
+
+        todo = [job["job"] for job in sweep.jobs() if job["status"] not in GOOD]
+        if sweep.is_search:  # the study knows what is left to do
+            before = [word for word in manifest["overrides"] if word not in launcher_words(manifest["overrides"])]
+            again = [*before, *kept, *words]
+        elif todo:
+            again = [*kept, *words, *config.again(todo)]
+        else:
+            output.line(f"sweep {sweep.id} is done; nothing is left to run")
+            return
+        config.plan([*kept, *words], multirun=True)  # a wrong launcher shows before anything is written
+        sweep.restart(todo)
+        _run(sweep, again)
+
+
+def _run(sweep: SweepDir, words: list[str]) -> None:
+    """Lets hydra run the jobs of these words, then reports."""
+    from inncli import config
+    from inncli.cli.train import job as task
+    from inncli.sweep import GOOD
+
+    try:
+        config.launch(task, words, directory=sweep.path.absolute(), multirun=True)
+    except (KeyboardInterrupt, Interrupted):
+        sweep_table.report(sweep, sweep.finish(interrupted=True))
+        raise
+    except BaseException:  # the launcher broke down
+        jobs = sweep.finish()
+        if any(job["status"] != "waiting" for job in jobs):
+            sweep_table.report(sweep, jobs)
+        raise
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            (sweep.path / "multirun.yaml").unlink()  # hydra's own copy; sweep.json and config.yaml say the same
+    ended = sweep.finish()
+    sweep_table.report(sweep, ended)
+    bad = [job for job in ended if job["status"] not in GOOD]
+    if bad:
+        raise TrainingError(f"expected {len(ended)} jobs done, got {len(ended) - len(bad)}, kept under {sweep.path}; "
+                            f"`inn resume {sweep.id}` runs the others")
+
+
+# ---- one job -----------------------------------------------------------------------------------------
+def job(cfg, place: config.Place) -> float:
+    """One job of a sweep, in whatever process its launcher chose: starts it, or continues what is there.
+
+    What it does follows from its directory alone, so that a job may be handed over again at any time: by
+    `inn resume`, or by a scheduler that takes it up once more under the same number.
+    """
+    from inncli import config, requeue
+    from inncli.catalogue import one_line
+    from inncli.sweep import SweepDir
+
+    _end_as_ctrl_c_does(signal.SIGTERM)
+    sweep = SweepDir(place.path.parent)
+    run = sweep.run(place.number)
+    entry = sweep.entry(place.number) if place.planned else {"overrides": place.overrides, "config": None}
+    with sweep.attempt(place.number, entry["overrides"]) as record:
+        if record is None:
+            output.note(f"job {place.number} of sweep {sweep.id} is being trained by another process; left to it")
+            return float("nan")
+        try:
+            metrics = _trained(run, lambda: entry["config"] or config.job_config(cfg), entry["overrides"],
+                               config.job_pruning(sweep.path))
+        except (KeyboardInterrupt, Interrupted) as stop:
+            if getattr(stop, "reason", None) == "pruned":
+                run.update_info(pruned=True)
+                record.end(status="pruned")
+                return float("nan")
+            record.end(status="interrupted")
+            requeue.back_to_queue(run, stop)
+            if sweep.runs_here:
+                raise config.carry(stop) from None  # Ctrl-C: the whole sweep stops
+            return float("nan")
+        except Exception as error:  # any failure of one job is a line of the sweep's report
+            record.end(status="failed", error=f"{type(error).__name__}: {one_line(error)}")
+            with contextlib.suppress(OSError):
+                from inncli.cli.train import keep_traceback
+
+                keep_traceback(sweep.log(place.number), error)
+            return float("nan")
+        record.end(status="done")
+    return metrics.get("val_loss", float("nan"))
+
+
+def _end_as_ctrl_c_does(number: signal.Signals) -> None:
+    """In a worker process, which has not come through `inncli.cli.app.main`."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(number) == signal.SIG_DFL:
+        signal.signal(number, signal.default_int_handler)
+
+
+def _trained(run, new_config: Callable[[], dict], words: list[str], prune: Callable | None) -> dict:
+    from inncli import catalogue, pipeline
+
+    if not run.info_file.exists():
+        return pipeline.train(catalogue.check(new_config()), run.path, words, prune)
+    info = run.info()
+    # Its user started this sweep, so that its simulator file may run.
+    return info["metrics"] if info["status"] == "done" else pipeline.resume(run, resimulate=True, prune=prune)
+
+
+# ---- words -------------------------------------------------------------------------------------------
+def names(words: list[str], key: str) -> bool:
+    """Whether one of the words sets this key."""
+    return any(_key(word) == key for word in words)
+
+
+def launcher_words(words: list[str]) -> list[str]:
+    """Those that choose and set the launcher."""
+    return [word for word in words if _key(word) == "hydra/launcher" or _key(word).startswith("hydra.launcher.")]
+
+
+def own_words(words: list[str]) -> list[str]:
+    """Those that say what is trained, and not how hydra runs it."""
+    return [word for word in words if not _key(word).startswith(("hydra.", "hydra/"))]
+
+
+def _key(word: str) -> str:
+    return word.partition("=")[0].lstrip("+~")
