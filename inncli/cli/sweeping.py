@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 import shutil
 import signal
 import threading
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from inncli import config
     from inncli.sweep import SweepDir
 
+HARMLESS = (r"hydra/(launcher|sweeper)|hydra\.launcher\.(n_jobs|partition|qos|account|gpus_per_node|cpus_per_task|mem_gb"
+            r"|timeout_min|max_num_timeout|nodes|tasks_per_node|name|array_parallelism|constraint|gres|signal_delay_s)"
+            r"|hydra\.sweeper\.(n_trials|n_jobs|direction|study_name|max_batch_size|sampler\.(seed|n_startup_trials)|params\..+)")
 CHOSEN = {"hydra.sweep.dir": "so that no two sweeps share one; set INN_OUTPUTS to keep them elsewhere",
           "hydra.sweep.subdir": "the number of the job; leave it out"}
 
@@ -56,7 +60,7 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
 
     Raises: RequestError where they run a simulator file and `resimulate` does not allow it.
     """
-    from inncli import catalogue
+    from inncli import catalogue, config
 
     own = launcher_words(words)
     if sweep.is_search:
@@ -65,14 +69,19 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
     if wrong:
         raise RequestError(f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
                            f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}")
-    from inncli import config
-
-    manifest = sweep.manifest()
-    for planned in manifest["jobs"]:
-        if not resimulate and catalogue.runs_a_file(planned.get("config") or {"task": {}}):
-            raise RequestError(f"the jobs of sweep {sweep.id} run a simulator file, {planned['config']['task'].get('file')}; "
-                               "look at it, and add --resimulate to run it")
+    manifest = sweep.check_own().manifest()
     kept = [] if names(words, "hydra/launcher") else launcher_words(manifest["overrides"])
+    before = [word for word in manifest["overrides"] if sweep.is_search and word not in launcher_words(manifest["overrides"])]
+    for word in [*kept, *before]:
+        if not _is_harmless(word) and word not in words:
+            raise RequestError(f"the words of sweep {sweep.id} may come from someone else, and {word!r} can run commands; "
+                               "give it again to say that it may")
+    if not resimulate:
+        planned = [config.plan([*before, *kept, *words], multirun=True)[0].config] if sweep.is_search else []
+        for entry in [*planned, *sweep.configs()]:
+            if catalogue.runs_a_file(entry):
+                raise RequestError(f"the jobs of sweep {sweep.id} run a simulator file, {entry['task'].get('file')}; "
+                                   "look at it, and add --resimulate to run it")
     with sweep.held():
         alive = [job for job in sweep.jobs() if job["status"] == "running"]
         if alive:
@@ -82,7 +91,6 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
 
         todo = [job["job"] for job in sweep.jobs() if job["status"] not in GOOD]
         if sweep.is_search:  # the study knows what is left to do
-            before = [word for word in manifest["overrides"] if word not in launcher_words(manifest["overrides"])]
             again = [*before, *kept, *words]
         elif todo:
             again = [*kept, *words, *config.again(todo)]
@@ -194,6 +202,18 @@ def launcher_words(words: list[str]) -> list[str]:
 def own_words(words: list[str]) -> list[str]:
     """Those that say what is trained, and not how hydra runs it."""
     return [word for word in words if not _key(word).startswith(("hydra.", "hydra/"))]
+
+
+def _is_harmless(word: str) -> bool:
+    """Whether a word of a sweep's own record may go to hydra again: it can build nothing and run no command.
+
+    hydra instantiates what its own part of the config names, and a launcher writes what it is given into scripts:
+    only plain values of the settings listed here. The words of the training are checked with the config they make.
+    """
+    key, _, value = word.partition("=")
+    if not key.lstrip("+~").startswith(("hydra.", "hydra/")):
+        return True
+    return re.fullmatch(HARMLESS, key.lstrip("+")) is not None and re.fullmatch(r"[\w .,:@%+()\[\]'\"-]*", value) is not None
 
 
 def _key(word: str) -> str:
