@@ -323,7 +323,7 @@ def test_joblib_a_killed_and_a_failed_job_leave_the_others(inn, tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     os.chdir(elsewhere)
-    out = inn("resume", sweep.path, "hydra/launcher=basic")
+    out = inn("resume", sweep.path, "--resimulate", "hydra/launcher=basic")
     assert "4 of 4 jobs done" in out and states(sweep) == ["done"] * 4
     assert files(sweep.path / "0") | files(sweep.path / "3") == kept  # byte for byte, times included
     losses = [RunDir(sweep.path / str(n)).info()["metrics"]["val_loss"] for n in range(4)]
