@@ -99,7 +99,7 @@ class Trainer:
         group: Group | None = None,
         on_plan: Callable[[Progress, int], None] = lambda progress, steps_per_epoch: None,
         on_step: Callable[[Progress, float, float], None] = lambda progress, loss, lr: None,
-        on_epoch: Callable[[dict], None] = lambda line: None,
+        on_epoch: Callable[[dict], str | None] = lambda line: None,
         on_checkpoint: Callable[[Progress], None] = lambda progress: None,
     ) -> Progress:
         """Trains `model` in place; on return it holds the best weights.
@@ -110,11 +110,12 @@ class Trainer:
             meta: JSON-ready facts that go into every checkpoint.
             resume: continue from `last`.
             group: the processes that train this model together; only the first writes files. None is one process.
-            on_plan, on_step, on_epoch, on_checkpoint: called as a run goes on.
+            on_plan, on_step, on_epoch, on_checkpoint: called as a run goes on; what `on_epoch`
+                returns is a reason to stop there, as a signal is.
 
         Raises:
             NonFiniteError: a loss or gradient went NaN or infinite; names the layer.
-            Interrupted: SIGINT or SIGTERM came; a checkpoint was written first.
+            Interrupted: a stop signal or a reason to stop came; a checkpoint was written first.
         """
         loop = _Loop(self, model, objective, data, seed, last, best, meta, group)
         with StopFlag() as stop, loop.group.sharing(), loop.precision.entered():
@@ -129,14 +130,16 @@ class Trainer:
                 loss, lr = loop.take_step()
                 on_step(loop.progress, loss, lr)
                 if loop.at_epoch_end:
-                    on_epoch(loop.end_epoch())
+                    reason = on_epoch(loop.end_epoch())
+                    if reason and not loop.finished:
+                        stop.raised = reason
                 came = loop.group.signal(stop.raised)
                 if came:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)
                     raise Interrupted(
                         f"{came} at step {loop.progress.step} of {loop.progress.planned_steps}; "
-                        "checkpoint written")
+                        "checkpoint written", came)
                 if time.monotonic() - saved >= self.checkpoint_seconds:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)
