@@ -55,9 +55,8 @@ def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = 
     return parallel.run(config["device"], _train, config, path, overrides, prune)
 
 
-def _train(
-    group: Group, config: dict, path: Path | None, overrides: list[str], prune: Prune | None
-) -> dict | None:
+def _train(group: Group, config: dict, path: Path | None, overrides: list[str],
+           prune: Prune | None = None) -> dict | None:
     parts = _Parts(config, group)
     pairs = parts.task.training_pairs(config["seed"])
     parts.prepare(pairs)
@@ -92,7 +91,7 @@ def resume(run: RunDir, resimulate: bool = False, prune: Prune | None = None) ->
     return parallel.run(names if runtime.is_here(names) else "auto", _resume, run, resimulate, prune)
 
 
-def _resume(group: Group, run: RunDir, resimulate: bool, prune: Prune | None) -> dict | None:
+def _resume(group: Group, run: RunDir, resimulate: bool = False, prune: Prune | None = None) -> dict | None:
     info = run.refuse_done()
     config = run.config()
     config = catalogue.check(config if info.get("threads") is None else {**config, "threads": info["threads"]})
