@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 DEMO = outputs/demo
 
-.PHONY: demo test test-slow figures-2 figures-3 figures-4 clean
+.PHONY: demo test test-slow test-slurm figures-2 figures-3 figures-4 clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'inn needs Python 3.10 or newer, this is ' + sys.version)"
@@ -26,6 +26,11 @@ test: $(READY)
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -q -m slow
+
+# Sweeps on a Slurm of one node, which the tests start as root (apt installs it where sbatch lacks), else skip with a reason.
+test-slurm: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,slurm]'
+	$(BIN)/python -m pytest -q -m slurm
 
 # The figures of issue 2, one line each.
 figures-2: $(READY)

@@ -16,13 +16,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from inncli import schema
+from inncli import plugins, schema
 from inncli.catalogue import (GROUPS, allowed_targets, check, choices, conf_dir, data_dir, instantiate, one_line,
                               source_roots, trust, trusted_folders)
 from inncli.errors import ConfigError, did_you_mean
 
-__all__ = ["GROUPS", "Job", "Place", "again", "allowed_targets", "carry", "check", "choices", "conf_dir", "data_dir", "instantiate",
-           "job_config", "job_place", "launch", "plan", "trust"]
+__all__ = ["GROUPS", "Job", "Place", "again", "allowed_targets", "carry", "check", "choices", "conf_dir", "data_dir",
+           "instantiate", "job_config", "job_place", "job_pruning", "launch", "plan", "trust"]
 
 
 _NUMBER = "sweep_job"  # the key of a job's number where a sweep is taken up again
@@ -57,6 +57,22 @@ def _register_resolvers() -> None:
     OmegaConf.register_new_resolver("inn.data", lambda name: str(data_dir() / name), replace=True)
 
 
+def _own_presets() -> None:
+    """Lets our yamls of hydra/launcher and hydra/sweeper stand alone.
+
+    Hydra would lay each over the schema that an installed plugin keeps under the same name, with a warning or,
+    where that has defaults of its own, an error.
+    """
+    from hydra.core.config_store import ConfigStore
+    from hydra.core.plugins import Plugins
+
+    Plugins.instance()  # finds the plugins, which enter their schemas
+    for group in ConfigStore.instance().repo["hydra"].values():
+        if isinstance(group, dict):
+            for choice in plugins.CHOICES:
+                group.pop(f"{choice}.yaml", None)
+
+
 def plan(overrides: list[str], multirun: bool = False) -> list[Job]:
     """Composes and checks every job of the request; nothing is written, torch is not imported.
 
@@ -66,6 +82,8 @@ def plan(overrides: list[str], multirun: bool = False) -> list[Job]:
 
     with _plain_errors(overrides), _composer() as compose:
         jobs = []
+        if multirun:
+            _enter_plugins(overrides, compose)
         expanded, exact = _expand(overrides, compose) if multirun else ([overrides], True)
         for words in expanded:
             cfg = compose(words)
@@ -80,10 +98,22 @@ def _composer() -> Iterator[Callable]:
     from hydra import compose, initialize_config_dir
 
     _register_resolvers()
+    _own_presets()
     folders = ",".join(_quoted(f"file://{path}") for path in trusted_folders)
     search = [f"hydra.searchpath=[{folders}]"] if folders else []
     with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="train"):
         yield lambda words: compose("train", overrides=[*search, *words], return_hydra_config=True)
+
+
+def _enter_plugins(overrides: list[str], compose: Callable) -> None:
+    """Makes our launcher or sweeper, if one is chosen, known to hydra. Raises: RequestError if it can't run here."""
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.plugins import Plugins
+
+    parsed = OverridesParser.create().parse_overrides(overrides)
+    chosen = compose([o.input_line for o in parsed if not o.is_sweep_override()]).hydra.runtime.choices
+    for group in ("hydra/launcher", "hydra/sweeper"):
+        plugins.enter(chosen[group], Plugins.instance())
 
 
 def _expand(overrides: list[str], compose: Callable) -> tuple[list[list[str]], bool]:
@@ -124,6 +154,10 @@ def launch(task: Callable, overrides: list[str], *, directory: Path | None = Non
     folders = [f"--config-dir={trusted_folders[-1]}"] if trusted_folders else []
     flags = ["--multirun"] if multirun else [f"--cfg={show}"] if show else []
     _register_resolvers()
+    _own_presets()
+    if multirun:
+        with _plain_errors(overrides), _composer() as compose:
+            _enter_plugins(overrides, compose)
     run = hydra.main(config_path=str(conf_dir()), config_name="train", version_base="1.3")(task)
     try:
         with _plain_errors(overrides), _argv(["inn", *flags, *folders, *words, *overrides]):
@@ -181,6 +215,19 @@ def job_config(cfg) -> dict:
 
     _register_resolvers()
     return _plain(cfg, HydraConfig.get().runtime.choices)
+
+
+def job_pruning(sweep: Path) -> Callable | None:
+    """What may stop a job of this sweep after an epoch: the pruner of a search, if there is one."""
+    from hydra.core.hydra_config import HydraConfig
+    from hydra.utils import instantiate
+
+    node = HydraConfig.get().sweeper.get("pruner")
+    if node is None:
+        return None
+    from inncli.plugins.optuna import Pruning
+
+    return Pruning(instantiate(node), sweep)
 
 
 def carry(error: BaseException) -> BaseException:

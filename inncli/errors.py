@@ -71,9 +71,13 @@ class ConvergenceError(InnError):
 
 
 class Interrupted(InnError):
-    """The run was stopped by a signal after writing a checkpoint."""
+    """The run was stopped, by a signal as a rule, after writing a checkpoint."""
 
     exit_code = 130
+
+    def __init__(self, message: str = "", reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason  # a signal's name, or "pruned"
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

@@ -36,7 +36,7 @@ def here() -> dict:
 
 def state(record: dict, lock: Path | None = None) -> str:
     """The record's status, told apart: `running` whose process is dead is `killed`; `preempted` is an
-    interruption that a scheduler will take up again.
+    interruption that a scheduler will take up again, `pruned` one that a search wanted.
 
     Args:
         lock: the file that the process holds while it works, where there is one.
@@ -44,7 +44,8 @@ def state(record: dict, lock: Path | None = None) -> str:
     status = str(record.get("status"))
     if status == "running":
         return "running" if _alive(record, lock) else "killed"
-    return "preempted" if status == "interrupted" and record.get("preempted") else status
+    why = next((why for why in ("preempted", "pruned") if record.get(why)), None)
+    return why if why and status == "interrupted" else status
 
 
 def _alive(record: dict, lock: Path | None) -> bool:

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from inncli import catalogue, runtime
+from inncli import catalogue, opening, runtime
 from inncli import refine as refinement
 from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RequestError, RunError, TrainingError
 from inncli.files import file_sha256
@@ -28,28 +29,35 @@ from inncli.tasks.base import SPLIT, Task
 from inncli.tasks.data import Pairs, load_pairs, save_pairs, split
 from inncli.tasks.stream import StreamedPairs
 from inncli.training import parallel
-from inncli.training.checkpoint import load_checkpoint, under
+from inncli.training.bounds import no_larger_than
+from inncli.training.checkpoint import check_finite, check_fit, load_checkpoint, shapes_of, under
 from inncli.training.parallel import Group
 from inncli.training.progress import show_progress
 from inncli.training.state import Data, Progress
 from inncli.variables import Variables
 
+Prune = Callable[[RunDir], "str | None"]  # a reason to stop the run here, or None
 FRESH_VALIDATION = 4_000  # pairs that validate a run on fresh ones, at most a quarter of those it starts from
 
 
 # ---- training --------------------------------------------------------------------------------------
-def train(config: dict, path: Path, overrides: list[str]) -> dict:
+def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = None) -> dict:
     """Trains what `config` says into the new run directory `path`; returns the final metrics.
+
+    Args:
+        prune: asked after each epoch; a reason ends the training as a signal does, with a checkpoint.
 
     Whatever can be wrong with the request is found before the directory is claimed: the task is
     built, its pairs are drawn or read and the model is built first.
 
     With several devices this is done by a process each, of which the first one has the directory.
     """
-    return parallel.run(config["device"], _train, config, path, overrides)
+    return parallel.run(config["device"], _train, config, path, overrides, prune)
 
 
-def _train(group: Group, config: dict, path: Path | None, overrides: list[str]) -> dict | None:
+def _train(
+    group: Group, config: dict, path: Path | None, overrides: list[str], prune: Prune | None
+) -> dict | None:
     parts = _Parts(config, group)
     pairs = parts.task.training_pairs(config["seed"])
     parts.prepare(pairs)
@@ -63,44 +71,53 @@ def _train(group: Group, config: dict, path: Path | None, overrides: list[str]) 
     try:
         group.same(run.path)
         _keep_pairs(run, parts.task, pairs)
-        return _fit(run, parts, model, resume=False)
+        return _fit(run, parts, model, resume=False, prune=prune)
     except BaseException as error:
         _mark_end(run, error)
         raise
 
 
-def resume(run: RunDir) -> dict:
+def resume(run: RunDir, resimulate: bool = False, prune: Prune | None = None) -> dict:
     """Continues a stopped run to the weights that it would have had, bit for bit.
 
     On the devices it had; where this machine lacks one, on what `device=auto` would take, and then not bit for bit.
 
-    Raises: RunError if the run is finished, or its pairs or table are no longer the same;
+    Args:
+        resimulate: may run the simulator file that the run's config names: a run directory may be a stranger's.
+
+    Raises: RunError if the run is finished, its pairs or table are no longer the same, or it needs `resimulate`;
         CheckpointError if a file is damaged or foreign.
     """
-    names = (run.refuse_done().get("device") or "auto").split(",")
-    return parallel.run(names if runtime.is_here(names) else "auto", _resume, run)
+    names = (run.check_own().refuse_done().get("device") or "auto").split(",")
+    return parallel.run(names if runtime.is_here(names) else "auto", _resume, run, resimulate, prune)
 
 
-def _resume(group: Group, run: RunDir) -> dict | None:
+def _resume(group: Group, run: RunDir, resimulate: bool, prune: Prune | None) -> dict | None:
     info = run.refuse_done()
-    config = catalogue.check(run.config())
-    parts = _Parts({**config, "threads": info["threads"]}, group)
+    config = run.config()
+    config = catalogue.check(config if info.get("threads") is None else {**config, "threads": info["threads"]})
+    _ask_to_run(run, config, resimulate)
+    shapes = opening.declared(run, run.last, needed=False)  # what is wrong shows before anything is written
+    parts = _Parts(config, group)
     pairs = parts.saved_pairs(run, info)
     parts.prepare(pairs)
-    model = parts.new_model()
-    _checked_checkpoint(run, run.last, needed=False)  # what is wrong shows before anything is written
+    model = parts.new_model(no_larger_than(None if shapes is None else under("model", shapes)))
+    if shapes is not None:
+        opening.check_resumable(run, model, parts.objective)
     group.each(None)  # in every process
     if not group.first:
         return _follow(run, parts, model, resume=group.same(None))
     run.reopen(device=",".join(group.names))
     try:
         # Again, now that no other process trains here: one may have gone on for a while since.
-        _, meta = _checked_checkpoint(run, run.last, needed=False)
-        begun = group.same(meta is not None)
-        if not begun:
+        meta = None
+        if run.last.is_file():
+            opening.declared(run, run.last)
+            meta = opening.check_resumable(run, model, parts.objective)
+        if not group.same(meta is not None):
             _keep_pairs(run, parts.task, pairs)
-        run.cut_metrics(meta["training"]["epoch"] if begun else 0)
-        return _fit(run, parts, model, resume=begun, seconds_before=info.get("seconds") or 0.0)
+        run.cut_metrics(meta["training"]["epoch"] if meta else 0)
+        return _fit(run, parts, model, resume=meta is not None, seconds_before=info.get("seconds") or 0.0, prune=prune)
     except BaseException as error:
         _mark_end(run, error)
         raise
@@ -142,9 +159,9 @@ class _Parts:
         _same_table(run, info, fingerprint)
         return self.task.training_pairs(self.seed)
 
-    def new_model(self) -> Model:
-        """The model with its first weights, started from the training pairs."""
-        model = _build_model(self.config, self.task.x, self.task.y, self.device)
+    def new_model(self, bound: AbstractContextManager = nullcontext()) -> Model:
+        """The model with its first weights, started from the training pairs; `bound` holds while it is built."""
+        model = _build_model(self.config, self.task.x, self.task.y, self.device, bound)
         if self.objective.needs_density and not model.has_density and type(model).loss is Model.loss:
             names = self.config["names"]
             raise ConfigError(f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
@@ -155,7 +172,7 @@ class _Parts:
                               f"objective={names.get('objective')} needs pairs; use objective=maxent")
         self.objective.attach(model, self.task)
         model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
-        self.trainer.check(model, self.device)
+        self.trainer.check(model, self.objective, self.group)
         self._same_everywhere(model)
         return model
 
@@ -200,12 +217,14 @@ def with_absolute_file(config: dict) -> dict:
     return {**config, "task": {**task, "file": str(Path(task["file"]).absolute())}} if "file" in task else config
 
 
-def _build_model(config: dict, x: Variables, y: Variables | None, device: torch.device) -> Model:
+def _build_model(config: dict, x: Variables, y: Variables | None, device: torch.device,
+                 bound: AbstractContextManager) -> Model:
     torch.manual_seed(runtime.stream_seed(config["seed"], "weights"))
     before = torch.get_default_dtype()
     torch.set_default_dtype(runtime.resolve_dtype(config["dtype"]))
     try:
-        return catalogue.instantiate(config["model"])(x=x, y=y).to(device)
+        with bound:
+            return catalogue.instantiate(config["model"])(x=x, y=y).to(device)
     finally:
         torch.set_default_dtype(before)
 
@@ -216,7 +235,8 @@ def _follow(run: RunDir, parts: _Parts, model: Model, resume: bool) -> None:
                       resume=resume, group=parts.group)
 
 
-def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0) -> dict:
+def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0,
+         prune: Prune | None = None) -> dict:
     meta = {
         "run": run.id, "config": run.config(), "config_hash": run.config_hash(), "versions": runtime.versions(),
         "x": model.x.to_dict(), "y": model.y.to_dict() if model.y else None,
@@ -228,9 +248,10 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
         run.update_info(steps=progress.step, seconds=seconds_before + time.monotonic() - begun)
 
     with show_progress(run.id) as shown:
-        def on_epoch(line: dict) -> None:
+        def on_epoch(line: dict) -> str | None:
             run.append_metrics({**line, "seconds": round(seconds_before + time.monotonic() - begun, 3)})
             shown.epoch(line)
+            return prune(run) if prune else None
 
         def on_plan(progress: Progress, steps_per_epoch: int) -> None:
             run.update_info(planned_steps=progress.planned_steps, steps_per_epoch=steps_per_epoch,
@@ -244,7 +265,7 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
         except InnError as error:
             run.update_info(seconds=seconds_before + time.monotonic() - begun)
             if isinstance(error, Interrupted):
-                raise Interrupted(f"{error}; continue with `inn train --resume {run.id}`") from None
+                raise Interrupted(f"{error}; continue with `inn train --resume {run.id}`", error.reason) from None
             raise
     seconds = seconds_before + time.monotonic() - begun
     with torch.no_grad():
@@ -286,41 +307,38 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
     Raises: RunError if nothing was trained yet; CheckpointError if a file is damaged or foreign.
     """
     catalogue.trust(config_dir)
-    if not run.best.is_file():
+    if not run.check_own().best.is_file():
         raise RunError(f"run {run.id} has no checkpoint (status {run.state()}); "
                        f"finish it with `inn train --resume {run.id}`")
-    tensors, meta = _checked_checkpoint(run, run.best)
+    shapes = under("model", opening.declared(run, run.best))
+    tensors, meta = load_checkpoint(run.best)
     where = runtime.resolve_device(device or "auto")
-    x = Variables.from_dict(meta["x"])
-    y = Variables.from_dict(meta["y"]) if meta["y"] else None
+    x, y = opening.variables(run.best, meta)
     config = catalogue.check(meta["config"])
     runtime.set_threads(config["threads"])
-    model = _build_model(config, x, y, where)
-    try:
-        model.load_state_dict(under("model", tensors))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise CheckpointError(f"{run.best} does not fit its model ({reason}); train again with this inn") from error
+    model = _build_model(config, x, y, where, no_larger_than(shapes))
+    check_fit(run.best, shapes, shapes_of(model.state_dict()))
+    weights = under("model", tensors)
+    check_finite(run.best, weights, dict(model.named_parameters()))
+    model.load_state_dict(weights)
     return Inverter(model.eval(), meta, run.id, where)
 
 
-def _checked_checkpoint(run: RunDir, path: Path, needed: bool = True) -> tuple[dict | None, dict | None]:
-    """Tensors and JSON part of a checkpoint of this run's config; (None, None) if absent and not needed.
+def task_of(run: RunDir, resimulate: bool = False) -> Task:
+    """The run's task, built again from its saved config: reads its table, or runs its simulator file if told to.
 
-    Raises: CheckpointError if the file is damaged, or was written under another config.
+    Raises: RequestError if it would run a file without `resimulate`.
     """
-    if not needed and not path.is_file():
-        return None, None
-    tensors, meta = load_checkpoint(path)
-    if meta.get("config_hash") != run.config_hash():
-        raise CheckpointError(f"{path} does not belong to {run.config_file}: its config hash differs; "
-                              "restore the pair or train again")
-    return tensors, meta
+    config = catalogue.check(run.config())
+    _ask_to_run(run, config, resimulate)
+    return catalogue.instantiate(config["task"])()
 
 
-def task_of(run: RunDir) -> Task:
-    """The run's task, built again from its saved config: reads its table or runs its simulator file."""
-    return catalogue.instantiate(catalogue.check(run.config())["task"])()
+def _ask_to_run(run: RunDir, config: dict, resimulate: bool) -> None:
+    """A run directory that came from someone else must not run a file because it names one."""
+    if catalogue.runs_a_file(config) and not resimulate:
+        raise RequestError(f"the task of run {run.id} is a simulator file, {config['task'].get('file')}; look at it, and "
+                           "add --resimulate to run it")
 
 
 def built_in_task_of(run: RunDir) -> Task | None:
@@ -380,7 +398,7 @@ def task_to_refine(run: RunDir, resimulate: bool, ignore_noise: bool) -> Task:
     if "file" in config["task"] and config["names"].get("task") != "table" and not resimulate:
         raise RequestError(f"--refine runs the simulator of run {run.id}, which is your own file; add --resimulate to "
                            "say so")
-    task = task_of(run)
+    task = task_of(run, resimulate)
     if not task.can_simulate:
         raise RequestError(f"--refine moves draws onto a simulator's y, and the task of run {run.id} ({task.name}) has "
                            "none; leave it out")

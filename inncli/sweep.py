@@ -8,7 +8,7 @@
     sweeps/<name>/.lock           held by the process that runs the sweep; .jobs/sweep.json says which
 
 States of a job: waiting, running, done, failed, killed (running by its record, but its process is dead),
-interrupted, preempted (interrupted, and a scheduler will take it up again).
+interrupted, preempted (interrupted, and a scheduler will take it up again), pruned (a search had seen enough of it).
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from inncli.errors import CheckpointError, InnError, RunError, did_you_mean
 from inncli.files import atomic_write
 from inncli.run import RunDir, find_run, outputs_root, read_runs
 
-ENDED = ("done", "failed", "killed", "interrupted")  # nobody works on such a job
+ENDED = ("done", "pruned", "failed", "killed", "interrupted")  # nobody works on such a job
+GOOD = ("done", "pruned")  # nothing is left to do
 
 
 class SweepDir:
@@ -43,6 +44,16 @@ class SweepDir:
     @property
     def manifest_file(self) -> Path:
         return self.path / "sweep.json"
+
+    @property
+    def is_search(self) -> bool:
+        """Whether a study chooses the jobs; see `inncli.plugins.optuna`."""
+        return bool(self.manifest().get("search"))
+
+    @property
+    def best_config(self) -> Path:
+        """The best config of a search that has ended, as a recipe for `--config-dir`."""
+        return self.path / "experiment" / "best.yaml"
 
     def run(self, number: int) -> RunDir:
         """The run directory of a job, whether it is there yet or not."""
@@ -61,18 +72,16 @@ class SweepDir:
             jobs: `overrides` and `config` of each; empty where a sweeper picks them as it goes.
         """
         self._write({"id": self.id, "status": "running", "started": life.now(), "ended": None, "overrides": overrides,
-                     "jobs": [{"job": n, "status": "waiting", **job} for n, job in enumerate(jobs)]})
+                     "search": not jobs, "jobs": [{"job": n, "status": "waiting", **job} for n, job in enumerate(jobs)]})
 
-    def restart(self) -> list[int]:
-        """Turns the manifest of a sweep that is taken up again to `running`; the numbers of what is not done."""
-        todo = [job["job"] for job in self.jobs() if job["status"] != "done"]
+    def restart(self, todo: list[int]) -> None:
+        """Turns the manifest to `running` again, and the jobs `todo` to `waiting`."""
         manifest = self._gathered()
         for entry in manifest["jobs"]:
             if entry["job"] in todo:
                 entry.update(status="waiting", error=None)
-        shutil.rmtree(self._records, ignore_errors=True)  # of the processes that are gone
+        self._forget_records()  # of processes that are gone
         self._write({**manifest, "status": "running", "ended": None, "resumed": life.now()})
-        return todo
 
     def finish(self, interrupted: bool = False) -> list[dict]:
         """Writes how every job stands into the manifest and returns it, see `jobs`."""
@@ -81,12 +90,16 @@ class SweepDir:
         found = {job["job"]: job for job in ended}
         for entry in manifest["jobs"]:
             entry.update(status=found[entry["job"]]["status"], error=found[entry["job"]]["error"])
-        all_done = all(job["status"] == "done" for job in ended)
+        all_done = all(job["status"] in GOOD for job in ended)
         status = "done" if all_done else "interrupted" if interrupted else "failed"
         self._write({**manifest, "status": status, "ended": life.now()})
         if not any(job["status"] in ("running", "preempted") for job in ended):
-            shutil.rmtree(self._records, ignore_errors=True)  # the manifest holds them now
+            self._forget_records()  # the manifest holds them now
         return ended
+
+    def _forget_records(self) -> None:
+        for file in self._records.glob("[0-9]*"):
+            file.unlink(missing_ok=True)
 
     def manifest(self) -> dict:
         """sweep.json as a dict.
@@ -194,7 +207,7 @@ class SweepDir:
         holder = self._holder() or {}
         busy = RunError(f"sweep {self.id} is being run by another process (pid {holder.get('pid')} on "
                         f"{holder.get('host')}); watch it with `inn runs --sweep {self.id} --watch`, or stop it first")
-        if holder.get("host") != life.here()["host"] and life.state({"status": "running", **holder}) == "running":
+        if _lives_elsewhere({"status": "running", **holder}):
             raise busy
         try:
             locks.hold(self._lock)
@@ -205,6 +218,8 @@ class SweepDir:
             yield
         finally:
             record.end(remove=True)
+            if not self._job_records():
+                shutil.rmtree(self._records, ignore_errors=True)
             locks.release(self._lock)
 
     @contextlib.contextmanager
@@ -217,7 +232,10 @@ class SweepDir:
             config: kept for a job that the manifest does not know.
         """
         self._records.mkdir(exist_ok=True)
-        lock = self._job_lock(number)
+        lock, before = self._job_lock(number), self._job_records().get(number)
+        if before and _lives_elsewhere(before):
+            yield None
+            return
         try:
             locks.hold(lock)
         except locks.Taken:
@@ -235,6 +253,11 @@ class SweepDir:
         finally:
             record.end(status="killed")  # for what no one foresaw; a job that ended keeps its word
             locks.release(lock)
+
+
+def _lives_elsewhere(record: dict) -> bool:
+    # Not every shared file system hands locks on to other hosts: there the heartbeat speaks.
+    return record.get("host") != life.here()["host"] and life.state(record) == "running"
 
 
 class _Record:

@@ -31,12 +31,17 @@ def runs(incomplete: str) -> list[str]:
     return [run.id for run in reversed(list_runs()) if run.id.startswith(incomplete)]
 
 
-def runs_and_sweeps(incomplete: str) -> list[str]:
-    """Completes the id of a run or of a sweep, the newest first."""
+def sweeps(incomplete: str) -> list[str]:
+    """Completes the id of a sweep, the newest first."""
     from inncli.run import outputs_root
 
-    sweeps = sorted((file.parent.name for file in (outputs_root() / "sweeps").glob("*/sweep.json")), reverse=True)
-    return [name for name in sweeps if name.startswith(incomplete)] + runs(incomplete)
+    names = sorted((file.parent.name for file in (outputs_root() / "sweeps").glob("*/sweep.json")), reverse=True)
+    return [name for name in names if name.startswith(incomplete)]
+
+
+def runs_and_sweeps(incomplete: str) -> list[str]:
+    """Completes the id of a sweep or of a run."""
+    return sweeps(incomplete) + runs(incomplete)
 
 
 def _words(ctx) -> list[str]:

@@ -117,7 +117,7 @@ def _simulator(run: RunDir, resimulate: bool) -> Task | None:
     """The run's task, where it can simulate, and is built in or was asked to run its file."""
     from inncli.pipeline import built_in_task_of, task_of
 
-    task = task_of(run) if resimulate else built_in_task_of(run)
+    task = task_of(run, resimulate) if resimulate else built_in_task_of(run)
     if resimulate and not task.can_simulate:
         raise RequestError(f"--resimulate: the task of run {run.id} is a table and has no simulator; "
                            "leave it out")

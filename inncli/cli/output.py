@@ -21,20 +21,27 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str |
     Args:
         bold: (row, column) of the cells to stand out on a terminal.
     """
-    from rich import box
     from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
 
     # Off a terminal rich would cut at 80 columns; whoever reads a pipe wants whole words.
     console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    console.print(as_table(headers, rows, title, bold))
+
+
+def as_table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None,
+             bold: Collection[tuple[int, int]] = ()):
+    """The same table as an object of rich's, for a display that changes."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     shown = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, show_edge=False)
     for i, header in enumerate(headers):
         numeric = any(isinstance(row[i], (int, float, Number)) for row in rows)
         shown.add_column(Text(header), justify="right" if numeric else "left", no_wrap=numeric or i == 0)
     for i, row in enumerate(rows):
         shown.add_row(*(Text(words(cell), "bold" if (i, j) in bold else "") for j, cell in enumerate(row)))
-    console.print(shown)
+    return shown
 
 
 def line(text: str) -> None:

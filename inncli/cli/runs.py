@@ -1,21 +1,48 @@
-"""`inn runs`: every run in one table."""
+"""`inn runs`: every run in one table, or the jobs of a sweep, also while it goes on."""
 
 from __future__ import annotations
 
-from inncli.cli import output
+import sys
+import time
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from inncli.cli import complete, output
 from inncli.cli.options import JsonOption
+from inncli.errors import RequestError
+
+if TYPE_CHECKING:
+    from inncli.sweep import SweepDir
+
+EVERY = 1.0  # seconds between two looks at a sweep that is watched
+SETTLE = 5.0  # seconds in which a sweep without its parent and without running jobs may still go on
 
 
-def runs(json: JsonOption = False) -> None:
+def runs(
+    sweep: Annotated[str | None, typer.Option(
+        "--sweep", metavar="SWEEP", autocompletion=complete.sweeps, show_default=False,
+        help="The jobs of this sweep: directory, id or unique prefix.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Follow the sweep until it ends.")] = False,
+    json: JsonOption = False,
+) -> None:
     """List the runs under $INN_OUTPUTS (default ./outputs), the newest last.
 
     \b
     Examples:
       inn runs
+      inn runs --sweep 2026-11-23_10-05 --watch     the jobs of a sweep, from any other shell
       inn runs --json | jq '.[] | select(.status == "done") | .id'
 
-    A run whose process was killed shows as interrupted; continue it with `inn train --resume RUN`.
+    A run whose process was killed shows as interrupted; continue it with `inn resume RUN`.
     """
+    if sweep is not None:
+        from inncli.sweep import find_sweep
+
+        _of_sweep(find_sweep(sweep), watch, json)
+        return
+    if watch:
+        raise RequestError("--watch follows a sweep; name it with --sweep SWEEP")
     from inncli.run import outputs_root, read_runs
 
     found = read_runs()
@@ -35,6 +62,62 @@ def _row(info: dict) -> tuple:
             duration(info.get("seconds")))
 
 
+# ---- one sweep ---------------------------------------------------------------------------------------
+def _of_sweep(sweep: SweepDir, watch: bool, json: bool) -> None:
+    from inncli.cli import sweep_table
+
+    if watch and json:
+        raise RequestError("--watch is for reading and --json for machines; give one of them")
+    if watch:
+        _watch(sweep)
+    jobs, state = sweep.jobs(), sweep.state()
+    if json:
+        output.as_json({"id": sweep.id, "status": state, "path": str(sweep.path), "jobs": jobs})
+        return
+    if not (watch and sys.stdout.isatty()):  # a terminal shows it already
+        output.table(sweep_table.HEADERS, sweep_table.rows(jobs))
+    output.line(f"\nsweep {sweep.id}: {state}; {sweep_table.counts(jobs)}")
+    for line in sweep_table.failures(jobs):
+        output.line(line)
+
+
+def _watch(sweep: SweepDir) -> None:
+    """Shows the jobs until nobody works on the sweep any more: a table that changes, or a line for each change."""
+    from inncli.cli import sweep_table
+
+    if not sys.stdout.isatty():
+        seen: dict[int, str] = {}
+        for jobs in _looks(sweep):
+            for job in jobs:
+                if seen.get(job["job"]) != job["status"]:
+                    seen[job["job"]] = job["status"]
+                    print(f"job {job['job']} {job['status']}", flush=True)
+        return
+    from rich.live import Live
+
+    with Live(auto_refresh=False) as live:
+        for jobs in _looks(sweep):
+            shown = output.as_table(sweep_table.HEADERS, sweep_table.rows(jobs),
+                                    title=f"sweep {sweep.id}: {sweep_table.counts(jobs)}")
+            live.update(shown, refresh=True)
+
+
+def _looks(sweep: SweepDir):
+    """The sweep's jobs, every second until it has ended."""
+    quiet_since = None
+    while True:
+        jobs = sweep.jobs()
+        yield jobs
+        if sweep.state() != "running":
+            # A scheduler's jobs outlive the process that submitted them.
+            alive = any(job["status"] in ("running", "preempted") for job in jobs)
+            quiet_since = None if alive else quiet_since or time.monotonic()
+            if quiet_since and (sweep.manifest()["status"] != "running" or time.monotonic() - quiet_since > SETTLE):
+                return
+        time.sleep(EVERY)
+
+
+# ---- cells -------------------------------------------------------------------------------------------
 def steps(info: dict) -> str | None:
     """`700`, or `350/700` of a run that has not done what it planned."""
     done, planned = info.get("steps"), info.get("planned_steps")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
+import signal
+import threading
 from collections.abc import Callable
-from concurrent.futures import BrokenExecutor
 from typing import TYPE_CHECKING
 
-from inncli.cli import output
+from inncli.cli import output, sweep_table
 from inncli.errors import Interrupted, RequestError, RunError, TrainingError
 
 if TYPE_CHECKING:
@@ -41,76 +43,82 @@ def start(words: list[str], jobs: list[config.Job]) -> None:
     with sweep.held():
         sweep.start(words, [{"overrides": own_words(planned.overrides), "config": pipeline.with_absolute_file(planned.config)}
                             for planned in jobs if planned.exact])
-        _run(sweep, words, launcher_words(words))
+        try:
+            _run(sweep, words)
+        except RequestError:  # the launcher would not take it
+            if all(job["status"] == "waiting" for job in sweep.jobs()):
+                shutil.rmtree(sweep.path)
+            raise
 
 
-def resume(sweep: SweepDir, words: list[str]) -> None:
-    """Runs the jobs of a sweep that are not done, by its own launcher or the one that `words` give."""
-    wrong = [word for word in words if word not in launcher_words(words)]
+def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
+    """Runs the jobs of a sweep that are not done, by its own launcher or the one that `words` give.
+
+    Raises: RequestError where they run a simulator file and `resimulate` does not allow it.
+    """
+    from inncli import catalogue
+
+    own = launcher_words(words)
+    if sweep.is_search:
+        own += [word for word in words if _key(word).startswith("hydra.sweeper.")]
+    wrong = [word for word in words if word not in own]
     if wrong:
         raise RequestError(f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
                            f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}")
+    from inncli import config
+
     manifest = sweep.manifest()
+    for planned in manifest["jobs"]:
+        if not resimulate and catalogue.runs_a_file(planned.get("config") or {"task": {}}):
+            raise RequestError(f"the jobs of sweep {sweep.id} run a simulator file, {planned['config']['task'].get('file')}; "
+                               "look at it, and add --resimulate to run it")
     kept = [] if names(words, "hydra/launcher") else launcher_words(manifest["overrides"])
     with sweep.held():
         alive = [job for job in sweep.jobs() if job["status"] == "running"]
         if alive:
             raise RunError(f"{len(alive)} jobs of sweep {sweep.id} are still being trained (the first: job "
                            f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.id} --watch`")
-        todo = sweep.restart()
-        if not todo:
-            sweep.finish()
-            output.note(f"sweep {sweep.id} is done; nothing is left to run")
-        _run(sweep, None, [*kept, *words], todo)
+        from inncli.sweep import GOOD
 
-
-def _run(sweep: SweepDir, words: list[str] | None, launcher: list[str], todo: list[int] | None = None) -> None:
-    """Hands the jobs to hydra until each had its turn, then reports.
-
-    Args:
-        words: the sweep's own, None to run the jobs `todo` by the manifest.
-        launcher: the words that choose and set the launcher.
-    """
-    try:
-        if words is not None:
-            broken = _launched(sweep, words)
+        todo = [job["job"] for job in sweep.jobs() if job["status"] not in GOOD]
+        if sweep.is_search:  # the study knows what is left to do
+            before = [word for word in manifest["overrides"] if word not in launcher_words(manifest["overrides"])]
+            again = [*before, *kept, *words]
+        elif todo:
+            again = [*kept, *words, *config.again(todo)]
         else:
-            broken = bool(todo) and _launched(sweep, [*launcher, *_again(todo)])
-        while broken:
-            # A killed worker takes its pool down: the jobs that had no turn yet get a new pool.
-            waiting = [job["job"] for job in sweep.jobs() if job["status"] == "waiting"]
-            broken = bool(waiting) and _launched(sweep, [*launcher, *_again(waiting)])
-    except (KeyboardInterrupt, Interrupted):
-        report(sweep, sweep.finish(interrupted=True))
-        raise
-    ended = sweep.finish()
-    report(sweep, ended)
-    bad = [job for job in ended if job["status"] != "done"]
-    if bad:
-        raise TrainingError(f"{len(bad)} of {len(ended)} jobs are not done; the others are kept under {sweep.path}; "
-                            f"`inn resume {sweep.id}` runs what is not done")
+            output.line(f"sweep {sweep.id} is done; nothing is left to run")
+            return
+        config.plan([*kept, *words], multirun=True)  # a wrong launcher shows before anything is written
+        sweep.restart(todo)
+        _run(sweep, again)
 
 
-def _launched(sweep: SweepDir, words: list[str]) -> bool:
-    """Lets hydra run the jobs; whether its workers died under them."""
+def _run(sweep: SweepDir, words: list[str]) -> None:
+    """Lets hydra run the jobs of these words, then reports."""
     from inncli import config
     from inncli.cli.train import job as task
+    from inncli.sweep import GOOD
 
     try:
         config.launch(task, words, directory=sweep.path.absolute(), multirun=True)
-    except BrokenExecutor as error:
-        output.note(f"a worker was killed ({type(error).__name__}): the jobs that wait go on in a new pool")
-        return True
+    except (KeyboardInterrupt, Interrupted):
+        sweep_table.report(sweep, sweep.finish(interrupted=True))
+        raise
+    except BaseException:  # the launcher broke down
+        jobs = sweep.finish()
+        if any(job["status"] != "waiting" for job in jobs):
+            sweep_table.report(sweep, jobs)
+        raise
     finally:
         with contextlib.suppress(FileNotFoundError):
             (sweep.path / "multirun.yaml").unlink()  # hydra's own copy; sweep.json and config.yaml say the same
-    return False
-
-
-def _again(numbers: list[int]) -> list[str]:
-    from inncli import config
-
-    return config.again(numbers)
+    ended = sweep.finish()
+    sweep_table.report(sweep, ended)
+    bad = [job for job in ended if job["status"] not in GOOD]
+    if bad:
+        raise TrainingError(f"expected {len(ended)} jobs done, got {len(ended) - len(bad)}, kept under {sweep.path}; "
+                            f"`inn resume {sweep.id}` runs the others")
 
 
 # ---- one job -----------------------------------------------------------------------------------------
@@ -120,10 +128,11 @@ def job(cfg, place: config.Place) -> float:
     What it does follows from its directory alone, so that a job may be handed over again at any time: by
     `inn resume`, or by a scheduler that takes it up once more under the same number.
     """
-    from inncli import config
+    from inncli import config, requeue
     from inncli.catalogue import one_line
     from inncli.sweep import SweepDir
 
+    _end_as_ctrl_c_does(signal.SIGTERM)
     sweep = SweepDir(place.path.parent)
     run = sweep.run(place.number)
     entry = sweep.entry(place.number) if place.planned else {"overrides": place.overrides, "config": None}
@@ -132,9 +141,15 @@ def job(cfg, place: config.Place) -> float:
             output.note(f"job {place.number} of sweep {sweep.id} is being trained by another process; left to it")
             return float("nan")
         try:
-            metrics = _trained(run, lambda: entry["config"] or config.job_config(cfg), entry["overrides"])
+            metrics = _trained(run, lambda: entry["config"] or config.job_config(cfg), entry["overrides"],
+                               config.job_pruning(sweep.path))
         except (KeyboardInterrupt, Interrupted) as stop:
+            if getattr(stop, "reason", None) == "pruned":
+                run.update_info(pruned=True)
+                record.end(status="pruned")
+                return float("nan")
             record.end(status="interrupted")
+            requeue.back_to_queue(run, stop)
             if sweep.runs_here:
                 raise config.carry(stop) from None  # Ctrl-C: the whole sweep stops
             return float("nan")
@@ -149,13 +164,20 @@ def job(cfg, place: config.Place) -> float:
     return metrics.get("val_loss", float("nan"))
 
 
-def _trained(run, new_config: Callable[[], dict], words: list[str]) -> dict:
+def _end_as_ctrl_c_does(number: signal.Signals) -> None:
+    """In a worker process, which has not come through `inncli.cli.app.main`."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(number) == signal.SIG_DFL:
+        signal.signal(number, signal.default_int_handler)
+
+
+def _trained(run, new_config: Callable[[], dict], words: list[str], prune: Callable | None) -> dict:
     from inncli import catalogue, pipeline
 
     if not run.info_file.exists():
-        return pipeline.train(catalogue.check(new_config()), run.path, words)
+        return pipeline.train(catalogue.check(new_config()), run.path, words, prune)
     info = run.info()
-    return info["metrics"] if info["status"] == "done" else pipeline.resume(run)
+    # Its user started this sweep, so that its simulator file may run.
+    return info["metrics"] if info["status"] == "done" else pipeline.resume(run, resimulate=True, prune=prune)
 
 
 # ---- words -------------------------------------------------------------------------------------------
@@ -176,34 +198,3 @@ def own_words(words: list[str]) -> list[str]:
 
 def _key(word: str) -> str:
     return word.partition("=")[0].lstrip("+~")
-
-
-# ---- report ------------------------------------------------------------------------------------------
-def report(sweep: SweepDir, jobs: list[dict]) -> None:
-    """Prints the table of a sweep that has ended, and every failure with its first line and its traceback."""
-    table(jobs)
-    done = [job for job in jobs if job["status"] == "done"]
-    output.line(f"\nsweep {sweep.id}: {len(done)} of {len(jobs)} jobs done")
-    output.line(f"next: inn compare {sweep.id}" if len(done) == len(jobs) else f"next: inn resume {sweep.id}")
-    for job in jobs:
-        if job["status"] in ("failed", "killed"):
-            verb = "failed: " if job["status"] == "failed" else "was "
-            traced = f" (traceback: {job['traceback']})" if job["traceback"] else ""
-            output.note(f"job {job['job']} ({' '.join(job['overrides'])}) {verb}{job['error']}{traced}")
-
-
-def table(jobs: list[dict]) -> None:
-    """Prints one row a job: number, the words in which the jobs differ, state, validation loss, steps, time."""
-    output.table(HEADERS, rows(jobs))
-
-
-HEADERS = ("job", "overrides", "state", "val loss", "steps", "time")
-
-
-def rows(jobs: list[dict]) -> list[tuple]:
-    """The cells of the table."""
-    from inncli.cli.runs import duration, steps
-
-    shared = set.intersection(*(set(job["overrides"]) for job in jobs)) if len(jobs) > 1 else set()
-    return [(job["job"], " ".join(word for word in job["overrides"] if word not in shared) or None, job["status"],
-             job["metrics"].get("val_loss"), steps(job), duration(job["seconds"])) for job in jobs]

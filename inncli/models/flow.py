@@ -81,6 +81,7 @@ class ConditionalFlow(Model):
         self.register_load_state_dict_pre_hook(_from_first_format)
 
     has_latent = True
+    steady = True
 
     # x in the user's units <-> z
 
@@ -174,7 +175,7 @@ class ConditionalFlow(Model):
     @property
     def can_push_forward(self) -> bool:
         """Without y; a truncated draw is no function of its z, nor is a recorded one a smooth one."""
-        return self.y is None and not self._truncates and not self.scale.step.any()
+        return self.y is None and not self._truncates and not self.scale.recorded
 
     def push_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         r"""x = f^{-1}(z) and log p(x) = log N(z; 0, I) - log|det dx/dz|, with gradients."""

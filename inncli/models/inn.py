@@ -92,6 +92,7 @@ class INN(Model):
         self.blocks = Chain(self.width, [*blocks, LULinear(self.width)])
 
     has_latent = True
+    steady = True
 
     # the two sides, scaled
 

@@ -10,8 +10,6 @@ import csv
 import hashlib
 import io
 import re
-import zipfile
-import zlib
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -19,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
+from inncli import npz
 from inncli.errors import DataError, did_you_mean
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".npz", ".npy")
@@ -246,18 +245,8 @@ def column_of(path: Path, name: str, column) -> np.ndarray:
 
 def _read_npz(path: Path, data: bytes) -> tuple:
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        zipfile.BadZipFile,
-        AttributeError,
-        TypeError,
-        RuntimeError,
-        zlib.error,
-    ) as error:
+        arrays = npz.read_npz(io.BytesIO(data))
+    except ValueError as error:
         raise DataError(f"{path} is not a readable NPZ file of plain arrays ({line_of(error)})") from error
     return layout_of(path, arrays, lambda key, array: [plain(path, key, column) for column in _columns_of(array)])
 
@@ -267,7 +256,7 @@ def _read_npy(path: Path, data: bytes) -> tuple:
         array = np.load(io.BytesIO(data), allow_pickle=False)
         if not isinstance(array, np.ndarray):
             raise ValueError("it is an archive of arrays; name it .npz")
-    except (ValueError, OSError, EOFError, zipfile.BadZipFile, TypeError) as error:
+    except (ValueError, OSError, EOFError, TypeError) as error:
         raise DataError(f"{path} is not a readable NPY file of plain numbers ({line_of(error)})") from error
     return layout_of(path, {"": array}, lambda key, array: [plain(path, key, column) for column in _columns_of(array)])
 

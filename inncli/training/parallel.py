@@ -32,6 +32,7 @@ from inncli import catalogue, runtime
 from inncli.errors import ConfigError, LostProcessError, TrainingError
 from inncli.shards import all_reduce, all_sum, shared_out
 
+REASONS = (None, "pruned", *(number.name for number in signal.Signals))  # to stop
 GRACE = 10.0  # seconds that the others have to end by themselves, once one of them has failed
 SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
 
@@ -93,12 +94,11 @@ class Group:
                 g.copy_(total.view_as(g))
 
     def signal(self, name: str | None) -> str | None:
-        """The signal that any process has got, so that all of them stop at the same step."""
+        """The signal, or other reason to stop, that any process has got, so that all of them stop at the same step."""
         if self.size == 1:
             return name
-        number = torch.tensor([signal.Signals[name].value if name else 0])
-        number = int(all_reduce(number, distributed.ReduceOp.MAX))
-        return signal.Signals(number).name if number else None
+        number = int(all_reduce(torch.tensor([REASONS.index(name)]), distributed.ReduceOp.MAX))
+        return REASONS[number]
 
 
 def alone(device: torch.device) -> Group:
@@ -178,7 +178,8 @@ def _work(rank: int, devices: list[torch.device], meeting: str, trusted: list[Pa
         with _joined(devices, rank, rank, store) as group:
             reports.send((function(group, *args), None, None))
     except BaseException as error:
-        reports.send((None, _portable(error), traceback.format_exc()))
+        with contextlib.suppress(OSError):  # nobody is left to hear it
+            reports.send((None, _portable(error), traceback.format_exc()))
         os._exit(1)  # not through the closing of a group that may wait for the others
 
 

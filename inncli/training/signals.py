@@ -1,4 +1,4 @@
-"""SIGINT and SIGTERM as a flag that the training loop looks at between steps."""
+"""The signals that ask a run to stop, as a flag that the training loop looks at between steps."""
 
 from __future__ import annotations
 
@@ -6,11 +6,15 @@ import signal
 import threading
 from types import FrameType
 
+STOP = (signal.SIGINT, signal.SIGTERM)
+PREEMPT = (signal.SIGUSR1, signal.SIGUSR2)  # a scheduler's, where it listens for one of them: see `inncli.requeue`
+
 
 class StopFlag:
-    """While entered, the first SIGINT or SIGTERM sets `raised`; a second one acts as usual.
+    """While entered, the first stop signal sets `raised`; a second one acts as usual.
 
-    Outside the main thread, where Python allows no handlers, it never rises.
+    Signals of preemption count where someone had a handler for them before, as submitit has in its jobs; else they
+    keep their meaning. Outside the main thread, where Python allows no handlers, the flag never rises.
     """
 
     def __init__(self) -> None:
@@ -19,7 +23,7 @@ class StopFlag:
 
     def __enter__(self) -> StopFlag:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (*STOP, *(s for s in PREEMPT if callable(signal.getsignal(s)))):
                 self._before[number] = signal.signal(number, self._raise)
         return self
 

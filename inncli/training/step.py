@@ -21,16 +21,23 @@ class Step:
 
     Args:
         clip: largest norm of the gradient, None for no clipping.
-        noise: `noise(step)` seeds the step's random streams and returns its own generator.
+        noise: `noise(step)` seeds the step's random streams and returns its own generator; a given one is seeded.
     """
 
     def __init__(
         self, model: Model, objective: Objective, parameters: list[Tensor], optimizer: torch.optim.Optimizer,
-        clip: float | None, noise: Callable[[int], torch.Generator], group: Group, precision: Precision,
+        clip: float | None, noise: Callable[..., torch.Generator], group: Group, precision: Precision,
     ) -> None:
         self.model, self.objective, self.parameters, self.optimizer = model, objective, parameters, optimizer
         self.limit = math.inf if clip is None else clip
         self.noise, self.group, self.precision = noise, group, precision
+        self.lr = 0.0
+
+    def set_lr(self, lr: float) -> None:
+        """The learning rate of the next step."""
+        self.lr = lr
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
 
     def __call__(self, batch: Batch | None, step: int) -> tuple[float, dict[str, Tensor]]:
         """Takes the step; returns its loss and terms.

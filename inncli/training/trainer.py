@@ -19,6 +19,7 @@ from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
 from inncli.runtime import generator, stream_seed
 from inncli.training.checkpoint import load_checkpoint, prefixed, save_checkpoint, under
+from inncli.training.graph import GraphedStep, is_wanted
 from inncli.training.guard import non_finite_layer
 from inncli.training.parallel import Group, alone
 from inncli.training.precision import Precision
@@ -49,6 +50,7 @@ class Trainer:
         patience: epochs without a better validation loss before stopping early, None for never.
         checkpoint_seconds: time between checkpoints; no influence on the result.
         precision, tf32: of matrix products in training steps, see `training.precision`.
+        cuda_graph: True replays the step as a CUDA graph, see `training.graph`; auto does for small nets, where it can.
     """
 
     def __init__(
@@ -68,6 +70,7 @@ class Trainer:
         default_steps: PositiveInt = 3_000,
         precision: Literal["full", "bf16", "fp16"] = "full",
         tf32: bool = False,
+        cuda_graph: bool | Literal["auto"] = "auto",
     ) -> None:
         if max_epochs is None and max_steps is None and max_seconds is None:
             max_steps = default_steps
@@ -75,10 +78,12 @@ class Trainer:
         self.batch_size, self.lr, self.weight_decay, self.clip = batch_size, lr, weight_decay, clip
         self.ema, self.warmup, self.val_fraction, self.patience = ema, warmup, val_fraction, patience
         self.checkpoint_seconds, self.precision, self.tf32 = checkpoint_seconds, precision, tf32
+        self.cuda_graph = cuda_graph
 
-    def check(self, model: Model, device: torch.device) -> None:
+    def check(self, model: Model, objective: Objective, group: Group) -> None:
         """Raises ConfigError if these settings can't train this model there."""
-        Precision(self.precision, self.tf32, model, device)
+        precision = Precision(self.precision, self.tf32, model, group.device)
+        is_wanted(self.cuda_graph, model, objective, group, precision)
 
     def fit(
         self,
@@ -94,7 +99,7 @@ class Trainer:
         group: Group | None = None,
         on_plan: Callable[[Progress, int], None] = lambda progress, steps_per_epoch: None,
         on_step: Callable[[Progress, float, float], None] = lambda progress, loss, lr: None,
-        on_epoch: Callable[[dict], None] = lambda line: None,
+        on_epoch: Callable[[dict], str | None] = lambda line: None,
         on_checkpoint: Callable[[Progress], None] = lambda progress: None,
     ) -> Progress:
         """Trains `model` in place; on return it holds the best weights.
@@ -105,11 +110,12 @@ class Trainer:
             meta: JSON-ready facts that go into every checkpoint.
             resume: continue from `last`.
             group: the processes that train this model together; only the first writes files. None is one process.
-            on_plan, on_step, on_epoch, on_checkpoint: called as a run goes on.
+            on_plan, on_step, on_epoch, on_checkpoint: called as a run goes on; what `on_epoch`
+                returns is a reason to stop there, as a signal is.
 
         Raises:
             NonFiniteError: a loss or gradient went NaN or infinite; names the layer.
-            Interrupted: SIGINT or SIGTERM came; a checkpoint was written first.
+            Interrupted: a stop signal or a reason to stop came; a checkpoint was written first.
         """
         loop = _Loop(self, model, objective, data, seed, last, best, meta, group)
         with StopFlag() as stop, loop.group.sharing(), loop.precision.entered():
@@ -124,14 +130,16 @@ class Trainer:
                 loss, lr = loop.take_step()
                 on_step(loop.progress, loss, lr)
                 if loop.at_epoch_end:
-                    on_epoch(loop.end_epoch())
+                    reason = on_epoch(loop.end_epoch())
+                    if reason and not loop.finished:
+                        stop.raised = reason
                 came = loop.group.signal(stop.raised)
                 if came:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)
                     raise Interrupted(
                         f"{came} at step {loop.progress.step} of {loop.progress.planned_steps}; "
-                        "checkpoint written")
+                        "checkpoint written", came)
                 if time.monotonic() - saved >= self.checkpoint_seconds:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)
@@ -165,6 +173,8 @@ class _Loop:
         self._batches: Iterator[Batch] | None = None
         self.step = Step(model, objective, self.parameters, self.optimizer, trainer.clip, self._noise, self.group,
                          self.precision)
+        if is_wanted(trainer.cuda_graph, model, objective, self.group, self.precision):
+            self.step = GraphedStep(self.step, insist=trainer.cuda_graph is True)
 
     # where the run stands
 
@@ -189,8 +199,7 @@ class _Loop:
         """One step of the optimizer; returns the loss and the learning rate."""
         step, trainer = self.progress.step, self.trainer
         lr = trainer.lr * one_cycle(step, self.progress.planned_steps, trainer.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        self.step.set_lr(lr)
         batch = self._batch(step)
         value, terms = self.step(batch, step)
         decay = min(trainer.ema, (1 + step) / (10 + step))  # the average forgets the start
@@ -201,12 +210,13 @@ class _Loop:
         self.progress.step += 1
         return value, lr
 
-    def _noise(self, step: int) -> torch.Generator:
+    def _noise(self, step: int, own: torch.Generator | None = None) -> torch.Generator:
         """The step's own generator. Dropout and the like draw from torch's global one: it is seeded too."""
         seed = stream_seed(self.seed, "layers", step)
         # torch.manual_seed looks for every kind of device first: .2 ms a step
         torch.default_generator.manual_seed(seed) if self.device.type == "cpu" else torch.manual_seed(seed)
-        return generator(self.device, self.seed, "step", step)
+        own = torch.Generator(self.device) if own is None else own
+        return own.manual_seed(stream_seed(self.seed, "step", step))
 
     def _batch(self, step: int) -> Batch | None:
         epoch, k = divmod(step, self.steps_per_epoch)
@@ -233,7 +243,7 @@ class _Loop:
         count = progress.step - (epoch - 1) * self.steps_per_epoch
         line = {"epoch": epoch, "step": progress.step}
         line |= {name: total / count for name, total in progress.sums.items()}
-        line["lr"] = self.optimizer.param_groups[0]["lr"]
+        line["lr"] = self.step.lr
         progress.sums = {}
         val_loss = self.validate()
         if val_loss is not None:

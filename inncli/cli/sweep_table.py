@@ -1,0 +1,51 @@
+"""The jobs of a sweep as they are printed: a table, how many are in which state, each failure with its place."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+from inncli.cli import output
+
+if TYPE_CHECKING:
+    from inncli.sweep import SweepDir
+
+HEADERS = ("job", "overrides", "state", "val loss", "steps", "time")
+
+
+def rows(jobs: list[dict]) -> list[tuple]:
+    """One row a job: number, the words in which the jobs differ, state, validation loss, steps, time."""
+    from inncli.cli.runs import duration, steps
+
+    shared = set.intersection(*(set(job["overrides"]) for job in jobs)) if len(jobs) > 1 else set()
+    return [(job["job"], " ".join(word for word in job["overrides"] if word not in shared) or None, job["status"],
+             job["metrics"].get("val_loss"), steps(job), duration(job["seconds"])) for job in jobs]
+
+
+def counts(jobs: list[dict]) -> str:
+    """`3 done, 1 killed of 4 jobs`."""
+    found = Counter(job["status"] for job in jobs)
+    return f"{', '.join(f'{n} {state}' for state, n in found.items()) or 'none'} of {len(jobs)} jobs"
+
+
+def failures(jobs: list[dict]) -> list[str]:
+    """One line for each job that failed or was killed: its words, what happened, where its traceback is."""
+    lines = []
+    for job in jobs:
+        if job["status"] in ("failed", "killed"):
+            verb = "failed: " if job["status"] == "failed" else "was "
+            traced = f" (traceback: {job['traceback']})" if job["traceback"] else ""
+            lines.append(f"job {job['job']} ({' '.join(job['overrides'])}) {verb}{job['error']}{traced}")
+    return lines
+
+
+def report(sweep: SweepDir, jobs: list[dict]) -> None:
+    """Prints how a sweep ended: the table, the count, each failure on stderr."""
+    output.table(HEADERS, rows(jobs))
+    done, pruned = (sum(job["status"] == state for job in jobs) for state in ("done", "pruned"))
+    output.line(f"\nsweep {sweep.id}: {done} of {len(jobs)} jobs done" + (f", {pruned} pruned" if pruned else ""))
+    if sweep.best_config.is_file():
+        output.line(f"best config: {sweep.best_config}; train it with `inn train --config-dir {sweep.path} experiment=best`")
+    output.line(f"next: inn compare {sweep.id}" if done + pruned == len(jobs) else f"next: inn resume {sweep.id}")
+    for line in failures(jobs):
+        output.note(line)

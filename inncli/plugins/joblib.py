@@ -1,0 +1,105 @@
+"""Jobs side by side in processes of this machine, by joblib's loky."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import queue
+import signal
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+
+import joblib
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides, setup_globals
+from hydra_plugins.hydra_joblib_launcher._core import execute_job
+from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
+from joblib.externals.loky.process_executor import ProcessPoolExecutor, ShutdownExecutorError
+
+log = logging.getLogger(__name__)
+GRACE = 30.0  # seconds that stopped jobs have for their checkpoints
+
+
+class Joblib(JoblibLauncher):
+    """The plugin's launcher, with a pool of one process for each job at a time.
+
+    The plugin's one pool of many processes is killed as a whole when one of them dies, and what ran beside it
+    with it. Here a killed process ends its own job, and a new one takes the next.
+    """
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        setup_globals()
+        for number, overrides in enumerate(job_overrides, initial_job_idx):
+            log.info("#%d: %s", number, " ".join(filter_overrides(overrides)))
+        slots = min(joblib.effective_n_jobs(self.joblib["n_jobs"]), len(job_overrides))
+        pools, state = _Pools(slots), Singleton.get_state()
+
+        def run(number: int, overrides: Sequence[str]) -> JobReturn:
+            with pools.one() as pool:
+                try:
+                    return pool.submit(execute_job, number, list(overrides), self.hydra_context, self.config,
+                                       self.task_function, state).result()
+                except BrokenExecutor:
+                    log.warning("job %d: its process was killed", number)
+                    pools.replace(pool)
+                except ShutdownExecutorError:
+                    pass  # Ctrl-C: it has not begun
+                return _gone()
+
+        with ThreadPoolExecutor(slots) as threads:
+            jobs = [threads.submit(run, number, overrides)
+                    for number, overrides in enumerate(job_overrides, initial_job_idx)]
+            try:
+                return [job.result() for job in jobs]
+            except BaseException:
+                pools.stop()
+                raise
+            finally:
+                pools.shutdown()
+
+
+class _Pools:
+    """So many pools of one process each, handed out one at a time; a process starts with its first job."""
+
+    def __init__(self, count: int) -> None:
+        self._all = [ProcessPoolExecutor(max_workers=1) for _ in range(count)]
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for slot in range(count):
+            self._free.put(slot)
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[ProcessPoolExecutor]:
+        slot = self._free.get()
+        try:
+            yield self._all[slot]
+        finally:
+            self._free.put(slot)
+
+    def replace(self, broken: ProcessPoolExecutor) -> None:
+        self._all[self._all.index(broken)] = ProcessPoolExecutor(max_workers=1)
+
+    def stop(self) -> None:
+        """Lets the jobs that run write their checkpoints; none begins any more."""
+        processes = [process for pool in self._all for process in list((pool._processes or {}).values())]
+        for pool in self._all:
+            pool.shutdown(wait=False)
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
+        end = time.monotonic() + GRACE
+        for process in processes:
+            process.join(max(end - time.monotonic(), 0))
+
+    def shutdown(self) -> None:
+        for pool in self._all:
+            pool.shutdown(wait=False, kill_workers=True)
+
+
+def _gone() -> JobReturn:
+    """The return of a job that left none; its run.json tells what became of it."""
+    gone = JobReturn(status=JobStatus.COMPLETED)
+    gone.return_value = math.nan
+    return gone

@@ -1,0 +1,46 @@
+"""Ray, on this machine or a cluster."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from collections.abc import Sequence
+
+import ray
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides, setup_globals
+from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray, start_ray
+from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
+from omegaconf import open_dict
+
+log = logging.getLogger(__name__)
+
+
+class Ray(RayLauncher):
+    """The plugin's launcher; a job whose worker died is NaN among the returns, and the others go on."""
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        setup_globals()
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone
+        os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+        start_ray(self.ray_cfg.init)
+        jobs = []
+        for number, overrides in enumerate(job_overrides, initial_job_idx):
+            log.info("#%d: %s", number, " ".join(filter_overrides(overrides)))
+            config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+            with open_dict(config):
+                config.hydra.job.id, config.hydra.job.num = f"job_id_for_{number}", number
+            jobs.append(launch_job_on_ray(self.hydra_context, self.ray_cfg.remote, config, self.task_function,
+                                          Singleton.get_state()))
+        return [_result(job) for job in jobs]
+
+
+def _result(job: ray.ObjectRef) -> JobReturn:
+    try:
+        return ray.get(job)
+    except ray.exceptions.RayError as error:
+        log.warning("%s", str(error).strip().splitlines()[0])
+    gone = JobReturn(status=JobStatus.COMPLETED)
+    gone.return_value = math.nan
+    return gone
