@@ -113,7 +113,7 @@ def check_targets(node, group: str | None = None) -> None:
     """Raises ConfigError if any `_target_` in the tree is not on the group's allow-list; imports nothing."""
     allowed = allowed_targets(group)
     for target in _targets(node):
-        if target not in allowed:
+        if not isinstance(target, str) or target not in allowed:
             near = did_you_mean(target, allowed) if isinstance(target, str) else ""
             elsewhere = group is not None and isinstance(target, str) and target in allowed_targets()
             raise ConfigError(f"_target_ {target!r} is not one that conf/{f'{group}/' if elsewhere else ''} or your "

@@ -11,7 +11,10 @@ exploratory analysis of Bayesian models in Python, JOSS 4(33), 1143.
 from __future__ import annotations
 
 import contextlib
+import errno
 import json
+import os
+import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +27,7 @@ from inncli.block_files import whole
 if TYPE_CHECKING:
     from inncli.posterior import PosteriorSet
 
+MOST, RATIO = 256 * 2**20, 100  # bytes that a variable may unpack to, or so many times the file
 _AXES = ("chain", "draw", "obs")
 
 
@@ -46,6 +50,7 @@ def writer(path: Path, first: PosteriorSet, y: np.ndarray, n_draws: int) -> Iter
     names = _variables(first.x_names, first.y_names)
     note = {"x_names": first.x_names, "y_names": first.y_names, "y_labels": first.y_labels,
             "meta": first.meta}
+    _check_room(path, 8 * len(y) * n_draws * (first.x.shape[2] + 1 + len(first.extra)))
     with whole(path) as tmp, h5netcdf.File(tmp, "w") as file:
         file.attrs["inn"] = json.dumps(note)
         posterior = _group(file, "posterior", len(y), n_draws)
@@ -77,11 +82,13 @@ def read(path: Path) -> PosteriorSet:
     """The set that `write` wrote."""
     import h5netcdf
 
-    from inncli.posterior import WHAT, PosteriorSet
+    from inncli.posterior import WHAT, PosteriorSet, known_format
 
     try:
         with h5netcdf.File(path, "r") as file:
+            _check_plain(file)
             note = json.loads(file.attrs["inn"])
+            known_format(path, note["meta"])
             posterior, stats = file.groups["posterior"], file.groups["sample_stats"]
             observed = file.groups["observed_data"]
             names = _variables(note["x_names"], note["y_names"])
@@ -95,6 +102,27 @@ def read(path: Path) -> PosteriorSet:
         raise absent(path, WHAT) from None
     except (OSError, KeyError) as error:
         raise unreadable(path, WHAT, error) from None
+
+
+def _check_plain(file) -> None:
+    """Raises ValueError for an HDF5 file that leads to other files, or declares more than it holds."""
+    import h5py
+
+    size = Path(file.filename).stat().st_size
+
+    def visit(group: h5py.Group, depth: int = 0) -> None:
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{name} is a link")
+            if depth > 3:  # a group may hold itself
+                raise ValueError(f"{name} lies too deep")
+            entry = group[name]
+            if isinstance(entry, h5py.Group):
+                visit(entry, depth + 1)
+            elif entry.external or entry.is_virtual or entry.nbytes > max(MOST, RATIO * size):
+                raise ValueError(f"{name} lies in another file, or declares {entry.nbytes:,} bytes of {size:,}")
+
+    visit(file._h5file)
 
 
 def _variables(x_names: tuple[str, ...], y_names: tuple[str, ...]) -> dict[str, list[str]]:
@@ -117,8 +145,16 @@ def _group(file, name: str, n_obs: int, n_draws: int, axes: tuple[str, ...] = _A
     return group
 
 
+def _check_room(path: Path, size: int) -> None:
+    """Raises OSError if `size` bytes have no room: on a full disk HDF5 ends the process with a segmentation fault."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(path.parent).free < 1.05 * size + 2**20:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
 def _create(group, name: str) -> None:
-    group.create_variable(name, _AXES if "obs" in group.dimensions else _AXES[:2], dtype="f8")
+    axes = _AXES if "obs" in group.dimensions else _AXES[:2]
+    group.create_variable(name, axes, dtype="f8", fletcher32=True)  # a checksum a chunk
 
 
 def _draws(group, name: str, obs: int, draw: int, values: np.ndarray) -> None:

@@ -31,7 +31,7 @@ from inncli.tasks.stream import StreamedPairs
 from inncli.tracking.base import Logger, Tracker, tracked
 from inncli.training import parallel
 from inncli.training.bounds import no_larger_than
-from inncli.training.checkpoint import check_finite, check_fit, load_checkpoint, shapes_of, under
+from inncli.training.checkpoint import check_fit, check_values, load_checkpoint, shapes_of, under
 from inncli.training.parallel import Group
 from inncli.training.progress import show_progress
 from inncli.training.state import Data, Progress
@@ -159,7 +159,11 @@ class _Parts:
         """The pairs that the run was started with; drawn again if it was killed before they were kept."""
         fingerprint = self.task.fingerprint()
         if fingerprint is None and (run.pairs.is_file() or run.last.is_file()):
-            return _kept_pairs(run, info)
+            pairs = _kept_pairs(run, info)
+            for letter, part, known in (("x", pairs.x, self.task.x), ("y", pairs.y, self.task.y)):
+                if (part is None) != (known is None) or known is not None and part.shape[1] != known.dim:
+                    raise CheckpointError(f"{run.pairs} has other columns of {letter} than the task; restore it or train again")
+            return pairs
         _same_table(run, info, fingerprint)
         return self.task.training_pairs(self.seed)
 
@@ -325,7 +329,7 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
     model = _build_model(config, x, y, where, no_larger_than(shapes))
     check_fit(run.best, shapes, shapes_of(model.state_dict()))
     weights = under("model", tensors)
-    check_finite(run.best, weights, dict(model.named_parameters()))
+    check_values(run.best, weights, model.state_dict(), dict(model.named_parameters()))
     model.load_state_dict(weights)
     return Inverter(model.eval(), meta, run.id, where)
 

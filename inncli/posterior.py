@@ -2,7 +2,7 @@
 
 Files (the suffix decides): `.npz` holds the arrays as they are; `.csv` and `.parquet` are in long form, a
 row a draw; `.nc` is NetCDF in ArviZ's layout. All but CSV give back exactly what was saved; CSV has no
-place for `meta` and keeps names, numbers and labels only.
+place for `meta` and keeps names, numbers and labels only. A set whose meta has no `format` is of format 1.
 """
 
 from __future__ import annotations
@@ -31,9 +31,11 @@ from inncli.arrays import (
     write_table,
 )
 from inncli.errors import DataError, ShapeError
+from inncli.untrusted import parse_json
 
 SUFFIXES = (".npz", ".csv", ".parquet", ".nc")
 WHAT = "posterior set"
+FORMAT = 1
 _KEYS = ("x", "log_prob", "y", "x_names", "y_names", "meta")
 _TAKEN = (*_KEYS, "obs", "draw", "chain", "lp")  # what an extra can't be called
 
@@ -169,7 +171,7 @@ class PosteriorSet:
     @classmethod
     def _load_npz(cls, path: Path) -> PosteriorSet:
         arrays = read_npz(path, WHAT, _KEYS)
-        meta = json.loads(str(arrays["meta"]))
+        meta = known_format(path, parse_json(str(arrays["meta"])))
         labels = labels_of(meta.pop("y_labels", ()), np.empty((0, len(arrays["y_names"]))))
         return cls(arrays["x"], arrays["log_prob"], to_codes(arrays["y"], labels), arrays["x_names"].tolist(),
                    arrays["y_names"].tolist(), labels, meta,
@@ -211,7 +213,7 @@ class PosteriorSet:
             raise DataError(f"expected {n_obs} x {s} rows in order of obs and draw, got {path} with "
                             f"{len(table['obs'])}; rows were taken out or moved")
         y = {name: table[name][::s] for name in y_columns}
-        meta = note.get("meta", {})
+        meta = known_format(path, note.get("meta", {}))
         found = meta.pop("y_labels", None) or [  # CSV: the labels that occur
             sorted(set(column.tolist())) if column.dtype.kind == "U" else None for column in y.values()]
         labels = tuple(None if entry is None else tuple(entry) for entry in found)
@@ -220,6 +222,16 @@ class PosteriorSet:
                    table["log_prob"].reshape(n_obs, s), np.array(codes).T.reshape(n_obs, len(y)),
                    note.get("x_names", x_columns), note.get("y_names", y_columns), labels, meta,
                    {name: table[name].reshape(n_obs, s) for name in order[at_log_prob + 1:]})
+
+
+def known_format(path: Path, meta: dict) -> dict:
+    """`meta` of a set in a format that is ours. Raises: DataError for a newer one."""
+    if not isinstance(meta, dict):
+        raise ValueError("its meta is no mapping")
+    version = meta.pop("format", FORMAT)
+    if version != FORMAT:
+        raise DataError(f"{path} is a {WHAT} of format {version!r}, this inn reads {FORMAT}; upgrade inn")
+    return meta
 
 
 def _text(names: tuple[str, ...]) -> np.ndarray:
