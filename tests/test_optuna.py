@@ -18,6 +18,8 @@ from inncli.plugins.optuna import Pruning, read_trial  # noqa: E402
 from inncli.run import RunDir, find_run  # noqa: E402
 from inncli.sweep import SweepDir  # noqa: E402
 
+pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # pytest turns them on again
+
 TINY = ["model=nice", "model.n_blocks=1", "task.n_train=400", "trainer.max_epochs=4"]
 SEARCH = ["train", "-m", "hydra/sweeper=optuna", *TINY, "trainer.lr=tag(log,interval(1e-4,1e-1))",
           "model.block.hidden=[4],[8,8]", "hydra.sweeper.n_jobs=1"]
