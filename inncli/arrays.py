@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import zipfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from inncli import npz
 from inncli.errors import DataError, RequestError, ShapeError
 from inncli.files import atomic_path
 
@@ -127,12 +127,10 @@ def read_npz(path: Path, what: str, needed: Sequence[str]) -> dict[str, np.ndarr
         DataError: no such file, not an npz file, cut short, or without an array that is needed.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        arrays = npz.read_npz(path)
     except FileNotFoundError:
         raise absent(path, what) from None
-    # np.load says in ValueError that a file is a pickle, and TypeError/AttributeError for a lone .npy
-    except (OSError, ValueError, EOFError, KeyError, TypeError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError) as error:
         raise unreadable(path, what, error) from None
     missing = [name for name in needed if name not in arrays]
     if missing:

@@ -1,8 +1,9 @@
 """The config folders, what they allow to be built, and the building; knows nothing of hydra.
 
 The folders are the extension points: a yaml in `conf/model/` is a model. A saved config is data,
-and data from someone else must not run code: a `_target_` is imported only if it occurs in a group
-of the shipped `conf/` or of a config folder that the user named (`trust`).
+and data from someone else must not run code: a `_target_` is imported only if it occurs in that very
+group of the shipped `conf/` or of a config folder that the user named (`trust`). In that very group:
+a task may run a file of the user's, and none may stand where a model is expected.
 """
 
 from __future__ import annotations
@@ -19,8 +20,10 @@ from inncli.errors import ConfigError, did_you_mean
 
 GROUPS = ("task", "model", "objective", "trainer", "evaluation")
 LATER = {"evaluation": {"_target_": "inncli.protocol.Protocol", "_partial_": True}}  # what older runs don't say
-SETTINGS = {"seed": "NonNegativeInt", "device": "str", "dtype": "Literal['float32', 'float64']",
+SETTINGS = {"seed": "NonNegativeInt", "device": "str | list[str]", "dtype": "Literal['float32', 'float64']",
             "threads": "PositiveInt | None"}
+RUN_FILES = ("inncli.tasks.simulator.Simulator",)  # tasks that run the Python file they are given
+MAX_THREADS = 4096  # torch ends the process when it can't make as many as it is told to
 trusted_folders: list[Path] = []  # config folders that the user named, like entries of sys.path
 
 
@@ -76,34 +79,49 @@ def _targets(value) -> Iterator[str]:
             yield from _targets(entry)
 
 
-def allowed_targets() -> frozenset[str]:
-    """The targets that occur in the groups of the shipped conf and of the trusted folders."""
-    return frozenset().union(*(_targets_below(root) for root in (conf_dir(), *trusted_folders)))
+def allowed_targets(group: str | None = None) -> frozenset[str]:
+    """The targets that occur in a group (None: in any) of the shipped conf and of the trusted folders."""
+    groups = GROUPS if group is None else (group,)
+    return frozenset().union(*(_targets_below(root)[name] for root in (conf_dir(), *trusted_folders) for name in groups))
 
 
 @functools.lru_cache(maxsize=16)
-def _targets_below(root: Path) -> frozenset[str]:
+def _targets_below(root: Path) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {group: set() for group in GROUPS}
+    # Only the groups: `--config-dir .` must not trust the saved configs under ./outputs.
+    for folder in (*GROUPS, "experiment"):
+        for path in sorted((root / folder).rglob("*.yaml")):
+            tree = _yaml(path)
+            # A recipe holds groups, `model: {...}`; a group's yaml is what stands below one.
+            parts = tree if folder == "experiment" and isinstance(tree, dict) else {folder: tree}
+            for group in GROUPS:
+                found[group].update(target for target in _targets(parts.get(group)) if isinstance(target, str))
+    return {group: frozenset(targets) for group, targets in found.items()}
+
+
+def _yaml(path: Path):
     import yaml
 
-    found = set()
-    # Only the groups: `--config-dir .` must not trust the saved configs under ./outputs.
-    for path in sorted(p for group in (*GROUPS, "experiment") for p in (root / group).rglob("*.yaml")):
-        try:
-            tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-            found.update(target for target in _targets(tree) if isinstance(target, str))
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} is no valid YAML: {one_line(error)}") from None
-    return frozenset(found)
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is no valid YAML: {one_line(error)}") from None
 
 
-def check_targets(node) -> None:
-    """Raises ConfigError if any `_target_` in the tree is not on the allow-list; imports nothing."""
-    allowed = allowed_targets()
+def check_targets(node, group: str | None = None) -> None:
+    """Raises ConfigError if any `_target_` in the tree is not on the group's allow-list; imports nothing."""
+    allowed = allowed_targets(group)
     for target in _targets(node):
         if target not in allowed:
             near = did_you_mean(target, allowed) if isinstance(target, str) else ""
-            raise ConfigError(f"_target_ {target!r} is not one that conf/ or your --config-dir names"
-                              f"{near or '; a config may only build what a yaml of a group names'}")
+            elsewhere = group is not None and isinstance(target, str) and target in allowed_targets()
+            raise ConfigError(f"_target_ {target!r} is not one that conf/{f'{group}/' if elsewhere else ''} or your "
+                              f"--config-dir names{near or '; a config may only build what a yaml of a group names'}")
+
+
+def runs_a_file(config: dict) -> bool:
+    """Whether building the task of this config runs a Python file that the config names."""
+    return config["task"].get("_target_") in RUN_FILES or "workers" in config["task"]
 
 
 def check(config: dict) -> dict:
@@ -112,6 +130,8 @@ def check(config: dict) -> dict:
     Raises: ConfigError, before anything is imported.
     """
     check_targets(config)
+    for group in GROUPS:
+        check_targets(config.get(group), group)
     known = (*SETTINGS, *GROUPS, "names")
     roots = source_roots()
     checked = {}
@@ -123,6 +143,8 @@ def check(config: dict) -> dict:
         if key not in config:
             raise ConfigError(f"{key} is missing in the config; give it as {key}=VALUE")
         checked[key] = schema.check_value(config[key], schema.parse_hint(hint), key)
+    if (checked["threads"] or 1) > MAX_THREADS:
+        raise ConfigError(f"threads: expected at most {MAX_THREADS}, got {checked['threads']}; null leaves it to torch")
     for group in GROUPS:
         node = config.get(group, LATER.get(group))
         if not isinstance(node, dict) or "_target_" not in node:

@@ -8,7 +8,8 @@
     │   ├── RunError                     a run that is not there or can't be used so
     │   └── CheckpointError              a file of a run that is damaged or foreign
     ├── TrainingError           exit 1   the run failed
-    │   └── NonFiniteError               a loss or a layer went NaN or infinite
+    │   ├── NonFiniteError               a loss or a layer went NaN or infinite
+    │   └── LostProcessError             one of several processes of a run ended before the others
     ├── ConvergenceError        exit 1   an iterative solver stopped short
     └── Interrupted             exit 130
 
@@ -59,6 +60,10 @@ class TrainingError(InnError):
 
 class NonFiniteError(TrainingError):
     """A loss, gradient or layer output became NaN or infinite."""
+
+
+class LostProcessError(TrainingError):
+    """One of several processes of a run ended before the others."""
 
 
 class ConvergenceError(InnError):

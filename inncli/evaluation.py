@@ -66,10 +66,10 @@ def evaluate(
 
     Raises: RequestError for `resimulate` without such a file, and for `y` where the task has no exact posterior.
     """
-    with_file = run.config()["task"].keys() >= {"file", "workers"}
+    with_file = catalogue.runs_a_file(run.config())
     if resimulate and not with_file:
         raise RequestError(f"--resimulate: run {run.id} has no simulator file; leave it out")
-    task = None if with_file and not resimulate else task_of(run)
+    task = None if with_file and not resimulate else task_of(run, resimulate)
     if y is not None and (task is None or not task.has_reference):
         raise RequestError(f"--y: the task of run {run.id} has no exact posterior to compare with there; leave it out")
     pairs, source = held_out_pairs(run, task, seed)

@@ -39,9 +39,11 @@ def atomic_write(path: Path, data: bytes | str) -> None:
 
 def file_sha256(path: Path) -> str:
     """Hex SHA-256 of a file's bytes."""
+    digest = hashlib.sha256()
     with open(path, "rb") as f:
-        return hashlib.file_digest(f, "sha256").hexdigest() if hasattr(hashlib, "file_digest") \
-            else hashlib.sha256(f.read()).hexdigest()
+        while block := f.read(1 << 20):  # a table may be larger than the memory
+            digest.update(block)
+    return digest.hexdigest()
 
 
 def _sync_directory(path: Path) -> None:

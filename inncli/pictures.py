@@ -9,6 +9,7 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
+from inncli import catalogue
 from inncli.errors import RequestError
 from inncli.inverter import Inverter
 from inncli.kept import Evaluation
@@ -38,10 +39,10 @@ def task_to_ask(run: RunDir, resimulate: bool = False) -> Task | None:
 
     Raises: RequestError for `resimulate` without such a file.
     """
-    own = run.config()["task"].keys() >= {"file", "workers"}
+    own = catalogue.runs_a_file(run.config())
     if resimulate and not own:
         raise RequestError(f"--resimulate: run {run.id} has no simulator file; leave it out")
-    return None if own and not resimulate else task_of(run)
+    return None if own and not resimulate else task_of(run, resimulate)
 
 
 def training(run: RunDir) -> Figure:

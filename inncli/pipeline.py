@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from inncli import catalogue, runtime
+from inncli import catalogue, opening, runtime
 from inncli import refine as refinement
-from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RequestError, RunError
+from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RequestError, RunError, TrainingError
 from inncli.files import file_sha256
 from inncli.inverter import Inverter
 from inncli.metrics.familiarity import seen_in_training
@@ -26,7 +27,11 @@ from inncli.posterior import PosteriorSet
 from inncli.run import RunDir
 from inncli.tasks.base import SPLIT, Task
 from inncli.tasks.data import Pairs, load_pairs, save_pairs, split
-from inncli.training.checkpoint import load_checkpoint, under
+from inncli.tasks.stream import StreamedPairs
+from inncli.training import parallel
+from inncli.training.bounds import no_larger_than
+from inncli.training.checkpoint import check_finite, check_fit, load_checkpoint, shapes_of, under
+from inncli.training.parallel import Group
 from inncli.training.progress import show_progress
 from inncli.training.state import Data, Progress
 from inncli.variables import Variables
@@ -44,16 +49,27 @@ def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = 
 
     Whatever can be wrong with the request is found before the directory is claimed: the task is
     built, its pairs are drawn or read and the model is built first.
+
+    With several devices this is done by a process each, of which the first one has the directory.
     """
-    parts = _Parts(config)
+    return parallel.run(config["device"], _train, config, path, overrides, prune)
+
+
+def _train(
+    group: Group, config: dict, path: Path | None, overrides: list[str], prune: Prune | None
+) -> dict | None:
+    parts = _Parts(config, group)
     pairs = parts.task.training_pairs(config["seed"])
     parts.prepare(pairs)
     model = parts.new_model()
+    if not group.first:
+        return _follow(RunDir(group.same(None)), parts, model, resume=False)
     run = RunDir.create(
         path, with_absolute_file(config), overrides,
         task=config["names"]["task"], model=config["names"]["model"], seed=config["seed"],
-        device=str(parts.device), dtype=config["dtype"], threads=parts.threads)
+        device=",".join(group.names), dtype=config["dtype"], threads=parts.threads)
     try:
+        group.same(run.path)
         _keep_pairs(run, parts.task, pairs)
         return _fit(run, parts, model, resume=False, prune=prune)
     except BaseException as error:
@@ -61,28 +77,47 @@ def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = 
         raise
 
 
-def resume(run: RunDir, prune: Prune | None = None) -> dict:
+def resume(run: RunDir, resimulate: bool = False, prune: Prune | None = None) -> dict:
     """Continues a stopped run to the weights that it would have had, bit for bit.
 
-    Raises: RunError if the run is finished, or its pairs or table are no longer the same;
+    On the devices it had; where this machine lacks one, on what `device=auto` would take, and then not bit for bit.
+
+    Args:
+        resimulate: may run the simulator file that the run's config names: a run directory may be a stranger's.
+
+    Raises: RunError if the run is finished, its pairs or table are no longer the same, or it needs `resimulate`;
         CheckpointError if a file is damaged or foreign.
     """
+    names = (run.check_own().refuse_done().get("device") or "auto").split(",")
+    return parallel.run(names if runtime.is_here(names) else "auto", _resume, run, resimulate, prune)
+
+
+def _resume(group: Group, run: RunDir, resimulate: bool, prune: Prune | None) -> dict | None:
     info = run.refuse_done()
-    config = catalogue.check(run.config())
-    parts = _Parts({**config, "threads": info["threads"], "device": info["device"]})
+    config = run.config()
+    config = catalogue.check(config if info.get("threads") is None else {**config, "threads": info["threads"]})
+    _ask_to_run(run, config, resimulate)
+    shapes = opening.declared(run, run.last, needed=False)  # what is wrong shows before anything is written
+    parts = _Parts(config, group)
     pairs = parts.saved_pairs(run, info)
     parts.prepare(pairs)
-    model = parts.new_model()
-    _checked_checkpoint(run, run.last, needed=False)  # what is wrong shows before anything is written
-    run.reopen()
+    model = parts.new_model(no_larger_than(None if shapes is None else under("model", shapes)))
+    if shapes is not None:
+        opening.check_resumable(run, model, parts.objective)
+    group.each(None)  # in every process
+    if not group.first:
+        return _follow(run, parts, model, resume=group.same(None))
+    run.reopen(device=",".join(group.names))
     try:
         # Again, now that no other process trains here: one may have gone on for a while since.
-        _, meta = _checked_checkpoint(run, run.last, needed=False)
-        begun = meta is not None
-        if not begun:
+        meta = None
+        if run.last.is_file():
+            opening.declared(run, run.last)
+            meta = opening.check_resumable(run, model, parts.objective)
+        if not group.same(meta is not None):
             _keep_pairs(run, parts.task, pairs)
-        run.cut_metrics(meta["training"]["epoch"] if begun else 0)
-        return _fit(run, parts, model, resume=begun, seconds_before=info.get("seconds") or 0.0, prune=prune)
+        run.cut_metrics(meta["training"]["epoch"] if meta else 0)
+        return _fit(run, parts, model, resume=meta is not None, seconds_before=info.get("seconds") or 0.0, prune=prune)
     except BaseException as error:
         _mark_end(run, error)
         raise
@@ -91,9 +126,8 @@ def resume(run: RunDir, prune: Prune | None = None) -> dict:
 class _Parts:
     """What a config builds: task, trainer, objective, model; and the split pairs on the device."""
 
-    def __init__(self, config: dict) -> None:
-        self.config = config
-        self.device = runtime.resolve_device(config["device"])
+    def __init__(self, config: dict, group: Group) -> None:
+        self.config, self.group, self.device = config, group, group.device
         self.dtype = runtime.resolve_dtype(config["dtype"])
         self.threads = runtime.set_threads(config["threads"])
         runtime.set_deterministic()
@@ -102,8 +136,13 @@ class _Parts:
         self.objective: Objective = catalogue.instantiate(config["objective"])().to(self.device)
         self.task: Task = catalogue.instantiate(config["task"])()
 
-    def prepare(self, pairs: Pairs) -> None:
-        """Splits off the validation pairs and moves all of them to the device."""
+    def prepare(self, pairs: Pairs | StreamedPairs) -> None:
+        """Splits off the validation pairs and moves all of them to the device; of pairs on disk those that start the model."""
+        self.streamed = pairs if isinstance(pairs, StreamedPairs) else None
+        if self.streamed is not None:
+            self.pairs, held_out = self.streamed.split(self.trainer.val_fraction)
+            self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
+            return
         rng = np.random.default_rng([self.seed, SPLIT])
         fraction = self.trainer.val_fraction
         if self.task.fresh:
@@ -112,7 +151,7 @@ class _Parts:
         self.pairs, held_out = split(pairs, fraction, rng, self.task.groups(pairs))
         self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
 
-    def saved_pairs(self, run: RunDir, info: dict) -> Pairs:
+    def saved_pairs(self, run: RunDir, info: dict) -> Pairs | StreamedPairs:
         """The pairs that the run was started with; drawn again if it was killed before they were kept."""
         fingerprint = self.task.fingerprint()
         if fingerprint is None and (run.pairs.is_file() or run.last.is_file()):
@@ -120,9 +159,9 @@ class _Parts:
         _same_table(run, info, fingerprint)
         return self.task.training_pairs(self.seed)
 
-    def new_model(self) -> Model:
-        """The model with its first weights, started from the training pairs."""
-        model = _build_model(self.config, self.task.x, self.task.y, self.device)
+    def new_model(self, bound: AbstractContextManager = nullcontext()) -> Model:
+        """The model with its first weights, started from the training pairs; `bound` holds while it is built."""
+        model = _build_model(self.config, self.task.x, self.task.y, self.device, bound)
         if self.objective.needs_density and not model.has_density and type(model).loss is Model.loss:
             names = self.config["names"]
             raise ConfigError(f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
@@ -133,12 +172,33 @@ class _Parts:
                               f"objective={names.get('objective')} needs pairs; use objective=maxent")
         self.objective.attach(model, self.task)
         model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
+        self.trainer.check(model, self.objective, self.group)
+        self._same_everywhere(model)
         return model
+
+    def seen(self, variables: Variables | None) -> dict | None:
+        """What is kept of the training ys."""
+        if self.pairs.y is None:
+            return None
+        ends = {} if self.streamed is None else {"low": self.streamed.low, "high": self.streamed.high}
+        return {**seen_in_training(self.pairs.y, variables), **ends}
+
+    def _same_everywhere(self, model: Model) -> None:
+        """Raises TrainingError if another process starts from other weights or pairs than this one."""
+        starts = self.group.each([float(t.double().nan_to_num(0, 0, 0).sum()) for t in model.state_dict().values()])
+        # Another machine, or another kind of device, may round the data's mean differently.
+        if not np.allclose(starts, starts[0], rtol=1e-5, atol=1e-5):
+            raise TrainingError("the processes of this run don't start from the same pairs; is the task's file "
+                                "the same everywhere, and does the simulator draw from its rng alone?")
 
     def data(self, model: Model) -> Data:
         """What the trainer asks for."""
         if not (model.needs_data and self.objective.needs_data):
             return Data(len(self.pairs), None, None)
+
+        if (streamed := self.streamed) is not None:
+            return Data(streamed.rows, None, self.validation, batches=lambda epoch, size, first: (
+                self._tensors(pairs) for pairs in streamed.batches(epoch, size, first)))
 
         def fresh(epoch: int):
             return self._tensors(self.task.fresh_pairs(self.seed, epoch))
@@ -157,23 +217,30 @@ def with_absolute_file(config: dict) -> dict:
     return {**config, "task": {**task, "file": str(Path(task["file"]).absolute())}} if "file" in task else config
 
 
-def _build_model(config: dict, x: Variables, y: Variables | None, device: torch.device) -> Model:
+def _build_model(config: dict, x: Variables, y: Variables | None, device: torch.device,
+                 bound: AbstractContextManager) -> Model:
     torch.manual_seed(runtime.stream_seed(config["seed"], "weights"))
     before = torch.get_default_dtype()
     torch.set_default_dtype(runtime.resolve_dtype(config["dtype"]))
     try:
-        return catalogue.instantiate(config["model"])(x=x, y=y).to(device)
+        with bound:
+            return catalogue.instantiate(config["model"])(x=x, y=y).to(device)
     finally:
         torch.set_default_dtype(before)
 
 
+def _follow(run: RunDir, parts: _Parts, model: Model, resume: bool) -> None:
+    """The part in `_fit` of every process but the first: it takes the same steps, and writes nothing."""
+    parts.trainer.fit(model, parts.objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta={},
+                      resume=resume, group=parts.group)
+
+
 def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0,
          prune: Prune | None = None) -> dict:
-    y = parts.pairs.y
     meta = {
         "run": run.id, "config": run.config(), "config_hash": run.config_hash(), "versions": runtime.versions(),
         "x": model.x.to_dict(), "y": model.y.to_dict() if model.y else None,
-        "seen": None if y is None else seen_in_training(y, model.y),
+        "seen": parts.seen(model.y),
     }
     begun = time.monotonic()
 
@@ -194,7 +261,7 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
         try:
             progress = parts.trainer.fit(
                 model, parts.objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta=meta,
-                resume=resume, on_plan=on_plan, on_step=shown.step, on_epoch=on_epoch, on_checkpoint=keep)
+                resume=resume, group=parts.group, on_plan=on_plan, on_step=shown.step, on_epoch=on_epoch, on_checkpoint=keep)
         except InnError as error:
             run.update_info(seconds=seconds_before + time.monotonic() - begun)
             if isinstance(error, Interrupted):
@@ -240,41 +307,38 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
     Raises: RunError if nothing was trained yet; CheckpointError if a file is damaged or foreign.
     """
     catalogue.trust(config_dir)
-    if not run.best.is_file():
+    if not run.check_own().best.is_file():
         raise RunError(f"run {run.id} has no checkpoint (status {run.state()}); "
                        f"finish it with `inn train --resume {run.id}`")
-    tensors, meta = _checked_checkpoint(run, run.best)
+    shapes = under("model", opening.declared(run, run.best))
+    tensors, meta = load_checkpoint(run.best)
     where = runtime.resolve_device(device or "auto")
-    x = Variables.from_dict(meta["x"])
-    y = Variables.from_dict(meta["y"]) if meta["y"] else None
+    x, y = opening.variables(run.best, meta)
     config = catalogue.check(meta["config"])
     runtime.set_threads(config["threads"])
-    model = _build_model(config, x, y, where)
-    try:
-        model.load_state_dict(under("model", tensors))
-    except RuntimeError as error:
-        reason = str(error).splitlines()[-1].strip()
-        raise CheckpointError(f"{run.best} does not fit its model ({reason}); train again with this inn") from error
+    model = _build_model(config, x, y, where, no_larger_than(shapes))
+    check_fit(run.best, shapes, shapes_of(model.state_dict()))
+    weights = under("model", tensors)
+    check_finite(run.best, weights, dict(model.named_parameters()))
+    model.load_state_dict(weights)
     return Inverter(model.eval(), meta, run.id, where)
 
 
-def _checked_checkpoint(run: RunDir, path: Path, needed: bool = True) -> tuple[dict | None, dict | None]:
-    """Tensors and JSON part of a checkpoint of this run's config; (None, None) if absent and not needed.
+def task_of(run: RunDir, resimulate: bool = False) -> Task:
+    """The run's task, built again from its saved config: reads its table, or runs its simulator file if told to.
 
-    Raises: CheckpointError if the file is damaged, or was written under another config.
+    Raises: RequestError if it would run a file without `resimulate`.
     """
-    if not needed and not path.is_file():
-        return None, None
-    tensors, meta = load_checkpoint(path)
-    if meta.get("config_hash") != run.config_hash():
-        raise CheckpointError(f"{path} does not belong to {run.config_file}: its config hash differs; "
-                              "restore the pair or train again")
-    return tensors, meta
+    config = catalogue.check(run.config())
+    _ask_to_run(run, config, resimulate)
+    return catalogue.instantiate(config["task"])()
 
 
-def task_of(run: RunDir) -> Task:
-    """The run's task, built again from its saved config: reads its table or runs its simulator file."""
-    return catalogue.instantiate(catalogue.check(run.config())["task"])()
+def _ask_to_run(run: RunDir, config: dict, resimulate: bool) -> None:
+    """A run directory that came from someone else must not run a file because it names one."""
+    if catalogue.runs_a_file(config) and not resimulate:
+        raise RequestError(f"the task of run {run.id} is a simulator file, {config['task'].get('file')}; look at it, and "
+                           "add --resimulate to run it")
 
 
 def built_in_task_of(run: RunDir) -> Task | None:
@@ -283,7 +347,7 @@ def built_in_task_of(run: RunDir) -> Task | None:
 
 
 def training_ys(run: RunDir) -> np.ndarray | None:
-    """The ys a run was trained on, (n, Dy); None for a density.
+    """The ys a run was trained on, (n, Dy), at most 50,000 of a table on disk; None for a density.
 
     Raises: RunError if they came from a table that is no longer the same.
     """
@@ -291,7 +355,8 @@ def training_ys(run: RunDir) -> np.ndarray | None:
         return _kept_pairs(run, run.info()).y
     task = task_of(run)
     _same_table(run, run.info(), task.fingerprint())
-    return task.training_pairs(run.config()["seed"]).y
+    pairs = task.training_pairs(run.config()["seed"])
+    return (pairs.split(0.0)[0] if isinstance(pairs, StreamedPairs) else pairs).y  # of a table on disk some of them
 
 
 def sample(inverter: Inverter, run: RunDir, n: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
@@ -333,7 +398,7 @@ def task_to_refine(run: RunDir, resimulate: bool, ignore_noise: bool) -> Task:
     if "file" in config["task"] and config["names"].get("task") != "table" and not resimulate:
         raise RequestError(f"--refine runs the simulator of run {run.id}, which is your own file; add --resimulate to "
                            "say so")
-    task = task_of(run)
+    task = task_of(run, resimulate)
     if not task.can_simulate:
         raise RequestError(f"--refine moves draws onto a simulator's y, and the task of run {run.id} ({task.name}) has "
                            "none; leave it out")
@@ -388,7 +453,7 @@ def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, st
     return task.test_pairs(config["seed"]), "test rows of the table"
 
 
-def _keep_pairs(run: RunDir, task: Task, pairs: Pairs) -> None:
+def _keep_pairs(run: RunDir, task: Task, pairs: Pairs | StreamedPairs) -> None:
     """Keeps drawn pairs, or the checksum of the table they came from."""
     facts = task.fingerprint()
     if facts is None:

@@ -26,8 +26,12 @@ from pathlib import Path
 from inncli import life, locks, provenance
 from inncli.errors import CheckpointError, RunError, did_you_mean
 from inncli.files import atomic_write
+from inncli.record import check_info
+from inncli.untrusted import parse_json, read_bytes, read_json, read_yaml, stranger_inside
 
 STATUSES = ("running", "done", "failed", "interrupted")
+OWN = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", ".lock", "train.log", "checkpoints", "data",
+       "posteriors", "plots", "evaluations")  # what is read or written in a run directory
 _hearts: dict[Path, life.Heart] = {}  # one for each run directory that this process holds
 _writing = threading.RLock()  # run.json is read, changed and written by one thread at a time
 
@@ -225,6 +229,17 @@ class RunDir:
             _hearts[key].stop()
         _hearts[key] = life.Heart(beat)
 
+    def check_own(self) -> RunDir:
+        """This run, all of whose files lie in its directory: through a link it could reach any file of the user's.
+
+        Raises: CheckpointError for a link, a pipe or a device among them.
+        """
+        found = stranger_inside(self.path, OWN)
+        if found is not None:
+            raise CheckpointError(f"{found} is a link or no regular file; a run's files lie in its own directory: "
+                                  "copy there what it points to, or remove it")
+        return self
+
     # ---- config ----------------------------------------------------------------------------------
     def write_config(self, config: dict, overrides: list[str]) -> None:
         """Writes the resolved config and the words that made it, as plain YAML."""
@@ -238,11 +253,9 @@ class RunDir:
 
     def config(self) -> dict:
         """The resolved config this run was trained with."""
-        import yaml
-
         try:
-            config = yaml.safe_load(self.config_file.read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            config = read_yaml(self.config_file)
+        except (OSError, ValueError) as error:
             raise _damaged(self.config_file, error) from None
         if not isinstance(config, dict):
             raise _damaged(self.config_file, "not a mapping")
@@ -250,19 +263,19 @@ class RunDir:
 
     def overrides(self) -> list[str]:
         """The words of the command line that made the config."""
-        import yaml
-
         try:
-            words = yaml.safe_load((self.path / "overrides.yaml").read_text(encoding="utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+            words = read_yaml(self.path / "overrides.yaml") or []
+            if not isinstance(words, list):
+                raise ValueError("not a list")
+        except (OSError, ValueError) as error:
             raise _damaged(self.path / "overrides.yaml", error) from None
-        return [str(word) for word in words or []]
+        return [str(word) for word in words]
 
     def config_hash(self) -> str:
         """SHA-256 of config.yaml's bytes; a checkpoint carries the same."""
         try:
-            return hashlib.sha256(self.config_file.read_bytes()).hexdigest()
-        except OSError as error:
+            return hashlib.sha256(read_bytes(self.config_file)).hexdigest()
+        except (OSError, ValueError) as error:
             raise _damaged(self.config_file, error) from None
 
     # ---- run.json --------------------------------------------------------------------------------
@@ -273,11 +286,12 @@ class RunDir:
             CheckpointError: the file is missing, cut short, or not this program's.
         """
         try:
-            info = json.loads(self.info_file.read_bytes())
-        except (OSError, ValueError) as error:  # ValueError: bad JSON or bad UTF-8
+            info = read_json(self.info_file)
+            if not isinstance(info, dict) or info.get("status") not in STATUSES:
+                raise ValueError(f"no status out of {', '.join(STATUSES)}")
+            check_info(info)
+        except (OSError, ValueError) as error:  # ValueError: bad JSON, bad UTF-8, or not what inn writes
             raise _damaged(self.info_file, error) from None
-        if not isinstance(info, dict) or info.get("status") not in STATUSES:
-            raise _damaged(self.info_file, f"no status out of {', '.join(STATUSES)}")
         return info
 
     def update_info(self, **fields) -> None:
@@ -311,7 +325,7 @@ class RunDir:
     def read_evaluation(self, key: str) -> dict | None:
         """What `write_evaluation` wrote; None where there is none, or what is there can't be read."""
         try:
-            entry = json.loads(self.evaluation(key).read_bytes())
+            entry = read_json(self.evaluation(key))
         except (OSError, ValueError):
             return None
         return entry if isinstance(entry, dict) else None
@@ -346,8 +360,9 @@ class RunDir:
             return
         for raw in lines:
             with contextlib.suppress(ValueError):
-                entry = json.loads(raw)
-                if isinstance(entry, dict) and isinstance(entry.get("epoch"), int):
+                entry = parse_json(raw)
+                if isinstance(entry, dict) and isinstance(entry.get("epoch"), int) and all(
+                        value is None or isinstance(value, (int, float)) for value in entry.values()):
                     yield raw, entry
 
 
@@ -364,11 +379,11 @@ def read_runs(root: Path | None = None) -> list[tuple[RunDir, dict]]:
     for folder in [*_folders(root), *(job for sweep in _folders(root / "sweeps") for job in _folders(sweep))]:
         run = RunDir(folder)
         try:
-            raw = run.info_file.read_bytes()
+            info = read_json(run.info_file)
+            if isinstance(info, dict):
+                check_info(info)
         except OSError:
             continue
-        try:
-            info = json.loads(raw)
         except ValueError:
             info = {"status": "damaged"}
         if isinstance(info, dict) and info.get("status") in (*STATUSES, "damaged"):
@@ -394,15 +409,15 @@ def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir
         if not done:
             raise RunError(f"expected a finished run under {root}, got none; train one with "
                            "`inn train`, or name one with --run")
-        return max(done, key=lambda entry: entry[0])[1]
+        return max(done, key=lambda entry: entry[0])[1].check_own()
     spec = os.fspath(spec)
     for folder in (Path(spec), root / spec, root / "sweeps" / spec):
         if spec and (folder / "run.json").is_file():
-            return RunDir(folder)
+            return RunDir(folder).check_own()
     known = {run.id: run for run in list_runs(root)}
     matches = [name for name in known if spec and name.startswith(spec)]
     if len(matches) == 1:
-        return known[matches[0]]
+        return known[matches[0]].check_own()
     if matches:
         shown = ", ".join(matches[:5]) + (", ..." if len(matches) > 5 else "")
         raise RunError(f"--run {spec!r} fits {len(matches)} runs: {shown}; give more of the id")

@@ -13,8 +13,8 @@ from inncli.provenance import versions
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["DTYPES", "available_devices", "generator", "resolve_device", "resolve_dtype", "set_deterministic",
-           "set_threads", "stream_seed", "versions"]
+__all__ = ["DTYPES", "available_devices", "generator", "is_here", "launcher_rank", "resolve_device", "resolve_devices",
+           "resolve_dtype", "set_deterministic", "set_threads", "stream_seed", "versions"]
 
 DTYPES = ("float32", "float64")
 
@@ -46,6 +46,41 @@ def resolve_device(name: str) -> torch.device:
         raise ConfigError(
             f"device {name!r} is not available; this machine has {', '.join(here)}{did_you_mean(name, here)}")
     return torch.device(wanted)
+
+
+def is_here(names: str | list[str]) -> bool:
+    """Whether this machine has every device named."""
+    try:
+        resolve_devices(names)
+    except ConfigError:
+        return False
+    return True
+
+
+def resolve_devices(names: str | list[str]) -> list[torch.device]:
+    """The device of each process that trains: one for a name, one each for a list, which trains data-parallel.
+
+    Raises: ConfigError if one is not here, or they can't train together.
+    """
+    if isinstance(names, str):
+        return [resolve_device(names)]
+    if not names:
+        raise ConfigError("device: expected a device or a list of some, got an empty list; e.g. device=[cpu,cpu]")
+    devices = [resolve_device(name) for name in names]
+    kinds = {device.type for device in devices}
+    if len(devices) > 1 and kinds != {"cpu"} and kinds != {"cuda"}:
+        raise ConfigError(f"device: expected a list of CUDA devices or of cpu, got [{', '.join(names)}]; "
+                          "name devices of one kind")
+    for device in devices:
+        if device.type == "cuda" and devices.count(device) > 1:
+            raise ConfigError(f"device: {device} is named twice in [{', '.join(names)}]; each process needs its own")
+    return devices
+
+
+def launcher_rank() -> int | None:
+    """The number of this process among those that torchrun started to train together; None if it started none."""
+    words = [os.environ.get(key, "") for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")]
+    return int(words[0]) if all(words) and int(words[2]) > 1 else None
 
 
 def resolve_dtype(name: str) -> torch.dtype:

@@ -8,10 +8,11 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "inncli"
 # A floor may use the floors before it; the rooms of one floor (in one tuple) may not use each other.
 FLOORS = [
-    ("errors", "variables", "hints"), ("files", "provenance", "schema", "locks"), ("arrays", "catalogue", "life"), ("run",),
-    ("runtime", "kernels", "grid", "maps", "nn"), ("transforms",), ("posterior", "draws"), ("models", "tasks"),
+    ("errors", "variables", "hints"), ("files", "provenance", "schema", "locks", "untrusted", "npz", "record"),
+    ("arrays", "catalogue", "life"), ("run",),
+    ("runtime", "kernels", "grid", "maps", "nn", "shards"), ("transforms",), ("posterior", "draws"), ("models", "tasks"),
     ("observation", "objectives", "metrics", "plots", "refine"), ("training", "sweep"), ("plugins", "requeue"), ("config",),
-    ("inverter", "protocol", "kept"),
+    ("inverter", "protocol", "kept", "opening"),
     ("pipeline", "scalar_block", "calibrated", "exact"), ("evaluation",), ("comparison",), ("pictures", "page"), ("report",),
     ("cli",), ("__main__",),
 ]

@@ -107,7 +107,7 @@ def _resimulation_errors(run: RunDir, posterior: PosteriorSet, resimulate: bool)
     from inncli.metrics.resimulation import resimulation_error
     from inncli.pipeline import built_in_task_of, task_of
 
-    task = task_of(run) if resimulate else built_in_task_of(run)
+    task = task_of(run, resimulate) if resimulate else built_in_task_of(run)
     if resimulate and not task.can_simulate:
         raise RequestError(f"--resimulate: the task of run {run.id} is a table and has no simulator; "
                            "leave it out")

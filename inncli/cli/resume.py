@@ -17,6 +17,8 @@ def resume(
     overrides: Annotated[list[str] | None, typer.Argument(
         metavar="[hydra/launcher=NAME]...", show_default=False,
         help="For a sweep: another launcher, or other settings of its own (hydra.launcher.n_jobs=2).")] = None,
+    resimulate: Annotated[bool, typer.Option(
+        "--resimulate", help="Run the simulator file that it was trained on: a run directory may be a stranger's.")] = False,
     config_dir: ConfigDirOption = None,
 ) -> None:
     """Continue what was stopped, killed or failed, bit for bit as if it never had been.
@@ -38,10 +40,10 @@ def resume(
     if isinstance(found, SweepDir):
         from inncli.cli import sweeping
 
-        sweeping.resume(found, list(overrides or []))
+        sweeping.resume(found, list(overrides or []), resimulate)
         return
     if overrides:
         raise RequestError(f"a run is resumed with its own config and nothing else; leave out {overrides[0]!r}")
     from inncli.cli.train import resume_run
 
-    resume_run(found)
+    resume_run(found, resimulate)

@@ -51,8 +51,13 @@ def start(words: list[str], jobs: list[config.Job]) -> None:
             raise
 
 
-def resume(sweep: SweepDir, words: list[str]) -> None:
-    """Runs the jobs of a sweep that are not done, by its own launcher or the one that `words` give."""
+def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
+    """Runs the jobs of a sweep that are not done, by its own launcher or the one that `words` give.
+
+    Raises: RequestError where they run a simulator file and `resimulate` does not allow it.
+    """
+    from inncli import catalogue
+
     own = launcher_words(words)
     if sweep.is_search:
         own += [word for word in words if _key(word).startswith("hydra.sweeper.")]
@@ -63,6 +68,10 @@ def resume(sweep: SweepDir, words: list[str]) -> None:
     from inncli import config
 
     manifest = sweep.manifest()
+    for planned in manifest["jobs"]:
+        if not resimulate and catalogue.runs_a_file(planned.get("config") or {"task": {}}):
+            raise RequestError(f"the jobs of sweep {sweep.id} run a simulator file, {planned['config']['task'].get('file')}; "
+                               "look at it, and add --resimulate to run it")
     kept = [] if names(words, "hydra/launcher") else launcher_words(manifest["overrides"])
     with sweep.held():
         alive = [job for job in sweep.jobs() if job["status"] == "running"]
@@ -167,7 +176,8 @@ def _trained(run, new_config: Callable[[], dict], words: list[str], prune: Calla
     if not run.info_file.exists():
         return pipeline.train(catalogue.check(new_config()), run.path, words, prune)
     info = run.info()
-    return info["metrics"] if info["status"] == "done" else pipeline.resume(run, prune)
+    # Its user started this sweep, so that its simulator file may run.
+    return info["metrics"] if info["status"] == "done" else pipeline.resume(run, resimulate=True, prune=prune)
 
 
 # ---- words -------------------------------------------------------------------------------------------

@@ -28,6 +28,8 @@ def train(
         "--cfg", "-c", help="Print the composed config and leave; nothing is written.")] = None,
     resume: Annotated[str | None, typer.Option(
         "--resume", metavar="RUN", autocompletion=complete.runs, help="Continue a stopped run, bit for bit.")] = None,
+    resimulate: Annotated[bool, typer.Option(
+        "--resimulate", help="With --resume: run the simulator file that the run was trained on.")] = False,
     config_dir: ConfigDirOption = None,
 ) -> None:
     """Train a model on a task and keep it in a new run directory.
@@ -57,8 +59,10 @@ def train(
                                + (repr(words[0]) if words else "-m and -c"))
         from inncli.run import find_run
 
-        resume_run(find_run(resume))
+        resume_run(find_run(resume), resimulate)
         return
+    if resimulate:
+        raise RequestError("--resimulate goes with --resume; a new run is trained on the file that you name")
     if cfg and multirun:
         raise RequestError("-c prints one config and -m trains several; give one of them")
     jobs = config.plan(words, multirun)
@@ -100,10 +104,15 @@ def job(cfg) -> float | None:
 
 
 def _single(words: list[str], planned: config.Job) -> None:
-    from inncli import config
+    from inncli import config, runtime
     from inncli.cli import sweeping
     from inncli.run import outputs_root, reserve
 
+    if runtime.launcher_rank():  # of torchrun's processes the first has the directory, and hydra
+        from inncli import pipeline
+
+        pipeline.train(planned.config, None, words)
+        return
     if sweeping.names(words, "hydra.run.dir"):
         config.launch(job, words)
         return
@@ -120,11 +129,11 @@ def _single(words: list[str], planned: config.Job) -> None:
                     root.rmdir()
 
 
-def resume_run(run: RunDir) -> None:
+def resume_run(run: RunDir, resimulate: bool = False) -> None:
     """Continues a stopped run and prints how it ended."""
     from inncli import pipeline
 
-    pipeline.resume(run)
+    pipeline.resume(run, resimulate)
     report(run.path)
 
 

@@ -13,6 +13,7 @@ from inncli.models.solutions import distinct
 from inncli.nn.embedding import Features
 from inncli.nn.losses import LOSSES
 from inncli.nn.mlp import MLP
+from inncli.shards import row_wise
 from inncli.transforms.marginal import Standardise
 from inncli.variables import Variables
 
@@ -98,6 +99,7 @@ class Adjoint(Model):
         """Names the loss of a number, one of LOSSES; kept in the saved state."""
         self.loss_kind.fill_(list(LOSSES).index(kind))
 
+    @row_wise
     def row_loss(self, x: Tensor, y: Tensor) -> Tensor:
         """The regression loss of each pair, (B,): the mean over the columns of y."""
         z = self.scale(x.double())[0].to(self._dtype)

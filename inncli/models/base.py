@@ -27,12 +27,14 @@ class Model(nn.Module, ABC):
         takes_starts: whether `posterior` searches from `starts`, an array of x.
         has_latent: whether `latent` answers.
         needs_data: whether training hands batches of pairs to the objective.
+        steady: whether its training loss is the same function at every step, and reads no number back from the device.
     """
 
     has_density: bool = True
     has_latent: bool = False
     takes_starts: bool = False
     needs_data: bool = True
+    steady: bool = False
 
     def __init__(self, x: Variables, y: Variables | None) -> None:
         super().__init__()

@@ -14,6 +14,7 @@ from inncli.hints import NonNegativeInt, PositiveInt
 from inncli.models.base import Model
 from inncli.models.scaling import Scaling
 from inncli.nn.embedding import Edges, Embedding, Features
+from inncli.shards import row_wise
 from inncli.transforms.base import Transform
 from inncli.transforms.chain import Chain
 from inncli.transforms.class_gaussian import ClassGaussian
@@ -80,9 +81,11 @@ class ConditionalFlow(Model):
         self.register_load_state_dict_pre_hook(_from_first_format)
 
     has_latent = True
+    steady = True
 
     # x in the user's units <-> z
 
+    @row_wise
     def _to_z(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         scaled, ladj = self.scale(x.double())
         features, context = self._context(y)
@@ -93,6 +96,7 @@ class ConditionalFlow(Model):
         z, more = self.blocks(z, context)
         return z, ladj + more
 
+    @row_wise
     def _to_x(self, z: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
         features, context = self._context(y)
         z, ladj = self.blocks.inverse(z, context)
@@ -171,7 +175,7 @@ class ConditionalFlow(Model):
     @property
     def can_push_forward(self) -> bool:
         """Without y; a truncated draw is no function of its z, nor is a recorded one a smooth one."""
-        return self.y is None and not self._truncates and not self.scale.step.any()
+        return self.y is None and not self._truncates and not self.scale.recorded
 
     def push_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
         r"""x = f^{-1}(z) and log p(x) = log N(z; 0, I) - log|det dx/dz|, with gradients."""

@@ -14,6 +14,7 @@ from inncli.kernels import InverseMultiquadric, independence_test, two_sample_te
 from inncli.models.base import Model
 from inncli.models.scaling import Scaling
 from inncli.nn.embedding import Features
+from inncli.shards import row_wise
 from inncli.transforms.blocks import GlowBlock, NICEBlock, RealNVPBlock, ResidualBlock, SplineBlock
 from inncli.transforms.chain import Chain
 from inncli.transforms.linear import LULinear
@@ -91,6 +92,7 @@ class INN(Model):
         self.blocks = Chain(self.width, [*blocks, LULinear(self.width)])
 
     has_latent = True
+    steady = True
 
     # the two sides, scaled
 
@@ -113,12 +115,14 @@ class INN(Model):
         """u, the padding of x."""
         return self.padding_sd[0] * self._normal(rows, self.sizes_in[1], generator)
 
+    @row_wise
     def forward(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """y, z, v of a scaled x and its padding, and the log abs det Jacobian."""
         out, ladj = self.blocks(torch.cat([x, u], 1))
         z, v, y = out.split(self.sizes_out, 1)
         return y, z, v, ladj
 
+    @row_wise
     def inverse(self, y: Tensor, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
         """Scaled x and its padding of scaled y, z and v."""
         x, u = self.blocks.inverse(torch.cat([z, v, y], 1))[0].split(self.sizes_in, 1)

@@ -55,13 +55,14 @@ class Scaling(Chain):
         box = Simplex(x.dim) if x.simplex else Box(replace(x, bounds=boxed if bounds == "logit" else open_box))
         super().__init__(x.dim, [HeapMap(x), box, Standardise(x.dim), *([PowerMap(x.dim)] if power else [])])
         self.truncated = replace(cells, bounds=boxed if bounds == "truncate" else open_box)
+        self.recorded = any(x.steps)  # known here, so that no step waits for the device to say so
         self.register_buffer("step", torch.tensor(x.steps, dtype=torch.float64))
         self.register_buffer("low", torch.tensor(_numbers(cells, 0, -math.inf), dtype=torch.float64))
         self.register_buffer("high", torch.tensor(_numbers(cells, 1, math.inf), dtype=torch.float64))
 
     def dequantise(self, x: Tensor, generator: torch.Generator) -> Tensor:
         """x moved uniformly within its recording cells; continuous columns as they are. (B, Dx)."""
-        if not self.step.any():
+        if not self.recorded:
             return x.double()
         u = torch.rand(x.shape, generator=generator, dtype=torch.float64, device=x.device)
         return x.double() + self.step * (u - 0.5)

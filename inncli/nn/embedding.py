@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inncli.errors import DataError
+from inncli.nn.precision import subnet
 from inncli.variables import Variables
 
 
@@ -114,6 +115,7 @@ class Embedding(nn.Module):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
         self.net = nn.Sequential(*layers, nn.Linear(widths[-1], dim_learned)) if dim_learned else None
 
+    @subnet
     def forward(self, features: Tensor) -> Tensor:
         """The context."""
         return features if self.net is None else torch.cat([features, self.net(features)], 1)

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from inncli.nn.precision import subnet
+
 
 class MaskedLinear(nn.Linear):
     """A linear layer, some of whose weights are held at zero by a mask of shape (dim_out, dim_in)."""
@@ -59,6 +61,7 @@ class MADE(nn.Module):
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
 
+    @subnet
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
         """The parameters of every coordinate."""
         if self.dim == 1 and self.dim_context == 0:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from inncli.nn.precision import subnet
+
 
 class MLP(nn.Module):
     """Linear layers with ReLU (or another `activation`) between them.
@@ -40,6 +42,7 @@ class MLP(nn.Module):
         nn.init.normal_(self.last.weight, std=gain / widths[-1] ** 0.5)
         nn.init.zeros_(self.last.bias)
 
+    @subnet
     def forward(self, x: Tensor) -> Tensor:
         """The net's output for each row."""
         if self.dim_in == 0:

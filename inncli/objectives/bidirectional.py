@@ -67,6 +67,8 @@ class Bidirectional(Objective):
         self.loss_y = LOSS_OF[loss_y]
         self.weight_y, self.weight_z, self.weight_x, self.weight_padding = weight_y, weight_z, weight_x, weight_padding
         self.ramp, self.kernel, self.scales_z, self.scales_x = ramp, kernel, scales_z, scales_x
+        # The median of distances, which sets the Gaussian kernel's width, is a number that the host reads.
+        self.steady_from = None if kernel == "gaussian" else ramp
         self.noise_y, self.padding_noise, self.padding_out = noise_y, padding_noise, padding_out
 
     @torch.no_grad()

@@ -185,13 +185,17 @@ class Task(ABC):
         return pairs
 
 
-def check_spread(letter: str, variables: Variables, values: np.ndarray) -> None:
-    """Raises DataError if a column is the same in all rows: it can't be learned, nor tell anything."""
+def check_spread(letter: str, variables: Variables, values: np.ndarray, rows: int | None = None) -> None:
+    """Raises DataError if a column is the same in all rows: it can't be learned, nor tell anything.
+
+    Args:
+        rows: how many there are, where `values` only have their range.
+    """
     for name, labels, column in zip(variables.names, variables.labels, values.T, strict=True):
         if column.min() == column.max():
             value = labels[int(column[0])] if labels else f"{column[0]:g}"
             raise DataError(
-                f"{letter} column {name!r} is {value} in all {len(column):,} rows, so there is nothing to "
+                f"{letter} column {name!r} is {value} in all {rows or len(column):,} rows, so there is nothing to "
                 f"learn "
                 f"from it; leave it out"
             )

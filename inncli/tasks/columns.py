@@ -40,10 +40,20 @@ def recording_step(values: np.ndarray) -> float:
 
 def on_grid(values: np.ndarray, decimals: int) -> bool:
     """Whether all values are multiples of 10^-decimals, up to the rounding of their own precision."""
+    return not off_grid(values, decimals).any()
+
+
+def off_grid(values: np.ndarray, decimals: int) -> np.ndarray:
+    """Which values are no multiples of 10^-decimals, up to the rounding of their own precision. Shape: (n,)."""
     # A table of 32-bit numbers holds 0.1 as 0.10000000149.
-    eps = np.finfo(np.float32 if np.array_equal(values, values.astype(np.float32)) else np.float64).eps
+    eps = np.finfo(np.float64 if more_than_32_bits(values).any() else np.float32).eps
     tolerance = np.minimum(2 * eps * np.abs(values), 0.05 * 10.0**-decimals)
-    return bool((np.abs(np.round(values, decimals) - values) <= tolerance).all())
+    return np.abs(np.round(values, decimals) - values) > tolerance
+
+
+def more_than_32_bits(values: np.ndarray) -> np.ndarray:
+    """Which values lose digits as 32-bit floats. Shape: (n,)."""
+    return values != values.astype(np.float32)
 
 
 def box(values: np.ndarray, margin: float, step: float) -> Bound:

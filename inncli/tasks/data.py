@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 
 from inncli.errors import CheckpointError, DataError, ShapeError
 from inncli.files import atomic_path
+from inncli.npz import read_npz
 
 # Pairs are drawn this many at a time, each block from a generator of its own, so that the result
 # depends on the seed alone and not on how many workers shared the blocks.
@@ -128,12 +128,14 @@ def load_pairs(path: Path) -> Pairs:
     Raises: CheckpointError if the file is missing, cut short or holds something else.
     """
     try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return Pairs(arrays["x"], arrays["y"] if "y" in arrays else None)
+        arrays = read_npz(path)
+        pairs = Pairs(arrays["x"], arrays.get("y"))
+        if not all(np.isfinite(part).all() for part in (pairs.x, pairs.y) if part is not None):
+            raise ValueError("it holds a value that is not finite")
+        return pairs
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing; train again") from None
-    except (OSError, ValueError, KeyError, EOFError, AttributeError, TypeError, zipfile.BadZipFile) as error:
-        # np.load answers a plain .npy file with a bare array, which no `with` accepts: a TypeError.
+    except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(
             f"{path} is not a whole pairs file ({reason}); restore it or train again"

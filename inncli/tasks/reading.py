@@ -1,7 +1,7 @@
-"""Reads a table from CSV, Parquet or NPZ into named columns of numbers or text.
+"""Reads a table from CSV, Parquet, NPZ or NPY into named columns of numbers or text.
 
 Everything is read from one copy of the file's bytes, which is also what is hashed, so that a file that
-changes while it is read can't be taken for the one on record.
+changes while it is read can't be taken for the one on record. `blocks` reads what is too large for that.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import csv
 import hashlib
 import io
 import re
-import zipfile
-import zlib
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from inncli import npz
 from inncli.errors import DataError, did_you_mean
 
-SUFFIXES = (".csv", ".tsv", ".parquet", ".npz")
+SUFFIXES = (".csv", ".tsv", ".parquet", ".npz", ".npy")
 _CSV_SAMPLE_ROWS = 20
 _ROUNDED_COMMA = re.compile(r"-?\d+,\d+")
 _POINT = re.compile(r"\d\.\d")
@@ -51,18 +51,16 @@ class RawTable:
 
 
 def read_table(path: str | Path) -> RawTable:
-    """Reads a CSV (commas, semicolons, tabs; header or not; decimal commas), TSV, Parquet or NPZ file.
+    """Reads a CSV (commas, semicolons, tabs; header or not; decimal commas), TSV, Parquet, NPZ or NPY file.
 
     Lines without a value at the end of a CSV are no rows (a spreadsheet leaves them behind); anywhere else
     an empty row is a row of missing values, so that what is said of row 3 is said of the third.
 
     Raises: DataError, one line, if the file is missing, empty, damaged, or not a table with rows.
     """
-    path = Path(path).expanduser()
-    if not path.suffix or path.suffix.lower() not in SUFFIXES:
-        raise DataError(f"a table must be one of {', '.join(SUFFIXES)}, got {str(path)!r}; convert it first")
+    path = known_path(path)
     data = _bytes(path)
-    readers = {".npz": _read_npz, ".parquet": _read_parquet}
+    readers = {".npz": _read_npz, ".npy": _read_npy, ".parquet": _read_parquet}
     names, columns, roles = readers.get(path.suffix.lower(), _read_csv)(path, data)
     if names is not None:
         _check_names(path, names)
@@ -71,6 +69,14 @@ def read_table(path: str | Path) -> RawTable:
     if not len(columns[0]):
         raise DataError(f"{path} has no rows below its header; add data" if names else f"{path} has no rows")
     return RawTable(path.resolve(), hashlib.sha256(data).hexdigest(), names, tuple(columns), roles)
+
+
+def known_path(path: str | Path) -> Path:
+    """The path of a table; DataError if its suffix is not a known one."""
+    path = Path(path).expanduser()
+    if not path.suffix or path.suffix.lower() not in SUFFIXES:
+        raise DataError(f"a table must be one of {', '.join(SUFFIXES)}, got {str(path)!r}; convert it first")
+    return path
 
 
 def missing(column: np.ndarray) -> np.ndarray:
@@ -140,10 +146,10 @@ def _read_csv(path: Path, data: bytes) -> tuple:
             ),
         )
     except ArrowInvalid as error:
-        raise DataError(f"{path} is not a readable CSV table ({_line(error)}); mend that row") from error
+        raise DataError(f"{path} is not a readable CSV table ({line_of(error)}); mend that row") from error
     names = tuple(name.strip() for name in table.column_names)
     columns = [
-        _numbers(_column(path, name, column)) for name, column in zip(names, table.columns, strict=True)
+        _numbers(column_of(path, name, column)) for name, column in zip(names, table.columns, strict=True)
     ]
     # A trailing delimiter on every line makes a last column with neither name nor values.
     while len(columns) > 1 and missing(columns[-1]).all() and not (has_header and names[-1]):
@@ -199,17 +205,23 @@ def _read_parquet(path: Path, data: bytes) -> tuple:
     try:
         table = parquet.read_table(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path} is not a readable Parquet file ({_line(error)})") from error
-    # pandas keeps its row numbers in a column of this name
-    kept = [name for name in table.column_names if not re.fullmatch(r"__index_level_\d+__", name)]
-    twice = [name for name, count in Counter(kept).items() if count > 1]
-    if twice:
-        raise DataError(f"{path} has more than one column named {twice[0]!r}; rename all but one")
-    columns = [_column(path, name, table.column(name)) for name in kept]
+        raise DataError(f"{path} is not a readable Parquet file ({line_of(error)})") from error
+    kept = kept_columns(path, table.column_names)
+    columns = [column_of(path, name, table.column(name)) for name in kept]
     return tuple(name.strip() for name in kept), columns, None
 
 
-def _column(path: Path, name: str, column) -> np.ndarray:
+def kept_columns(path: Path, names: list[str]) -> list[str]:
+    """The columns of a Parquet file that are data; DataError if two have one name."""
+    # pandas keeps its row numbers in a column of this name
+    kept = [name for name in names if not re.fullmatch(r"__index_level_\d+__", name)]
+    twice = [name for name, count in Counter(kept).items() if count > 1]
+    if twice:
+        raise DataError(f"{path} has more than one column named {twice[0]!r}; rename all but one")
+    return kept
+
+
+def column_of(path: Path, name: str, column) -> np.ndarray:
     """A pyarrow column as float64, bool, or object (str or None)."""
     import pyarrow as pa
 
@@ -233,58 +245,75 @@ def _column(path: Path, name: str, column) -> np.ndarray:
 
 def _read_npz(path: Path, data: bytes) -> tuple:
     try:
-        with np.load(io.BytesIO(data), allow_pickle=False) as archive:
-            arrays = {key: archive[key] for key in archive.files}
-    except (
-        ValueError,
-        OSError,
-        EOFError,
-        zipfile.BadZipFile,
-        AttributeError,
-        TypeError,
-        RuntimeError,
-        zlib.error,
-    ) as error:
-        raise DataError(f"{path} is not a readable NPZ file of plain arrays ({_line(error)})") from error
-    if "x" in arrays and arrays["x"].ndim == 2:
-        arrays = {key: value for key, value in arrays.items() if key in ("x", "y")}
-        return _matrices(path, arrays)
-    named = {
-        key: value.reshape(-1) if value.ndim == 2 and value.shape[1] == 1 else value
-        for key, value in arrays.items()
-    }
-    for key, value in named.items():
-        if value.ndim != 1:
+        arrays = npz.read_npz(io.BytesIO(data))
+    except ValueError as error:
+        raise DataError(f"{path} is not a readable NPZ file of plain arrays ({line_of(error)})") from error
+    return layout_of(path, arrays, lambda key, array: [plain(path, key, column) for column in _columns_of(array)])
+
+
+def _read_npy(path: Path, data: bytes) -> tuple:
+    try:
+        array = np.load(io.BytesIO(data), allow_pickle=False)
+        if not isinstance(array, np.ndarray):
+            raise ValueError("it is an archive of arrays; name it .npz")
+    except (ValueError, OSError, EOFError, TypeError) as error:
+        raise DataError(f"{path} is not a readable NPY file of plain numbers ({line_of(error)})") from error
+    return layout_of(path, {"": array}, lambda key, array: [plain(path, key, column) for column in _columns_of(array)])
+
+
+def _columns_of(array: np.ndarray) -> list[np.ndarray]:
+    if array.dtype.names:
+        return [array[name] for name in array.dtype.names]
+    return [array] if array.ndim == 1 else list(array.T)
+
+
+def layout_of(path: Path, arrays: dict, columns_of: Callable) -> tuple:
+    """(names, columns, roles) of named arrays, by their shapes alone; the array of an .npy has the name "".
+
+    Args:
+        arrays: whatever has `shape` and `dtype`.
+        columns_of: the columns of a (key, array).
+    """
+    if "" in arrays:
+        array = arrays[""]
+        if len(array.shape) not in ((1,) if array.dtype.names else (1, 2)):
+            raise DataError(f"{path} must hold a 2-D array (rows, columns) or a structured one, got shape {array.shape}")
+        return array.dtype.names, columns_of("", array), None
+    if "x" in arrays and len(arrays["x"].shape) == 2:
+        return _matrices(path, {key: arrays[key] for key in ("x", "y") if key in arrays}, columns_of)
+    for key, array in arrays.items():
+        if (len(array.shape) != 1 and array.shape[1:] != (1,)) or array.dtype.names:
             raise DataError(
                 f"{path} must hold 2-D arrays x and y, or one 1-D array a column; {key!r} has shape "
-                f"{value.shape}"
+                f"{array.shape}"
             )
-    _check_lengths(path, named)
-    roles = (("x",), ("y",)) if set(named) == {"x", "y"} else None
-    return tuple(named), [_plain(path, key, value) for key, value in named.items()], roles
+    _check_lengths(path, arrays)
+    roles = (("x",), ("y",)) if set(arrays) == {"x", "y"} else None
+    return tuple(arrays), [column for key, array in arrays.items() for column in columns_of(key, array)], roles
 
 
-def _matrices(path: Path, arrays: dict[str, np.ndarray]) -> tuple:
+def _matrices(path: Path, arrays: dict, columns_of: Callable) -> tuple:
     names: dict[str, tuple[str, ...]] = {"x": (), "y": ()}
     columns = []
     _check_lengths(path, arrays)
-    for key, value in sorted(arrays.items()):
-        matrix = value[:, None] if value.ndim == 1 else value
-        if matrix.ndim != 2:
-            raise DataError(f"array {key!r} of {path} must be 2-D (rows, columns), got shape {value.shape}")
-        names[key] = tuple(f"{key}{i + 1}" for i in range(matrix.shape[1]))
-        columns += [_plain(path, key, column) for column in matrix.T]
+    for key, array in sorted(arrays.items()):
+        if len(array.shape) not in (1, 2):
+            raise DataError(f"array {key!r} of {path} must be 2-D (rows, columns), got shape {array.shape}")
+        found = columns_of(key, array)
+        names[key] = tuple(f"{key}{i + 1}" for i in range(len(found)))
+        columns += found
     return names["x"] + names["y"], columns, (names["x"], names["y"])
 
 
 def _check_lengths(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    lengths = {key: len(value) for key, value in arrays.items()}
+    lengths = {key: value.shape[0] if value.shape else 0 for key, value in arrays.items()}
     if len(set(lengths.values())) > 1:
         got = ", ".join(f"{key} {length}" for key, length in lengths.items())
         raise DataError(f"the arrays of {path} must have as many rows, got {got}")
 
 
-def _plain(path: Path, key: str, column: np.ndarray) -> np.ndarray:
+def plain(path: Path, key: str, column: np.ndarray) -> np.ndarray:
+    """A column of an array as float64, bool, or object (str or None)."""
     if column.dtype.kind in "iuf":
         return column.astype(np.float64)
     if column.dtype.kind == "b":
@@ -294,6 +323,6 @@ def _plain(path: Path, key: str, column: np.ndarray) -> np.ndarray:
     raise DataError(f"array {key!r} of {path} must hold real numbers or text, got {column.dtype}")
 
 
-def _line(error: Exception) -> str:
+def line_of(error: Exception) -> str:
     """An exception's first line, short."""
     return " ".join((str(error).strip().splitlines() or [type(error).__name__])[0].split())[:200]

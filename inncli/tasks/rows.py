@@ -37,6 +37,11 @@ class Rows(Task):
             raise DataError(
                 f"{source} has {distinct} different rows to learn from, at least {MIN_ROWS} are needed"
             )
+        self._check_sizes(rows, source)
+
+    def _check_sizes(self, rows: int, source: str) -> None:
+        """Raises: ConfigError if no rows are left to train on, or fewer than n_train."""
+        test_fraction, n_train = self.test_fraction, self.n_train
         # which rows are for testing depends on the seed, and with duplicates their number may by a little
         room = rows - max(round(test_fraction * rows), 1)
         if room < 2:

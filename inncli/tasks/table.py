@@ -3,32 +3,39 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
 from inncli.errors import ConfigError, DataError, did_you_mean
-from inncli.hints import Fraction, NonNegativeFloat, PositiveInt
-from inncli.tasks import columns
-from inncli.tasks.base import check_spread
+from inncli.files import file_sha256
+from inncli.hints import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from inncli.tasks import blocks, columns
+from inncli.tasks.base import Task, check_spread
 from inncli.tasks.data import Pairs
-from inncli.tasks.reading import RawTable, missing, read_table
+from inncli.tasks.reading import RawTable, known_path, missing, read_table
 from inncli.tasks.rows import Rows
+from inncli.tasks.scan import Columns, Scan
+from inncli.tasks.stream import DiskRows, StreamedPairs
 from inncli.variables import Variables
 
+COPIES = 10  # times its numbers is what a table takes in memory, from the file's bytes to the split pairs
 LARGEST = 1e30  # squares of larger numbers overflow a 32-bit float
 MANY_LABELS = 20
 
 
 class Table(Rows):
-    """Measured rows from a CSV, Parquet or NPZ file.
+    """Measured rows from a CSV, Parquet, NPZ or NPY file.
 
-    The facts that the model needs are found in the columns of x, over all rows, and can be overridden: a box
+    A table too large for `memory_mb` stays on disk (`tasks.stream`), and no more than 50,000 of its rows are kept for
+    testing or validation. The facts that the model needs are found in the columns of x, over all rows, and can be overridden: a box
     around each column's values (`x_bounds`), the grid it was recorded on (`steps`), and the values that many
     rows share (heaps).
 
     Args:
-        file: path of a .csv, .tsv, .parquet or .npz file.
+        file: path of a .csv, .tsv, .parquet, .npz or .npy file.
         x: columns of x (one name, or a list); None is all columns but those of y.
         y: columns of y; [] is none, the density p(x). None is the last `n_y` columns of a CSV without a
             header, array y of an NPZ, and a mistake where the columns have names.
@@ -42,6 +49,8 @@ class Table(Rows):
         steps: name -> recording step instead of the one found; 0 is continuous.
         n_train: rows to train and validate on, at random; None is all but the test rows.
         fresh: must be false.
+        memory_mb: what the rows may take of the memory, in 10^6 bytes. A table that would take more is read block by
+            block, as often as need be; so it must not be CSV, nor compressed NPZ. None reads any table whole.
 
     Raises: ConfigError and DataError, one line each, for a wrong name, option or value in the table.
     """
@@ -60,16 +69,24 @@ class Table(Rows):
         steps: dict[str, float] | None = None,
         n_train: PositiveInt | None = None,
         fresh: bool = False,
+        memory_mb: PositiveFloat | None = None,
     ) -> None:
         if fresh:
             raise ConfigError("task.fresh=true needs a simulator, a table has only its rows; drop task.fresh")
-        raw = read_table(file)
         x, y = ([names] if isinstance(names, str) else names for names in (x, y))
+        self._disk: DiskRows | None = None
+        if memory_mb is not None and _too_large(known_path(file), memory_mb):
+            Task.__init__(self, n_train, fresh=False)
+            self.test_fraction = test_fraction
+            self._open(file, x, y, n_y, y_kind, on_invalid, margin, x_bounds or {}, steps or {}, memory_mb)
+            self._check_sizes(self._disk.rows, Path(file).name)
+            return
+        raw = read_table(file)
         x_names, y_names, by_name = _roles(raw, x, y, n_y)
         rows, dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
         by_name = {name: by_name[name][rows] for name in x_names + y_names}
         x_values = np.column_stack([_numbers(raw, "x", name, by_name[name]) for name in x_names])
-        self.x = _x_variables(raw, x_names, x_values, margin, x_bounds or {}, steps or {})
+        self.x = _x_variables(raw, x_names, x_values.T, margin, x_bounds or {}, steps or {})
         self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
         check_spread("x", self.x, x_values)
         if self.y is not None:
@@ -78,16 +95,57 @@ class Table(Rows):
         self.dropped = dropped
         self._fingerprint = {"file": str(raw.path), "sha256": raw.sha256}
 
+    def _open(self, file, x, y, n_y, y_kind, on_invalid, margin, x_bounds, steps, memory_mb) -> None:
+        """Finds all that is known of a table that stays on disk."""
+        path = known_path(file)
+        self._fingerprint = {"file": str(path.resolve()), "sha256": file_sha256(path)}
+        raw = blocks.open_blocks(path)
+        if not raw.columns or not raw.rows:
+            raise DataError(f"{path} has no rows")
+        x_names, y_names, by_name = _roles(raw, x, y, n_y)
+        table = Columns(raw, x_names + y_names, [by_name[name] for name in x_names + y_names])
+        found = Scan(table, len(x_names), y_kind, refuse=on_invalid == "refuse")
+        values = [_numbers(raw, "x", name, column) for name, column in zip(x_names, found.values)]
+        self.x = _x_variables(raw, x_names, values, margin, x_bounds, steps)
+        labels = []
+        for name, words, column in list(zip(table.names, table.labels, found.values))[len(x_names):]:
+            labels.append(None if words is None else tuple(_label(word) for word in words.tolist()))
+            _numbers(raw, "y", name, column)
+        self.y = Variables(y_names, labels=tuple(labels)) if y_names else None
+        ends = np.stack([found.low, found.high])
+        check_spread("x", self.x, ends[:, : len(x_names)], found.rows)
+        if self.y is not None:
+            check_spread("y", self.y, ends[:, len(x_names) :], found.rows)
+        self._disk = DiskRows(table, len(x_names), found.valid, 1e6 * memory_mb)
+        self.read_rows, self.dropped = raw.rows, found.dropped
+
+    def training_pairs(self, seed: int) -> Pairs | StreamedPairs:
+        """Rows to train and validate on; on disk, where they are too large for the memory."""
+        if self._disk is None:
+            return super().training_pairs(seed)
+        if self.n_train is not None and COPIES * self.n_train <= 4 * self._disk.buffer:
+            return self._disk.some(seed, self.test_fraction, self.n_train)
+        return StreamedPairs(self._disk, seed, self.test_fraction, self.n_train)
+
+    def test_pairs(self, seed: int, n: int | None = None) -> Pairs:
+        if self._disk is None:
+            return super().test_pairs(seed, n)
+        return self._disk.test(seed, self.test_fraction).take(slice(n))
+
+    def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        return super().prior(n, rng) if self._disk is None else self._disk.draw(n, rng)
+
     def fingerprint(self) -> dict:
         return dict(self._fingerprint)
 
     def describe(self) -> list[str]:
-        lines = [
-            *super().describe(),
-            f"rows: {len(self._pairs):,} of {self.read_rows:,} in {self._fingerprint['file']}",
-        ]
+        rows = len(self._pairs) if self._disk is None else self._disk.rows
+        lines = [*super().describe(), f"rows: {rows:,} of {self.read_rows:,} in {self._fingerprint['file']}"]
         if self.dropped:
             lines.append(f"dropped: {self.dropped:,} rows with a missing or non-finite value")
+        if self._disk is not None:
+            return [*lines, f"on disk: read in {len(self._disk.valid):,} blocks, {self._disk.buffer:,} rows shuffled at a time",
+                    *self._label_lines()]
         repeated = len(self._pairs) - len(np.unique(self._groups))
         if repeated:
             lines.append(f"exact duplicates of another row: {repeated:,}, kept on one side of every split")
@@ -98,14 +156,29 @@ class Table(Rows):
         }
         if zeros:
             lines.append("exact zeros: " + ", ".join(f"{name} {share:.0%}" for name, share in zeros.items()))
-        for name, labels in zip(self.y.names, self.y.labels, strict=True) if self.y else ():
-            if labels:
-                lines.append(f"{name} is one of: " + ", ".join(labels))
-        return lines
+        return lines + self._label_lines()
+
+    def _label_lines(self) -> list[str]:
+        known = zip(self.y.names, self.y.labels, strict=True) if self.y else ()
+        return [f"{name} is one of: " + ", ".join(labels) for name, labels in known if labels]
+
+
+def _too_large(path: Path, memory_mb: float) -> bool:
+    """Whether a table takes more than this memory, read whole. Raises: DataError where it can't be streamed."""
+    if path.suffix.lower() in blocks.SUFFIXES:
+        return COPIES * 8 * (blocks.cells(path) or 0) > 1e6 * memory_mb
+    # A number in a text takes about as many bytes as in memory.
+    size = path.stat().st_size if path.is_file() else 0
+    if COPIES * size > 1e6 * memory_mb:
+        raise DataError(
+            f"{path} has {size / 1e6:,.0f} MB, read whole it takes about {COPIES} times as much, more than "
+            f"task.memory_mb={memory_mb:g}, and a text can't be streamed; convert it to Parquet, e.g. pandas.read_csv(...)"
+            ".to_parquet(...), or raise task.memory_mb")
+    return False
 
 
 def _roles(
-    raw: RawTable, x: list[str] | None, y: list[str] | None, n_y: int | None
+    raw: RawTable | blocks.Blocks, x: list[str] | None, y: list[str] | None, n_y: int | None
 ) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, np.ndarray]]:
     """Names of x, names of y, and every column by its name."""
     names, roles = raw.names, raw.roles
@@ -209,9 +282,9 @@ def _looks_numeric(value: str) -> bool:
 
 
 def _x_variables(
-    raw: RawTable,
+    raw: RawTable | blocks.Blocks,
     names: tuple[str, ...],
-    values: np.ndarray,
+    values: Sequence[np.ndarray],
     margin: float,
     x_bounds: dict[str, list[float | None]],
     steps: dict[str, float],
@@ -223,7 +296,7 @@ def _x_variables(
     for name, step in steps.items():
         if not 0 <= step < np.inf:
             raise ConfigError(f"task.steps.{name} must be 0 (continuous) or a step above it, got {step}")
-    columns_of_x = list(zip(names, values.T, strict=True))
+    columns_of_x = list(zip(names, values, strict=True))
     grid = [
         float(steps[name]) if name in steps else columns.recording_step(column)
         for name, column in columns_of_x
@@ -249,8 +322,9 @@ def _given_box(raw: RawTable, name: str, column: np.ndarray, given: list[float |
         ((column < (-np.inf if low is None else low)) | (column > (np.inf if high is None else high))).sum()
     )
     if outside:
+        count = f"{outside:,}" if isinstance(raw, RawTable) else "some"  # of a streamed table not every value is here
         raise DataError(
-            f"{outside:,} rows of {raw.path.name} have {name!r} outside task.x_bounds.{name}={given}; "
+            f"{count} rows of {raw.path.name} have {name!r} outside task.x_bounds.{name}={given}; "
             f"widen it"
         )
     return low, high

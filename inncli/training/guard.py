@@ -8,6 +8,9 @@ import torch
 from torch import Tensor, nn
 
 
+LOSS_ITSELF = "the loss itself"  # where no layer is to blame
+
+
 def _finite(value: object) -> bool:
     tensors = value if isinstance(value, (tuple, list)) else [value]
     return all(bool(t.isfinite().all()) for t in tensors if isinstance(t, Tensor) and t.is_floating_point())
@@ -42,4 +45,4 @@ def non_finite_layer(model: nn.Module, run: Callable[[], object]) -> str:
     for name, parameter in model.named_parameters():
         if parameter.grad is not None and not _finite(parameter.grad):
             return f"gradient of {name}"
-    return "the loss itself"
+    return LOSS_ITSELF

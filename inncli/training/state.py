@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from inncli.objectives.base import Batch
@@ -17,11 +17,14 @@ class Data:
         rows: pairs an epoch; the number of steps an epoch follows from it.
         epoch_pairs: the pairs (x, y) of a given epoch, or None where the model needs no data.
         validation: held-out pairs that choose the best epoch, or None.
+        batches: where the pairs stay on disk, `batches(epoch, batch_size, first)`: the batches of an epoch in its
+            own order, from the first-th on; the same ones whatever `first` is. `epoch_pairs` is None then.
     """
 
     rows: int
     epoch_pairs: Callable[[int], Batch] | None
     validation: Batch | None
+    batches: Callable[[int, int, int], Iterator[Batch]] | None = None
 
 
 @dataclass

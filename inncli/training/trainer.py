@@ -8,6 +8,7 @@ import math
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -18,10 +19,14 @@ from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
 from inncli.runtime import generator, stream_seed
 from inncli.training.checkpoint import load_checkpoint, prefixed, save_checkpoint, under
+from inncli.training.graph import GraphedStep, is_wanted
 from inncli.training.guard import non_finite_layer
+from inncli.training.parallel import Group, alone
+from inncli.training.precision import Precision
 from inncli.training.schedule import one_cycle
 from inncli.training.signals import StopFlag
 from inncli.training.state import Data, Progress
+from inncli.training.step import Step
 
 
 class Trainer:
@@ -44,6 +49,8 @@ class Trainer:
         val_fraction: share of the pairs held out to choose the best epoch.
         patience: epochs without a better validation loss before stopping early, None for never.
         checkpoint_seconds: time between checkpoints; no influence on the result.
+        precision, tf32: of matrix products in training steps, see `training.precision`.
+        cuda_graph: True replays the step as a CUDA graph, see `training.graph`; auto does for small nets, where it can.
     """
 
     def __init__(
@@ -61,13 +68,22 @@ class Trainer:
         patience: PositiveInt | None = None,
         checkpoint_seconds: NonNegativeFloat = 5.0,
         default_steps: PositiveInt = 3_000,
+        precision: Literal["full", "bf16", "fp16"] = "full",
+        tf32: bool = False,
+        cuda_graph: bool | Literal["auto"] = "auto",
     ) -> None:
         if max_epochs is None and max_steps is None and max_seconds is None:
             max_steps = default_steps
         self.max_epochs, self.max_steps, self.max_seconds = max_epochs, max_steps, max_seconds
         self.batch_size, self.lr, self.weight_decay, self.clip = batch_size, lr, weight_decay, clip
         self.ema, self.warmup, self.val_fraction, self.patience = ema, warmup, val_fraction, patience
-        self.checkpoint_seconds = checkpoint_seconds
+        self.checkpoint_seconds, self.precision, self.tf32 = checkpoint_seconds, precision, tf32
+        self.cuda_graph = cuda_graph
+
+    def check(self, model: Model, objective: Objective, group: Group) -> None:
+        """Raises ConfigError if these settings can't train this model there."""
+        precision = Precision(self.precision, self.tf32, model, group.device)
+        is_wanted(self.cuda_graph, model, objective, group, precision)
 
     def fit(
         self,
@@ -80,6 +96,7 @@ class Trainer:
         best: Path,
         meta: dict,
         resume: bool = False,
+        group: Group | None = None,
         on_plan: Callable[[Progress, int], None] = lambda progress, steps_per_epoch: None,
         on_step: Callable[[Progress, float, float], None] = lambda progress, loss, lr: None,
         on_epoch: Callable[[dict], str | None] = lambda line: None,
@@ -92,6 +109,7 @@ class Trainer:
                 weights included; `best` holds the weights alone.
             meta: JSON-ready facts that go into every checkpoint.
             resume: continue from `last`.
+            group: the processes that train this model together; only the first writes files. None is one process.
             on_plan, on_step, on_epoch, on_checkpoint: called as a run goes on; what `on_epoch`
                 returns is a reason to stop there, as a signal is.
 
@@ -99,8 +117,8 @@ class Trainer:
             NonFiniteError: a loss or gradient went NaN or infinite; names the layer.
             Interrupted: a stop signal or a reason to stop came; a checkpoint was written first.
         """
-        loop = _Loop(self, model, objective, data, seed, last, best, meta)
-        with StopFlag() as stop:
+        loop = _Loop(self, model, objective, data, seed, last, best, meta, group)
+        with StopFlag() as stop, loop.group.sharing(), loop.precision.entered():
             if resume:
                 loop.load()
             else:
@@ -115,12 +133,13 @@ class Trainer:
                     reason = on_epoch(loop.end_epoch())
                     if reason and not loop.finished:
                         stop.raised = reason
-                if stop.raised:
+                came = loop.group.signal(stop.raised)
+                if came:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)
                     raise Interrupted(
-                        f"{stop.raised} at step {loop.progress.step} of {loop.progress.planned_steps}; "
-                        "checkpoint written", stop.raised)
+                        f"{came} at step {loop.progress.step} of {loop.progress.planned_steps}; "
+                        "checkpoint written", came)
                 if time.monotonic() - saved >= self.checkpoint_seconds:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)
@@ -135,12 +154,14 @@ class _Loop:
 
     def __init__(
         self, trainer: Trainer, model: Model, objective: Objective, data: Data, seed: int,
-        last: Path, best: Path, meta: dict,
+        last: Path, best: Path, meta: dict, group: Group | None = None,
     ) -> None:
         self.trainer, self.model, self.objective, self.data = trainer, model, objective, data
         self.seed, self.last, self.best, self.meta = seed, last, best, meta
         self.parameters = [p for p in model.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
+        self.group = group or alone(self.device)
+        self.precision = Precision(trainer.precision, trainer.tf32, model, self.device)
         self.optimizer = torch.optim.AdamW(
             self.parameters, lr=trainer.lr, weight_decay=trainer.weight_decay, fused=True)
         self.averaged = [p.detach().clone() for p in self.parameters]
@@ -149,6 +170,11 @@ class _Loop:
         self.steps_per_epoch = max(data.rows // self.batch_size, 1)
         self.progress = Progress()
         self._epoch: tuple[int, Batch, Tensor] | None = None
+        self._batches: Iterator[Batch] | None = None
+        self.step = Step(model, objective, self.parameters, self.optimizer, trainer.clip, self._noise, self.group,
+                         self.precision)
+        if is_wanted(trainer.cuda_graph, model, objective, self.group, self.precision):
+            self.step = GraphedStep(self.step, insist=trainer.cuda_graph is True)
 
     # where the run stands
 
@@ -173,10 +199,9 @@ class _Loop:
         """One step of the optimizer; returns the loss and the learning rate."""
         step, trainer = self.progress.step, self.trainer
         lr = trainer.lr * one_cycle(step, self.progress.planned_steps, trainer.warmup)
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        self.step.set_lr(lr)
         batch = self._batch(step)
-        value, terms = self._update(batch, step)
+        value, terms = self.step(batch, step)
         decay = min(trainer.ema, (1 + step) / (10 + step))  # the average forgets the start
         with torch.no_grad():  # else the average would hold on to the graph of every step
             torch._foreach_lerp_(self.averaged, self.parameters, 1 - decay)
@@ -185,36 +210,22 @@ class _Loop:
         self.progress.step += 1
         return value, lr
 
-    def _update(self, batch: Batch | None, step: int) -> tuple[float, dict[str, Tensor]]:
-        self.optimizer.zero_grad(set_to_none=True)
-        loss, terms = self.objective(self.model, batch, step, self._noise(step))
-        value = float(loss.detach())
-        finite = math.isfinite(value)
-        if finite:
-            loss.backward()
-            limit = math.inf if self.trainer.clip is None else self.trainer.clip
-            norm = torch.nn.utils.clip_grad_norm_(self.parameters, limit, foreach=True)
-            finite = math.isfinite(float(norm))
-        if not finite:
-            where = non_finite_layer(
-                self.model, lambda: self.objective(self.model, batch, step, self._noise(step)))
-            raise NonFiniteError(
-                f"step {step}: {where} is not finite (loss {value}); the last good checkpoint is kept, "
-                "lower trainer.lr or look for outliers in the data")
-        self.optimizer.step()
-        return value, terms
-
-    def _noise(self, step: int) -> torch.Generator:
+    def _noise(self, step: int, own: torch.Generator | None = None) -> torch.Generator:
         """The step's own generator. Dropout and the like draw from torch's global one: it is seeded too."""
         seed = stream_seed(self.seed, "layers", step)
         # torch.manual_seed looks for every kind of device first: .2 ms a step
         torch.default_generator.manual_seed(seed) if self.device.type == "cpu" else torch.manual_seed(seed)
-        return generator(self.device, self.seed, "step", step)
+        own = torch.Generator(self.device) if own is None else own
+        return own.manual_seed(stream_seed(self.seed, "step", step))
 
     def _batch(self, step: int) -> Batch | None:
+        epoch, k = divmod(step, self.steps_per_epoch)
+        if self.data.batches is not None:
+            if self._batches is None or k == 0:
+                self._batches = self.data.batches(epoch, self.batch_size, k)
+            return next(self._batches)
         if self.data.epoch_pairs is None:
             return None
-        epoch, k = divmod(step, self.steps_per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
             pairs = self.data.epoch_pairs(epoch)
             order = torch.randperm(len(pairs[0]), generator=generator("cpu", self.seed, "order", epoch))
@@ -232,7 +243,7 @@ class _Loop:
         count = progress.step - (epoch - 1) * self.steps_per_epoch
         line = {"epoch": epoch, "step": progress.step}
         line |= {name: total / count for name, total in progress.sums.items()}
-        line["lr"] = self.optimizer.param_groups[0]["lr"]
+        line["lr"] = self.step.lr
         progress.sums = {}
         val_loss = self.validate()
         if val_loss is not None:
@@ -258,7 +269,7 @@ class _Loop:
                 noise = generator(self.device, self.seed, "validation", k)
                 loss = self.objective.validation_loss(self.model, part, self.progress.step, noise)
                 total += float(loss) * len(part[0])
-        value = total / len(x)
+        value = self.group.same(total / len(x))
         return value if math.isfinite(value) else math.inf
 
     @contextlib.contextmanager
@@ -326,7 +337,8 @@ class _Loop:
         trial.progress.planned_steps = 10**9
         trial.take_step()  # the first step allocates
         started, taken = time.monotonic(), 0
-        while taken < 200 and (taken < 5 or time.monotonic() - started < min(0.05 * seconds, 2.0)):
+        # The first process decides: the others take each of its steps.
+        while taken < 200 and (taken < 5 or self.group.same(time.monotonic() - started < min(0.05 * seconds, 2.0))):
             trial.take_step()
             taken += 1
         step_seconds = (time.monotonic() - started) / taken
@@ -334,10 +346,12 @@ class _Loop:
         trial.validate()
         epoch_seconds = time.monotonic() - started
         left = 0.97 * (seconds - (time.monotonic() - begun))  # a little for the checkpoints
-        return int(left / (step_seconds + epoch_seconds / self.steps_per_epoch))
+        return self.group.same(int(left / (step_seconds + epoch_seconds / self.steps_per_epoch)))
 
     def checkpoint(self) -> None:
-        """Writes `last`, and `best` beside it."""
+        """Writes `last`, and `best` beside it; of several processes the first."""
+        if not self.group.first:
+            return
         p = self.progress
         state = {
             "step": p.step, "planned_steps": p.planned_steps, "best_epoch": p.best_epoch,
@@ -346,6 +360,7 @@ class _Loop:
             "start_loss": p.start_loss, "sums": p.sums,
             # Epochs that have their line of metrics: the last step of all ends one, however short.
             "epoch": (math.ceil if self.at_epoch_end else math.floor)(p.step / self.steps_per_epoch),
+            **self.precision.state(),
         }
         names = [name for name, q in self.model.named_parameters() if q.requires_grad]
         moments = {
@@ -372,6 +387,7 @@ class _Loop:
         self.progress = Progress(
             step=state["step"], planned_steps=state["planned_steps"], best_loss=best_loss,
             best_epoch=state["best_epoch"], start_loss=state["start_loss"], sums=dict(state["sums"]))
+        self.precision.load(state)
         self.model.load_state_dict(under("model", tensors))
         self.objective.load_state_dict(under("objective", tensors))
         self.best_weights = {k: v.to(self.device) for k, v in under("best", tensors).items()}

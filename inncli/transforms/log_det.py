@@ -17,6 +17,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from inncli.shards import draw_rows
+
 Push = Callable[[Tensor], Tensor]  # tangents (B, n, d) -> J v of each
 
 
@@ -28,7 +30,7 @@ def exact(jacobian: Tensor) -> Tensor:
 
 def random_signs(rows: int, probes: int, dim: int, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Probes v with E[v v^T] = I, (rows, probes, dim). Without a generator from torch's global one."""
-    bits = torch.randint(2, (rows, probes, dim), generator=generator, device=like.device)
+    bits = draw_rows(lambda n: torch.randint(2, (n, probes, dim), generator=generator, device=like.device), rows)
     return (2 * bits - 1).to(like.dtype)
 
 

@@ -90,7 +90,9 @@ class RationalQuadratic(Elementwise):
         total = size.reshape(-1, 2, self.bins, dim).cumsum(2)
         inner = total[:, :, :-1] * (2 * self.bound / total[:, :, -1:]) - self.bound
         inner = torch.cat([inner, slope[:, None]], 1)
-        first = inner.new_tensor([-self.bound, -self.bound, 1.0]).reshape(1, 3, 1, 1).expand(len(inner), 3, 1, dim)
+        first = inner.new_full((1, 3, 1, dim), -self.bound)
+        first[:, 2] = 1.0
+        first = first.expand(len(inner), -1, -1, -1)
         last = first.abs()
         return torch.cat([first, inner, last], 2)
 

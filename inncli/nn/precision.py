@@ -1,0 +1,41 @@
+"""Subnets in a shorter float: where their matmuls may be rounded, and nothing else."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+_dtype: torch.dtype | None = None  # of the subnets' matmuls, None for that of their input
+
+
+@contextlib.contextmanager
+def subnets_in(dtype: torch.dtype | None) -> Iterator[None]:
+    """While entered, functions marked `subnet` multiply matrices in `dtype`."""
+    global _dtype
+    before, _dtype = _dtype, dtype
+    try:
+        yield
+    finally:
+        _dtype = before
+
+
+def subnet(forward: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """Marks the forward of a subnet: what it gives may be rounded, since a transform takes any parameters.
+
+    It hands back its input's dtype, so that what the transform makes of it, the log-det above all, stays as exact as
+    without. Not for a net whose own derivative or inverse is needed: their rounding would not match.
+    """
+
+    @functools.wraps(forward)
+    def rounded(self, x: Tensor, *rest: Tensor | None) -> Tensor:
+        if _dtype is None:
+            return forward(self, x, *rest)
+        # Without its cache of rounded weights, which would outlive the step in a CUDA graph.
+        with torch.autocast(x.device.type, _dtype, cache_enabled=False):
+            return forward(self, x, *rest).to(x.dtype)
+
+    return rounded

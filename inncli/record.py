@@ -1,0 +1,51 @@
+"""What run.json may hold: checked on reading, since it may have been edited or come from someone else.
+
+    {"format": 1, "id": ..., "status": ..., "steps": 700, "metrics": {...}, ...}
+
+A file without `format` is of format 1, as all were before it was written. Unknown fields are let pass, so that an
+older inn reads a newer one's runs as long as the format is the same.
+"""
+
+from __future__ import annotations
+
+FORMAT = 1
+TEXT = ("id", "status", "started", "ended", "heartbeat", "resumed", "task", "model", "dtype", "git", "host", "error")
+COUNTS = ("seed", "threads", "pid", "steps", "planned_steps", "steps_per_epoch", "epochs", "parameters")
+TABLES = ("versions", "metrics")  # of single values
+MAX_COUNT = 2**63
+
+
+def check_info(info: dict) -> None:
+    """Raises ValueError for a format that is not ours, or a field that is not of its type; null may stand anywhere."""
+    version = info.get("format", FORMAT)
+    if version != FORMAT or isinstance(version, bool):
+        raise ValueError(f"format {version!r}, this inn reads {FORMAT}; upgrade inn")
+    for names, words, fits in ((TEXT, "text", _is_text), (COUNTS, "a whole number", _is_count),
+                               (("seconds",), "a number", _is_number), (TABLES, "a mapping", _is_table),
+                               (("data", "scheduler"), "a mapping", lambda value: isinstance(value, dict))):
+        for name in names:
+            if info.get(name) is not None and not fits(info[name]):
+                raise ValueError(f"{name}: expected {words}, got {str(info[name])[:40]!r}")
+    data = info.get("data") or {}
+    if not all(_is_text(data[key]) for key in ("file", "sha256", "pairs_sha256") if data.get(key) is not None):
+        raise ValueError("data: expected a file and its checksum as text")
+    for key in ("pairs", "failed", "dropped"):
+        if data.get(key) is not None and not _is_count(data[key]):
+            raise ValueError(f"data.{key}: expected a whole number, got {str(data[key])[:40]!r}")
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < MAX_COUNT
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and 0 <= value < float("inf")
+
+
+def _is_table(value: object) -> bool:
+    return isinstance(value, dict) and all(
+        entry is None or isinstance(entry, (str, int, float, bool)) for entry in value.values())
