@@ -18,8 +18,9 @@ from pathlib import Path
 from inncli import schema
 from inncli.errors import ConfigError, did_you_mean
 
-GROUPS = ("task", "model", "objective", "trainer", "evaluation")
-LATER = {"evaluation": {"_target_": "inncli.protocol.Protocol", "_partial_": True}}  # what older runs don't say
+GROUPS = ("task", "model", "objective", "trainer", "evaluation", "logger")
+LATER = {"evaluation": {"_target_": "inncli.protocol.Protocol", "_partial_": True},  # what older runs don't say
+         "logger": {"_target_": "inncli.tracking.base.Logger", "_partial_": True}}
 SETTINGS = {"seed": "NonNegativeInt", "device": "str | list[str]", "dtype": "Literal['float32', 'float64']",
             "threads": "PositiveInt | None"}
 RUN_FILES = ("inncli.tasks.simulator.Simulator",)  # tasks that run the Python file they are given

@@ -8,7 +8,7 @@ place for `meta` and keeps names, numbers and labels only. A set whose meta has 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +97,11 @@ class PosteriorSet:
         """Draws per observation, S."""
         return self.x.shape[1]
 
+    def first(self, n: int) -> PosteriorSet:
+        """The first n draws of each observation."""
+        return replace(self, x=self.x[:, :n], log_prob=self.log_prob[:, :n],
+                       extra={name: value[:, :n] for name, value in self.extra.items()})
+
     def y_outside(self, obs: int) -> dict[str, float | str]:
         """Observation `obs` by name, labels as the user writes them."""
         return {name: float(value) if labels is None else labels[int(value)]
@@ -110,16 +115,18 @@ class PosteriorSet:
                  "q05": float(q05[obs, i]), "q50": float(q50[obs, i]), "q95": float(q95[obs, i])}
                 for obs in range(self.n_obs) for i, name in enumerate(self.x_names)]
 
+    def extra_summary(self, obs: int) -> dict[str, tuple[float, float]]:
+        """Median and 95 % quantile of each further number a draw, where any is finite."""
+        return {name: tuple(np.nanquantile(value[obs], (0.5, 0.95)).tolist()) for name, value in self.extra.items()
+                if np.isfinite(value[obs]).any()}
+
     # ---- files -----------------------------------------------------------------------------------
     def save(self, path: str | Path) -> Path:
         """Writes the set, whole or not at all, in the format of the suffix (.npz .csv .parquet .nc)."""
         path = Path(path)
         suffix = check_suffix(path, SUFFIXES)
         if suffix == ".npz":
-            write_npz(path, {
-                "x": self.x, "log_prob": self.log_prob, "y": to_outside(self.y, self.y_labels),
-                "x_names": _text(self.x_names), "y_names": _text(self.y_names),
-                "meta": np.array(json.dumps(self._meta_outside())), **self.extra})
+            write_npz(path, {"x": self.x, "log_prob": self.log_prob, **self.heading(), **self.extra})
         elif suffix == ".nc":
             from inncli import netcdf
             netcdf.write(path, self)
@@ -147,6 +154,15 @@ class PosteriorSet:
             # what was read doesn't make a set: say which file
             raise unreadable(path, WHAT, error) from None
 
+    def heading(self) -> dict[str, np.ndarray]:
+        """What an .npz says of the draws: y, names, meta."""
+        return {"y": to_outside(self.y, self.y_labels), "x_names": _text(self.x_names), "y_names": _text(self.y_names),
+                "meta": np.array(json.dumps(self._meta_outside()))}
+
+    def note(self) -> dict:
+        """What the metadata of a Parquet file says of the draws."""
+        return {"x_names": self.x_names, "y_names": self.y_names, "meta": self._meta_outside()}
+
     def _meta_outside(self) -> dict:
         # The codes of y need their labels in order, and only those who have labels see the key.
         labels = {"y_labels": self.y_labels} if any(self.y_labels) else {}
@@ -161,8 +177,11 @@ class PosteriorSet:
                    arrays["y_names"].tolist(), labels, meta,
                    {name: value for name, value in arrays.items() if name not in _KEYS})
 
-    def columns(self) -> dict[str, np.ndarray]:
+    def columns(self, obs: int = 0, draw: int = 0) -> dict[str, np.ndarray]:
         """Long form: obs, the columns of y, draw, the columns of x, log_prob, extras.
+
+        Args:
+            obs, draw: the numbers of the first ones, where this set is a part of a larger one.
 
         `draw` stands between y and x, so that a file without metadata says which is which. A name in
         use elsewhere in the table is written `x.<name>` or `y.<name>`.
@@ -172,12 +191,12 @@ class PosteriorSet:
         y = {name: np.repeat(column_outside(column, labels), s)
              for name, column, labels in zip(names["y"], self.y.T, self.y_labels)}
         x = dict(zip(names["x"], self.x.reshape(-1, dx).T))
-        return {"obs": np.repeat(np.arange(n_obs), s), **y, "draw": np.tile(np.arange(s), n_obs), **x,
+        return {"obs": np.repeat(np.arange(obs, obs + n_obs), s), **y,
+                "draw": np.tile(np.arange(draw, draw + s), n_obs), **x,
                 "log_prob": self.log_prob.ravel(), **{name: v.ravel() for name, v in self.extra.items()}}
 
     def _save_long(self, path: Path) -> None:
-        write_table(path, self.columns(), {"x_names": self.x_names, "y_names": self.y_names,
-                                           "meta": self._meta_outside()})
+        write_table(path, self.columns(), self.note())
 
     @classmethod
     def _load_long(cls, path: Path) -> PosteriorSet:
