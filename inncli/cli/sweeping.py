@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import secrets
 import shutil
 import signal
 import threading
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 HARMLESS = (r"hydra/(launcher|sweeper)|hydra\.launcher\.(n_jobs|partition|qos|account|gpus_per_node|cpus_per_task|mem_gb"
             r"|timeout_min|max_num_timeout|nodes|tasks_per_node|name|array_parallelism|constraint|gres|signal_delay_s)"
             r"|hydra\.sweeper\.(n_trials|n_jobs|direction|study_name|max_batch_size|sampler\.(seed|n_startup_trials)|params\..+)")
+SUBMITIT = "hydra.launcher.submitit_folder"
 CHOSEN = {"hydra.sweep.dir": "so that no two sweeps share one; set INN_OUTPUTS to keep them elsewhere",
           "hydra.sweep.subdir": "the number of the job; leave it out"}
 
@@ -97,6 +99,9 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
         else:
             output.line(f"sweep {sweep.id} is done; nothing is left to run")
             return
+        if any(word.startswith("hydra/launcher=slurm") for word in again) and not names(again, SUBMITIT):
+            # submitit unpickles what lies in its folder: never one that was there before, with a name to be guessed.
+            again.append(f"{SUBMITIT}='${{hydra.sweep.dir}}/.submitit/{secrets.token_hex(4)}-%j'")
         config.plan(again if sweep.is_search else [*kept, *words], multirun=True)  # a wrong launcher shows before anything is written
         sweep.restart(todo)
         _run(sweep, again)
