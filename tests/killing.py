@@ -84,6 +84,7 @@ def _write_carelessly() -> None:
             data = data.encode() if isinstance(data, str) else data
             for start in range(0, len(data), 1024):
                 file.write(data[start:start + 1024])
+                time.sleep(0.001)  # a slow disk: on a fast one a checkpoint of 15 KB is hardly ever met half-written
 
     for name in ("inncli.files", "inncli.run", "inncli.training.checkpoint", "inncli.arrays", "inncli.tasks.data"):
         module = importlib.import_module(name)
