@@ -31,10 +31,10 @@ from torch import Tensor, distributed
 from inncli import catalogue, runtime
 from inncli.errors import ConfigError, LostProcessError, TrainingError
 from inncli.shards import all_reduce, all_sum, shared_out
+from inncli.training.signals import stop_signals
 
 REASONS = (None, "pruned", *(number.name for number in signal.Signals))  # to stop
 GRACE = 10.0  # seconds that the others have to end by themselves, once one of them has failed
-SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM") if hasattr(signal, name)]
 
 
 @dataclass(frozen=True)
@@ -93,12 +93,13 @@ class Group:
             for g, total in zip(some, joined.split([g.numel() for g in some])):
                 g.copy_(total.view_as(g))
 
-    def signal(self, name: str | None) -> str | None:
-        """The signal, or other reason to stop, that any process has got, so that all of them stop at the same step."""
+    def reason(self, own: str | None) -> str | None:
+        """The reason to stop that any process has, a signal's name as a rule, so that all of them stop at one step."""
         if self.size == 1:
-            return name
-        number = int(all_reduce(torch.tensor([REASONS.index(name)]), distributed.ReduceOp.MAX))
-        return REASONS[number]
+            return own
+        if not all_reduce(torch.tensor([own is not None], dtype=torch.int32), distributed.ReduceOp.MAX):
+            return None
+        return next(reason for reason in self.each(own) if reason is not None)
 
 
 def alone(device: torch.device) -> Group:
@@ -162,11 +163,12 @@ def _lost() -> Iterator[None]:
         raise LostProcessError("a process of this run has ended; see its own line") from error
 
 
-def _work(rank: int, devices: list[torch.device], meeting: str, trusted: list[Path], reports: Connection,
-          function: Callable, args: tuple) -> None:
+def _work(rank: int, devices: list[torch.device], meeting: str, trusted: list[Path], stops: list[int],
+          reports: Connection, function: Callable, args: tuple) -> None:
     """The life of a process that was started here."""
     os.setpgid(0, 0)  # Ctrl-C on the terminal reaches the starting process alone, which hands it on once
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in stops:
+        signal.signal(number, signal.default_int_handler)  # until the training looks out for them
     threading.Thread(target=_follow_to_the_end, daemon=True).start()
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     if devices[rank].type == "cuda":
@@ -213,7 +215,8 @@ def _spawn(devices: list[torch.device], function: Callable, args: tuple):
             for rank in range(len(devices)):
                 ours, theirs = context.Pipe(duplex=False)
                 process = context.Process(target=_work, args=(
-                    rank, devices, str(Path(folder) / "meeting"), list(catalogue.trusted_folders), theirs, function, args))
+                    rank, devices, str(Path(folder) / "meeting"), list(catalogue.trusted_folders), stop_signals(), theirs,
+                    function, args))
                 process.start()
                 theirs.close()
                 workers.append(_Worker(rank, devices[rank], process, ours))
@@ -291,7 +294,7 @@ def _handed_on(workers: list[_Worker]) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, hand_on) for number in SIGNALS}
+    before = {number: signal.signal(number, hand_on) for number in stop_signals()}
     try:
         yield
     finally:

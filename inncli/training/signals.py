@@ -10,6 +10,11 @@ STOP = (signal.SIGINT, signal.SIGTERM)
 PREEMPT = (signal.SIGUSR1, signal.SIGUSR2)  # a scheduler's, where it listens for one of them: see `inncli.requeue`
 
 
+def stop_signals() -> list[int]:
+    """The signals that stop a run here; those of preemption where someone had a handler for them before."""
+    return [*STOP, *(number for number in PREEMPT if callable(signal.getsignal(number)))]
+
+
 class StopFlag:
     """While entered, the first stop signal sets `raised`; a second one acts as usual.
 
@@ -23,7 +28,7 @@ class StopFlag:
 
     def __enter__(self) -> StopFlag:
         if threading.current_thread() is threading.main_thread():
-            for number in (*STOP, *(s for s in PREEMPT if callable(signal.getsignal(s)))):
+            for number in stop_signals():
                 self._before[number] = signal.signal(number, self._raise)
         return self
 

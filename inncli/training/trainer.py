@@ -133,7 +133,7 @@ class Trainer:
                     reason = on_epoch(loop.end_epoch())
                     if reason and not loop.finished:
                         stop.raised = reason
-                came = loop.group.signal(stop.raised)
+                came = loop.group.reason(stop.raised)
                 if came:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)
