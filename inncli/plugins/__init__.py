@@ -15,6 +15,8 @@ import shutil
 
 from inncli.errors import RequestError
 
+NUMBER = "sweep_job"  # the key of a job's number in a sweep, where its manifest holds all else of it
+
 # choice of hydra/launcher or hydra/sweeper: (extra of the package, what that brings, our class if there is one)
 CHOICES = {
     "slurm": ("slurm", ("hydra_plugins.hydra_submitit_launcher", "submitit"), "slurm.Slurm"),
@@ -23,6 +25,13 @@ CHOICES = {
     "joblib": ("joblib", ("hydra_plugins.hydra_joblib_launcher", "joblib"), "joblib.Joblib"),
     "optuna": ("optuna", ("hydra_plugins.hydra_optuna_sweeper", "optuna"), "optuna.Optuna"),
 }
+
+
+def enter_planned(hydra_plugins) -> None:
+    """Enters the sweeper of jobs that are planned already."""
+    from inncli.plugins.planned import Planned
+
+    hydra_plugins.class_name_to_class["hydra_plugins.inncli.Planned"] = Planned
 
 
 def enter(choice: str | None, hydra_plugins) -> None:
