@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import math
+import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
 
@@ -13,9 +15,11 @@ from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
 from omegaconf import open_dict
+from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from inncli.errors import RequestError
+from inncli.run import RunDir
 from inncli.sweep import ENDED, SweepDir
 
 log = logging.getLogger(__name__)
@@ -43,6 +47,9 @@ class _Submitit(BaseSubmititLauncher):
         log.info("submitted as %s", ", ".join(job.job_id for job in jobs))
         try:
             self._wait(jobs, job_overrides, initial_job_idx)
+            for job, number, overrides in zip(jobs, range(initial_job_idx, initial_job_idx + len(jobs)), job_overrides):
+                if not _has_result(job):
+                    self._forget_queue(overrides, number)
         except KeyboardInterrupt:
             self._leave(jobs)
             raise
@@ -51,10 +58,26 @@ class _Submitit(BaseSubmititLauncher):
     def _executor(self) -> submitit.AutoExecutor:
         given = {key: value for key, value in self.params.items() if value is not None}
         folder, limit = given.pop("submitit_folder"), given.pop("max_num_timeout", 0)
-        executor = submitit.AutoExecutor(folder, self._EXECUTOR, **{f"{self._EXECUTOR}_max_num_timeout": limit})
+        # The preemption signal must not kill a job that is just starting: it is ignored until submitit listens.
+        python = f"sh -c 'trap \"\" {JobEnvironment.USR_SIG}; exec \"$0\" \"$@\"' {shlex.quote(sys.executable)}"
+        executor = submitit.AutoExecutor(folder, self._EXECUTOR, **{
+            f"{self._EXECUTOR}_max_num_timeout": limit, f"{self._EXECUTOR}_python": python})
         executor.update_parameters(
             **{key if key in PLAIN else f"{self._EXECUTOR}_{key}": value for key, value in given.items()})
         return executor
+
+    def _run(self, overrides: Sequence[str], number: int) -> RunDir:
+        """The directory of the launcher's job of this number."""
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
+        with open_dict(config):
+            config.hydra.job.num = number
+        return RunDir(f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}")
+
+    def _forget_queue(self, overrides: Sequence[str], number: int) -> None:
+        """A preempted job that has left the queue since, e.g. by scancel, is just interrupted."""
+        run = self._run(overrides, number)
+        if run.info_file.exists() and run.fine_state() == "preempted":
+            run.update_info(preempted=None)
 
     def _wait(self, jobs: list[submitit.Job], overrides: Sequence[Sequence[str]], first: int) -> None:
         """Returns when every job has ended."""
@@ -84,11 +107,8 @@ class Slurm(_Submitit):
 
     def _alive(self, overrides: Sequence[str], number: int) -> bool:
         """Whether the job's own records, its heartbeat among them, leave it any hope."""
-        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-        with open_dict(config):
-            config.hydra.job.num = number
-        sweep, number = SweepDir(config.hydra.sweep.dir), int(config.hydra.sweep.subdir)
-        return not any(job["job"] == number and job["status"] in ENDED for job in sweep.jobs())
+        run = self._run(overrides, number)
+        return not any(job["path"] == str(run.path) and job["status"] in ENDED for job in SweepDir(run.path.parent).jobs())
 
     def _leave(self, jobs: list[submitit.Job]) -> None:
         array = jobs[0].job_id.partition("_")[0]
