@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 
 import submitit
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
@@ -71,6 +72,7 @@ class _Submitit(BaseSubmititLauncher):
         config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
         with open_dict(config):
             config.hydra.job.num = number
+        HydraConfig.instance().set_config(config)  # ${hydra:job.num} is looked up there
         return RunDir(f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}")
 
     def _forget_queue(self, overrides: Sequence[str], number: int) -> None:
