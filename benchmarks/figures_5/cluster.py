@@ -19,7 +19,7 @@ from inncli.sweep import SweepDir
 sys.path.append(str(Path(__file__).parents[2] / "tests"))
 import slurm_cluster  # noqa: E402
 
-STEPS = 800
+STEPS = 500
 SIMULATOR = '''
 import os
 from pathlib import Path
@@ -68,7 +68,7 @@ def losses(sweep: SweepDir) -> dict[str, float]:
 
 
 def slurm() -> None:
-    """A 2 x 3 sweep as a job array; then with a job raised, killed, preempted, cancelled; resumed; by joblib and Ray."""
+    """A 2 x 3 sweep as a job array; with jobs raised, killed, preempted, cancelled; resumed; by joblib and Ray."""
     reason = slurm_cluster.missing()
     if reason:
         print(f"not run: {reason}")
@@ -107,23 +107,25 @@ def slurm() -> None:
         wrong = sum(a != b for a, b in zip(states, ["failed", "killed", "done", "interrupted", "done", "done"]))
         row("1", "jobs whose state in the table is not the true one", wrong, "asked: 0")
         row("1", "wall s", time.monotonic() - begun)
-        sacct = subprocess.run(["sacct", "-n", "-X", "-o", "JobID,State", "--parsable2", "-j", ids[1].partition("_")[0]],
-                               env=env, capture_output=True, text=True).stdout
+        words = ["sacct", "-n", "-X", "-o", "JobID,State", "--parsable2", "-j", ids[1].partition("_")[0]]
+        sacct = subprocess.run(words, env=env, capture_output=True, text=True).stdout
         row("1", "control: raised jobs that sacct calls COMPLETED", "_0|COMPLETED" in sacct, "so sacct is not asked")
         log = "".join(path.read_text() for path in bad.path.glob(".submitit/*_2/*log.err"))
         after = log.split(f"training {STEPS} steps")[2]
         row("1", "step at which USR2 met the job", stopped)
-        row("1", "step of the first epoch line after the requeue", int(re.search(r"step (\d+)/", after)[1]), f"asked: > {stopped}")
-        row("1", "control: cancelled jobs that were queued again", info(bad, 3)["status"] != "interrupted", "asked: 0")
+        row("1", "step of the first epoch line after the requeue", int(re.search(r"step (\d+)/", after)[1]),
+            f"asked: > {stopped}")
+        row("1", "cancelled jobs that were queued again", info(bad, 3)["status"] != "interrupted", "asked: 0")
 
         (WORK / "broken").unlink()
         ended = {n: info(bad, n)["ended"] for n in (2, 4, 5)}
         begun = time.monotonic()
-        done = inn("resume", str(bad.path), env=env, check=False)
+        done = inn("resume", str(bad.path), "--resimulate", env=env, check=False)
         print(done.stdout)
         row("1", "inn resume SWEEP: exit code", done.returncode, "asked: 0")
         row("1", "jobs done", sum(job["status"] == "done" for job in bad.jobs()), "asked: 6")
-        row("1", "finished jobs that were run again", sum(info(bad, n)["ended"] != ended[n] for n in ended), "asked: 0")
+        row("1", "finished jobs that were run again",
+            sum(info(bad, n)["ended"] != ended[n] for n in ended), "asked: 0")
         row("1", "wall s", time.monotonic() - begun)
         row("1", "jobs whose val_loss is not that of the undisturbed sweep, bit for bit",
             sum(losses(bad)[key] != wanted[key] for key in wanted), "asked: 0")
@@ -147,7 +149,8 @@ def search() -> None:
     env = {**os.environ, "INN_OUTPUTS": str(root), "PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen([*INN, "train", "-m", "experiment=search_spline", "task.n_train=4000",
                                 "trainer.max_epochs=12", "trainer.checkpoint_seconds=.5", "hydra.sweeper.n_trials=12",
-                                "hydra.sweeper.n_jobs=1"], env=env, cwd=WORK, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                                "hydra.sweeper.n_jobs=1"], env=env, cwd=WORK, stdout=subprocess.DEVNULL,
+                               stderr=subprocess.DEVNULL)
     until(lambda: [p for p in root.glob("sweeps/*/5/run.json") if '"steps": 0' not in p.read_text()], 600)
     process.kill()
     process.communicate()
