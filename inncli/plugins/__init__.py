@@ -1,10 +1,10 @@
 """Hydra's launchers and sweepers with what `inn` needs on top: a killed job ends its own job and never the sweep.
 
-The launchers of hydra-submitit-launcher and hydra-ray-launcher raise at the first job that is gone, and submitit waits
-for ever for one whose end accounting did not see. Here a job that left no result is a NaN in the sweep's returns; what
-became of it is in its run.json.
+The launchers of hydra-submitit-launcher and hydra-ray-launcher raise at the first job that is gone, and submitit
+waits for ever for one whose end accounting did not see. Here a job that left no result is a NaN in the sweep's
+returns; what became of it is in its run.json.
 
-Each plugin is one file that imports its library, which is an extra of the package, so it is imported only when chosen.
+Each plugin is one file that imports its library, an extra of the package, so it is imported only when chosen.
 """
 
 from __future__ import annotations
@@ -44,11 +44,12 @@ def enter(choice: str | None, hydra_plugins) -> None:
     extra, modules, path = CHOICES.get(choice, (None, (), None))
     missing = [name for name in modules if not _installed(name)]
     if missing:
-        raise RequestError(f"{choice} needs {missing[0].rpartition('.')[2].replace('_', '-')}, which is not installed; "
-                           f"get it with `pip install 'inncli[{extra}]'`")
+        library = missing[0].rpartition(".")[2].replace("_", "-")
+        raise RequestError(f"{choice} needs {library}, which is not installed; get it with "
+                           f"`pip install 'inncli[{extra}]'`")
     if choice == "slurm" and shutil.which("sbatch") is None:
-        raise RequestError("hydra/launcher=slurm submits with sbatch, which is not on the PATH here; run it where Slurm "
-                           "is, or take hydra/launcher=slurm_local or joblib")
+        raise RequestError("hydra/launcher=slurm submits with sbatch, which is not on the PATH here; run it where "
+                           "Slurm is, or take hydra/launcher=slurm_local or joblib")
     if path is not None:
         module, _, name = path.partition(".")
         ours = getattr(importlib.import_module(f"inncli.plugins.{module}"), name)
