@@ -151,7 +151,7 @@ def write_table(path: Path, columns: dict[str, np.ndarray], note: dict) -> None:
             csv.write_csv(table, tmp)
         else:
             from pyarrow import parquet
-            parquet.write_table(table.replace_schema_metadata({"inn": json.dumps(note)}), tmp)
+            parquet.write_table(table.replace_schema_metadata({"inn": json.dumps(note)}), tmp, write_page_checksum=True)
 
 
 def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict]:
@@ -164,7 +164,7 @@ def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict]:
             table = csv.read_csv(path)
         else:
             from pyarrow import parquet
-            table = parquet.read_table(path)
+            table = parquet.read_table(path, page_checksum_verification=True)
         note = json.loads((table.schema.metadata or {}).get(b"inn", b"{}"))
     except FileNotFoundError:
         raise absent(path, what) from None

@@ -18,8 +18,9 @@ from pathlib import Path
 from inncli import schema
 from inncli.errors import ConfigError, did_you_mean
 
-GROUPS = ("task", "model", "objective", "trainer", "evaluation")
-LATER = {"evaluation": {"_target_": "inncli.protocol.Protocol", "_partial_": True}}  # what older runs don't say
+GROUPS = ("task", "model", "objective", "trainer", "evaluation", "logger")
+LATER = {"evaluation": {"_target_": "inncli.protocol.Protocol", "_partial_": True},  # what older runs don't say
+         "logger": {"_target_": "inncli.tracking.base.Logger", "_partial_": True}}
 SETTINGS = {"seed": "NonNegativeInt", "device": "str | list[str]", "dtype": "Literal['float32', 'float64']",
             "threads": "PositiveInt | None"}
 RUN_FILES = ("inncli.tasks.simulator.Simulator",)  # tasks that run the Python file they are given
@@ -112,7 +113,7 @@ def check_targets(node, group: str | None = None) -> None:
     """Raises ConfigError if any `_target_` in the tree is not on the group's allow-list; imports nothing."""
     allowed = allowed_targets(group)
     for target in _targets(node):
-        if target not in allowed:
+        if not isinstance(target, str) or target not in allowed:
             near = did_you_mean(target, allowed) if isinstance(target, str) else ""
             elsewhere = group is not None and isinstance(target, str) and target in allowed_targets()
             raise ConfigError(f"_target_ {target!r} is not one that conf/{f'{group}/' if elsewhere else ''} or your "

@@ -133,9 +133,9 @@ def _expand(overrides: list[str], compose: Callable) -> tuple[list[list[str]], b
     if sweeper._target_.endswith(".BasicSweeper"):
         (batch,) = BasicSweeper.split_arguments(swept, None)
         return [[*hydra_words, *job] for job in batch], True
-    # Another sweeper picks its values as it goes: each one that is written out is checked alone.
-    singles = [f"{o.get_key_element()}={value}" for o in swept
-               if o.is_sweep_override() and o.is_discrete_sweep() for value in o.sweep_string_iterator()]
+    # Another sweeper picks its values as it goes: each one that is written out, or ends an interval, is checked alone.
+    singles = [f"{o.get_key_element()}={value}" for o in swept if o.is_sweep_override()
+               for value in (o.sweep_string_iterator() if o.is_discrete_sweep() else (o.value().start, o.value().end))]
     return [fixed, *([*fixed, word] for word in singles)], False
 
 

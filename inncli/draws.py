@@ -49,13 +49,26 @@ class SampleSet:
         path = Path(path)
         y = None if self.y is None else to_outside(self.y, self.y_labels)
         if check_suffix(path, SUFFIXES) == ".npz":
-            arrays = {"x": self.x, "x_names": np.array(self.x_names, dtype=np.str_)}
-            if y is not None:
-                arrays |= {"y": y, "y_names": np.array(self.y_names, dtype=np.str_)}
-            write_npz(path, arrays)
+            arrays = {"x": self.x} if y is None else {"x": self.x, "y": y}
+            write_npz(path, {**arrays, **self.names()})
         else:
-            write_table(path, _columns(self), {})
+            write_table(path, self.columns(), {})
         return path
+
+    def names(self) -> dict[str, np.ndarray]:
+        """x_names and, where there is a y, y_names, as an .npz holds them."""
+        y = {} if self.y is None else {"y_names": np.array(self.y_names, dtype=np.str_)}
+        return {"x_names": np.array(self.x_names, dtype=np.str_), **y}
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """The columns that hold numbers, by name: x, and y where it holds no labels."""
+        y = () if self.y is None else zip(self.y_names, self.y.T, self.y_labels)
+        columns = dict(zip(self.x_names, self.x.T))
+        return {**columns, **{name: column for name, column, labels in y if labels is None and name not in columns}}
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns of y, then of x, by name; labels as the user writes them."""
+        return _columns(self)
 
 
 @dataclass

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
 
@@ -12,6 +14,7 @@ from inncli.posterior import PosteriorSet
 from inncli.runtime import generator
 from inncli.variables import Variables
 
+BLOCK = 100_000  # draws that are made together; a larger set is made, written and summarised block by block
 CHUNK = 8192  # rows a call to the model: bounded memory, and the working set stays in the cache
 
 
@@ -39,11 +42,16 @@ class Inverter:
         """Column names of x and of y."""
         return {"x": self.x.names, "y": self.y.names if self.y else ()}
 
-    def sample(self, y=None, n: int = 1000, seed: int = 0) -> np.ndarray:
-        """n draws of x for each row of y (once, without y); (n_obs, n, Dx), float64."""
+    def sample(self, y=None, n: int = 1000, seed: int = 0, start: int = 0) -> np.ndarray:
+        """n draws of x for each row of y (once, without y); (n_obs, n, Dx), float64.
+
+        Args:
+            start: names another stream of the seed, for the draws from this number on of a set made in blocks.
+        """
         rows = self._rows(y)
+        key = (seed, "sample", start) if start else (seed, "sample")
         with torch.no_grad():
-            x = self.model.sample(rows, n, generator(self.device, seed, "sample"))
+            x = self.model.sample(rows, n, generator(self.device, *key))
         return x.double().cpu().numpy()
 
     def log_prob(self, x, y=None) -> np.ndarray:
@@ -86,8 +94,34 @@ class Inverter:
                            "leave them out")
         if starts is not None:
             starts = torch.as_tensor(np.asarray(starts, dtype=np.float64), device=self.device)
+        return self._posterior(rows, n, seed, generator(self.device, seed, "sample"), starts)
+
+    def posterior_blocks(self, y, n: int, seed: int = 0) -> Iterator[tuple[int, int, PosteriorSet]]:
+        """The posterior set of each row of y in parts of at most 100,000 draws: (first observation, first draw, part).
+
+        The first part is that of `posterior`, and a draw depends on the seed, its observation and its number, and not on
+        how many there are (of more than 100,000). Each part has a generator of its own.
+
+        Raises: RunError if the run has no y, or its model searches: what it finds is sorted over all draws.
+        """
+        rows = self._rows(y)
+        if rows is None or self.model.takes_starts:
+            raise RunError(f"run {self.id} can't draw in blocks; use `posterior`")
+        together = max(BLOCK // n, 1)  # observations
+        for obs in range(0, len(rows), together):
+            for draw in range(0, n, BLOCK):
+                key = (seed, "sample") if obs == draw == 0 else (seed, "sample", obs, draw)
+                # Always a whole block: the last draws of a generator depend on how many it makes.
+                part = self._posterior(rows[obs:obs + together], min(n, BLOCK), seed, generator(self.device, *key), None)
+                yield obs, draw, part if n - draw >= part.n_draws else part.first(n - draw)
+
+    def in_blocks(self, n_obs: int, n: int) -> bool:
+        """Whether so many draws are more than one block, of a model that draws independently."""
+        return n_obs * n > BLOCK and not self.model.takes_starts
+
+    def _posterior(self, rows: torch.Tensor, n: int, seed: int, noise: torch.Generator, starts) -> PosteriorSet:
         with torch.no_grad():
-            drawn, extra = self.model.posterior(rows, n, generator(self.device, seed, "sample"), starts)
+            drawn, extra = self.model.posterior(rows, n, noise, starts)
         x = drawn.double().cpu().numpy()
         extra = {name: value.double().cpu().numpy() for name, value in extra.items()}
         flat = x.reshape(-1, self.x.dim)

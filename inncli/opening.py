@@ -13,7 +13,7 @@ from inncli.errors import CheckpointError
 from inncli.models.base import Model
 from inncli.objectives.base import Objective
 from inncli.run import RunDir
-from inncli.training.checkpoint import Shapes, check_finite, check_fit, load_checkpoint, prefixed, read_header, shapes_of, under
+from inncli.training.checkpoint import Shapes, check_fit, check_values, load_checkpoint, prefixed, read_header, shapes_of, under
 from inncli.variables import Variables
 
 
@@ -58,8 +58,8 @@ def _check_variables(part: Variables) -> None:
         if not (isinstance(name, str) and all(type(n) in (int, float) for n in numbers) and step >= 0
                 and (labels is None or all(isinstance(label, str) for label in labels))):
             raise ValueError(f"column {name!r}: expected a name, numbers and labels")
-        if low is not None and high is not None and not low < high:
-            raise ValueError(f"column {name!r}: expected low < high, got {low}, {high}")
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"column {name!r}: expected low <= high, got {low}, {high}")
     if len(set(part.names)) != len(part.names):
         raise ValueError("a name stands twice")
 
@@ -71,7 +71,8 @@ def check_resumable(run: RunDir, model: Model, objective: Objective) -> dict:
     """
     path = run.last
     tensors, meta = load_checkpoint(path)
-    weights = shapes_of(model.state_dict())
+    state = model.state_dict()
+    weights = shapes_of(state)
     trained = {name: tuple(p.shape) for name, p in model.named_parameters() if p.requires_grad}
     found = shapes_of(tensors)
     moments = under("optimizer", found)
@@ -83,8 +84,7 @@ def check_resumable(run: RunDir, model: Model, objective: Objective) -> dict:
         if parameter not in trained or shape not in ((), trained[parameter]) or key not in ("step", "exp_avg", "exp_avg_sq"):
             raise CheckpointError(f"{path} does not fit its model (optimizer.{name} is no part of it); train again")
     for prefix in ("model", "averaged", "best"):
-        part = under(prefix, tensors)
-        check_finite(path, part, trained)
+        check_values(path, under(prefix, tensors), state, trained)
     _check_progress(path, meta.get("training"))
     return meta
 

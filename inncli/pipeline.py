@@ -28,9 +28,10 @@ from inncli.run import RunDir
 from inncli.tasks.base import SPLIT, Task
 from inncli.tasks.data import Pairs, load_pairs, save_pairs, split
 from inncli.tasks.stream import StreamedPairs
+from inncli.tracking.base import Logger, Tracker, tracked
 from inncli.training import parallel
 from inncli.training.bounds import no_larger_than
-from inncli.training.checkpoint import check_finite, check_fit, load_checkpoint, shapes_of, under
+from inncli.training.checkpoint import check_fit, check_values, load_checkpoint, shapes_of, under
 from inncli.training.parallel import Group
 from inncli.training.progress import show_progress
 from inncli.training.state import Data, Progress
@@ -67,13 +68,14 @@ def _train(group: Group, config: dict, path: Path | None, overrides: list[str],
         path, with_absolute_file(config), overrides,
         task=config["names"]["task"], model=config["names"]["model"], seed=config["seed"],
         device=",".join(group.names), dtype=config["dtype"], threads=parts.threads)
-    try:
-        group.same(run.path)
-        _keep_pairs(run, parts.task, pairs)
-        return _fit(run, parts, model, resume=False, prune=prune)
-    except BaseException as error:
-        _mark_end(run, error)
-        raise
+    with tracked(parts.logger, run) as tracker:
+        try:
+            group.same(run.path)
+            _keep_pairs(run, parts.task, pairs)
+            return _fit(run, parts, model, tracker, resume=False, prune=prune)
+        except BaseException as error:
+            _mark_end(run, error)
+            raise
 
 
 def resume(run: RunDir, resimulate: bool = False, prune: Prune | None = None) -> dict:
@@ -107,19 +109,21 @@ def _resume(group: Group, run: RunDir, resimulate: bool = False, prune: Prune | 
     if not group.first:
         return _follow(run, parts, model, resume=group.same(None))
     run.reopen(device=",".join(group.names))
-    try:
-        # Again, now that no other process trains here: one may have gone on for a while since.
-        meta = None
-        if run.last.is_file():
-            opening.declared(run, run.last)
-            meta = opening.check_resumable(run, model, parts.objective)
-        if not group.same(meta is not None):
-            _keep_pairs(run, parts.task, pairs)
-        run.cut_metrics(meta["training"]["epoch"] if meta else 0)
-        return _fit(run, parts, model, resume=meta is not None, seconds_before=info.get("seconds") or 0.0, prune=prune)
-    except BaseException as error:
-        _mark_end(run, error)
-        raise
+    with tracked(parts.logger, run) as tracker:
+        try:
+            # Again, now that no other process trains here: one may have gone on for a while since.
+            meta = None
+            if run.last.is_file():
+                opening.declared(run, run.last)
+                meta = opening.check_resumable(run, model, parts.objective)
+            if not group.same(meta is not None):
+                _keep_pairs(run, parts.task, pairs)
+            run.cut_metrics(meta["training"]["epoch"] if meta else 0)
+            return _fit(run, parts, model, tracker, resume=meta is not None, seconds_before=info.get("seconds") or 0.0,
+                        prune=prune)
+        except BaseException as error:
+            _mark_end(run, error)
+            raise
 
 
 class _Parts:
@@ -132,6 +136,7 @@ class _Parts:
         runtime.set_deterministic()
         self.seed = config["seed"]
         self.trainer = catalogue.instantiate(config["trainer"])()
+        self.logger: Logger = catalogue.instantiate(config["logger"])() if group.first else Logger()
         self.objective: Objective = catalogue.instantiate(config["objective"])().to(self.device)
         self.task: Task = catalogue.instantiate(config["task"])()
 
@@ -154,7 +159,11 @@ class _Parts:
         """The pairs that the run was started with; drawn again if it was killed before they were kept."""
         fingerprint = self.task.fingerprint()
         if fingerprint is None and (run.pairs.is_file() or run.last.is_file()):
-            return _kept_pairs(run, info)
+            pairs = _kept_pairs(run, info)
+            for letter, part, known in (("x", pairs.x, self.task.x), ("y", pairs.y, self.task.y)):
+                if (part is None) != (known is None) or known is not None and part.shape[1] != known.dim:
+                    raise CheckpointError(f"{run.pairs} has other columns of {letter} than the task; restore it or train again")
+            return pairs
         _same_table(run, info, fingerprint)
         return self.task.training_pairs(self.seed)
 
@@ -234,8 +243,9 @@ def _follow(run: RunDir, parts: _Parts, model: Model, resume: bool) -> None:
                       resume=resume, group=parts.group)
 
 
-def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before: float = 0.0,
+def _fit(run: RunDir, parts: _Parts, model: Model, tracker: Tracker, resume: bool, seconds_before: float = 0.0,
          prune: Prune | None = None) -> dict:
+    tracker.start(run, resume)
     meta = {
         "run": run.id, "config": run.config(), "config_hash": run.config_hash(), "versions": runtime.versions(),
         "x": model.x.to_dict(), "y": model.y.to_dict() if model.y else None,
@@ -249,6 +259,7 @@ def _fit(run: RunDir, parts: _Parts, model: Model, resume: bool, seconds_before:
     with show_progress(run.id) as shown:
         def on_epoch(line: dict) -> str | None:
             run.append_metrics({**line, "seconds": round(seconds_before + time.monotonic() - begun, 3)})
+            tracker.epoch(line)
             shown.epoch(line)
             return prune(run) if prune else None
 
@@ -318,7 +329,7 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
     model = _build_model(config, x, y, where, no_larger_than(shapes))
     check_fit(run.best, shapes, shapes_of(model.state_dict()))
     weights = under("model", tensors)
-    check_finite(run.best, weights, dict(model.named_parameters()))
+    check_values(run.best, weights, model.state_dict(), dict(model.named_parameters()))
     model.load_state_dict(weights)
     return Inverter(model.eval(), meta, run.id, where)
 

@@ -2,13 +2,13 @@
 
 Files (the suffix decides): `.npz` holds the arrays as they are; `.csv` and `.parquet` are in long form, a
 row a draw; `.nc` is NetCDF in ArviZ's layout. All but CSV give back exactly what was saved; CSV has no
-place for `meta` and keeps names, numbers and labels only.
+place for `meta` and keeps names, numbers and labels only. A set whose meta has no `format` is of format 1.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -31,9 +31,11 @@ from inncli.arrays import (
     write_table,
 )
 from inncli.errors import DataError, ShapeError
+from inncli.untrusted import parse_json
 
 SUFFIXES = (".npz", ".csv", ".parquet", ".nc")
 WHAT = "posterior set"
+FORMAT = 1
 _KEYS = ("x", "log_prob", "y", "x_names", "y_names", "meta")
 _TAKEN = (*_KEYS, "obs", "draw", "chain", "lp")  # what an extra can't be called
 
@@ -95,6 +97,11 @@ class PosteriorSet:
         """Draws per observation, S."""
         return self.x.shape[1]
 
+    def first(self, n: int) -> PosteriorSet:
+        """The first n draws of each observation."""
+        return replace(self, x=self.x[:, :n], log_prob=self.log_prob[:, :n],
+                       extra={name: value[:, :n] for name, value in self.extra.items()})
+
     def y_outside(self, obs: int) -> dict[str, float | str]:
         """Observation `obs` by name, labels as the user writes them."""
         return {name: float(value) if labels is None else labels[int(value)]
@@ -108,16 +115,18 @@ class PosteriorSet:
                  "q05": float(q05[obs, i]), "q50": float(q50[obs, i]), "q95": float(q95[obs, i])}
                 for obs in range(self.n_obs) for i, name in enumerate(self.x_names)]
 
+    def extra_summary(self, obs: int) -> dict[str, tuple[float, float]]:
+        """Median and 95 % quantile of each further number a draw, where any is finite."""
+        return {name: tuple(np.nanquantile(value[obs], (0.5, 0.95)).tolist()) for name, value in self.extra.items()
+                if np.isfinite(value[obs]).any()}
+
     # ---- files -----------------------------------------------------------------------------------
     def save(self, path: str | Path) -> Path:
         """Writes the set, whole or not at all, in the format of the suffix (.npz .csv .parquet .nc)."""
         path = Path(path)
         suffix = check_suffix(path, SUFFIXES)
         if suffix == ".npz":
-            write_npz(path, {
-                "x": self.x, "log_prob": self.log_prob, "y": to_outside(self.y, self.y_labels),
-                "x_names": _text(self.x_names), "y_names": _text(self.y_names),
-                "meta": np.array(json.dumps(self._meta_outside())), **self.extra})
+            write_npz(path, {"x": self.x, "log_prob": self.log_prob, **self.heading(), **self.extra})
         elif suffix == ".nc":
             from inncli import netcdf
             netcdf.write(path, self)
@@ -145,6 +154,15 @@ class PosteriorSet:
             # what was read doesn't make a set: say which file
             raise unreadable(path, WHAT, error) from None
 
+    def heading(self) -> dict[str, np.ndarray]:
+        """What an .npz says of the draws: y, names, meta."""
+        return {"y": to_outside(self.y, self.y_labels), "x_names": _text(self.x_names), "y_names": _text(self.y_names),
+                "meta": np.array(json.dumps(self._meta_outside()))}
+
+    def note(self) -> dict:
+        """What the metadata of a Parquet file says of the draws."""
+        return {"x_names": self.x_names, "y_names": self.y_names, "meta": self._meta_outside()}
+
     def _meta_outside(self) -> dict:
         # The codes of y need their labels in order, and only those who have labels see the key.
         labels = {"y_labels": self.y_labels} if any(self.y_labels) else {}
@@ -153,14 +171,17 @@ class PosteriorSet:
     @classmethod
     def _load_npz(cls, path: Path) -> PosteriorSet:
         arrays = read_npz(path, WHAT, _KEYS)
-        meta = json.loads(str(arrays["meta"]))
+        meta = known_format(path, parse_json(str(arrays["meta"])))
         labels = labels_of(meta.pop("y_labels", ()), np.empty((0, len(arrays["y_names"]))))
         return cls(arrays["x"], arrays["log_prob"], to_codes(arrays["y"], labels), arrays["x_names"].tolist(),
                    arrays["y_names"].tolist(), labels, meta,
                    {name: value for name, value in arrays.items() if name not in _KEYS})
 
-    def columns(self) -> dict[str, np.ndarray]:
+    def columns(self, obs: int = 0, draw: int = 0) -> dict[str, np.ndarray]:
         """Long form: obs, the columns of y, draw, the columns of x, log_prob, extras.
+
+        Args:
+            obs, draw: the numbers of the first ones, where this set is a part of a larger one.
 
         `draw` stands between y and x, so that a file without metadata says which is which. A name in
         use elsewhere in the table is written `x.<name>` or `y.<name>`.
@@ -170,12 +191,12 @@ class PosteriorSet:
         y = {name: np.repeat(column_outside(column, labels), s)
              for name, column, labels in zip(names["y"], self.y.T, self.y_labels)}
         x = dict(zip(names["x"], self.x.reshape(-1, dx).T))
-        return {"obs": np.repeat(np.arange(n_obs), s), **y, "draw": np.tile(np.arange(s), n_obs), **x,
+        return {"obs": np.repeat(np.arange(obs, obs + n_obs), s), **y,
+                "draw": np.tile(np.arange(draw, draw + s), n_obs), **x,
                 "log_prob": self.log_prob.ravel(), **{name: v.ravel() for name, v in self.extra.items()}}
 
     def _save_long(self, path: Path) -> None:
-        write_table(path, self.columns(), {"x_names": self.x_names, "y_names": self.y_names,
-                                           "meta": self._meta_outside()})
+        write_table(path, self.columns(), self.note())
 
     @classmethod
     def _load_long(cls, path: Path) -> PosteriorSet:
@@ -192,7 +213,7 @@ class PosteriorSet:
             raise DataError(f"expected {n_obs} x {s} rows in order of obs and draw, got {path} with "
                             f"{len(table['obs'])}; rows were taken out or moved")
         y = {name: table[name][::s] for name in y_columns}
-        meta = note.get("meta", {})
+        meta = known_format(path, note.get("meta", {}))
         found = meta.pop("y_labels", None) or [  # CSV: the labels that occur
             sorted(set(column.tolist())) if column.dtype.kind == "U" else None for column in y.values()]
         labels = tuple(None if entry is None else tuple(entry) for entry in found)
@@ -201,6 +222,16 @@ class PosteriorSet:
                    table["log_prob"].reshape(n_obs, s), np.array(codes).T.reshape(n_obs, len(y)),
                    note.get("x_names", x_columns), note.get("y_names", y_columns), labels, meta,
                    {name: table[name].reshape(n_obs, s) for name in order[at_log_prob + 1:]})
+
+
+def known_format(path: Path, meta: dict) -> dict:
+    """`meta` of a set in a format that is ours. Raises: DataError for a newer one."""
+    if not isinstance(meta, dict):
+        raise ValueError("its meta is no mapping")
+    version = meta.pop("format", FORMAT)
+    if version != FORMAT:
+        raise DataError(f"{path} is a {WHAT} of format {version!r}, this inn reads {FORMAT}; upgrade inn")
+    return meta
 
 
 def _text(names: tuple[str, ...]) -> np.ndarray:

@@ -25,7 +25,7 @@ from pathlib import Path
 
 from inncli import life, locks, provenance
 from inncli.errors import CheckpointError, RunError, did_you_mean
-from inncli.files import atomic_write
+from inncli.files import atomic_write, clear_leftovers
 from inncli.record import check_info
 from inncli.untrusted import parse_json, read_bytes, read_json, read_yaml, stranger_inside
 
@@ -180,6 +180,9 @@ class RunDir:
         except BaseException:
             self.release()
             raise
+        # What killed writers left. An `inn invert` may write its set at this moment: that is left alone for a day.
+        for folder, seconds in ((self.path, 0), (self.last.parent, 0), (self.pairs.parent, 0), (self.posteriors, 86_400)):
+            clear_leftovers(folder, seconds)
         self.update_info(status="running", ended=None, error=None, preempted=None, pruned=None, versions=provenance.versions(),
                          resumed=life.now(), **life.here(), **fields)
         self._start_heart()
@@ -343,7 +346,8 @@ class RunDir:
             size = os.fstat(fd).st_size
             if size and os.pread(fd, 1, size - 1) != b"\n":  # a killed write's half line ends here
                 line = b"\n" + line
-            os.write(fd, line)
+            if os.write(fd, line) < len(line):  # a full disk takes what fits
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics_file))
         finally:
             os.close(fd)
 

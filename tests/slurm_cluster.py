@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -33,7 +34,21 @@ def cluster() -> Iterator[dict[str, str]]:
         up = subprocess.run(["bash", str(SCRIPT), folder], capture_output=True, text=True, timeout=600)
         if up.returncode:
             raise RuntimeError(f"{SCRIPT.name} ended with {up.returncode}: {(up.stderr or up.stdout)[-500:]}")
-        yield {**os.environ, "SLURM_CONF": f"{folder}/slurm.conf"}
+        env = {**os.environ, "SLURM_CONF": f"{folder}/slurm.conf"}
+        try:
+            yield env
+        finally:
+            _end_jobs(env)
     finally:
         subprocess.run(["bash", str(SCRIPT), "-d", folder], capture_output=True, timeout=60)
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end_jobs(env: dict[str, str]) -> None:
+    """Leaves no job behind, whatever a test left running."""
+    subprocess.run(["scancel", "--signal=KILL", "--full", "--user", str(os.getuid())], env=env, capture_output=True)
+    subprocess.run(["scancel", "--user", str(os.getuid())], env=env, capture_output=True)
+    for _ in range(60):
+        if not subprocess.run(["squeue", "-h"], env=env, capture_output=True, text=True).stdout.strip():
+            return
+        time.sleep(.5)

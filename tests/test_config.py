@@ -61,9 +61,9 @@ def test_every_yaml_composes_and_its_targets_import(group, name):
 def test_default_is_rnvp_on_the_ring():
     (job,) = config.plan([])
     assert job.config["names"] == {"task": "ring", "model": "rnvp", "objective": "nll", "trainer": "default",
-                                   "evaluation": "default"}
+                                   "evaluation": "default", "logger": "none"}
     assert [k for k in job.config] == ["seed", "device", "dtype", "threads", "task", "model", "objective",
-                                       "trainer", "evaluation", "names"]
+                                       "trainer", "evaluation", "logger", "names"]
 
 
 def read_with_its_bases(folder, name):

@@ -9,11 +9,11 @@ PACKAGE = Path(__file__).parent.parent / "inncli"
 # A floor may use the floors before it; the rooms of one floor (in one tuple) may not use each other.
 FLOORS = [
     ("errors", "variables", "hints"), ("files", "provenance", "schema", "locks", "untrusted", "npz", "record"),
-    ("arrays", "catalogue", "life"), ("run",),
-    ("runtime", "kernels", "grid", "maps", "nn", "shards"), ("transforms",), ("posterior", "draws"), ("models", "tasks"),
-    ("observation", "objectives", "metrics", "plots", "refine"), ("training", "sweep"), ("plugins", "requeue"), ("config",),
+    ("arrays", "catalogue", "life"), ("run", "block_files"),
+    ("runtime", "kernels", "grid", "maps", "nn", "shards"), ("transforms",), ("posterior", "draws"), ("models", "tasks", "digest"),
+    ("observation", "objectives", "metrics", "plots", "refine"), ("training", "sweep", "tracking"), ("plugins", "requeue"), ("config",),
     ("inverter", "protocol", "kept", "opening"),
-    ("pipeline", "scalar_block", "calibrated", "exact"), ("evaluation",), ("comparison",), ("pictures", "page"), ("report",),
+    ("pipeline", "scalar_block", "calibrated", "exact", "blockwise"), ("evaluation",), ("comparison",), ("pictures", "page"), ("report",),
     ("cli",), ("__main__",),
 ]
 FLOOR = {room: number for number, rooms in enumerate(FLOORS) for room in rooms}

@@ -16,6 +16,7 @@ from inncli.errors import RequestError
 if TYPE_CHECKING:
     from inncli.posterior import PosteriorSet
     from inncli.run import RunDir
+    from inncli.tasks.base import Task
 
 
 def invert(
@@ -80,38 +81,57 @@ def invert(
     warnings, familiar = inverter.unfamiliar(rows), inverter.familiarity(rows)
     task = pipeline.task_to_refine(found, resimulate, ignore_noise) if refine else None
     source = None if starts is None else open_run(find_run(starts), device, config_dir)
-    begin = None if source is None else pipeline.starts_from(source, inverter, rows, samples, seed)
-    posterior = inverter.posterior(rows, samples, seed, begin)
-    if source is not None:
-        posterior.meta["starts"] = source.id
-    posterior, refined = (posterior, None) if task is None else pipeline.refine(found, task, posterior)
-    errors = _resimulation_errors(found, posterior, resimulate)
-    kept = posterior.save(path or found.next_posterior_path())
+    where, how = path or found.next_posterior_path(), None
+    if task is None and source is None and inverter.in_blocks(len(rows), samples):
+        from inncli import blockwise
+
+        simulator = _simulator(found, resimulate)
+        with output.progress() as tell:
+            posterior, errors = blockwise.write_posterior(
+                inverter, rows, samples, seed, where, observe=simulator and simulator.observe, tell=tell)
+        refined, how = None, posterior.how
+    else:
+        begin = None if source is None else pipeline.starts_from(source, inverter, rows, samples, seed)
+        posterior = inverter.posterior(rows, samples, seed, begin)
+        if source is not None:
+            posterior.meta["starts"] = source.id
+        posterior, refined = (posterior, None) if task is None else pipeline.refine(found, task, posterior)
+        errors = _resimulation_errors(_simulator(found, resimulate), posterior)
+        posterior.save(where)
     if json:
-        output.as_json({"run": found.id, "out": str(kept), "samples": posterior.n_draws,
-                        "observations": entries(posterior, errors, refined, familiar), "warnings": warnings})
+        output.as_json({"run": found.id, "out": str(where), "samples": posterior.n_draws,
+                        "observations": entries(posterior, errors, refined, familiar), "warnings": warnings,
+                        **({"quantiles": how} if how else {})})
     else:
         show(found.id, posterior, errors, refined, familiar)
-        output.line(f"kept in {kept}")
-        where = f"--run {found.id}" if path is None else f"--set {shlex.quote(str(path))}"
-        output.line(f"next: inn plot posterior {where}")
+        if how:
+            output.line(how)
+        output.line(f"kept in {where}")
+        words = f"--run {found.id}" if path is None else f"--set {shlex.quote(str(path))}"
+        output.line(f"next: inn plot posterior {words}")
     for warning in warnings:
         output.note(f"warning: {warning}")
 
 
-def _resimulation_errors(run: RunDir, posterior: PosteriorSet, resimulate: bool) -> list[dict] | None:
-    """By name, one dict an observation; None where the task can't simulate, or was not asked to run a file.
-
-    Of a search also that of the draws that converged: the others are no answers.
-    """
-    from inncli.metrics.resimulation import resimulation_error
+def _simulator(run: RunDir, resimulate: bool) -> Task | None:
+    """The run's task, where it can simulate, and is built in or was asked to run its file."""
     from inncli.pipeline import built_in_task_of, task_of
 
     task = task_of(run, resimulate) if resimulate else built_in_task_of(run)
     if resimulate and not task.can_simulate:
         raise RequestError(f"--resimulate: the task of run {run.id} is a table and has no simulator; "
                            "leave it out")
-    if task is None or not task.can_simulate:
+    return task if task is not None and task.can_simulate else None
+
+
+def _resimulation_errors(task: Task | None, posterior: PosteriorSet) -> list[dict] | None:
+    """By name, one dict an observation; None without a simulator.
+
+    Of a search also that of the draws that converged: the others are no answers.
+    """
+    from inncli.metrics.resimulation import resimulation_error
+
+    if task is None:
         return None
     errors = [{"resimulation_error": resimulation_error(task.observe, x, y)} for x, y in zip(posterior.x, posterior.y)]
     for obs, converged in enumerate(posterior.extra.get("converged", ())):

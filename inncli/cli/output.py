@@ -22,10 +22,33 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str |
         bold: (row, column) of the cells to stand out on a terminal.
     """
     from rich.console import Console
+    from rich.text import Text
 
     # Off a terminal rich would cut at 80 columns; whoever reads a pipe wants whole words.
     console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 10_000)
-    console.print(as_table(headers, rows, title, bold))
+    lines = None if title or bold else _laid_out(headers, rows, console.width)
+    if lines is None:
+        console.print(as_table(headers, rows, title, bold))
+        return
+    console.print(Text(lines[0], "bold"), soft_wrap=True)
+    print("\n".join(lines[1:]))
+
+
+def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> list[str] | None:
+    """The lines of `as_table`, hundreds of times faster; None where a cell has to be wrapped or measured."""
+    cells = [[words(cell) for cell in row] for row in rows]
+    text = "".join([*headers, *("".join(row) for row in cells)])
+    if not (text.isascii() and text.isprintable()):
+        return None
+    columns = [[header, *(row[i] for row in cells)] for i, header in enumerate(headers)]
+    widths = [max(map(len, column)) for column in columns]
+    total = sum(widths) + 3 * (len(widths) - 1)
+    if total > width:
+        return None
+    numeric = [any(isinstance(row[i], (int, float, Number)) for row in rows) for i in range(len(headers))]
+    pads = [str.rjust if right else str.ljust for right in numeric]
+    head, *body = ["   ".join(pad(cell, n) for pad, cell, n in zip(pads, row, widths)) for row in [headers, *cells]]
+    return [head, "─" * total, *body]
 
 
 def as_table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from inncli.cli import output
 
 if TYPE_CHECKING:
+    from inncli.digest import Digest
     from inncli.posterior import PosteriorSet
 
 OBSERVATIONS = 5  # whose table is printed
@@ -14,7 +15,7 @@ SOLUTIONS = 12  # rows of the table of a search
 TOLD = ("converged", "solution", "refined", "moved")  # by that table, and by the line on --refine
 
 
-def entries(posterior: PosteriorSet, errors: list[dict] | None, refined: list[dict] | None,
+def entries(posterior: PosteriorSet | Digest, errors: list[dict] | None, refined: list[dict] | None,
             familiar: list[dict] | None = None) -> list[dict]:
     """One JSON-ready dict an observation."""
     made = [{"y": posterior.y_outside(obs), "x": {}} for obs in range(posterior.n_obs)]
@@ -36,7 +37,7 @@ def entries(posterior: PosteriorSet, errors: list[dict] | None, refined: list[di
     return made
 
 
-def show(run: str, posterior: PosteriorSet, errors: list[dict] | None, refined: list[dict] | None,
+def show(run: str, posterior: PosteriorSet | Digest, errors: list[dict] | None, refined: list[dict] | None,
          familiar: list[dict] | None = None) -> None:
     """Prints the tables."""
     rows = posterior.summary()
@@ -76,12 +77,9 @@ def solutions(posterior: PosteriorSet, obs: int) -> list[dict]:
     return found
 
 
-def extras(posterior: PosteriorSet, obs: int) -> list[tuple[str, float, float]]:
+def extras(posterior: PosteriorSet | Digest, obs: int) -> list[tuple[str, float, float]]:
     """Name, median and 95 % quantile of each further number a draw."""
-    import numpy as np
-
-    return [(name, *np.nanquantile(value[obs], (0.5, 0.95)).tolist()) for name, value in posterior.extra.items()
-            if name not in TOLD and np.isfinite(value[obs]).any()]
+    return [(name, *pair) for name, pair in posterior.extra_summary(obs).items() if name not in TOLD]
 
 
 def _show_solutions(posterior: PosteriorSet, obs: int) -> None:

@@ -38,15 +38,22 @@ def sample(
     from inncli import pipeline
 
     inverter = pipeline.open_run(found, device, config_dir)
-    x, y = pipeline.sample(inverter, found, samples, seed)
-    names, labels = ((), ()) if inverter.y is None else (inverter.y.names, inverter.y.labels)
-    draws = SampleSet(x, y, inverter.x.names, names, labels)
-    path = draws.save(path or found.path / "draws" / found.next_posterior_path().name)
-    rows = summary(draws)
+    path = path or found.path / "draws" / found.next_posterior_path().name
+    if inverter.in_blocks(1, samples):
+        from inncli import blockwise
+
+        with output.progress() as tell:
+            rows = blockwise.write_sample(inverter, pipeline.training_ys(found), samples, seed, path, tell)
+    else:
+        x, y = pipeline.sample(inverter, found, samples, seed)
+        names, labels = ((), ()) if inverter.y is None else (inverter.y.names, inverter.y.labels)
+        draws = SampleSet(x, y, inverter.x.names, names, labels)
+        draws.save(path)
+        rows = summary(draws)
     if json:
-        output.as_json({"run": found.id, "out": str(path), "samples": len(draws.x), "columns": rows})
+        output.as_json({"run": found.id, "out": str(path), "samples": samples, "columns": rows})
         return
-    output.line(f"{len(draws.x):,} draws from run {found.id}")
+    output.line(f"{samples:,} draws from run {found.id}")
     output.table(["column", "mean", "sd", "5%", "50%", "95%"],
                  [[name, *stats.values()] for name, stats in rows.items()])
     output.line(f"\nkept in {path}")
@@ -56,10 +63,6 @@ def summary(draws) -> dict[str, dict[str, float]]:
     """Mean, sd and quantiles of each column of numbers; a column of labels has none."""
     import numpy as np
 
-    columns = dict(zip(draws.x_names, draws.x.T))
-    if draws.y is not None:
-        columns |= {name: column for name, column, labels in zip(draws.y_names, draws.y.T, draws.y_labels)
-                    if labels is None and name not in columns}
     return {name: {"mean": float(column.mean()), "sd": float(column.std()),
                    **{f"q{int(q * 100):02d}": float(np.quantile(column, q)) for q in (0.05, 0.5, 0.95)}}
-            for name, column in columns.items()}
+            for name, column in draws.numbers().items()}

@@ -89,7 +89,7 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
         else:
             output.line(f"sweep {sweep.id} is done; nothing is left to run")
             return
-        config.plan([*kept, *words], multirun=True)  # a wrong launcher shows before anything is written
+        config.plan(again if sweep.is_search else [*kept, *words], multirun=True)  # a wrong launcher shows before anything is written
         sweep.restart(todo)
         _run(sweep, again)
 

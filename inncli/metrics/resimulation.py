@@ -19,7 +19,12 @@ def resimulation_error(observe: Callable[[np.ndarray], np.ndarray], x: np.ndarra
     Shape: x (S, Dx), y_obs (Dy,). Units: those of y.
     Reference: Kruse et al. 2021, Benchmarking invertible architectures, arXiv:2101.10763.
     """
+    squares = squared_errors(observe, x, y_obs)
+    return float(np.sqrt(np.mean(squares))) if len(squares) else float("nan")
+
+
+def squared_errors(observe: Callable[[np.ndarray], np.ndarray], x: np.ndarray, y_obs: np.ndarray) -> np.ndarray:
+    """|s(x_s) - y_obs|^2 of the draws whose simulation did not fail. Shape: x (S, Dx), y_obs (Dy,), out (at most S,)."""
     with np.errstate(over="ignore"):  # a y far beyond any simulation
         squares = np.sum((observe(x) - np.asarray(y_obs)) ** 2, axis=1)
-    squares = squares[np.isfinite(squares)]
-    return float(np.sqrt(np.mean(squares))) if len(squares) else float("nan")
+    return squares[np.isfinite(squares)]

@@ -8,6 +8,7 @@ import math
 import os
 import queue
 import signal
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
@@ -65,7 +66,7 @@ class _Pools:
     """So many pools of one process each, handed out one at a time; a process starts with its first job."""
 
     def __init__(self, count: int) -> None:
-        self._all = [ProcessPoolExecutor(max_workers=1) for _ in range(count)]
+        self._all = [_pool() for _ in range(count)]
         self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
         for slot in range(count):
             self._free.put(slot)
@@ -79,7 +80,7 @@ class _Pools:
             self._free.put(slot)
 
     def replace(self, broken: ProcessPoolExecutor) -> None:
-        self._all[self._all.index(broken)] = ProcessPoolExecutor(max_workers=1)
+        self._all[self._all.index(broken)] = _pool()
 
     def stop(self) -> None:
         """Lets the jobs that run write their checkpoints; none begins any more."""
@@ -96,6 +97,23 @@ class _Pools:
     def shutdown(self) -> None:
         for pool in self._all:
             pool.shutdown(wait=False, kill_workers=True)
+
+
+def _pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(max_workers=1, initializer=_end_with, initargs=(os.getpid(),))
+
+
+def _end_with(parent: int) -> None:
+    """Stops this worker's job, checkpoint written, soon after the sweep's own process was killed.
+
+    Else it would train on unseen, and `inn resume` would have to wait for it.
+    """
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _gone() -> JobReturn:

@@ -35,8 +35,8 @@ from inncli.sweep import SweepDir
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-# Fixed trials (create_trial, add_trial) are "experimental" in 2.10, the version that hydra's plugin needs, and kept in 4.
-warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
+# What 2.10, the version that hydra's plugin needs, calls experimental (fixed trials, the preset's sampler) is still there in 4.
+warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 class Optuna(Sweeper):

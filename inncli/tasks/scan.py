@@ -11,7 +11,7 @@ from inncli.errors import DataError
 from inncli.tasks import columns
 from inncli.tasks.blocks import Blocks, Text
 
-SAMPLED = 200_000  # values of a column that tell heaps and how many values are distinct
+SAMPLED = 200_000  # values of a column at most that tell heaps and how many values are distinct
 MOST_LABELS = 10_000
 NUMBERS = "number"
 
@@ -62,6 +62,7 @@ class Scan:
         n_x: columns of x, which come first.
         y_kind: as in `Table`.
         refuse: whether an invalid row is an error.
+        memory: bytes that what it keeps may take.
 
     Attributes:
         rows: valid rows. dropped: those that are not.
@@ -70,7 +71,7 @@ class Scan:
         low, high: the range of each column.
     """
 
-    def __init__(self, table: Columns, n_x: int, y_kind: str, refuse: bool) -> None:
+    def __init__(self, table: Columns, n_x: int, y_kind: str, refuse: bool, memory: float) -> None:
         self._table, self._n_x = table, n_x
         self._name = table.blocks.path.name
         n = len(table.names)
@@ -81,7 +82,7 @@ class Scan:
         self._words: list[set] = [set() for _ in range(n)]
         self._kinds: list[set[str]] = [set() for _ in range(n)]
         self._bad, self._first = 0, None
-        share = SAMPLED / max(table.blocks.rows, 1)
+        share = min(SAMPLED, memory / (32 * n)) / max(table.blocks.rows, 1)
         for block in range(len(table.blocks.sizes)):
             found, valid = table.raw(block)
             self._note_invalid(block, found, valid)

@@ -43,8 +43,8 @@ class DiskRows:
 
     def __init__(self, table: Columns, n_x: int, valid: list[int], memory: float) -> None:
         self.table, self.n_x, self.valid = table, n_x, valid
-        self.rows = sum(valid)
-        width = 8 * len(table.names)
+        self.rows, self.memory = sum(valid), memory
+        self.width = width = 8 * len(table.names)
         # Two buffers and a block take three fifths; the rows that start, validate and test take some, the reader the rest.
         self.buffer = int(min(memory / (4 * width), BUFFER))
         self.held_out = int(min(memory / (32 * width), HELD_OUT))

@@ -21,7 +21,7 @@ from inncli.tasks.scan import Columns, Scan
 from inncli.tasks.stream import DiskRows, StreamedPairs
 from inncli.variables import Variables
 
-COPIES = 10  # times its numbers is what a table takes in memory, from the file's bytes to the split pairs
+COPIES = 20  # times its numbers is what a table takes in memory at most: finding equal rows takes the most
 LARGEST = 1e30  # squares of larger numbers overflow a 32-bit float
 MANY_LABELS = 20
 
@@ -104,7 +104,7 @@ class Table(Rows):
             raise DataError(f"{path} has no rows")
         x_names, y_names, by_name = _roles(raw, x, y, n_y)
         table = Columns(raw, x_names + y_names, [by_name[name] for name in x_names + y_names])
-        found = Scan(table, len(x_names), y_kind, refuse=on_invalid == "refuse")
+        found = Scan(table, len(x_names), y_kind, on_invalid == "refuse", 1e6 * memory_mb)
         values = [_numbers(raw, "x", name, column) for name, column in zip(x_names, found.values)]
         self.x = _x_variables(raw, x_names, values, margin, x_bounds, steps)
         labels = []
@@ -123,7 +123,7 @@ class Table(Rows):
         """Rows to train and validate on; on disk, where they are too large for the memory."""
         if self._disk is None:
             return super().training_pairs(seed)
-        if self.n_train is not None and COPIES * self.n_train <= 4 * self._disk.buffer:
+        if self.n_train is not None and COPIES * self.n_train * self._disk.width <= self._disk.memory:
             return self._disk.some(seed, self.test_fraction, self.n_train)
         return StreamedPairs(self._disk, seed, self.test_fraction, self.n_train)
 
@@ -167,7 +167,7 @@ def _too_large(path: Path, memory_mb: float) -> bool:
     """Whether a table takes more than this memory, read whole. Raises: DataError where it can't be streamed."""
     if path.suffix.lower() in blocks.SUFFIXES:
         return COPIES * 8 * (blocks.cells(path) or 0) > 1e6 * memory_mb
-    # A number in a text takes about as many bytes as in memory.
+    # A number written out takes about as many bytes as in memory.
     size = path.stat().st_size if path.is_file() else 0
     if COPIES * size > 1e6 * memory_mb:
         raise DataError(

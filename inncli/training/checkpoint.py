@@ -35,6 +35,8 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], meta: dict) -> None:
     tensors = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
     meta = {"format": FORMAT, **meta}
     meta["checksum"] = _checksum(tensors, meta)
+    # Only this folder: in a run directory that was deleted meanwhile nothing is begun anew.
+    path.parent.mkdir(exist_ok=True)
     # One metadata key only: safetensors keeps its metadata in no particular order.
     atomic_write(path, save(tensors, {"inn": json.dumps(meta, sort_keys=True)}))
 
@@ -116,13 +118,16 @@ def check_fit(path: Path, found: Mapping[str, tuple[int, ...]], expected: Mappin
         raise CheckpointError(f"{path} does not fit its model ({reason}); train again with this inn")
 
 
-def check_finite(path: Path, tensors: Mapping[str, Tensor], parameters: Iterable[str] = ()) -> None:
-    """Raises CheckpointError if a tensor holds a NaN, or one of `parameters` an infinity.
+def check_values(path: Path, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor], parameters: Iterable[str]) -> None:
+    """Raises CheckpointError if a tensor has another dtype than in `like`, holds a NaN, or a parameter an infinity.
 
     An infinity may stand in a buffer: it is how an open bound is kept.
     """
     parameters = set(parameters)
     for name, tensor in tensors.items():
+        if tensor.dtype != like[name].dtype:
+            raise CheckpointError(f"{path} does not fit its model ({name} has dtype {tensor.dtype}, expected "
+                                  f"{like[name].dtype}); train again with this inn")
         good = tensor.isfinite() if name in parameters else ~tensor.isnan()
         if tensor.is_floating_point() and not good.all():
             raise CheckpointError(f"{path} holds a value of {name} that is not finite; restore it or train again")
