@@ -113,7 +113,9 @@ def test_a_file_written_in_blocks_reads_as_one_written_at_once(tmp_path, suffix,
             assert abs((values <= row[f"q{100 * q:02.0f}"]).mean() - q) <= 1 / BINS + 2 / n
     assert [digest.y_outside(obs) for obs in range(rows)] == [found.y_outside(obs) for obs in range(rows)]
     for obs in range(rows):
-        assert digest.extra_summary(obs) == pytest.approx(found.extra_summary(obs), rel=0.02)
+        assert digest.extra_summary(obs).keys() == found.extra_summary(obs).keys()
+        for name, pair in found.extra_summary(obs).items():
+            assert digest.extra_summary(obs)[name] == pytest.approx(pair, rel=0.02)
 
 
 def test_an_npz_in_blocks_has_the_bytes_of_one_at_once(tmp_path, flow):
@@ -224,7 +226,7 @@ def test_the_memory_does_not_grow_with_the_draws(tmp_path, flow):
     peak(2)  # imports
     few, many = peak(3), peak(30)
     assert many < 1.3 * few + 1e5  # a note of each row group stays till the end
-    assert 30 * BLOCK * 24 > 2 * few  # control: the draws alone would be more
+    assert 30 * BLOCK * 24 > 1.5 * few  # control: the draws alone would be more
 
 
 # ---- the commands ----------------------------------------------------------------------------------
@@ -245,7 +247,7 @@ def test_invert_and_sample_say_how_the_summary_was_made(tmp_path, monkeypatch, c
     assert main(["invert", "--y", "0.3", "-n", "900", "--json"]) == 0
     assert "quantiles" not in json.loads(capsys.readouterr().out)
     assert main(["sample", "-n", "2500", "--out", str(tmp_path / "s.csv"), "--json"]) == 0
-    assert json.loads(capsys.readouterr().out)["columns"]["y"]["mean"] > 0
+    assert list(json.loads(capsys.readouterr().out)["columns"]) == ["x1", "x2", "y1"]
     monkeypatch.setattr("inncli.block_files._table", _full)
     assert main(["invert", "--y", "0.3", "-n", "2500", "--out", out]) == 1
     said = capsys.readouterr().err
