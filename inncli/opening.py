@@ -58,8 +58,8 @@ def _check_variables(part: Variables) -> None:
         if not (isinstance(name, str) and all(type(n) in (int, float) for n in numbers) and step >= 0
                 and (labels is None or all(isinstance(label, str) for label in labels))):
             raise ValueError(f"column {name!r}: expected a name, numbers and labels")
-        if low is not None and high is not None and not low < high:
-            raise ValueError(f"column {name!r}: expected low < high, got {low}, {high}")
+        if low is not None and high is not None and low > high:
+            raise ValueError(f"column {name!r}: expected low <= high, got {low}, {high}")
     if len(set(part.names)) != len(part.names):
         raise ValueError("a name stands twice")
 

@@ -43,6 +43,7 @@ def test_the_readme_was_read():
     assert {"train", "invert", "plot", "density", "sample", "runs", "show"} <= used
 
 
+@pytest.mark.slow
 def test_every_command_and_block_runs(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "outputs"))
