@@ -21,10 +21,11 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from inncli import life, locks, untrusted
+from inncli import life, locks
 from inncli.errors import CheckpointError, InnError, RunError, did_you_mean
 from inncli.files import atomic_write
 from inncli.run import RunDir, find_run, outputs_root, read_runs
+from inncli.untrusted import read_json, stranger_inside
 
 ENDED = ("done", "pruned", "failed", "killed", "interrupted")  # nobody works on such a job
 GOOD = ("done", "pruned")  # nothing is left to do
@@ -55,6 +56,23 @@ class SweepDir:
         """The best config of a search that has ended, as a recipe for `--config-dir`."""
         return self.path / "experiment" / "best.yaml"
 
+    def check_own(self) -> SweepDir:
+        """This sweep, all of whose files and jobs lie in its directory. Raises: CheckpointError for a link among them."""
+        found = stranger_inside(self.path, (name for name in os.listdir(self.path) if name != "multirun.yaml"))
+        if found is not None:
+            raise CheckpointError(f"{found} is a link or no regular file; a sweep's files lie in its own directory: "
+                                  "copy there what it points to, or remove it")
+        return self
+
+    def configs(self) -> Iterator[dict]:
+        """What the jobs would be trained with: the config of each in the manifest, and that of each run there is."""
+        for entry in self.manifest()["jobs"]:
+            if entry.get("config") is not None:
+                yield entry["config"]
+            run = self.run(entry["job"])
+            if run.info_file.exists():
+                yield run.config()
+
     def run(self, number: int) -> RunDir:
         """The run directory of a job, whether it is there yet or not."""
         return RunDir(self.path / str(number))
@@ -63,7 +81,7 @@ class SweepDir:
         """Where the job's traceback goes."""
         return self.run(number).path / "train.log"
 
-    def check_own(self, number: int) -> None:
+    def check_job(self, number: int) -> None:
         """Raises: RunError if the job would write elsewhere, through a link."""
         for folder in (self._records, self.run(number).path):
             if folder.is_symlink():
@@ -113,10 +131,13 @@ class SweepDir:
         Raises: CheckpointError if it is missing, cut short or not this program's.
         """
         try:
-            manifest = untrusted.read_json(self.manifest_file)
+            manifest = read_json(self.manifest_file, limit=2**28)  # a config a job
             if not all(isinstance(entry["job"], int) and isinstance(entry["overrides"], list)
-                       for entry in manifest["jobs"]):
-                raise ValueError("a job without number or overrides")
+                       and isinstance(entry.get("config") or {"task": {}}, dict)
+                       and isinstance((entry.get("config") or {"task": {}})["task"], dict) for entry in manifest["jobs"]):
+                raise ValueError("a job without number, overrides or config")
+            if not all(isinstance(word, str) for word in manifest["overrides"]):
+                raise ValueError("overrides that are no text")
         except (OSError, ValueError, KeyError, TypeError) as error:
             text = " ".join(str(error).split())
             raise CheckpointError(f"{self.manifest_file} is damaged ({type(error).__name__}: {text}); "
@@ -237,7 +258,7 @@ class SweepDir:
         Args:
             config: kept for a job that the manifest does not know.
         """
-        self.check_own(number)
+        self.check_job(number)
         self._records.mkdir(exist_ok=True)
         lock, before = self._job_lock(number), self._job_records().get(number)
         if before and _lives_elsewhere(before):

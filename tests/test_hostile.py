@@ -33,6 +33,7 @@ SHOW = ["show", "--run", "flow"]
 RESUME = ["train", "--resume", "flow_stopped"]
 SAMPLE = ["sample", "--run", "flow", "-n", "5"]
 EVALUATE = ["evaluate", "--run", "flow"]
+MANY = ["resume", "many"]
 SET = ["plot", "posterior", "--set", "flow/posteriors/set.npz"]
 BOUND = 300 * 2**20  # bytes that Python and numpy may take to refuse; torch's tensors are counted by the kernel
 
@@ -243,6 +244,28 @@ def fifo(folder: Path) -> None:
     os.mkfifo(folder / "flow" / "config.yaml")
 
 
+def sweep(words: list[str] = (), change: Callable[[Path], object] = lambda folder: None, **job):
+    """A stranger's sweep of one stopped job."""
+    def make(folder: Path) -> None:
+        place = folder / "sweeps" / "many"
+        shutil.copytree(folder / "flow_stopped", place / "0")
+        entry = {"job": 0, "status": "interrupted", "overrides": [], **job}
+        (place / "sweep.json").write_text(json.dumps(
+            {"id": "many", "status": "interrupted", "overrides": list(words), "jobs": [entry], "search": False}))
+        change(place)
+    return make
+
+
+def evil_job(place: Path) -> None:
+    """The record of the sweep is in order, the config of its job is not."""
+    resign(place / "0", lambda config: config.update(task=evil_task(place.parents[1])))
+
+
+def job_elsewhere(place: Path) -> None:
+    (place / "0").rename(place.parents[2] / "elsewhere")
+    (place / "0").symlink_to(place.parents[2] / "elsewhere")
+
+
 # ---- the list ----------------------------------------------------------------------------------------
 # name: (how it is made, the command, words of the line)
 HOSTILE = {
@@ -329,6 +352,17 @@ HOSTILE = {
     "a setting of a wrong type": (setting("model.n_blocks", "many"), INVERT, "n_blocks"),
     "a negative size": (setting("model.n_blocks", -3), INVERT, "n_blocks"),
     "a setting that is none": (setting("model.evil", 1), INVERT, "evil"),
+    # sweeps
+    "a sweep with a launcher of its own": (sweep(["hydra.launcher._target_=os.system"]), MANY, "can run commands"),
+    "a sweep whose launcher runs a script": (sweep(["hydra/launcher=slurm", "hydra.launcher.setup=[touch canary]"]), MANY,
+                                             "can run commands"),
+    "a sweep with a line for sbatch": (sweep(["hydra.launcher.partition=\"a\n touch canary\""]), MANY, "can run commands"),
+    "a sweep whose job names a simulator": (sweep(change=evil_job), MANY, "--resimulate"),
+    "a sweep whose record names a simulator": (
+        sweep(config={"task": {"_target_": "inncli.tasks.simulator.Simulator", "file": "sim.py"}}), MANY, "--resimulate"),
+    "a sweep whose job lies elsewhere": (sweep(change=job_elsewhere), MANY, "link"),
+    "a sweep of a job that is no number": (sweep(job="../../flow"), MANY, "sweep.json"),
+    "a sweep with words of wrong types": (sweep([3]), MANY, "sweep.json"),
     # formats
     "a newer checkpoint": (metas(lambda m: m.update(format=2)), INVERT, "format 2"),
     "an unknown format": (metas(lambda m: m.update(format="x")), INVERT, "format 'x'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import secrets
 import shutil
 import signal
 import threading
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from inncli import config
     from inncli.sweep import SweepDir
 
+HARMLESS = ("n_jobs", "n_trials", "partition", "account", "qos", "constraint", "gpus_per_node", "gpus_per_task", "mem_gb",
+            "mem_per_gpu", "cpus_per_task", "nodes", "tasks_per_node", "array_parallelism", "timeout_min", "signal_delay_s",
+            "max_num_timeout", "name", "num_cpus", "num_gpus", "address", "n_startup_trials", "n_warmup_steps", "seed")
+SUBMITIT = "hydra.launcher.submitit_folder"
 CHOSEN = {"hydra.sweep.dir": "so that no two sweeps share one; set INN_OUTPUTS to keep them elsewhere",
           "hydra.sweep.subdir": "the number of the job; leave it out"}
 
@@ -58,7 +63,7 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
 
     Raises: RequestError where they run a simulator file and `resimulate` does not allow it.
     """
-    from inncli import catalogue
+    from inncli import catalogue, config
 
     own = launcher_words(words)
     if sweep.is_search:
@@ -69,14 +74,14 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
                            f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}")
     from inncli import config
 
-    manifest = sweep.manifest()
+    manifest = sweep.check_own().manifest()
     kept = _kept(sweep, manifest["overrides"], words)
-    for number in (entry["job"] for entry in manifest["jobs"]):
-        sweep.check_own(number)
-    for planned in manifest["jobs"]:
-        if not resimulate and catalogue.runs_a_file(planned.get("config") or {"task": {}}):
-            raise RequestError(f"the jobs of sweep {sweep.id} run a simulator file, {planned['config']['task'].get('file')}; "
-                               "look at it, and add --resimulate to run it")
+    if not resimulate:
+        planned = [config.plan([*kept, *words], multirun=True)[0].config] if sweep.is_search else []
+        for entry in [*planned, *sweep.configs()]:
+            if catalogue.runs_a_file(entry):
+                raise RequestError(f"the jobs of sweep {sweep.id} run a simulator file, {entry['task'].get('file')}; "
+                                   "look at it, and add --resimulate to run it")
     with sweep.held():
         alive = [job for job in sweep.jobs() if job["status"] == "running"]
         if alive:
@@ -90,6 +95,9 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
             return
         words = [*kept, *words]
         config.plan(words, multirun=True)  # a wrong launcher shows before anything is written
+        if any(word.startswith("hydra/launcher=slurm") for word in words) and not names(words, SUBMITIT):
+            # submitit unpickles what lies in its folder: never one that was there before, with a name to be guessed.
+            words.append(f"{SUBMITIT}='${{hydra.sweep.dir}}/.submitit/{secrets.token_hex(4)}-%j'")
         sweep.restart(todo)
         _run(sweep, words if sweep.is_search else [*words, *config.jobs(todo)])
 
@@ -206,11 +214,6 @@ def names(words: list[str], key: str) -> bool:
 def launcher_words(words: list[str]) -> list[str]:
     """Those that choose and set the launcher."""
     return [word for word in words if _key(word) == "hydra/launcher" or _key(word).startswith("hydra.launcher.")]
-
-
-HARMLESS = ("n_jobs", "n_trials", "partition", "account", "qos", "constraint", "gpus_per_node", "gpus_per_task", "mem_gb",
-            "mem_per_gpu", "cpus_per_task", "nodes", "tasks_per_node", "array_parallelism", "timeout_min", "signal_delay_s",
-            "max_num_timeout", "name", "num_cpus", "num_gpus", "address", "n_startup_trials", "n_warmup_steps", "seed")
 
 
 def harmless(word: str) -> bool:

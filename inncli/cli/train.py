@@ -141,7 +141,8 @@ def keep_traceback(log: Path, error: Exception) -> None:
     """Adds the traceback to a run's log."""
     import traceback
 
-    with log.open("a", encoding="utf-8") as file:
+    # On a full disk the first error is the one to tell.
+    with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
         traceback.print_exception(error, file=file)
 
 
