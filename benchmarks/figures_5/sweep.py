@@ -36,8 +36,8 @@ def outputs() -> tuple[Path, dict]:
 
 def only_sweep(root: Path) -> SweepDir:
     """The one sweep of an outputs folder."""
-    (path,) = (root / "sweeps").iterdir()
-    return SweepDir(path)
+    (file,) = root.glob("sweeps/*/sweep.json")
+    return SweepDir(file.parent)
 
 
 # ---- cost --------------------------------------------------------------------------------------------
@@ -152,7 +152,10 @@ def one_attempt(command: list[str], root: Path, env: dict, rng: random.Random, e
     process = subprocess.Popen([*INN, *command], env=env, cwd=WORK, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if enough:
         return None, process.wait()
-    deadline = time.monotonic() + rng.uniform(2.0, 25.0)
+    early, deadline = rng.random() < 0.2, time.monotonic() + rng.uniform(2.0, 10.0)
+    while not early and process.poll() is None and not running(root):
+        deadline = time.monotonic() + rng.uniform(0.0, 8.0)
+        time.sleep(0.02)
     while time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
     if process.poll() is not None:
@@ -164,6 +167,13 @@ def one_attempt(command: list[str], root: Path, env: dict, rng: random.Random, e
         return "worker", process.wait()
     process.kill()
     return "parent", process.wait()
+
+
+def running(root: Path) -> bool:
+    """Whether a job of the sweep has begun."""
+    with contextlib.suppress(ValueError):  # no sweep yet
+        return any(job["status"] == "running" for job in only_sweep(root).jobs())
+    return False
 
 
 def children(pid: int) -> list[int]:
