@@ -21,7 +21,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from inncli import life, locks
+from inncli import life, locks, untrusted
 from inncli.errors import CheckpointError, InnError, RunError, did_you_mean
 from inncli.files import atomic_write
 from inncli.run import RunDir, find_run, outputs_root, read_runs
@@ -62,6 +62,12 @@ class SweepDir:
     def log(self, number: int) -> Path:
         """Where the job's traceback goes."""
         return self.run(number).path / "train.log"
+
+    def check_own(self, number: int) -> None:
+        """Raises: RunError if the job would write elsewhere, through a link."""
+        for folder in (self._records, self.run(number).path):
+            if folder.is_symlink():
+                raise RunError(f"{folder} is a link, and a job writes in its own directory only; remove it")
 
     # ---- the manifest ------------------------------------------------------------------------------
     def start(self, overrides: list[str], jobs: list[dict]) -> None:
@@ -107,7 +113,7 @@ class SweepDir:
         Raises: CheckpointError if it is missing, cut short or not this program's.
         """
         try:
-            manifest = json.loads(self.manifest_file.read_bytes())
+            manifest = untrusted.read_json(self.manifest_file)
             if not all(isinstance(entry["job"], int) and isinstance(entry["overrides"], list)
                        for entry in manifest["jobs"]):
                 raise ValueError("a job without number or overrides")
@@ -231,6 +237,7 @@ class SweepDir:
         Args:
             config: kept for a job that the manifest does not know.
         """
+        self.check_own(number)
         self._records.mkdir(exist_ok=True)
         lock, before = self._job_lock(number), self._job_records().get(number)
         if before and _lives_elsewhere(before):
