@@ -70,7 +70,7 @@ class SweepDir:
             if entry.get("config") is not None:
                 yield entry["config"]
             run = self.run(entry["job"])
-            if run.info_file.exists():
+            if run.info_file.exists() and run.config_file.exists():
                 yield run.config()
 
     def run(self, number: int) -> RunDir:
