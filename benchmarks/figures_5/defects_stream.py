@@ -11,7 +11,7 @@ DEFECTS = [
     ("rows keep their order within the buffer", TASK, ".permutation(rows)\n        at = 0", ".permutation(rows) * 0 + np.arange(rows)\n        at = 0",
      f"{STREAM}::test_rows_of_a_sorted_table_are_mixed"),
     ("the end of a buffer is dropped", TASK, "left = np.concatenate([left, rows])", "left = left[:0]",
-     f"{STREAM}::test_every_row_is_on_one_side_and_comes_once_an_epoch[rows.npy]"),
+     f"{STREAM}::test_an_epoch_is_a_function_of_seed_and_number_and_can_be_joined_anywhere"),
     ("a rare value off the grid is missed", "inncli/tasks/scan.py", "[low, high], list(witness.values())]", "[low, high]]",
      f"{STREAM}::test_one_value_off_the_grid_in_a_hundred_thousand_is_noticed"),
     ("all values are kept for the facts", "inncli/tasks/scan.py", "min(SAMPLED, memory / (32 * n))", "table.blocks.rows",
