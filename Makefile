@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 DEMO = outputs/demo
 
-.PHONY: demo test test-slow test-slurm figures-2 figures-3 figures-4 clean
+.PHONY: demo test test-slow test-slurm figures-2 figures-3 figures-4 figures-5 clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'inn needs Python 3.10 or newer, this is ' + sys.version)"
@@ -46,6 +46,11 @@ figures-3: $(READY)
 figures-4: $(READY)
 	$(BIN)/python -m pip install --quiet --no-deps sbibm==1.1.0
 	$(BIN)/python benchmarks/figures_4 $(ONLY)
+
+# The figures of issue 5. `make figures-5 ONLY="safety parallel.curves"` prints some of them; those on Slurm need root.
+figures-5: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,ray,mlflow]'
+	$(BIN)/python benchmarks/figures_5 $(ONLY)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache $(DEMO)

@@ -10,7 +10,7 @@ From a notebook:
 
 from __future__ import annotations
 
-__version__ = "0.3.0"
+__version__ = "0.4.0"
 __all__ = ["__version__", "load"]
 
 

@@ -122,7 +122,8 @@ def check_targets(node, group: str | None = None) -> None:
 
 def runs_a_file(config: dict) -> bool:
     """Whether building the task of this config runs a Python file that the config names."""
-    return config["task"].get("_target_") in RUN_FILES or "workers" in config["task"]
+    task = config.get("task") or {}
+    return task.get("_target_") in RUN_FILES or "workers" in task
 
 
 def check(config: dict) -> dict:

@@ -21,11 +21,8 @@ from inncli.catalogue import (GROUPS, allowed_targets, check, choices, conf_dir,
                               source_roots, trust, trusted_folders)
 from inncli.errors import ConfigError, did_you_mean
 
-__all__ = ["GROUPS", "Job", "Place", "again", "allowed_targets", "carry", "check", "choices", "conf_dir", "data_dir",
-           "instantiate", "job_config", "job_place", "job_pruning", "launch", "plan", "trust"]
-
-
-_NUMBER = "sweep_job"  # the key of a job's number where a sweep is taken up again
+__all__ = ["GROUPS", "Job", "Place", "allowed_targets", "carry", "check", "choices", "conf_dir", "data_dir",
+           "instantiate", "job_config", "job_place", "jobs", "job_pruning", "launch", "plan", "trust"]
 
 
 @dataclass(frozen=True)
@@ -114,6 +111,7 @@ def _enter_plugins(overrides: list[str], compose: Callable) -> None:
     chosen = compose([o.input_line for o in parsed if not o.is_sweep_override()]).hydra.runtime.choices
     for group in ("hydra/launcher", "hydra/sweeper"):
         plugins.enter(chosen[group], Plugins.instance())
+    plugins.enter_planned(Plugins.instance())
 
 
 def _expand(overrides: list[str], compose: Callable) -> tuple[list[list[str]], bool]:
@@ -133,9 +131,9 @@ def _expand(overrides: list[str], compose: Callable) -> tuple[list[list[str]], b
     if sweeper._target_.endswith(".BasicSweeper"):
         (batch,) = BasicSweeper.split_arguments(swept, None)
         return [[*hydra_words, *job] for job in batch], True
-    # Another sweeper picks its values as it goes: each one that is written out, or ends an interval, is checked alone.
-    singles = [f"{o.get_key_element()}={value}" for o in swept if o.is_sweep_override()
-               for value in (o.sweep_string_iterator() if o.is_discrete_sweep() else (o.value().start, o.value().end))]
+    # Another sweeper picks its values as it goes: each that is written out, or ends an interval, is checked alone.
+    singles = [f"{o.get_key_element()}={value}" for o in swept if o.is_sweep_override() for value in
+               (o.sweep_string_iterator() if o.is_discrete_sweep() else (o.value().start, o.value().end))]
     return [fixed, *([*fixed, word] for word in singles)], False
 
 
@@ -183,13 +181,14 @@ class Place:
     planned: bool = False
 
 
-def again(numbers: list[int]) -> list[str]:
-    """The words of a multirun whose jobs are these jobs of a sweep, each in its own directory again.
+def jobs(numbers: list[int]) -> list[str]:
+    """The words of a multirun whose jobs are these jobs of a sweep, each in its own directory, new or once more.
 
-    Hydra gives the jobs of a multirun new numbers, and a launcher may be handed any part of a grid; so the
-    job's own number travels as the one thing that is swept over, and all else is in the manifest.
+    Hydra numbers the jobs of a multirun itself, and what is left of a sweep is no grid; so the job's own
+    number travels as the one thing that is swept over, and all else is in the manifest.
     """
-    return [f"+{_NUMBER}={','.join(map(str, numbers))}", f"hydra.sweep.subdir=${{{_NUMBER}}}"]
+    return [f"+{plugins.NUMBER}={','.join(map(str, numbers))}", f"hydra.sweep.subdir=${{{plugins.NUMBER}}}",
+            "hydra.sweeper._target_=hydra_plugins.inncli.Planned"]
 
 
 def job_place(cfg) -> Place:
@@ -204,8 +203,8 @@ def job_place(cfg) -> Place:
     path, words = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     if hydra.mode != RunMode.MULTIRUN:
         return Place(path, None, words)
-    if _NUMBER in cfg:
-        return Place(path, int(cfg[_NUMBER]), words, planned=True)
+    if (number := cfg.get(plugins.NUMBER)) is not None:
+        return Place(path, int(number), words, planned=True)
     return Place(path, int(hydra.job.num), words)
 
 

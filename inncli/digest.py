@@ -37,7 +37,7 @@ class Column:
         self._n = total
         if self._edges is None:
             self._edges = np.unique(values)
-            self._few = len(self._edges) <= BINS
+            self._few = len(self._edges) <= min(BINS, n / 2)
             if not self._few:
                 self._edges = np.unique(np.quantile(values, np.linspace(0, 1, BINS + 1)))
             self._counts = np.zeros(len(self._edges) + 1, dtype=np.int64)

@@ -14,20 +14,18 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import os
 import re
 import secrets
 import threading
-from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 
-from inncli import life, locks, provenance
+from inncli import jsonl, life, locks, provenance
 from inncli.errors import CheckpointError, RunError, did_you_mean
 from inncli.files import atomic_write, clear_leftovers
 from inncli.record import check_info
-from inncli.untrusted import parse_json, read_bytes, read_json, read_yaml, stranger_inside
+from inncli.untrusted import read_bytes, read_json, read_yaml, stranger_inside
 
 STATUSES = ("running", "done", "failed", "interrupted")
 OWN = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", ".lock", "train.log", "checkpoints", "data",
@@ -318,12 +316,12 @@ class RunDir:
         return life.state(self.info() if info is None else info, self._lock_file)
 
     def _write_info(self, info: dict) -> None:
-        atomic_write(self.info_file, json.dumps(_plain(info), indent=1) + "\n")
+        atomic_write(self.info_file, json.dumps(jsonl.plain(info), indent=1) + "\n")
 
     # ---- evaluations -----------------------------------------------------------------------------
     def write_evaluation(self, key: str, entry: dict) -> None:
         """Keeps what `inn evaluate` found; what is not finite becomes null, so that it stays JSON."""
-        atomic_write(self.evaluation(key), json.dumps(_plain(entry), indent=1) + "\n")
+        atomic_write(self.evaluation(key), json.dumps(jsonl.plain(entry), indent=1) + "\n")
 
     def read_evaluation(self, key: str) -> dict | None:
         """What `write_evaluation` wrote; None where there is none, or what is there can't be read."""
@@ -336,38 +334,15 @@ class RunDir:
     # ---- metrics.jsonl ---------------------------------------------------------------------------
     def metrics(self) -> list[dict]:
         """The epochs' lines in order; a half-written or foreign line is passed over."""
-        return [entry for _, entry in self._metric_lines()]
+        return [entry for _, entry in jsonl.entries(self.metrics_file)]
 
     def append_metrics(self, entry: dict) -> None:
-        """Adds one line in one write(); what is not finite becomes null, so that it stays JSON."""
-        line = json.dumps(_plain(entry)).encode() + b"\n"
-        fd = os.open(self.metrics_file, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        try:
-            size = os.fstat(fd).st_size
-            if size and os.pread(fd, 1, size - 1) != b"\n":  # a killed write's half line ends here
-                line = b"\n" + line
-            if os.write(fd, line) < len(line):  # a full disk takes what fits
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.metrics_file))
-        finally:
-            os.close(fd)
+        """Adds one line; what is not finite becomes null, so that it stays JSON."""
+        jsonl.append(self.metrics_file, entry)
 
     def cut_metrics(self, epoch: int) -> None:
         """Drops the lines after `epoch` and what is no line; kept lines keep their bytes."""
-        kept = [raw for raw, entry in self._metric_lines() if entry["epoch"] <= epoch]
-        if self.metrics_file.exists():
-            atomic_write(self.metrics_file, b"".join(raw + b"\n" for raw in kept))
-
-    def _metric_lines(self) -> Iterator[tuple[bytes, dict]]:
-        try:
-            lines = self.metrics_file.read_bytes().split(b"\n")
-        except FileNotFoundError:
-            return
-        for raw in lines:
-            with contextlib.suppress(ValueError):
-                entry = parse_json(raw)
-                if isinstance(entry, dict) and isinstance(entry.get("epoch"), int) and all(
-                        value is None or isinstance(value, (int, float)) for value in entry.values()):
-                    yield raw, entry
+        jsonl.cut(self.metrics_file, epoch)
 
 
 # ---- finding runs ------------------------------------------------------------------------------------
@@ -441,19 +416,6 @@ def _folders(path: Path) -> list[Path]:
             return sorted(Path(entry.path) for entry in entries if entry.is_dir())
     except OSError:  # not there, not a folder, or not ours to read
         return []
-
-
-def _plain(value):
-    """JSON-ready: numpy scalars become numbers, what is not finite null, other objects text."""
-    if isinstance(value, dict):
-        return {str(key): _plain(entry) for key, entry in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(entry) for entry in value]
-    if hasattr(value, "item"):
-        value = value.item()
-    if isinstance(value, float):
-        return float(value) if math.isfinite(value) else None
-    return value if value is None or isinstance(value, (bool, int, str)) else str(value)
 
 
 def _damaged(path: Path, why: object) -> CheckpointError:

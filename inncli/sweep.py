@@ -70,7 +70,7 @@ class SweepDir:
             if entry.get("config") is not None:
                 yield entry["config"]
             run = self.run(entry["job"])
-            if run.info_file.exists():
+            if run.info_file.exists() and run.config_file.exists():
                 yield run.config()
 
     def run(self, number: int) -> RunDir:
@@ -80,6 +80,12 @@ class SweepDir:
     def log(self, number: int) -> Path:
         """Where the job's traceback goes."""
         return self.run(number).path / "train.log"
+
+    def check_job(self, number: int) -> None:
+        """Raises: RunError if the job would write elsewhere, through a link."""
+        for folder in (self._records, self.run(number).path):
+            if folder.is_symlink():
+                raise RunError(f"{folder} is a link, and a job writes in its own directory only; remove it")
 
     # ---- the manifest ------------------------------------------------------------------------------
     def start(self, overrides: list[str], jobs: list[dict]) -> None:
@@ -252,6 +258,7 @@ class SweepDir:
         Args:
             config: kept for a job that the manifest does not know.
         """
+        self.check_job(number)
         self._records.mkdir(exist_ok=True)
         lock, before = self._job_lock(number), self._job_records().get(number)
         if before and _lives_elsewhere(before):

@@ -353,10 +353,10 @@ HOSTILE = {
     "a negative size": (setting("model.n_blocks", -3), INVERT, "n_blocks"),
     "a setting that is none": (setting("model.evil", 1), INVERT, "evil"),
     # sweeps
-    "a sweep with a launcher of its own": (sweep(["hydra.launcher._target_=os.system"]), MANY, "can run commands"),
+    "a sweep with a launcher of its own": (sweep(["hydra.launcher._target_=os.system"]), MANY, "could run a command"),
     "a sweep whose launcher runs a script": (sweep(["hydra/launcher=slurm", "hydra.launcher.setup=[touch canary]"]), MANY,
-                                             "can run commands"),
-    "a sweep with a line for sbatch": (sweep(["hydra.launcher.partition=\"a\n touch canary\""]), MANY, "can run commands"),
+                                             "could run a command"),
+    "a sweep with a line for sbatch": (sweep(["hydra.launcher.partition=\"a\n touch canary\""]), MANY, "could run a command"),
     "a sweep whose job names a simulator": (sweep(change=evil_job), MANY, "--resimulate"),
     "a sweep whose record names a simulator": (
         sweep(config={"task": {"_target_": "inncli.tasks.simulator.Simulator", "file": "sim.py"}}), MANY, "--resimulate"),

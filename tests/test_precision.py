@@ -84,7 +84,7 @@ def test_subnets_round_their_products_and_give_back_the_dtype(net, inputs):
     with subnets_in(torch.bfloat16):
         rounded = net(*rows)
     assert rounded.dtype == torch.float32 and torch.equal(net(*rows), exact)
-    error = float((rounded - exact).abs().max() / exact.abs().max())
+    error = ((rounded - exact).abs().max() / exact.abs().max()).item()
     assert 1e-4 < error < 3e-2, "bf16 has 8 bits"
 
 
@@ -109,7 +109,6 @@ def test_log_dets_stay_those_of_the_map_to_float32(name):
     careless, _ = error(torch.autocast("cpu", torch.bfloat16))  # all of it, as a trainer would without the marks
     assert rounded.dtype == torch.float32 and (rounded - ladj).abs().max() > 1e-4
     assert mixed < 10 * exact + 1e-6
-    print(name, exact, mixed, careless)
     assert careless > 100 * mixed
 
 
@@ -230,16 +229,17 @@ def test_a_replayed_step_that_is_not_finite_leaves_the_weights_and_names_the_lay
     assert all(torch.equal(a, b) for a, b in zip(before, made.parameters))
 
 
-def test_a_recording_that_fails_leaves_the_plain_step(tmp_path, caplog):
+def test_a_recording_that_fails_leaves_the_plain_step(tmp_path, monkeypatch):
     def fails(self, whole):
         raise RuntimeError("operation not permitted when stream is capturing\nmore")
 
     plain, made = loop(tmp_path), loop(tmp_path)
     made.step = type("Fails", (GraphedStep,), {"_record": fails})(made.step, insist=False)
-    with caplog.at_level(logging.WARNING):
-        for _ in range(8):
-            assert plain.take_step() == made.take_step()
-    assert [r.message for r in caplog.records] == [
+    said = []
+    monkeypatch.setattr(logging.getLogger("inncli.training.graph"), "warning", lambda text, *args: said.append(text % args))
+    for _ in range(8):
+        assert plain.take_step() == made.take_step()
+    assert said == [
         "no CUDA graph of the step (operation not permitted when stream is capturing); it goes on without"]
     insisted = loop(tmp_path)
     insisted.step = type("Fails", (GraphedStep,), {"_record": fails})(insisted.step, insist=True)
@@ -282,7 +282,7 @@ def test_a_steady_step_asks_the_device_for_nothing(tmp_path, parts):
         made.step.gradient(loss)
     assert not host.seen
     with Host() as control:
-        float(loss)
+        float(loss.detach())
     assert control.seen
 
 

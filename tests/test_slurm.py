@@ -33,19 +33,22 @@ def simulate(x, rng):
 
 
 @pytest.fixture(scope="module")
-def env(tmp_path_factory):
+def slurm():
     reason = slurm_cluster.missing()
     if reason:
         pytest.skip(reason)
     try:
         with slurm_cluster.cluster() as found:
-            root = Path(__file__).parents[1]
-            yield {**found, "PYTHONPATH": str(root), "OMP_NUM_THREADS": "1",
-                   "INN_OUTPUTS": str(tmp_path_factory.mktemp("outputs"))}
+            yield {**found, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
     except RuntimeError as error:
         if shutil.which("sbatch"):
             raise
         pytest.skip(f"Slurm could not be installed: {error}")
+
+
+@pytest.fixture
+def env(slurm, tmp_path):
+    return {**slurm, "INN_OUTPUTS": str(tmp_path / "outputs")}
 
 
 class Sweep:
@@ -63,8 +66,7 @@ class Sweep:
     @property
     def dir(self):
         root = Path(self.env["INN_OUTPUTS"]) / "sweeps"
-        return wait(lambda: next((SweepDir(p) for p in sorted(root.glob("*"), key=lambda p: -p.stat().st_mtime)
-                                  if (p / "sweep.json").exists()), None), "a manifest")
+        return wait(lambda: next((SweepDir(file.parent) for file in root.glob("*/sweep.json")), None), "manifest")
 
 
 def wait(condition, what, seconds=200):
@@ -94,8 +96,9 @@ def slurm_id(sweep, number):
 def test_a_sweep_tells_the_truth_about_each_job_and_resume_runs_what_is_left(env, tmp_path):
     simulator = tmp_path / "sim.py"
     simulator.write_text(SIMULATOR)
-    sweep = Sweep(env, "train", "-m", "model=nice,rnvp", "seed=range(0,3)", "hydra/launcher=slurm", "task=simulator",
-                  f"task.file={simulator}", "task.n_train=2000", "trainer.max_steps=600", "trainer.checkpoint_seconds=.5")
+    sweep = Sweep(env, "train", "-m", "model=nice,rnvp", "seed=range(0,3)", "hydra/launcher=slurm",
+                  "task=simulator", f"task.file={simulator}", "task.n_train=2000", "trainer.max_steps=600",
+                  "trainer.checkpoint_seconds=.5")
     kept = sweep.dir
     # 0 raises. 1 is killed, 2 is preempted by USR2, 3 by TERM, 4 is cancelled, 5 is left alone.
     before = {}
@@ -122,7 +125,7 @@ def test_a_sweep_tells_the_truth_about_each_job_and_resume_runs_what_is_left(env
 
     (tmp_path / "mended").touch()
     ended = {number: info(kept, number)["ended"] for number in (2, 3, 5)}
-    again = Sweep(env, "resume", str(kept.path))
+    again = Sweep(env, "resume", str(kept.path), "--resimulate")
     assert again.end() == 0, again.err
     assert [job["status"] for job in kept.jobs()] == ["done"] * 6
     assert {number: info(kept, number)["ended"] for number in ended} == ended  # not run again

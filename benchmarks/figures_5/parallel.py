@@ -149,12 +149,11 @@ def endings() -> None:
 
 
 def precision() -> None:
-    """Subnets in bf16 against float32 on the ring: what rounding costs after the default steps."""
-    for name in ("rnvp", "spline"):
-        for choice in ("full", "bf16"):
-            losses = [train("task=ring", f"model={name}", f"seed={seed}", "trainer.max_steps=1000",
-                            f"trainer.precision={choice}")[0].info()["metrics"]["val_loss"] for seed in SEEDS]
-            row("", f"{name}, 1,000 steps, precision={choice}: validation loss in nats", losses, "bf16 near full")
+    """Subnets in bf16 against float32 on the ring: what rounding costs in 500 steps."""
+    for choice in ("full", "bf16"):
+        losses = [train("task=ring", "model=rnvp", f"seed={seed}", "trainer.max_steps=500",
+                        f"trainer.precision={choice}")[0].info()["metrics"]["val_loss"] for seed in SEEDS]
+        row("", f"rnvp, 500 steps, precision={choice}: validation loss in nats", losses, "bf16 near full")
 
 
 FIGURES = {"curves": curves, "speed": speed, "endings": endings, "precision": precision}

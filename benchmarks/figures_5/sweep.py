@@ -25,6 +25,7 @@ from inncli.training.checkpoint import load_checkpoint
 TINY = ["task.n_train=400", "model.n_blocks=1", "model.block.hidden=[8]", "trainer.max_steps=60",
         "trainer.checkpoint_seconds=0.1"]
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
+JOBS = int(os.environ.get("INN_JOBS") or 64)
 KILLS = int(os.environ.get("INN_KILLS") or 25)
 
 
@@ -36,27 +37,31 @@ def outputs() -> tuple[Path, dict]:
 
 def only_sweep(root: Path) -> SweepDir:
     """The one sweep of an outputs folder."""
-    (path,) = (root / "sweeps").iterdir()
-    return SweepDir(path)
+    (file,) = root.glob("sweeps/*/sweep.json")
+    return SweepDir(file.parent)
 
 
 # ---- cost --------------------------------------------------------------------------------------------
 def overhead() -> None:
-    """64 jobs of one second each by joblib on 2 cores: wall time after worker start-up against 64 * 1 s / 2."""
+    """64 jobs of one second each by joblib on 2 cores: wall time after worker start-up against 64 * 1 s / 2.
+
+    On cores that other work shares the figure says nothing: `nice -n -20` keeps them to itself, INN_JOBS=24 for less long.
+    """
     root, env = outputs()
     load, begun = os.getloadavg()[0], time.time()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    inn("train", "-m", "seed=range(64)", "trainer.max_seconds=1", *JOBLIB, env=env)
+    inn("train", "-m", f"seed=range({JOBS})", "trainer.max_seconds=1", *JOBLIB, env=env)
     ended = time.time()
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     infos = [RunDir(Path(job["path"])).info() for job in only_sweep(root).jobs()]
     first = min(datetime.fromisoformat(info["started"]).timestamp() for info in infos)
     trained = sum(info["seconds"] for info in infos)
-    row("8", "ratio of wall time to the ideal of 32 s, from the first job on", (ended - first) / 32, "asked: < 1.5")
+    row("8", f"ratio of wall time to the ideal of {JOBS // 2} s, from the first job on", (ended - first) / (JOBS / 2),
+        "asked: < 1.5")
     row("8", "ratio of wall time to the seconds trained / 2", (ended - first) / (trained / 2), f"load before: {load:.1f}")
-    row("8", "s before the first job: planning 64 jobs, starting 2 workers", first - begun)
+    row("8", f"s before the first job: planning {JOBS} jobs, starting 2 workers", first - begun)
     cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
-    row("8", "CPU-s in all, of 64 s trained", cpu)
+    row("8", f"CPU-s in all, of {JOBS} s trained", cpu)
 
 
 def thousand_runs() -> None:
@@ -152,7 +157,10 @@ def one_attempt(command: list[str], root: Path, env: dict, rng: random.Random, e
     process = subprocess.Popen([*INN, *command], env=env, cwd=WORK, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     if enough:
         return None, process.wait()
-    deadline = time.monotonic() + rng.uniform(2.0, 25.0)
+    early, deadline = rng.random() < 0.2, time.monotonic() + rng.uniform(2.0, 10.0)
+    while not early and process.poll() is None and not running(root):
+        deadline = time.monotonic() + rng.uniform(0.0, 8.0)
+        time.sleep(0.02)
     while time.monotonic() < deadline and process.poll() is None:
         time.sleep(0.02)
     if process.poll() is not None:
@@ -164,6 +172,13 @@ def one_attempt(command: list[str], root: Path, env: dict, rng: random.Random, e
         return "worker", process.wait()
     process.kill()
     return "parent", process.wait()
+
+
+def running(root: Path) -> bool:
+    """Whether a job of the sweep has begun."""
+    with contextlib.suppress(ValueError):  # no sweep yet
+        return any(job["status"] == "running" for job in only_sweep(root).jobs())
+    return False
 
 
 def children(pid: int) -> list[int]:

@@ -45,12 +45,14 @@ def invert(
 
     Keeps them as a posterior set, prints mean, sd and quantiles of each unknown (of a search, model=adjoint,
     the distinct solutions and the share of the draws that converged), and the resimulation error where the task
-    can simulate. The suffix of --out is the format: .npz, .csv, .parquet, .nc (ArviZ).
+    can simulate. The suffix of --out is the format: .npz, .csv, .parquet, .nc (ArviZ). More than 100,000 draws are
+    made, written and summarised block by block, so that they need not fit in memory.
 
     \b
     Examples:
       inn invert --y 0.3
       inn invert --y 1.5,0 --samples 10000 --out posterior.nc
+      inn invert --y 0.3 -n 100000000 --out set.parquet
       inn invert --y compressive_strength=40 --run 2026-11-23_10-04
       inn invert --y-file measured.csv --json
       inn invert --y 1.5 --refine

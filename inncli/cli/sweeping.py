@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from inncli import config
     from inncli.sweep import SweepDir
 
-HARMLESS = (r"hydra/(launcher|sweeper)|hydra\.launcher\.(n_jobs|partition|qos|account|gpus_per_node|cpus_per_task|mem_gb"
-            r"|timeout_min|max_num_timeout|nodes|tasks_per_node|name|array_parallelism|constraint|gres|signal_delay_s)"
-            r"|hydra\.sweeper\.(n_trials|n_jobs|direction|study_name|max_batch_size|sampler\.(seed|n_startup_trials)|params\..+)")
+HARMLESS = ("n_jobs", "n_trials", "partition", "account", "qos", "constraint", "gpus_per_node", "gpus_per_task", "mem_gb",
+            "mem_per_gpu", "cpus_per_task", "nodes", "tasks_per_node", "array_parallelism", "timeout_min", "signal_delay_s",
+            "max_num_timeout", "name", "num_cpus", "num_gpus", "address", "n_startup_trials", "n_warmup_steps", "seed")
 SUBMITIT = "hydra.launcher.submitit_folder"
 CHOSEN = {"hydra.sweep.dir": "so that no two sweeps share one; set INN_OUTPUTS to keep them elsewhere",
           "hydra.sweep.subdir": "the number of the job; leave it out"}
@@ -28,7 +28,7 @@ CHOSEN = {"hydra.sweep.dir": "so that no two sweeps share one; set INN_OUTPUTS t
 
 def start(words: list[str], jobs: list[config.Job]) -> None:
     """Trains every job of a request with -m in a new sweep directory."""
-    from inncli import catalogue
+    from inncli import catalogue, config
     from inncli.run import outputs_root, reserve
     from inncli.sweep import SweepDir
 
@@ -49,8 +49,9 @@ def start(words: list[str], jobs: list[config.Job]) -> None:
     with sweep.held():
         sweep.start(words, [{"overrides": own_words(planned.overrides), "config": pipeline.with_absolute_file(planned.config)}
                             for planned in jobs if planned.exact])
+        exact = [n for n, planned in enumerate(jobs) if planned.exact]
         try:
-            _run(sweep, words)
+            _run(sweep, [*(word for word in words if _is_of_the_launch(word)), *config.jobs(exact)] if exact else words)
         except RequestError:  # the launcher would not take it
             if all(job["status"] == "waiting" for job in sweep.jobs()):
                 shutil.rmtree(sweep.path)
@@ -71,15 +72,12 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
     if wrong:
         raise RequestError(f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
                            f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}")
+    from inncli import config
+
     manifest = sweep.check_own().manifest()
-    kept = [] if names(words, "hydra/launcher") else launcher_words(manifest["overrides"])
-    before = [word for word in manifest["overrides"] if sweep.is_search and word not in launcher_words(manifest["overrides"])]
-    for word in [*kept, *before]:
-        if not _is_harmless(word) and word not in words:
-            raise RequestError(f"the words of sweep {sweep.id} may come from someone else, and {word!r} can run commands; "
-                               "give it again to say that it may")
+    kept = _kept(sweep, manifest["overrides"], words)
     if not resimulate:
-        planned = [config.plan([*before, *kept, *words], multirun=True)[0].config] if sweep.is_search else []
+        planned = [config.plan([*kept, *words], multirun=True)[0].config] if sweep.is_search else []
         for entry in [*planned, *sweep.configs()]:
             if catalogue.runs_a_file(entry):
                 raise RequestError(f"the jobs of sweep {sweep.id} run a simulator file, {entry['task'].get('file')}; "
@@ -92,19 +90,32 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
         from inncli.sweep import GOOD
 
         todo = [job["job"] for job in sweep.jobs() if job["status"] not in GOOD]
-        if sweep.is_search:  # the study knows what is left to do
-            again = [*before, *kept, *words]
-        elif todo:
-            again = [*kept, *words, *config.again(todo)]
-        else:
+        if not todo and not sweep.is_search:  # a study knows itself what is left to do
             output.line(f"sweep {sweep.id} is done; nothing is left to run")
             return
-        if any(word.startswith("hydra/launcher=slurm") for word in again) and not names(again, SUBMITIT):
+        words = [*kept, *words]
+        config.plan(words, multirun=True)  # a wrong launcher shows before anything is written
+        if any(word.startswith("hydra/launcher=slurm") for word in words) and not names(words, SUBMITIT):
             # submitit unpickles what lies in its folder: never one that was there before, with a name to be guessed.
-            again.append(f"{SUBMITIT}='${{hydra.sweep.dir}}/.submitit/{secrets.token_hex(4)}-%j'")
-        config.plan(again if sweep.is_search else [*kept, *words], multirun=True)  # a wrong launcher shows before anything is written
+            words.append(f"{SUBMITIT}='${{hydra.sweep.dir}}/.submitit/{secrets.token_hex(4)}-%j'")
         sweep.restart(todo)
-        _run(sweep, again)
+        _run(sweep, words if sweep.is_search else [*words, *config.jobs(todo)])
+
+
+def _kept(sweep: SweepDir, own: list[str], words: list[str]) -> list[str]:
+    """What a sweep is resumed with of its `own` words: its launcher's, and all but hydra's where a study goes on.
+
+    Raises: RequestError for a word that could run a command: the manifest may be a stranger's.
+    """
+    kept = [] if names(words, "hydra/launcher") else launcher_words(own)
+    if sweep.is_search:
+        kept += [word for word in own if not _is_of_the_launch(word) or _key(word).startswith(("hydra/sweeper", "hydra.sweeper."))]
+    kept = [word for word in kept if not names(words, _key(word))]
+    for word in kept:
+        if _is_of_the_launch(word) and not harmless(word):
+            raise RequestError(f"sweep {sweep.id} sets {word!r}, which is not taken from a file, since it could run a "
+                               f"command; give it again, or another launcher: inn resume {sweep.id} hydra/launcher=NAME")
+    return kept
 
 
 def _run(sweep: SweepDir, words: list[str]) -> None:
@@ -153,6 +164,7 @@ def job(cfg, place: config.Place) -> float:
         if record is None:
             output.note(f"job {place.number} of sweep {sweep.id} is being trained by another process; left to it")
             return float("nan")
+        output.note(f"job {place.number}: {' '.join(entry['overrides'])}")
         try:
             metrics = _trained(run, lambda: entry["config"] or config.job_config(cfg), entry["overrides"],
                                config.job_pruning(sweep.path))
@@ -204,21 +216,23 @@ def launcher_words(words: list[str]) -> list[str]:
     return [word for word in words if _key(word) == "hydra/launcher" or _key(word).startswith("hydra.launcher.")]
 
 
+def harmless(word: str) -> bool:
+    """Whether a word of hydra's may be taken from a manifest, which may be a stranger's: plain values of plain keys."""
+    key, _, value = word.partition("=")
+    plain = re.fullmatch(r"[\w.:+-]*", value) is not None
+    if _key(word) in ("hydra/launcher", "hydra/sweeper"):
+        return plain
+    return plain and not key.startswith("~") and _key(word).rpartition(".")[2] in HARMLESS
+
+
 def own_words(words: list[str]) -> list[str]:
     """Those that say what is trained, and not how hydra runs it."""
     return [word for word in words if not _key(word).startswith(("hydra.", "hydra/"))]
 
 
-def _is_harmless(word: str) -> bool:
-    """Whether a word of a sweep's own record may go to hydra again: it can build nothing and run no command.
-
-    hydra instantiates what its own part of the config names, and a launcher writes what it is given into scripts:
-    only plain values of the settings listed here. The words of the training are checked with the config they make.
-    """
-    key, _, value = word.partition("=")
-    if not key.lstrip("+~").startswith(("hydra.", "hydra/")):
-        return True
-    return re.fullmatch(HARMLESS, key.lstrip("+")) is not None and re.fullmatch(r"[\w .,:@%+()\[\]'\"-]*", value) is not None
+def _is_of_the_launch(word: str) -> bool:
+    """Whether it is hydra's own and not a part of what is trained: the space of a sweep may stand in its sweeper."""
+    return _key(word).startswith(("hydra.", "hydra/")) and not _key(word).startswith("hydra.sweeper.params")
 
 
 def _key(word: str) -> str:

@@ -15,10 +15,11 @@ from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
 
 import joblib
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, filter_overrides, setup_globals
-from hydra_plugins.hydra_joblib_launcher._core import execute_job
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 from joblib.externals.loky.process_executor import ProcessPoolExecutor, ShutdownExecutorError
+
+from inncli.plugins.planned import execute_job
 
 log = logging.getLogger(__name__)
 GRACE = 30.0  # seconds that stopped jobs have for their checkpoints
@@ -33,8 +34,6 @@ class Joblib(JoblibLauncher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         setup_globals()
-        for number, overrides in enumerate(job_overrides, initial_job_idx):
-            log.info("#%d: %s", number, " ".join(filter_overrides(overrides)))
         slots = min(joblib.effective_n_jobs(self.joblib["n_jobs"]), len(job_overrides))
         pools, state = _Pools(slots), Singleton.get_state()
 

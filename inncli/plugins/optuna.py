@@ -35,7 +35,7 @@ from inncli.sweep import SweepDir
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-# What 2.10, the version that hydra's plugin needs, calls experimental (fixed trials, the preset's sampler) is still there in 4.
+# What 2.10, the version that hydra's plugin needs, calls experimental (fixed trials, our sampler) is still there in 4.
 warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
@@ -65,7 +65,8 @@ class Optuna(Sweeper):
         space, fixed = create_params_from_overrides([*(f"{k}={v}" for k, v in self.params.items()), *arguments])
         space = {name: of for name, of in space.items() if name not in fixed}
         self.folder.mkdir(parents=True, exist_ok=True)
-        study = optuna.create_study(study_name="inn", storage=f"sqlite:///{self.folder / 'study.db'}", load_if_exists=True)
+        study = optuna.create_study(
+            study_name="inn", storage=f"sqlite:///{self.folder / 'study.db'}", load_if_exists=True)
         self._settle(study)
         left_over = [trial for trial in study.trials if trial.state == TrialState.RUNNING]
         # A sampler that is seeded alike again would draw the first trials' values once more.

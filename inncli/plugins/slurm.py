@@ -4,23 +4,39 @@ from __future__ import annotations
 
 import logging
 import math
+import shlex
 import subprocess
+import sys
 import time
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import submitit
+from hydra.core.hydra_config import HydraConfig
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, JobStatus, filter_overrides
 from hydra_plugins.hydra_submitit_launcher.submitit_launcher import BaseSubmititLauncher
 from omegaconf import open_dict
+from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from inncli.errors import RequestError
+from inncli.run import RunDir
 from inncli.sweep import ENDED, SweepDir
 
 log = logging.getLogger(__name__)
 POLL = 5.0  # seconds between two questions to Slurm's controller
-PLAIN = {"name", "timeout_min", "gpus_per_node", "tasks_per_node", "nodes", "mem_gb", "cpus_per_task", "stderr_to_stdout"}
+# What submitit names alike on Slurm and on one machine.
+SHARED = {"name", "timeout_min", "gpus_per_node", "tasks_per_node", "nodes", "mem_gb", "cpus_per_task",
+          "stderr_to_stdout"}
+
+
+class Launched(NamedTuple):
+    """One job: submitit's handle, the number that this launch gave it, its words."""
+
+    job: submitit.Job
+    number: int
+    overrides: Sequence[str]
 
 
 class _Submitit(BaseSubmititLauncher):
@@ -38,25 +54,46 @@ class _Submitit(BaseSubmititLauncher):
             jobs = self._executor().map_array(self, *zip(*calls))
         except (FailedJobError, ValueError, TypeError, AssertionError) as error:
             text = " ".join(str(error).split())
-            raise RequestError(f"{self._EXECUTOR}: the jobs were not accepted ({text}); change hydra.launcher.KEY=VALUE, "
+            raise RequestError(f"{self._EXECUTOR}: the jobs were not accepted ({text}); change hydra.launcher.KEY, "
                                "`inn train -c hydra` prints them") from None
         log.info("submitted as %s", ", ".join(job.job_id for job in jobs))
+        launched = [Launched(job, initial_job_idx + n, words) for n, (job, words) in enumerate(zip(jobs, job_overrides))]
         try:
-            self._wait(jobs, job_overrides, initial_job_idx)
+            self._wait(launched)
         except KeyboardInterrupt:
             self._leave(jobs)
             raise
+        for one in launched:
+            if not _has_result(one.job):
+                self._forget_queue(one)
         return [_result(job) for job in jobs]
 
     def _executor(self) -> submitit.AutoExecutor:
         given = {key: value for key, value in self.params.items() if value is not None}
         folder, limit = given.pop("submitit_folder"), given.pop("max_num_timeout", 0)
-        executor = submitit.AutoExecutor(folder, self._EXECUTOR, **{f"{self._EXECUTOR}_max_num_timeout": limit})
+        # The preemption signal must not kill a job that is just starting: it is ignored until submitit listens.
+        python = f"sh -c 'trap \"\" {JobEnvironment.USR_SIG}; exec \"$0\" \"$@\"' {shlex.quote(sys.executable)}"
+        executor = submitit.AutoExecutor(folder, self._EXECUTOR, **{
+            f"{self._EXECUTOR}_max_num_timeout": limit, f"{self._EXECUTOR}_python": python})
         executor.update_parameters(
-            **{key if key in PLAIN else f"{self._EXECUTOR}_{key}": value for key, value in given.items()})
+            **{key if key in SHARED else f"{self._EXECUTOR}_{key}": value for key, value in given.items()})
         return executor
 
-    def _wait(self, jobs: list[submitit.Job], overrides: Sequence[Sequence[str]], first: int) -> None:
+    def _run(self, one: Launched) -> RunDir:
+        """The job's directory."""
+        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(one.overrides))
+        with open_dict(config):
+            config.hydra.job.num = one.number
+        HydraConfig.instance().set_config(config)  # ${hydra:job.num} is looked up there
+        return RunDir(f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}")
+
+    def _forget_queue(self, one: Launched) -> None:
+        """A preempted job that has left the queue since, e.g. by scancel, is just interrupted."""
+        run = self._run(one)
+        if run.info_file.exists() and run.fine_state() == "preempted":
+            run.update_info(preempted=None)
+
+    def _wait(self, launched: list[Launched]) -> None:
         """Returns when every job has ended."""
         raise NotImplementedError
 
@@ -72,27 +109,24 @@ class Slurm(_Submitit):
 
     _EXECUTOR = "slurm"
 
-    def _wait(self, jobs: list[submitit.Job], overrides: Sequence[Sequence[str]], first: int) -> None:
-        waiting = dict(zip(jobs, range(first, first + len(jobs))))
-        asked = -math.inf
-        while waiting := {job: number for job, number in waiting.items() if not _has_result(job)}:
+    def _wait(self, launched: list[Launched]) -> None:
+        waiting, asked = launched, -math.inf
+        while waiting := [one for one in waiting if not _has_result(one.job)]:
             if time.monotonic() - asked >= POLL:
                 asked, queued = time.monotonic(), _queued()
-                waiting = {job: number for job, number in waiting.items()
-                           if (job.job_id in queued if queued is not None else self._alive(overrides[number - first], number))}
+                waiting = [one for one in waiting
+                           if (self._alive(one) if queued is None else one.job.job_id in queued)]
             time.sleep(1.0)
 
-    def _alive(self, overrides: Sequence[str], number: int) -> bool:
+    def _alive(self, one: Launched) -> bool:
         """Whether the job's own records, its heartbeat among them, leave it any hope."""
-        config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
-        with open_dict(config):
-            config.hydra.job.num = number
-        sweep, number = SweepDir(config.hydra.sweep.dir), int(config.hydra.sweep.subdir)
-        return not any(job["job"] == number and job["status"] in ENDED for job in sweep.jobs())
+        run = self._run(one)
+        ended = [job["path"] for job in SweepDir(run.path.parent).jobs() if job["status"] in ENDED]
+        return str(run.path) not in ended
 
     def _leave(self, jobs: list[submitit.Job]) -> None:
         array = jobs[0].job_id.partition("_")[0]
-        log.warning("the jobs go on without this process; watch them with `inn runs`, stop them with `scancel %s`", array)
+        log.warning("the jobs go on by themselves; watch them with `inn runs`, stop them with `scancel %s`", array)
 
 
 class SlurmLocal(_Submitit):
@@ -100,8 +134,8 @@ class SlurmLocal(_Submitit):
 
     _EXECUTOR = "local"
 
-    def _wait(self, jobs: list[submitit.Job], overrides: Sequence[Sequence[str]], first: int) -> None:
-        while not all(job.done() for job in jobs):
+    def _wait(self, launched: list[Launched]) -> None:
+        while not all(one.job.done() for one in launched):
             time.sleep(0.5)
 
     def _leave(self, jobs: list[submitit.Job]) -> None:
@@ -128,7 +162,8 @@ def _result(job: submitit.Job) -> JobReturn:
 def _queued() -> set[str] | None:
     """Ids of this user's jobs that wait or run, as submitit writes them; None if the controller does not answer."""
     try:
-        answer = subprocess.run(["squeue", "--me", "-h", "-r", "-o", "%i"], capture_output=True, text=True, timeout=60)
+        answer = subprocess.run(["squeue", "--me", "-h", "-r", "-o", "%i"],
+                                capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return None if answer.returncode else {word.partition("+")[0] for word in answer.stdout.split()}

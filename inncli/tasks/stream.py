@@ -57,8 +57,9 @@ class DiskRows:
                 + (", or write it with smaller row groups" if table.blocks.path.suffix.lower() == ".parquet" else ""))
 
     def pairs(self, rows: np.ndarray) -> Pairs:
-        """Rows as pairs."""
-        return Pairs(rows[:, : self.n_x], rows[:, self.n_x :] if rows.shape[1] > self.n_x else None)
+        """Rows as pairs, copied."""
+        y = rows[:, self.n_x :].copy() if rows.shape[1] > self.n_x else None
+        return Pairs(rows[:, : self.n_x].copy(), y)
 
     def test(self, seed: int, fraction: float) -> Pairs:
         """The test rows, in order."""
@@ -157,6 +158,7 @@ class StreamedPairs:
                 coming = reader.submit(self._buffer, epoch, *groups[k + 1]) if k + 1 < len(groups) else None
                 while len(left) + len(rows) >= size:
                     taken = size - len(left)
+                    # Copies: a view of the last batch would hold a third buffer.
                     yield self._disk.pairs(np.concatenate([left, rows[:taken]]) if len(left) else rows[:taken])
                     left, rows = left[:0], rows[taken:]
                 left = np.concatenate([left, rows])

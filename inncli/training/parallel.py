@@ -208,6 +208,9 @@ def _spawn(devices: list[torch.device], function: Callable, args: tuple):
     if multiprocessing.current_process().daemon:
         raise ConfigError("device: a list starts processes of its own, which a worker of this launcher may not; "
                           "take another launcher, or one device")
+    if multiprocessing.get_start_method(allow_none=True) not in (None, *multiprocessing.get_all_start_methods()):
+        # A worker of joblib hands down a way of starting processes that only joblib knows.
+        multiprocessing.set_start_method("spawn", force=True)
     context = multiprocessing.get_context("spawn")
     with tempfile.TemporaryDirectory(prefix="inn-") as folder:
         workers = []
