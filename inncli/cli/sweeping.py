@@ -220,7 +220,7 @@ def harmless(word: str) -> bool:
     """Whether a word of hydra's may be taken from a manifest, which may be a stranger's: plain values of plain keys."""
     key, _, value = word.partition("=")
     plain = re.fullmatch(r"[\w.:+-]*", value) is not None
-    if _key(word) in ("hydra/launcher", "hydra/sweeper"):
+    if _key(word) in ("hydra/launcher", "hydra/sweeper") or value == "null":
         return plain
     return plain and not key.startswith("~") and _key(word).rpartition(".")[2] in HARMLESS
 
