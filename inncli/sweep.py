@@ -28,6 +28,7 @@ from inncli.run import RunDir, find_run, outputs_root, read_runs
 from inncli.untrusted import read_json, stranger_inside
 
 ENDED = ("done", "pruned", "failed", "killed", "interrupted")  # nobody works on such a job
+QUEUE = ".submitit"  # submitit's logs and job files
 GOOD = ("done", "pruned")  # nothing is left to do
 
 
@@ -58,7 +59,11 @@ class SweepDir:
 
     def check_own(self) -> SweepDir:
         """This sweep, all of whose files and jobs lie in its directory. Raises: CheckpointError for a link among them."""
-        found = stranger_inside(self.path, (name for name in os.listdir(self.path) if name != "multirun.yaml"))
+        names = [name for name in os.listdir(self.path) if name not in ("multirun.yaml", QUEUE)]
+        found = stranger_inside(self.path, names)
+        # submitit keeps a link of its own in there, and a resumed sweep gives it a new folder: nothing old is read.
+        if (self.path / QUEUE).is_symlink():
+            found = self.path / QUEUE
         if found is not None:
             raise CheckpointError(f"{found} is a link or no regular file; a sweep's files lie in its own directory: "
                                   "copy there what it points to, or remove it")

@@ -11,7 +11,7 @@ import pytest
 
 from inncli import config, plugins, requeue
 from inncli.cli.app import main
-from inncli.errors import Interrupted
+from inncli.errors import CheckpointError, Interrupted
 from inncli.plugins import CHOICES
 from inncli.run import RunDir
 from inncli.sweep import SweepDir
@@ -105,6 +105,17 @@ def killed_sweep(outputs, *words):
     os.kill(first.info()["pid"], signal.SIGKILL)
     error = sweep.communicate(timeout=300)[1]
     return sweep.returncode, SweepDir(first.path.parent), error
+
+
+def test_submitits_own_link_does_not_hinder_a_resume_but_its_folder_must_be_one(tmp_path):
+    sweep = SweepDir(tmp_path / "sweep")
+    (sweep.path / ".submitit" / "1").mkdir(parents=True)
+    (sweep.path / ".submitit" / "submission.sh").symlink_to(sweep.path / ".submitit" / "1")  # as submitit leaves it
+    assert sweep.check_own() is sweep
+    (sweep.path / ".submitit").rename(tmp_path / "elsewhere")
+    (sweep.path / ".submitit").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(CheckpointError, match=".submitit is a link"):
+        sweep.check_own()
 
 
 LONG = ["trainer.max_steps=300", "trainer.checkpoint_seconds=.1"]
