@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,28 +16,24 @@ import torch
 
 from inncli import catalogue, opening, runtime
 from inncli import refine as refinement
-from inncli.errors import CheckpointError, ConfigError, InnError, Interrupted, RequestError, RunError, TrainingError
-from inncli.files import file_sha256
+from inncli.errors import CheckpointError, InnError, Interrupted, RequestError, RunError
 from inncli.inverter import Inverter
-from inncli.metrics.familiarity import seen_in_training
 from inncli.models.base import Model
-from inncli.objectives.base import Objective
+from inncli.parts import Parts, build_model, keep_pairs, kept_pairs, same_table
 from inncli.posterior import PosteriorSet
 from inncli.run import RunDir
 from inncli.tasks.base import SPLIT, Task
-from inncli.tasks.data import Pairs, load_pairs, save_pairs, split
+from inncli.tasks.data import Pairs, split
 from inncli.tasks.stream import StreamedPairs
-from inncli.tracking.base import Logger, Tracker, tracked
+from inncli.tracking.base import Tracker, tracked
 from inncli.training import parallel
 from inncli.training.bounds import no_larger_than
 from inncli.training.checkpoint import check_fit, check_values, load_checkpoint, shapes_of, under
 from inncli.training.parallel import Group
 from inncli.training.progress import show_progress
-from inncli.training.state import Data, Progress
-from inncli.variables import Variables
+from inncli.training.state import Progress
 
 Prune = Callable[[RunDir], "str | None"]  # a reason to stop the run here, or None
-FRESH_VALIDATION = 4_000  # pairs that validate a run on fresh ones, at most a quarter of those it starts from
 
 
 # ---- training --------------------------------------------------------------------------------------
@@ -58,7 +53,7 @@ def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = 
 
 def _train(group: Group, config: dict, path: Path | None, overrides: list[str],
            prune: Prune | None = None) -> dict | None:
-    parts = _Parts(config, group)
+    parts = Parts(config, group)
     pairs = parts.task.training_pairs(config["seed"])
     parts.prepare(pairs)
     model = parts.new_model()
@@ -71,7 +66,7 @@ def _train(group: Group, config: dict, path: Path | None, overrides: list[str],
     with tracked(parts.logger, run) as tracker:
         try:
             group.same(run.path)
-            _keep_pairs(run, parts.task, pairs)
+            keep_pairs(run, parts.task, pairs)
             return _fit(run, parts, model, tracker, resume=False, prune=prune)
         except BaseException as error:
             _mark_end(run, error)
@@ -99,7 +94,7 @@ def _resume(group: Group, run: RunDir, resimulate: bool = False, prune: Prune | 
     config = catalogue.check(config if info.get("threads") is None else {**config, "threads": info["threads"]})
     _ask_to_run(run, config, resimulate)
     shapes = opening.declared(run, run.last, needed=False)  # what is wrong shows before anything is written
-    parts = _Parts(config, group)
+    parts = Parts(config, group)
     pairs = parts.saved_pairs(run, info)
     parts.prepare(pairs)
     model = parts.new_model(no_larger_than(None if shapes is None else under("model", shapes)))
@@ -117,7 +112,7 @@ def _resume(group: Group, run: RunDir, resimulate: bool = False, prune: Prune | 
                 opening.declared(run, run.last)
                 meta = opening.check_resumable(run, model, parts.objective)
             if not group.same(meta is not None):
-                _keep_pairs(run, parts.task, pairs)
+                keep_pairs(run, parts.task, pairs)
             run.cut_metrics(meta["training"]["epoch"] if meta else 0)
             return _fit(run, parts, model, tracker, resume=meta is not None, seconds_before=info.get("seconds") or 0.0,
                         prune=prune)
@@ -126,124 +121,19 @@ def _resume(group: Group, run: RunDir, resimulate: bool = False, prune: Prune | 
             raise
 
 
-class _Parts:
-    """What a config builds: task, trainer, objective, model; and the split pairs on the device."""
-
-    def __init__(self, config: dict, group: Group) -> None:
-        self.config, self.group, self.device = config, group, group.device
-        self.dtype = runtime.resolve_dtype(config["dtype"])
-        self.threads = runtime.set_threads(config["threads"])
-        runtime.set_deterministic()
-        self.seed = config["seed"]
-        self.trainer = catalogue.instantiate(config["trainer"])()
-        self.logger: Logger = catalogue.instantiate(config["logger"])() if group.first else Logger()
-        self.objective: Objective = catalogue.instantiate(config["objective"])().to(self.device)
-        self.task: Task = catalogue.instantiate(config["task"])()
-
-    def prepare(self, pairs: Pairs | StreamedPairs) -> None:
-        """Splits off the validation pairs and moves all of them to the device; of pairs on disk those that start the model."""
-        self.streamed = pairs if isinstance(pairs, StreamedPairs) else None
-        if self.streamed is not None:
-            self.pairs, held_out = self.streamed.split(self.trainer.val_fraction)
-            self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
-            return
-        rng = np.random.default_rng([self.seed, SPLIT])
-        fraction = self.trainer.val_fraction
-        if self.task.fresh:
-            # These pairs only start and validate the model. A small validation set picks lucky epochs.
-            fraction = max(fraction, min(FRESH_VALIDATION / len(pairs), 0.25))
-        self.pairs, held_out = split(pairs, fraction, rng, self.task.groups(pairs))
-        self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
-
-    def saved_pairs(self, run: RunDir, info: dict) -> Pairs | StreamedPairs:
-        """The pairs that the run was started with; drawn again if it was killed before they were kept."""
-        fingerprint = self.task.fingerprint()
-        if fingerprint is None and (run.pairs.is_file() or run.last.is_file()):
-            pairs = _kept_pairs(run, info)
-            for letter, part, known in (("x", pairs.x, self.task.x), ("y", pairs.y, self.task.y)):
-                if (part is None) != (known is None) or known is not None and part.shape[1] != known.dim:
-                    raise CheckpointError(f"{run.pairs} has other columns of {letter} than the task; restore it or train again")
-            return pairs
-        _same_table(run, info, fingerprint)
-        return self.task.training_pairs(self.seed)
-
-    def new_model(self, bound: AbstractContextManager = nullcontext()) -> Model:
-        """The model with its first weights, started from the training pairs; `bound` holds while it is built."""
-        model = _build_model(self.config, self.task.x, self.task.y, self.device, bound)
-        if self.objective.needs_density and not model.has_density and type(model).loss is Model.loss:
-            names = self.config["names"]
-            raise ConfigError(f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
-                              "has not; choose another objective")
-        if self.objective.needs_data and model.needs_data and not self.task.has_data:
-            names = self.config["names"]
-            raise ConfigError(f"task={names.get('task')} gives moments and no pairs to learn from, "
-                              f"objective={names.get('objective')} needs pairs; use objective=maxent")
-        self.objective.attach(model, self.task)
-        model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
-        self.trainer.check(model, self.objective, self.group)
-        self._same_everywhere(model)
-        return model
-
-    def seen(self, variables: Variables | None) -> dict | None:
-        """What is kept of the training ys."""
-        if self.pairs.y is None:
-            return None
-        ends = {} if self.streamed is None else {"low": self.streamed.low, "high": self.streamed.high}
-        return {**seen_in_training(self.pairs.y, variables), **ends}
-
-    def _same_everywhere(self, model: Model) -> None:
-        """Raises TrainingError if another process starts from other weights or pairs than this one."""
-        starts = self.group.each([float(t.double().nan_to_num(0, 0, 0).sum()) for t in model.state_dict().values()])
-        # Another machine, or another kind of device, may round the data's mean differently.
-        if not np.allclose(starts, starts[0], rtol=1e-5, atol=1e-5):
-            raise TrainingError("the processes of this run don't start from the same pairs; is the task's file "
-                                "the same everywhere, and does the simulator draw from its rng alone?")
-
-    def data(self, model: Model) -> Data:
-        """What the trainer asks for."""
-        if not (model.needs_data and self.objective.needs_data):
-            return Data(len(self.pairs), None, None)
-
-        if (streamed := self.streamed) is not None:
-            return Data(streamed.rows, None, self.validation, batches=lambda epoch, size, first: (
-                self._tensors(pairs) for pairs in streamed.batches(epoch, size, first)))
-
-        def fresh(epoch: int):
-            return self._tensors(self.task.fresh_pairs(self.seed, epoch))
-
-        rows = self.task.budget if self.task.fresh else len(self.pairs)
-        return Data(rows, fresh if self.task.fresh else lambda epoch: self.training, self.validation)
-
-    def _tensors(self, pairs: Pairs):
-        x = torch.as_tensor(pairs.x, device=self.device)
-        return x, None if pairs.y is None else torch.as_tensor(pairs.y, device=self.device)
-
-
 def with_absolute_file(config: dict) -> dict:
     """The config with the task's file as an absolute path, so that the run can be resumed from anywhere."""
     task = config["task"]
     return {**config, "task": {**task, "file": str(Path(task["file"]).absolute())}} if "file" in task else config
 
 
-def _build_model(config: dict, x: Variables, y: Variables | None, device: torch.device,
-                 bound: AbstractContextManager) -> Model:
-    torch.manual_seed(runtime.stream_seed(config["seed"], "weights"))
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(runtime.resolve_dtype(config["dtype"]))
-    try:
-        with bound:
-            return catalogue.instantiate(config["model"])(x=x, y=y).to(device)
-    finally:
-        torch.set_default_dtype(before)
-
-
-def _follow(run: RunDir, parts: _Parts, model: Model, resume: bool) -> None:
+def _follow(run: RunDir, parts: Parts, model: Model, resume: bool) -> None:
     """The part in `_fit` of every process but the first: it takes the same steps, and writes nothing."""
     parts.trainer.fit(model, parts.objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta={},
                       resume=resume, group=parts.group)
 
 
-def _fit(run: RunDir, parts: _Parts, model: Model, tracker: Tracker, resume: bool, seconds_before: float = 0.0,
+def _fit(run: RunDir, parts: Parts, model: Model, tracker: Tracker, resume: bool, seconds_before: float = 0.0,
          prune: Prune | None = None) -> dict:
     tracker.start(run, resume)
     meta = {
@@ -326,7 +216,7 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
     x, y = opening.variables(run.best, meta)
     config = catalogue.check(meta["config"])
     runtime.set_threads(config["threads"])
-    model = _build_model(config, x, y, where, no_larger_than(shapes))
+    model = build_model(config, x, y, where, no_larger_than(shapes))
     check_fit(run.best, shapes, shapes_of(model.state_dict()))
     weights = under("model", tensors)
     check_values(run.best, weights, model.state_dict(), dict(model.named_parameters()))
@@ -362,9 +252,9 @@ def training_ys(run: RunDir) -> np.ndarray | None:
     Raises: RunError if they came from a table that is no longer the same.
     """
     if run.pairs.is_file():
-        return _kept_pairs(run, run.info()).y
+        return kept_pairs(run, run.info()).y
     task = task_of(run)
-    _same_table(run, run.info(), task.fingerprint())
+    same_table(run, run.info(), task.fingerprint())
     pairs = task.training_pairs(run.config()["seed"])
     return (pairs.split(0.0)[0] if isinstance(pairs, StreamedPairs) else pairs).y  # of a table on disk some of them
 
@@ -437,7 +327,7 @@ def refine(run: RunDir, task: Task, posterior: PosteriorSet) -> tuple[PosteriorS
 
 def refiner(run: RunDir, task: Task) -> Callable[[np.ndarray, np.ndarray], refinement.Refined]:
     """What moves the draws (n, Dx) of one y (Dy,) onto the task's own y = s(x), in the units of the run's pairs."""
-    pairs = _kept_pairs(run, run.info())
+    pairs = kept_pairs(run, run.info())
     bounds = np.array([[-np.inf if low is None else low, np.inf if high is None else high]
                        for low, high in task.x.bounds]).T
     fixed = np.array(task.x.steps) > 0
@@ -455,34 +345,9 @@ def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, st
     config = run.config()
     if task is None:
         rng = np.random.default_rng([config["seed"], SPLIT])
-        return split(_kept_pairs(run, run.info()), config["trainer"]["val_fraction"], rng)[1], "validation rows"
+        return split(kept_pairs(run, run.info()), config["trainer"]["val_fraction"], rng)[1], "validation rows"
     if not task.is_measured:
         return task.test_pairs(seed), "new pairs"
-    _same_table(run, run.info(), task.fingerprint())
+    same_table(run, run.info(), task.fingerprint())
     # By the seed of the split: another would hand out rows that this run was trained on.
     return task.test_pairs(config["seed"]), "test rows of the table"
-
-
-def _keep_pairs(run: RunDir, task: Task, pairs: Pairs | StreamedPairs) -> None:
-    """Keeps drawn pairs, or the checksum of the table they came from."""
-    facts = task.fingerprint()
-    if facts is None:
-        save_pairs(run.pairs, pairs)
-        facts = {"pairs_sha256": file_sha256(run.pairs)}
-    run.update_info(data={"pairs": len(pairs), "failed": task.failed, "dropped": task.dropped, **facts})
-
-
-def _kept_pairs(run: RunDir, info: dict) -> Pairs:
-    """The pairs that `_keep_pairs` wrote. Raises: CheckpointError if they are damaged or others."""
-    pairs = load_pairs(run.pairs)
-    before = (info.get("data") or {}).get("pairs_sha256")  # absent if killed just before it was noted
-    if before is not None and file_sha256(run.pairs) != before:
-        raise CheckpointError(f"{run.pairs} has changed since run {run.id} wrote it; restore it or train again")
-    return pairs
-
-
-def _same_table(run: RunDir, info: dict, fingerprint: dict | None) -> None:
-    before = (info.get("data") or {}).get("sha256")
-    if fingerprint is not None and before is not None and fingerprint["sha256"] != before:
-        raise RunError(f"{fingerprint['file']} has changed since run {run.id} was trained on it; "
-                       "restore the table or train again")

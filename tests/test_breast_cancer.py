@@ -7,9 +7,11 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from inncli import catalogue, config, pipeline
+from inncli import catalogue, config
 from inncli.errors import ConfigError
+from inncli.parts import Parts
 from inncli.tasks.breast_cancer import BreastCancer
+from inncli.training.parallel import alone
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +54,7 @@ def test_a_smaller_budget_and_a_wrong_one():
 
 def test_the_recipe_starts_far_above_the_gaussian(task):
     (job,) = config.plan(["experiment=breast_cancer"])
-    parts = pipeline._Parts(catalogue.check(job.config))
+    parts = Parts(catalogue.check(job.config), alone(torch.device("cpu")))
     assert parts.task.name == "breast_cancer"
     pairs, test = parts.task.training_pairs(0), parts.task.test_pairs(0).x
     parts.prepare(pairs)

@@ -7,10 +7,12 @@ import pytest
 import torch
 from scipy.stats import multivariate_normal
 
-from inncli import catalogue, config, pipeline
+from inncli import catalogue, config
 from inncli.errors import ConfigError
 from inncli.models.flow import ConditionalFlow
+from inncli.parts import Parts
 from inncli.tasks.digits import Digits
+from inncli.training.parallel import alone
 from inncli.transforms.class_gaussian import ClassGaussian
 from inncli.transforms.linear import LinearGaussian
 from inncli.variables import Variables
@@ -29,7 +31,7 @@ def started():
 
 def _start(*words):
     (job,) = config.plan([*words])
-    parts = pipeline._Parts(catalogue.check(job.config))
+    parts = Parts(catalogue.check(job.config), alone(torch.device("cpu")))
     parts.prepare(parts.task.training_pairs(0))
     return parts.new_model().eval()
 

@@ -12,7 +12,7 @@ FLOORS = [
     ("arrays", "catalogue", "life", "jsonl"), ("run", "block_files"),
     ("runtime", "kernels", "grid", "maps", "nn", "shards"), ("transforms",), ("posterior", "draws"), ("models", "tasks", "digest"),
     ("observation", "objectives", "metrics", "plots", "refine"), ("training", "sweep", "tracking"), ("plugins", "requeue"), ("config",),
-    ("inverter", "protocol", "kept", "opening"),
+    ("inverter", "protocol", "kept", "opening", "parts"),
     ("pipeline", "scalar_block", "calibrated", "exact", "blockwise"), ("evaluation",), ("comparison",), ("pictures", "page"), ("report",),
     ("cli",), ("__main__",),
 ]

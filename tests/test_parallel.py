@@ -31,6 +31,7 @@ from inncli.objectives.bidirectional import Bidirectional
 from inncli.objectives.bidirectional_ml import BidirectionalML
 from inncli.objectives.nll import NLL
 from inncli.objectives.regression import Regression
+from inncli.parts import Parts
 from inncli.run import RunDir
 from inncli.tasks.ring import Ring
 from inncli.training import parallel
@@ -178,7 +179,7 @@ def _stopped(group, path):
 
 
 def _odd_start(group):
-    parts = pipeline._Parts(settings(f"seed={group.rank}"), group)
+    parts = Parts(settings(f"seed={group.rank}"), group)
     parts.prepare(parts.task.training_pairs(group.rank))
     parts.new_model()
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import os
 import random
@@ -159,7 +158,7 @@ def test_kill_9_at_any_moment(tmp_path, inn, runs, moment, delay):
     kill_and_resume(tmp_path, inn, runs, process, moment, delay)
 
 
-@pytest.mark.parametrize("where", ["_keep_pairs", "_fit", "_final_metrics"])
+@pytest.mark.parametrize("where", ["keep_pairs", "_fit", "_final_metrics"])
 def test_stopped_before_the_first_and_after_the_last_step(where, inn, runs, tmp_path, monkeypatch):
     def stop(*args, **kwargs):
         raise KeyboardInterrupt

@@ -129,11 +129,11 @@ def test_a_strangers_sweep_writes_only_in_its_directory(inn, tmp_path):
 def test_a_run_is_resumed_by_either_command(inn, tmp_path, monkeypatch):
     from inncli import pipeline
 
-    real = pipeline._keep_pairs
-    monkeypatch.setattr(pipeline, "_keep_pairs", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
+    real = pipeline.keep_pairs
+    monkeypatch.setattr(pipeline, "keep_pairs", lambda *a: (_ for _ in ()).throw(KeyboardInterrupt))
     for name in "ab":
         inn("train", *TINY, f"hydra.run.dir=out/{name}", code=130)
-    monkeypatch.setattr(pipeline, "_keep_pairs", real)
+    monkeypatch.setattr(pipeline, "keep_pairs", real)
     inn("resume", "a", "seed=1", code=2)
     assert inn.err == "a run is resumed with its own config and nothing else; leave out 'seed=1'\n"
     assert "run a: 60 steps" in inn("resume", "a") and "run b: 60 steps" in inn("train", "--resume", "b")

@@ -13,7 +13,6 @@ from pathlib import Path
 import pytest
 
 import slurm_cluster
-from inncli.run import RunDir
 from inncli.sweep import SweepDir
 
 pytestmark = pytest.mark.slurm

@@ -184,7 +184,7 @@ def test_nan_stays_nan():
 
 def test_one_unknown_gets_its_two_humps():
     # y = x^2 + noise: given y = 1 there is a hump at -1 and one at 1, which no affine map of one unknown can make.
-    generator, shares = torch.Generator().manual_seed(0), {}
+    generator = torch.Generator().manual_seed(0)
     x = torch.randn(4000, 1, generator=generator, dtype=torch.float64)
     y = x.square() + 0.1 * torch.randn(x.shape, generator=generator, dtype=torch.float64)
     torch.manual_seed(0)

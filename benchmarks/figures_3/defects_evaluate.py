@@ -23,7 +23,7 @@ DEFECTS = [
      "np.std(values, ddof=1) / np.sqrt(len(values))", "np.std(values, ddof=1)",
      f"{EVALUATE}::test_the_models_own_numbers_join_the_metrics"),
     ("a stranger's simulator is run without being asked", "inncli/evaluation.py",
-     "task = None if with_file and not resimulate else task_of(run)", "task = task_of(run)",
+     "task = None if with_file and not resimulate else task_of(run, resimulate)", "task = task_of(run, True)",
      f"{EVALUATE}::test_json_holds_what_the_task_allows_and_nothing_that_is_no_number[simulator-words3-metrics3-validation rows]"),
     ("the classifier isn't seeded", "inncli/metrics/two_sample.py", "random_state=seed)\n    train", "random_state=None)\n    train",
      f"{EVALUATE}::test_the_published_classifier_tells_what_differs_from_what_does_not"),

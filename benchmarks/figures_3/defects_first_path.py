@@ -42,15 +42,15 @@ DEFECTS = [
      "return pairs if good.all() else pairs.take(good)", "return pairs",
      "tests/test_tasks.py::test_failed_simulations_are_counted_and_dropped"),
     # sbi: saves by pickle
-    ("a pickle is read", "inncli/arrays.py", "allow_pickle=False", "allow_pickle=True",
+    ("a pickle is read", "inncli/npz.py", "allow_pickle=False", "allow_pickle=True",
      "tests/test_posterior.py::test_a_pickle_is_never_read"),
     # Hydra: three runs started together share one timestamped directory
     ("two runs of one instant share a directory", "inncli/run.py",
      "            path.mkdir()\n            return path", "            path.mkdir(exist_ok=True)\n            return path",
      "tests/test_run.py::test_reserve_gives_each_caller_its_own_directory"),
     # Hydra: in a partly failed sweep only the first failure is printed
-    ("only the first failed job of a sweep is told", "inncli/cli/train.py",
-     "for entry in failed:", "for entry in failed[:1]:",
+    ("only the first failed job of a sweep is told", "inncli/cli/sweep_table.py",
+     "for line in failures(jobs):", "for line in failures(jobs)[:1]:",
      "tests/test_cli.py::test_a_failed_job_leaves_the_others"),
     # a ramp in the loss: the untrained state, judged before the ramp, stays the best for ever
     ("epochs compared by a loss that a ramp changes", "inncli/training/trainer.py",

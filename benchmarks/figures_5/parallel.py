@@ -18,8 +18,9 @@ import numpy as np
 import torch
 
 from common import INN, SEEDS, WORK, row, train
-from inncli import config, pipeline, runtime, shards
+from inncli import config, runtime, shards
 from inncli.objectives.bidirectional import Bidirectional
+from inncli.parts import Parts
 from inncli.run import RunDir
 from inncli.training import parallel
 from inncli.training.parallel import alone
@@ -45,7 +46,7 @@ class _Apart(Bidirectional):
 
 def _curve(group, words: list[str], broken: str | None = None, nudge: float = 0.0) -> tuple[np.ndarray, list[bytes]]:
     """The losses of the first 50 steps of a shipped recipe in float64, and each process's weights after them."""
-    parts = pipeline._Parts(config.plan([*words, "task=ring", "dtype=float64", "device=cpu"])[0].config, group)
+    parts = Parts(config.plan([*words, "task=ring", "dtype=float64", "device=cpu"])[0].config, group)
     parts.prepare(parts.task.training_pairs(parts.seed))
     model = parts.new_model()
     if broken == "apart":
@@ -86,7 +87,7 @@ def curves() -> None:
 
 def _cpu_seconds_a_step(group, batch: int, steps: int = 60) -> list[float]:
     words = [*NLL, "task=ring", "device=cpu", f"trainer.batch_size={batch}", "task.n_train=20000"]
-    parts = pipeline._Parts(config.plan(words)[0].config, group)
+    parts = Parts(config.plan(words)[0].config, group)
     parts.prepare(parts.task.training_pairs(parts.seed))
     model = parts.new_model()
     loop = _Loop(parts.trainer, model, parts.objective, parts.data(model), 0, Path("none"), Path("none"), {}, group)

@@ -64,6 +64,7 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
     Raises: RequestError where they run a simulator file and `resimulate` does not allow it.
     """
     from inncli import catalogue, config
+    from inncli.sweep import GOOD
 
     own = launcher_words(words)
     if sweep.is_search:
@@ -72,8 +73,6 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
     if wrong:
         raise RequestError(f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
                            f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}")
-    from inncli import config
-
     manifest = sweep.check_own().manifest()
     kept = _kept(sweep, manifest["overrides"], words)
     if not resimulate:
@@ -87,8 +86,6 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
         if alive:
             raise RunError(f"{len(alive)} jobs of sweep {sweep.id} are still being trained (the first: job "
                            f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.id} --watch`")
-        from inncli.sweep import GOOD
-
         todo = [job["job"] for job in sweep.jobs() if job["status"] not in GOOD]
         if not todo and not sweep.is_search:  # a study knows itself what is left to do
             output.line(f"sweep {sweep.id} is done; nothing is left to run")
