@@ -255,3 +255,14 @@ def test_damaged_npz(tmp_path, write):
     for data in (b"junk", whole[:500], bytes(middle)):
         with pytest.raises(DataError, match="not a readable NPZ"):
             read_table(write(data, "bad.npz"))
+
+
+def test_an_npy_table_is_never_unpickled(tmp_path, capsys):
+    class Trap:
+        def __reduce__(self):
+            return (print, ("TRAP",))
+
+    np.save(tmp_path / "t.npy", np.array([[Trap()]], dtype=object))
+    with pytest.raises(DataError, match="not a readable NPY file of plain numbers"):
+        read_table(tmp_path / "t.npy")
+    assert "TRAP" not in capsys.readouterr().out

@@ -42,8 +42,8 @@ DEFECTS = [
      "return pairs if good.all() else pairs.take(good)", "return pairs",
      "tests/test_tasks.py::test_failed_simulations_are_counted_and_dropped"),
     # sbi: saves by pickle
-    ("a pickle is read", "inncli/npz.py", "allow_pickle=False", "allow_pickle=True",
-     "tests/test_posterior.py::test_a_pickle_is_never_read"),
+    ("a pickle is read", "inncli/tasks/reading.py", "allow_pickle=False", "allow_pickle=True",
+     "tests/test_reading.py::test_an_npy_table_is_never_unpickled"),
     # Hydra: three runs started together share one timestamped directory
     ("two runs of one instant share a directory", "inncli/run.py",
      "            path.mkdir()\n            return path", "            path.mkdir(exist_ok=True)\n            return path",
