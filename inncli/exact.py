@@ -104,6 +104,7 @@ def compare_with_exact(
 
 
 def count_nonfinite(found: Evaluation, draws: np.ndarray) -> None:
+    """Adds the share of `draws` (..., Dx) that are not finite, where it is the largest so far."""
     share = float(1 - np.isfinite(draws).all(-1).mean())
     found.metrics["nonfinite_draws"] = max(share, found.metrics.get("nonfinite_draws", 0.0))
 
@@ -114,4 +115,5 @@ def knows_prior(task: Task) -> bool:
 
 
 def first_distinct(y: np.ndarray, n: int) -> np.ndarray:
+    """The first n distinct rows, in their order. Shape: y (m, Dy), out (at most n, Dy)."""
     return y[np.sort(np.unique(y, axis=0, return_index=True)[1])[:n]]

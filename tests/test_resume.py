@@ -13,28 +13,12 @@ import pytest
 
 from inncli import files, life
 from inncli import run as run_module
-from inncli.cli.app import main
 from inncli.errors import RunError
 from inncli.run import RunDir
 from inncli.sweep import SweepDir
 
 TINY = ["task.n_train=200", "model.n_blocks=1", "model.block.hidden=[8]", "trainer.max_steps=60"]
 HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
-
-
-@pytest.fixture
-def inn(tmp_path, monkeypatch, capsys):
-    """Runs a command with outputs in an empty folder; gives what it printed on stdout."""
-    monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "out"))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words, code=0):
-        got = main([str(word) for word in words])
-        out, run.err = capsys.readouterr()
-        assert got == code, run.err
-        return out
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -13,28 +13,12 @@ from pathlib import Path
 import pytest
 
 from inncli import locks
-from inncli.cli.app import main
 from inncli.errors import CheckpointError, RunError
 from inncli.run import RunDir
 from inncli.sweep import SweepDir, find, find_sweep
 
 SMALL = ["task.n_train=200", "trainer.max_epochs=2", "model.n_blocks=1"]
 HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "OMP_NUM_THREADS": "1"}
-
-
-@pytest.fixture
-def inn(tmp_path, monkeypatch, capsys):
-    """Runs a command with outputs in an empty folder; gives what it printed on stdout."""
-    monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "out"))
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words, code=0):
-        got = main([str(word) for word in words])
-        out, run.err = capsys.readouterr()
-        assert got == code, run.err
-        return out
-
-    return run
 
 
 def only_sweep(tmp_path) -> SweepDir:
