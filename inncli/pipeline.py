@@ -219,7 +219,7 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
     model = build_model(config, x, y, where, no_larger_than(shapes))
     check_fit(run.best, shapes, shapes_of(model.state_dict()))
     weights = under("model", tensors)
-    check_values(run.best, weights, model.state_dict(), dict(model.named_parameters()))
+    check_values(run.best, weights, model.state_dict(), [name for name, p in model.named_parameters() if p.requires_grad])
     model.load_state_dict(weights)
     return Inverter(model.eval(), meta, run.id, where)
 

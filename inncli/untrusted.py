@@ -100,6 +100,8 @@ def _loader() -> type:
     import yaml
 
     class Bounded(yaml.SafeLoader):
+        """Stops at a bomb: what is nested too deep, or unfolds to too much."""
+
         depth = nodes = 0
 
         def compose_node(self, parent, index):

@@ -142,13 +142,15 @@ def wait_until(what, seconds=10.0):
 
 
 def test_the_heart_beats_while_nothing_else_happens_and_never_after(tmp_path, fast):
+    before = set(threading.enumerate())  # other tests leave runs of theirs without an end
     run = RunDir.create(tmp_path / "run")
     begun = run.info()["heartbeat"]
     wait_until(lambda: run.info()["heartbeat"] > begun)
+    assert len(set(threading.enumerate()) - before) == 1
     run.update_info(status="done")
     ended = run.info_file.read_bytes()
     time.sleep(0.2)
-    assert run.info_file.read_bytes() == ended and not [t for t in threading.enumerate() if t.name == "inn heartbeat"]
+    assert run.info_file.read_bytes() == ended and not set(threading.enumerate()) - before
     other = RunDir.create(tmp_path / "other")
     other.update_info(status="interrupted")
     other.reopen()

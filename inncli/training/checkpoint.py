@@ -118,17 +118,17 @@ def check_fit(path: Path, found: Mapping[str, tuple[int, ...]], expected: Mappin
         raise CheckpointError(f"{path} does not fit its model ({reason}); train again with this inn")
 
 
-def check_values(path: Path, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor], parameters: Iterable[str]) -> None:
-    """Raises CheckpointError if a tensor has another dtype than in `like`, holds a NaN, or a parameter an infinity.
+def check_values(path: Path, tensors: Mapping[str, Tensor], like: Mapping[str, Tensor], trained: Iterable[str]) -> None:
+    """Raises CheckpointError if a tensor has another dtype than in `like`, holds a NaN, or a trained one an infinity.
 
-    An infinity may stand in a buffer: it is how an open bound is kept.
+    An infinity may stand in what is not trained: an open bound, or the log of a noise that is zero.
     """
-    parameters = set(parameters)
+    trained = set(trained)
     for name, tensor in tensors.items():
         if tensor.dtype != like[name].dtype:
             raise CheckpointError(f"{path} does not fit its model ({name} has dtype {tensor.dtype}, expected "
                                   f"{like[name].dtype}); train again with this inn")
-        good = tensor.isfinite() if name in parameters else ~tensor.isnan()
+        good = tensor.isfinite() if name in trained else ~tensor.isnan()
         if tensor.is_floating_point() and not good.all():
             raise CheckpointError(f"{path} holds a value of {name} that is not finite; restore it or train again")
 
