@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -19,6 +20,7 @@ from inncli.files import file_sha256
 from inncli.metrics.verdicts import Verdict
 from inncli.run import RunDir
 
+log = logging.getLogger(__name__)
 VERSION = 5  # of what is measured and how: raised, all that was kept is measured anew
 
 
@@ -98,8 +100,15 @@ def kept_calibration(run: RunDir, *, seed: int = 0, resimulate: bool = False, de
 
 
 def keep(run: RunDir, found: Evaluation, **asked) -> Evaluation:
-    """Writes what was found, whole or not at all; returns it as it will be read."""
+    """Writes what was found, whole or not at all; returns it as it will be read.
+
+    Of a run that can't be written to, say a colleague's, it is only returned.
+    """
     made = datetime.now(timezone.utc).isoformat(timespec="seconds")
     base = key(run, **{name: asked[name] for name in ("seed", "resimulate", "device") if name in asked})
-    run.write_evaluation(key(run, **asked), {"made": made, "base": base, "evaluation": asdict(found)})
+    try:
+        run.write_evaluation(key(run, **asked), {"made": made, "base": base, "evaluation": asdict(found)})
+    except OSError as error:
+        log.warning("the evaluation is not kept, %s: %s", run.path, error.strerror)
+        return found
     return kept(run, **asked)[0]

@@ -112,11 +112,9 @@ def finish(folder: Path, *commands: list[str]) -> float:
 def kill(process: multiprocessing.Process, delay: float) -> bool:
     """SIGKILL after a delay; whether it still ran."""
     process.join(delay)
-    ran = process.exitcode is None
-    if ran:
-        os.kill(process.pid, signal.SIGKILL)
+    process.kill()  # one that has just ended is no error
     process.join()
-    return ran
+    return process.exitcode == -signal.SIGKILL
 
 
 # ---- training ----------------------------------------------------------------------------------------

@@ -320,12 +320,13 @@ def test_a_cuda_graph_takes_the_plain_steps(tmp_path, parts):
 @needs_cuda
 @pytest.mark.parametrize("precision", ["bf16", "fp16"])
 def test_mixed_precision_learns_on_cuda(tmp_path, precision):
-    with contextlib.suppress(ConfigError):
-        made = loop(tmp_path, device="cuda", precision=precision, ema=0.0)
-        start = made.validate()
-        while not made.finished:
-            made.take_step()
-        assert made.validate() < start - 0.05
+    if precision == "bf16" and not torch.cuda.is_bf16_supported():
+        pytest.skip("needs an NVIDIA GPU that computes in bfloat16")
+    made = loop(tmp_path, device="cuda", precision=precision, ema=0.0)
+    start = made.validate()
+    while not made.finished:
+        made.take_step()
+    assert made.validate() < start - 0.05
 
 
 def test_a_checkpoint_keeps_the_scale_and_only_with_fp16(tmp_path):

@@ -7,13 +7,14 @@ import os
 import signal
 import sys
 import threading
+import time
 from typing import Annotated
 
 import typer
 
 from inncli import __version__
 from inncli.cli import compare, density, doctor, evaluate, invert, plot, report, resume, runs, sample, show, train
-from inncli.errors import InnError, did_you_mean
+from inncli.errors import InnError, RequestError, did_you_mean
 
 # No rich in help texts: it doubles the time of `inn --help`.
 app = typer.Typer(name="inn", rich_markup_mode=None, pretty_exceptions_enable=False,
@@ -78,6 +79,8 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:  # the last stop: whatever it is, the user gets one line
         if isinstance(error, OSError) and error.errno == errno.EPIPE:
             return _pipe_closed()
+        if _said_elsewhere(error):
+            return _exit_code(error)
         if debug:
             import traceback
 
@@ -85,6 +88,22 @@ def main(argv: list[str] | None = None) -> int:
         else:
             print(" ".join(_line(error, words).split()), file=sys.stderr)
         return _exit_code(error)
+
+
+def _said_elsewhere(error: Exception) -> bool:
+    """Whether another of torchrun's processes says it: all see what is wrong with a request, the first speaks.
+
+    Its end makes torchrun end the others, which have this long; one that is still there was alone in seeing it.
+    """
+    from inncli import runtime
+
+    if not isinstance(error, RequestError) or not runtime.launcher_rank():
+        return False
+    try:
+        time.sleep(10)
+    except KeyboardInterrupt:
+        return True
+    return False
 
 
 def _exit_code(error: Exception) -> int:
