@@ -21,8 +21,9 @@ demo: $(READY)
 	INN_OUTPUTS=$(DEMO) $(BIN)/inn invert --y 0.3 --samples 1000
 	INN_OUTPUTS=$(DEMO) $(BIN)/inn plot posterior --out $(DEMO)/posterior.png
 
+# Files of tests side by side; they start processes of their own, so that more would only wait for each other.
 test: $(READY)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
 
 test-slow: $(READY)
 	$(BIN)/python -m pytest -q -m slow

@@ -8,6 +8,7 @@ never need them. After this module nobody says `cfg`.
 
 from __future__ import annotations
 
+import copy
 import os
 import re
 import sys
@@ -81,6 +82,7 @@ def plan(overrides: list[str], multirun: bool = False) -> list[Job]:
         jobs = []
         if multirun:
             _enter_plugins(overrides, compose)
+            compose = _by_choices(compose)
         expanded, exact = _expand(overrides, compose) if multirun else ([overrides], True)
         for words in expanded:
             cfg = compose(words)
@@ -100,6 +102,39 @@ def _composer() -> Iterator[Callable]:
     search = [f"hydra.searchpath=[{folders}]"] if folders else []
     with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="train"):
         yield lambda words: compose("train", overrides=[*search, *words], return_hydra_config=True)
+
+
+def _by_choices(compose: Callable) -> Callable:
+    """compose(overrides) again, which composes each choice of yamls once: that takes most of its time.
+
+    The values are then set by hydra's own function, in their order, as its composing does it in the end.
+    """
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra.core.global_hydra import GlobalHydra
+    from hydra.core.override_parser.overrides_parser import OverridesParser
+    from hydra.core.override_parser.types import OverrideType
+
+    loader = GlobalHydra.instance().config_loader()
+    parse = OverridesParser.create(config_loader=loader).parse_overrides
+    composed = {}
+
+    def is_choice(override) -> bool:
+        """Whether hydra must see it to compose: a yaml of a group, or its own; what adds or deletes might name a group."""
+        return (override.is_hydra_override() or override.type != OverrideType.CHANGE or override.package is not None
+                or loader.repository.group_exists(override.key_or_group))
+
+    def composing(words: list[str]):
+        parsed = parse(words)
+        values = [o for o in parsed if not is_choice(o)]
+        choices = tuple(o.input_line for o in parsed if is_choice(o))
+        if choices not in composed:
+            composed[choices] = compose(list(choices))
+        cfg = copy.deepcopy(composed[choices])
+        ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
+        cfg.hydra.overrides.task.extend([o.input_line for o in values])
+        return cfg
+
+    return composing
 
 
 def _enter_plugins(overrides: list[str], compose: Callable) -> None:

@@ -1,5 +1,6 @@
 """Composition, the allow-list, and the checking of keys and types from source."""
 
+import re
 import sys
 import textwrap
 
@@ -134,6 +135,25 @@ def test_a_sweep_is_planned_job_by_job():
         ("nice", 0, True), ("nice", 1, True), ("rnvp", 0, True), ("rnvp", 1, True)]
     with pytest.raises(ConfigError, match="seed: expected a whole number"):
         config.plan(["model=nice,rnvp", "seed=1,x"], multirun=True)
+
+
+@pytest.mark.parametrize("words", [
+    ["model=nice,rnvp", "seed=range(2)"],
+    ["model=glow", "trainer.clip=5,2", "model.n_blocks=2"],
+    ["experiment=concrete", "model=rnvp,spline", "model.block.hidden=[4],[8,8]", "+task.noise=0"],
+    ["~trainer.ema", "seed=1,2"],
+    ["trainer.grad_clip=4", "seed=1,2"],
+    ["hydra/launcher=joblib", "seed=1,2", "objective=nll", "hydra.launcher.n_jobs=2"],
+])
+def test_jobs_of_a_sweep_have_the_config_that_each_would_have_alone(words):
+    try:
+        jobs = config.plan(words, multirun=True)
+    except ConfigError as error:
+        with pytest.raises(ConfigError, match=re.escape(str(error))):
+            config.plan([word.split(",")[0] for word in words])
+    else:
+        assert [job.config for job in jobs] == [config.plan(job.overrides)[0].config for job in jobs]
+        assert len({str(job.config) for job in jobs}) == len(jobs) > 1
 
 
 def test_the_sample_table_is_found():

@@ -251,6 +251,15 @@ def test_actnorm_starts_at_mean_0_and_sd_1():
     assert (z.std(0) - torch.tensor([1.0, 1, 0])).abs().max() < 1e-12
 
 
+@pytest.mark.parametrize("name", ["nice", "rnvp", "glow", "spline", "maf", "iresnet"])
+def test_only_blocks_that_start_from_the_data_ask_for_it(name):
+    model = instantiate(plan([f"model={name}"])[0].config["model"])(x=Variables(("a", "b")), y=Variables(("c",)))
+    before = {key: value.clone() for key, value in model.blocks.state_dict().items()}
+    model.blocks.initialise(torch.randn(50, 2) * 3 + 1, torch.randn(50, model.blocks.dim_context))
+    changed = any(not torch.equal(value, before[key]) for key, value in model.blocks.state_dict().items())
+    assert model.blocks.starts_from_data == changed == (name in ("glow", "iresnet"))
+
+
 def test_linear_gaussian_is_the_exact_posterior_of_a_linear_problem():
     generator = torch.Generator().manual_seed(0)
     a = torch.randn(2, 3, generator=generator)

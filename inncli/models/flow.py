@@ -131,7 +131,8 @@ class ConditionalFlow(Model):
         features, context = self._context(y)
         if self.linear is not None:
             scaled = self.linear.initialise(scaled, features)
-        self.blocks.initialise(scaled, context)
+        if self.blocks.starts_from_data:
+            self.blocks.initialise(scaled, context)
 
     def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
         """log p(x | y) of the dequantised x, -inf outside the box. (B,)."""

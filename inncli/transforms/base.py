@@ -58,6 +58,11 @@ class Transform(nn.Module, ABC):
         """Sets data-dependent parameters from a batch, once, before training; returns z."""
         return self(x, context)[0]
 
+    @property
+    def starts_from_data(self) -> bool:
+        """Whether `initialise` sets anything: else nobody needs to send all of the data through."""
+        return type(self).initialise is not Transform.initialise
+
     def _check(self, x: Tensor, context: Tensor | None) -> None:
         name = type(self).__name__
         if x.ndim != 2 or x.shape[1] != self.dim:

@@ -42,3 +42,8 @@ class Chain(Transform):
         for part in self.parts:
             x = part.initialise(x, context if part.dim_context else None)
         return x
+
+    @property
+    def starts_from_data(self) -> bool:
+        """Whether a part does."""
+        return any(part.starts_from_data for part in self.parts)
