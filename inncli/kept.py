@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,7 +19,6 @@ from inncli.files import file_sha256
 from inncli.metrics.verdicts import Verdict
 from inncli.run import RunDir
 
-log = logging.getLogger(__name__)
 VERSION = 5  # of what is measured and how: raised, all that was kept is measured anew
 
 
@@ -108,7 +106,6 @@ def keep(run: RunDir, found: Evaluation, **asked) -> Evaluation:
     base = key(run, **{name: asked[name] for name in ("seed", "resimulate", "device") if name in asked})
     try:
         run.write_evaluation(key(run, **asked), {"made": made, "base": base, "evaluation": asdict(found)})
-    except OSError as error:
-        log.warning("the evaluation is not kept, %s: %s", run.path, error.strerror)
+    except OSError:
         return found
     return kept(run, **asked)[0]

@@ -97,6 +97,8 @@ def evaluate(
 
         with output.progress() as tell:
             result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, fresh=True, tell=tell, **asked)
+        if kept(found, **asked) is None:
+            output.note(f"not kept, since {found.path} can't be written to")
     else:
         result, made = before
         output.note(f"found on {made}; --fresh measures anew")

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.numpy import save
 from torch import Tensor
 
 from inncli.errors import CheckpointError
@@ -38,7 +38,8 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], meta: dict) -> None:
     # Only this folder: in a run directory that was deleted meanwhile nothing is begun anew.
     path.parent.mkdir(exist_ok=True)
     # One metadata key only: safetensors keeps its metadata in no particular order.
-    atomic_write(path, save(tensors, {"inn": json.dumps(meta, sort_keys=True)}))
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    atomic_write(path, save(arrays, {"inn": json.dumps(meta, sort_keys=True)}))
 
 
 def read_header(path: Path) -> tuple[Shapes, dict]:
