@@ -11,6 +11,7 @@ import resource
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 import time
 from datetime import datetime
@@ -45,9 +46,10 @@ def only_sweep(root: Path) -> SweepDir:
 def overhead() -> None:
     """64 jobs of one second each by joblib on 2 cores: wall time after worker start-up against 64 * 1 s / 2.
 
-    On cores that other work shares the figure says nothing: `nice -n -20` keeps them to itself, INN_JOBS=24 for less long.
+    On cores that other work shares the figure says nothing, so the first row asks whether there are two.
     """
     root, env = outputs()
+    row("8", "time of two busy loops side by side, over that of one", busy(2) / busy(1), "2 cores: about 1")
     load, begun = os.getloadavg()[0], time.time()
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     inn("train", "-m", f"seed=range({JOBS})", "trainer.max_seconds=1", *JOBLIB, env=env)
@@ -58,10 +60,19 @@ def overhead() -> None:
     trained = sum(info["seconds"] for info in infos)
     row("8", f"ratio of wall time to the ideal of {JOBS // 2} s, from the first job on", (ended - first) / (JOBS / 2),
         "asked: < 1.5")
+    row("8", "the same of the whole command, imports, planning and start-up included", (ended - begun) / (JOBS / 2))
     row("8", "ratio of wall time to the seconds trained / 2", (ended - first) / (trained / 2), f"load before: {load:.1f}")
     row("8", f"s before the first job: planning {JOBS} jobs, starting 2 workers", first - begun)
     cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
     row("8", f"CPU-s in all, of {JOBS} s trained", cpu)
+
+
+def busy(processes: int) -> float:
+    """Seconds until so many processes have counted far."""
+    begun = time.perf_counter()
+    for process in [subprocess.Popen([sys.executable, "-c", "sum(range(3 * 10**7))"]) for _ in range(processes)]:
+        process.wait()
+    return time.perf_counter() - begun
 
 
 def thousand_runs() -> None:
