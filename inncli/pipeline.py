@@ -6,8 +6,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import torch
 
 from inncli import catalogue, opening, runtime
 from inncli import refine as refinement
-from inncli.errors import CheckpointError, InnError, Interrupted, RequestError, RunError
+from inncli.errors import CheckpointError, InnError, Interrupted, LostProcessError, RequestError, RunError, TrainingError
 from inncli.inverter import Inverter
 from inncli.models.base import Model
 from inncli.parts import Parts, build_model, keep_pairs, kept_pairs, same_table
@@ -48,7 +49,8 @@ def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = 
 
     With several devices this is done by a process each, of which the first one has the directory.
     """
-    return parallel.run(config["device"], _train, config, path, overrides, prune)
+    with _cause_kept(RunDir(path)) if path else contextlib.nullcontext():
+        return parallel.run(config["device"], _train, config, path, overrides, prune)
 
 
 def _train(group: Group, config: dict, path: Path | None, overrides: list[str],
@@ -85,7 +87,8 @@ def resume(run: RunDir, resimulate: bool = False, prune: Prune | None = None) ->
         CheckpointError if a file is damaged or foreign.
     """
     names = (run.check_own().refuse_done().get("device") or "auto").split(",")
-    return parallel.run(names if runtime.is_here(names) else "auto", _resume, run, resimulate, prune)
+    with _cause_kept(run):
+        return parallel.run(names if runtime.is_here(names) else "auto", _resume, run, resimulate, prune)
 
 
 def _resume(group: Group, run: RunDir, resimulate: bool = False, prune: Prune | None = None) -> dict | None:
@@ -191,6 +194,18 @@ def _mark_end(run: RunDir, error: BaseException) -> None:
                         error=None if stopped else f"{type(error).__name__}: {error}".splitlines()[0])
     except (OSError, CheckpointError):
         run.release()  # the disk is full or the directory gone: the first error is the one to tell
+
+
+@contextlib.contextmanager
+def _cause_kept(run: RunDir) -> Iterator[None]:
+    """What ended several processes stands in run.json, also where the first of them only saw that another was gone."""
+    try:
+        yield
+    except TrainingError as error:
+        with contextlib.suppress(OSError, CheckpointError):
+            if str(run.info().get("error")).startswith(LostProcessError.__name__):
+                run.update_info(error=f"{type(error).__name__}: {error}")
+        raise
 
 
 # ---- finished runs ---------------------------------------------------------------------------------

@@ -362,6 +362,8 @@ def test_a_killed_process_ends_the_run_and_leaves_nobody(tmp_path, who):
         time.sleep(0.1)
     assert run.state() in ("failed", "interrupted")
     load_checkpoint(run.last)
+    if who == "second":
+        assert run.state() == "failed" and f"(pid {second}, cpu) was killed by SIGKILL" in run.info()["error"]
     if who != "starter":
         assert process.returncode == 1 and "was killed by SIGKILL" in err.strip().splitlines()[-1]
 
