@@ -20,6 +20,7 @@ import numpy as np
 import torch
 
 from inncli.cli.app import main
+from inncli.errors import CheckpointError
 from inncli.posterior import PosteriorSet
 from inncli.run import RunDir
 from inncli.training.checkpoint import load_checkpoint
@@ -124,17 +125,21 @@ def kill_trainings(folder: Path, kills: int, seed: int, careless: bool = False) 
     folder.mkdir()
     words = ["train", *TINY, "hydra.run.dir=run"]
     (folder / "whole").mkdir()
-    seconds = finish(folder / "whole", words)
-    expected = load_checkpoint(RunDir(folder / "whole" / "run").last)
+    total = finish(folder / "whole", words)
+    whole = RunDir(folder / "whole" / "run")
+    expected, training = load_checkpoint(whole.last), whole.info()["seconds"]
     tally, trial = Tally(), 0
     while tally.count < kills:
         trial += 1
         place = folder / str(trial)
         place.mkdir()
-        if not kill(start(place, words, careless=careless), rng.uniform(0.05, 1.0) * seconds):
-            seconds *= 0.9  # it ended before: the machine is faster now
+        run, process = RunDir(place / "run"), start(place, words, careless=careless)
+        if trial % 4:  # else it may be struck before there is a run
+            while process.is_alive() and not run.info_file.exists():
+                time.sleep(0.002)
+        if not kill(process, rng.uniform(0.0, 1.0) * (training if trial % 4 else total - training)):
+            training *= 0.9  # it ended before: the machine is faster now
             continue
-        run = RunDir(place / "run")
         tally.kills[_moment(run)] += 1
         before = len(tally.unreadable)
         tally.unreadable += [f"{trial}: {reason}" for reason in unreadable(run)]
@@ -142,11 +147,11 @@ def kill_trainings(folder: Path, kills: int, seed: int, careless: bool = False) 
             continue  # nothing was begun: nothing to resume
         done = run.info()["status"] == "done"
         if not done:
-            seconds = 0.5 * seconds + 0.5 * max(finish(place, ["train", "--resume", "run"]), 0.2)
+            finish(place, ["train", "--resume", "run"])
         got = load_checkpoint(run.last)
         if not all(torch.equal(got[0][name], tensor) for name, tensor in expected[0].items()):
             tally.different.append(f"{trial}: weights")
-        if _losses(run) != _losses(RunDir(folder / "whole" / "run")):
+        if _losses(run) != _losses(whole):
             tally.different.append(f"{trial}: losses")
     return tally
 
@@ -154,8 +159,11 @@ def kill_trainings(folder: Path, kills: int, seed: int, careless: bool = False) 
 def _moment(run: RunDir) -> str:
     if not run.info_file.exists():
         return "before run.json"
-    if run.info()["status"] == "done":
-        return "after the end"
+    try:
+        if run.info()["status"] == "done":
+            return "after the end"
+    except CheckpointError:  # counted as unreadable
+        return "in run.json"
     return "training" if run.last.exists() else "before the first checkpoint"
 
 
