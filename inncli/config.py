@@ -109,19 +109,18 @@ def _by_choices(compose: Callable) -> Callable:
 
     The values are then set by hydra's own function, in their order, as its composing does it in the end.
     """
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import OverrideType
 
     loader = GlobalHydra.instance().config_loader()
     parse = OverridesParser.create(config_loader=loader).parse_overrides
     composed = {}
 
     def is_choice(override) -> bool:
-        """Whether hydra must see it to compose: a yaml of a group, or its own; what adds or deletes might name a group."""
-        return (override.is_hydra_override() or override.type != OverrideType.CHANGE or override.package is not None
-                or loader.repository.group_exists(override.key_or_group))
+        """Whether hydra must see it to compose: its own, or a yaml of a group as hydra tells one from a value."""
+        return override.is_hydra_override() or (loader.repository.group_exists(override.key_or_group)
+                                                and not isinstance(override.value(), dict))
 
     def composing(words: list[str]):
         parsed = parse(words)
@@ -131,7 +130,9 @@ def _by_choices(compose: Callable) -> Callable:
             composed[choices] = compose(list(choices))
         cfg = copy.deepcopy(composed[choices])
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
-        cfg.hydra.overrides.task.extend([o.input_line for o in values])
+        ours = [o for o in parsed if not o.is_hydra_override()]
+        cfg.hydra.overrides.task = [o.input_line for o in ours]
+        cfg.hydra.job.override_dirname = get_overrides_dirname(ours, **cfg.hydra.job.config.override_dirname)
         return cfg
 
     return composing

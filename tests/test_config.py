@@ -144,6 +144,9 @@ def test_a_sweep_is_planned_job_by_job():
     ["~trainer.ema", "seed=1,2"],
     ["trainer.grad_clip=4", "seed=1,2"],
     ["hydra/launcher=joblib", "seed=1,2", "objective=nll", "hydra.launcher.n_jobs=2"],
+    ["trainer.lr=.1", "++trainer.lr=.01", "seed=1,2"],  # the last word counts
+    ["model=glow,nice", "model.n_blocks=2", "~model.n_blocks", "seed=1"],
+    ["~trainer.ema", "+trainer.ema=.9", "trainer.ema=.8", "seed=1,2"],
 ])
 def test_jobs_of_a_sweep_have_the_config_that_each_would_have_alone(words):
     try:
@@ -154,6 +157,16 @@ def test_jobs_of_a_sweep_have_the_config_that_each_would_have_alone(words):
     else:
         assert [job.config for job in jobs] == [config.plan(job.overrides)[0].config for job in jobs]
         assert len({str(job.config) for job in jobs}) == len(jobs) > 1
+
+
+def test_a_job_names_itself_by_all_its_words(folder):
+    (folder / "experiment").mkdir()
+    (folder / "experiment" / "named.yaml").write_text(
+        "# @package _global_\ndefaults: [{override /logger: mlflow}]\nlogger: {experiment: '${hydra:job.override_dirname}'}\n")
+    config.trust(folder)
+    jobs = config.plan(["seed=1,2", "experiment=named", "model=nice"], multirun=True)
+    assert [job.config["logger"]["experiment"] for job in jobs] == [
+        "experiment=named,model=nice,seed=1", "experiment=named,model=nice,seed=2"]
 
 
 def test_the_sample_table_is_found():
