@@ -138,12 +138,29 @@ def _by_choices(compose: Callable) -> Callable:
     return composing
 
 
+def _no_hydra(parsed: list, swept_only: bool = False) -> None:
+    """Raises: ConfigError if one of these overrides of a sweep's jobs sets what is hydra's own.
+
+    Hydra takes `hydra={...}` for a setting of the job's. A sweep's manifest may be a stranger's, and hydra builds and
+    calls what its part of the config names.
+
+    Args:
+        swept_only: single values of its parts are let through: those are not the jobs'.
+    """
+    for override in parsed:
+        part = override.is_hydra_override() and (override.is_sweep_override() or not swept_only)
+        if part or override.key_or_group == "hydra":
+            raise ConfigError("hydra's own settings are for the whole sweep: give one value, and name the part, e.g. "
+                              f"hydra.launcher.n_jobs=2; got {override.input_line!r}")
+
+
 def _enter_plugins(overrides: list[str], compose: Callable) -> None:
     """Makes our launcher or sweeper, if one is chosen, known to hydra. Raises: RequestError if it can't run here."""
     from hydra.core.override_parser.overrides_parser import OverridesParser
     from hydra.core.plugins import Plugins
 
     parsed = OverridesParser.create().parse_overrides(overrides)
+    _no_hydra(parsed, swept_only=True)
     chosen = compose([o.input_line for o in parsed if not o.is_sweep_override()]).hydra.runtime.choices
     for group in ("hydra/launcher", "hydra/sweeper"):
         plugins.enter(chosen[group], Plugins.instance())
@@ -164,7 +181,13 @@ def _expand(overrides: list[str], compose: Callable) -> tuple[list[list[str]], b
     sweeper = compose(fixed).hydra.sweeper
     words = [f"{k}={v}" for k, v in (sweeper.get("params") or {}).items()]
     swept = parse([*words, *(o.input_line for o in parsed if not o.is_hydra_override())])
+    _no_hydra(swept)
     if sweeper._target_.endswith(".BasicSweeper"):
+        for o in swept:
+            if o.is_interval_sweep():
+                raise ConfigError(f"{o.input_line!r} is for a search to choose from; list values, or add hydra/sweeper=optuna")
+            if o.is_sweep_override() and not list(o.sweep_string_iterator()):
+                raise ConfigError(f"{o.input_line!r} names no value; there is nothing to train")
         (batch,) = BasicSweeper.split_arguments(swept, None)
         return [[*hydra_words, *job] for job in batch], True
     # Another sweeper picks its values as it goes: each that is written out, or ends an interval, is checked alone.
@@ -277,6 +300,8 @@ def _plain(cfg, chosen) -> dict:
     with open_dict(cfg):
         cfg = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "experiment")])
     config = OmegaConf.to_container(cfg, resolve=True)
+    if ".." in str(chosen.get("experiment")).split("/"):  # a recipe from elsewhere could say anything to hydra
+        raise ConfigError(_not_a_choice("experiment", chosen["experiment"], choices("experiment")))
     for group in GROUPS:
         if chosen[group] not in choices(group):  # model=../task/ring would compose
             raise ConfigError(_not_a_choice(group, chosen[group], choices(group)))

@@ -137,6 +137,23 @@ def test_a_sweep_is_planned_job_by_job():
         config.plan(["model=nice,rnvp", "seed=1,x"], multirun=True)
 
 
+HYDRAS = "hydra's own settings are for the whole sweep: give one value, and name the part, e.g. hydra.launcher.n_jobs=2; got "
+
+
+@pytest.mark.parametrize("word, message", [
+    ("seed=range(0)", "'seed=range(0)' names no value; there is nothing to train"),
+    ("model=glob(x*)", "'model=glob(x*)' names no value; there is nothing to train"),
+    ("trainer.lr=interval(.1,.2)", "'trainer.lr=interval(.1,.2)' is for a search to choose from; list values, or add "
+                                   "hydra/sweeper=optuna"),
+    ("hydra/launcher=basic,joblib", HYDRAS + "'hydra/launcher=basic,joblib'"),
+    ("++hydra={sweep: {dir: x}}", HYDRAS + "'++hydra={sweep: {dir: x}}'"),
+    ("experiment=../task/ring", "experiment: expected one of "),
+])
+def test_what_can_not_be_swept(word, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        config.plan([word, "trainer.max_steps=1,2"], multirun=True)
+
+
 @pytest.mark.parametrize("words", [
     ["model=nice,rnvp", "seed=range(2)"],
     ["model=glow", "trainer.clip=5,2", "model.n_blocks=2"],
