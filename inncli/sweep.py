@@ -183,6 +183,8 @@ class SweepDir:
             info = run.info()
         if info:
             state, error = run.fine_state(info), info.get("error")
+        elif state == "done" and entry.get("config") and not run.info_file.exists():  # a study keeps its own books
+            state = "waiting"  # its directory was removed since
         if record and (not info or (of_record == "running" and state != "done") or of_record == "failed"):
             state, error = of_record, record.get("error")
         if state == "killed":
