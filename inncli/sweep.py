@@ -179,8 +179,11 @@ class SweepDir:
         run, log = self.run(number), self.log(number)
         state, error, info = entry.get("status") or "waiting", entry.get("error"), {}
         of_record = life.state(record, self._job_lock(number)) if record else None
-        with contextlib.suppress(CheckpointError):
+        try:
             info = run.info()
+        except CheckpointError as damage:
+            if run.info_file.exists():
+                state, error = "failed", str(damage)
         if info:
             state, error = run.fine_state(info), info.get("error")
         elif state == "done" and entry.get("config") and not run.info_file.exists():  # a study keeps its own books

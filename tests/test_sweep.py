@@ -342,6 +342,8 @@ def test_a_recipe_may_choose_the_launcher(inn, tmp_path):
     assert states(sweep) == ["done", "waiting"]  # what is gone is to be done again
     assert "2 of 2 jobs done" in inn("resume", "--config-dir", "mine", sweep.path) and "locally" not in inn.err
     assert "job 0: " not in inn.err
+    (sweep.path / "0" / "run.json").write_text("{")
+    assert states(sweep) == ["failed", "done"] and "run.json is damaged" in sweep.jobs()[0]["error"]
 
 
 def test_joblib_without_its_extra(inn, tmp_path, monkeypatch):
