@@ -109,19 +109,18 @@ def _by_choices(compose: Callable) -> Callable:
 
     The values are then set by hydra's own function, in their order, as its composing does it in the end.
     """
-    from hydra._internal.config_loader_impl import ConfigLoaderImpl
+    from hydra._internal.config_loader_impl import ConfigLoaderImpl, get_overrides_dirname
     from hydra.core.global_hydra import GlobalHydra
     from hydra.core.override_parser.overrides_parser import OverridesParser
-    from hydra.core.override_parser.types import OverrideType
 
     loader = GlobalHydra.instance().config_loader()
     parse = OverridesParser.create(config_loader=loader).parse_overrides
     composed = {}
 
     def is_choice(override) -> bool:
-        """Whether hydra must see it to compose: a yaml of a group, or its own; what adds or deletes might name a group."""
-        return (override.is_hydra_override() or override.type != OverrideType.CHANGE or override.package is not None
-                or loader.repository.group_exists(override.key_or_group))
+        """Whether hydra must see it to compose: its own, or a yaml of a group as hydra tells one from a value."""
+        return override.is_hydra_override() or (loader.repository.group_exists(override.key_or_group)
+                                                and not isinstance(override.value(), dict))
 
     def composing(words: list[str]):
         parsed = parse(words)
@@ -131,10 +130,28 @@ def _by_choices(compose: Callable) -> Callable:
             composed[choices] = compose(list(choices))
         cfg = copy.deepcopy(composed[choices])
         ConfigLoaderImpl._apply_overrides_to_config(values, cfg)
-        cfg.hydra.overrides.task.extend([o.input_line for o in values])
+        ours = [o for o in parsed if not o.is_hydra_override()]
+        cfg.hydra.overrides.task = [o.input_line for o in ours]
+        cfg.hydra.job.override_dirname = get_overrides_dirname(ours, **cfg.hydra.job.config.override_dirname)
         return cfg
 
     return composing
+
+
+def _no_hydra(parsed: list, swept_only: bool = False) -> None:
+    """Raises: ConfigError if one of these overrides of a sweep's jobs sets what is hydra's own.
+
+    Hydra takes `hydra={...}` for a setting of the job's. A sweep's manifest may be a stranger's, and hydra builds and
+    calls what its part of the config names.
+
+    Args:
+        swept_only: single values of its parts are let through: those are not the jobs'.
+    """
+    for override in parsed:
+        part = override.is_hydra_override() and (override.is_sweep_override() or not swept_only)
+        if part or override.key_or_group == "hydra":
+            raise ConfigError("hydra's own settings are for the whole sweep: give one value, and name the part, e.g. "
+                              f"hydra.launcher.n_jobs=2; got {override.input_line!r}")
 
 
 def _enter_plugins(overrides: list[str], compose: Callable) -> None:
@@ -143,6 +160,7 @@ def _enter_plugins(overrides: list[str], compose: Callable) -> None:
     from hydra.core.plugins import Plugins
 
     parsed = OverridesParser.create().parse_overrides(overrides)
+    _no_hydra(parsed, swept_only=True)
     chosen = compose([o.input_line for o in parsed if not o.is_sweep_override()]).hydra.runtime.choices
     for group in ("hydra/launcher", "hydra/sweeper"):
         plugins.enter(chosen[group], Plugins.instance())
@@ -163,7 +181,13 @@ def _expand(overrides: list[str], compose: Callable) -> tuple[list[list[str]], b
     sweeper = compose(fixed).hydra.sweeper
     words = [f"{k}={v}" for k, v in (sweeper.get("params") or {}).items()]
     swept = parse([*words, *(o.input_line for o in parsed if not o.is_hydra_override())])
+    _no_hydra(swept)
     if sweeper._target_.endswith(".BasicSweeper"):
+        for o in swept:
+            if o.is_interval_sweep():
+                raise ConfigError(f"{o.input_line!r} is for a search to choose from; list values, or add hydra/sweeper=optuna")
+            if o.is_sweep_override() and not list(o.sweep_string_iterator()):
+                raise ConfigError(f"{o.input_line!r} names no value; there is nothing to train")
         (batch,) = BasicSweeper.split_arguments(swept, None)
         return [[*hydra_words, *job] for job in batch], True
     # Another sweeper picks its values as it goes: each that is written out, or ends an interval, is checked alone.
@@ -276,6 +300,8 @@ def _plain(cfg, chosen) -> dict:
     with open_dict(cfg):
         cfg = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "experiment")])
     config = OmegaConf.to_container(cfg, resolve=True)
+    if ".." in str(chosen.get("experiment")).split("/"):  # a recipe from elsewhere could say anything to hydra
+        raise ConfigError(_not_a_choice("experiment", chosen["experiment"], choices("experiment")))
     for group in GROUPS:
         if chosen[group] not in choices(group):  # model=../task/ring would compose
             raise ConfigError(_not_a_choice(group, chosen[group], choices(group)))

@@ -179,10 +179,15 @@ class SweepDir:
         run, log = self.run(number), self.log(number)
         state, error, info = entry.get("status") or "waiting", entry.get("error"), {}
         of_record = life.state(record, self._job_lock(number)) if record else None
-        with contextlib.suppress(CheckpointError):
+        try:
             info = run.info()
+        except CheckpointError as damage:
+            if run.info_file.exists():
+                state, error = "failed", str(damage)
         if info:
             state, error = run.fine_state(info), info.get("error")
+        elif state == "done" and entry.get("config") and not run.info_file.exists():  # a study keeps its own books
+            state = "waiting"  # its directory was removed since
         if record and (not info or (of_record == "running" and state != "done") or of_record == "failed"):
             state, error = of_record, record.get("error")
         if state == "killed":

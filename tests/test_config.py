@@ -137,6 +137,23 @@ def test_a_sweep_is_planned_job_by_job():
         config.plan(["model=nice,rnvp", "seed=1,x"], multirun=True)
 
 
+HYDRAS = "hydra's own settings are for the whole sweep: give one value, and name the part, e.g. hydra.launcher.n_jobs=2; got "
+
+
+@pytest.mark.parametrize("word, message", [
+    ("seed=range(0)", "'seed=range(0)' names no value; there is nothing to train"),
+    ("model=glob(x*)", "'model=glob(x*)' names no value; there is nothing to train"),
+    ("trainer.lr=interval(.1,.2)", "'trainer.lr=interval(.1,.2)' is for a search to choose from; list values, or add "
+                                   "hydra/sweeper=optuna"),
+    ("hydra/launcher=basic,joblib", HYDRAS + "'hydra/launcher=basic,joblib'"),
+    ("++hydra={sweep: {dir: x}}", HYDRAS + "'++hydra={sweep: {dir: x}}'"),
+    ("experiment=../task/ring", "experiment: expected one of "),
+])
+def test_what_can_not_be_swept(word, message):
+    with pytest.raises(ConfigError, match=re.escape(message)):
+        config.plan([word, "trainer.max_steps=1,2"], multirun=True)
+
+
 @pytest.mark.parametrize("words", [
     ["model=nice,rnvp", "seed=range(2)"],
     ["model=glow", "trainer.clip=5,2", "model.n_blocks=2"],
@@ -144,6 +161,9 @@ def test_a_sweep_is_planned_job_by_job():
     ["~trainer.ema", "seed=1,2"],
     ["trainer.grad_clip=4", "seed=1,2"],
     ["hydra/launcher=joblib", "seed=1,2", "objective=nll", "hydra.launcher.n_jobs=2"],
+    ["trainer.lr=.1", "++trainer.lr=.01", "seed=1,2"],  # the last word counts
+    ["model=glow,nice", "model.n_blocks=2", "~model.n_blocks", "seed=1"],
+    ["~trainer.ema", "+trainer.ema=.9", "trainer.ema=.8", "seed=1,2"],
 ])
 def test_jobs_of_a_sweep_have_the_config_that_each_would_have_alone(words):
     try:
@@ -154,6 +174,16 @@ def test_jobs_of_a_sweep_have_the_config_that_each_would_have_alone(words):
     else:
         assert [job.config for job in jobs] == [config.plan(job.overrides)[0].config for job in jobs]
         assert len({str(job.config) for job in jobs}) == len(jobs) > 1
+
+
+def test_a_job_names_itself_by_all_its_words(folder):
+    (folder / "experiment").mkdir()
+    (folder / "experiment" / "named.yaml").write_text(
+        "# @package _global_\ndefaults: [{override /logger: mlflow}]\nlogger: {experiment: '${hydra:job.override_dirname}'}\n")
+    config.trust(folder)
+    jobs = config.plan(["seed=1,2", "experiment=named", "model=nice"], multirun=True)
+    assert [job.config["logger"]["experiment"] for job in jobs] == [
+        "experiment=named,model=nice,seed=1", "experiment=named,model=nice,seed=2"]
 
 
 def test_the_sample_table_is_found():

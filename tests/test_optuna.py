@@ -146,6 +146,32 @@ def test_a_wrong_space_is_one_line_and_nothing_is_written(outputs, capsys, word,
     assert not outputs.exists()
 
 
+@pytest.mark.parametrize("word, told", [
+    ("n_trials=abc", "hydra.sweeper.n_trials: expected a whole number of 0 or more, got 'abc'"),
+    ("n_jobs=0", "hydra.sweeper.n_jobs: expected a whole number of 1 or more, got 0")])
+def test_wrong_numbers_of_a_search(outputs, capsys, word, told):
+    assert main(["train", "-m", "hydra/sweeper=optuna", f"hydra.sweeper.{word}", "seed=1,2"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == told
+    assert not any((outputs / "sweeps").iterdir())
+
+
+def test_a_search_goes_on_beside_what_is_damaged(outputs, capsys):
+    words = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=1", "hydra.sweeper.n_jobs=1", "trainer.lr=interval(.001,.01)",
+             "task.n_train=200", "model.n_blocks=1", "trainer.max_epochs=2"]
+    assert main(["train", "-m", *words]) == 0
+    (path,) = (outputs / "sweeps").iterdir()
+    (path / "0" / "run.json").write_text("{")
+    (path / "0" / "config.yaml").unlink()
+    main(["resume", str(path), "hydra.sweeper.n_trials=2"])
+    states = {job["job"]: job["status"] for job in SweepDir(path).jobs()}
+    assert states == {0: "failed", 1: "done"}, capsys.readouterr().err
+    capsys.readouterr()
+    (path / "study.db").write_text("nothing that SQLite knows")
+    assert main(["resume", str(path), "hydra.sweeper.n_trials=3"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1].startswith(f"{path / 'study.db'} is damaged (file is not a database)")
+    assert SweepDir(path).manifest()["status"] != "running"
+
+
 def test_the_shipped_search_composes(capsys):
     from inncli import config
 

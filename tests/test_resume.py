@@ -84,6 +84,18 @@ def test_words_of_a_resumed_sweep(inn, tmp_path):
     assert {path: entry for path, entry in below(sweep.path).items() if path.name != ".lock"} == before
 
 
+@pytest.mark.parametrize("word", ["++hydra={callbacks: {x: {_target_: os.mkdir, path: made}}}",
+                                  "++hydra.sweeper.params={hydra.job.name: x}"])
+def test_a_strangers_search_changes_nothing_of_hydra(inn, tmp_path, word):
+    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    sweep = SweepDir(tmp_path / "s")
+    sweep.path.mkdir()
+    sweep.start(["hydra/sweeper=optuna", "hydra.sweeper.n_trials=1", *TINY, word], [])
+    inn("resume", sweep.path, code=2)
+    assert inn.err.startswith("hydra's own settings are for the whole sweep") and len(inn.err.splitlines()) == 1
+    assert not (tmp_path / "made").exists()
+
+
 @pytest.mark.parametrize("word", [
     "hydra.launcher.setup=[touch x]", "hydra.launcher._target_=os.system", "hydra/launcher=../../x",
     "+hydra.launcher.additional_parameters.wrap=x", "hydra.launcher.submitit_folder=/tmp/x", "hydra.launcher.n_jobs=${x}"])
@@ -106,6 +118,9 @@ def test_a_strangers_sweep_writes_only_in_its_directory(inn, tmp_path):
     before = below(tmp_path / "elsewhere")
     inn("resume", path, code=2)
     assert inn.err.startswith(f"{path / '0'} is a link")
+    with pytest.raises(RunError, match="is a link"):  # made since, by who may write there: a job looks for itself
+        with SweepDir(path).attempt(0, []):
+            pass
     assert below(tmp_path / "elsewhere") == before
 
 

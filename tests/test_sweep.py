@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -317,6 +318,32 @@ def test_joblib_a_killed_and_a_failed_job_leave_the_others(inn, tmp_path):
 
 def files(folder: Path) -> dict:
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("jobs", ["abc", "0", "1.5"])
+def test_joblib_with_a_wrong_number_of_jobs(inn, tmp_path, jobs):
+    inn("train", "-m", "seed=1,2", "hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}", code=2)
+    assert inn.err.splitlines()[-1].startswith("hydra.launcher.n_jobs: expected a whole number of 1 or more, or -1 ")
+    assert list((tmp_path / "out" / "sweeps").iterdir()) == []
+
+
+def test_a_recipe_may_choose_the_launcher(inn, tmp_path):
+    (tmp_path / "mine" / "experiment").mkdir(parents=True)
+    (tmp_path / "mine" / "experiment" / "both.yaml").write_text(
+        "# @package _global_\ndefaults: [{override /hydra/launcher: joblib}]\n"
+        "hydra: {launcher: {n_jobs: '${threads}'}, sweeper: {params: {seed: '1,2'}}}\n")
+    words = ["--config-dir", "mine", "experiment=both", "trainer.lr=.001", *SMALL, "trainer.max_epochs=1"]
+    inn("train", "-m", *words, "threads=0", code=2)  # for the launcher as for the jobs
+    assert "2 of 2 jobs done" in inn("train", "-m", *words)
+    assert "locally" not in inn.err
+    sweep = only_sweep(tmp_path)
+    assert [RunDir(sweep.path / str(n)).overrides() for n in range(2)] == [job["overrides"] for job in sweep.jobs()]
+    shutil.rmtree(sweep.path / "1")
+    assert states(sweep) == ["done", "waiting"]  # what is gone is to be done again
+    assert "2 of 2 jobs done" in inn("resume", "--config-dir", "mine", sweep.path) and "locally" not in inn.err
+    assert "job 0: " not in inn.err
+    (sweep.path / "0" / "run.json").write_text("{")
+    assert states(sweep) == ["failed", "done"] and "run.json is damaged" in sweep.jobs()[0]["error"]
 
 
 def test_joblib_without_its_extra(inn, tmp_path, monkeypatch):

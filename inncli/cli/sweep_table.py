@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
@@ -45,7 +46,7 @@ def report(sweep: SweepDir, jobs: list[dict]) -> None:
     done, pruned = (sum(job["status"] == state for job in jobs) for state in ("done", "pruned"))
     output.line(f"\nsweep {sweep.id}: {done} of {len(jobs)} jobs done" + (f", {pruned} pruned" if pruned else ""))
     if sweep.best_config.is_file():
-        output.line(f"best config: {sweep.best_config}; train it with `inn train --config-dir {sweep.path} experiment=best`")
+        output.line(f"best config: {sweep.best_config}; train it with `inn train --config-dir {shlex.quote(str(sweep.path))} experiment=best`")
     output.line(f"next: inn compare {sweep.id}" if done + pruned == len(jobs) else f"next: inn resume {sweep.id}")
     for line in failures(jobs):
         output.note(line)

@@ -51,7 +51,9 @@ def start(words: list[str], jobs: list[config.Job]) -> None:
                             for planned in jobs if planned.exact])
         exact = [n for n, planned in enumerate(jobs) if planned.exact]
         try:
-            _run(sweep, [*(word for word in words if _is_of_the_launch(word)), *config.jobs(exact)] if exact else words)
+            # A recipe among the words may choose the launcher, and the launcher's settings may name others.
+            launch = [*(word for word in words if _is_of_the_launch(word)), *_shared(sweep.manifest()["jobs"])]
+            _run(sweep, [*launch, *config.jobs(exact)] if exact else words)
         except RequestError:  # the launcher would not take it
             if all(job["status"] == "waiting" for job in sweep.jobs()):
                 shutil.rmtree(sweep.path)
@@ -74,7 +76,7 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
         raise RequestError(f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
                            f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}")
     manifest = sweep.check_own().manifest()
-    kept = _kept(sweep, manifest["overrides"], words)
+    kept = _kept(sweep, manifest, words)
     if not resimulate:
         planned = [config.plan([*kept, *words], multirun=True)[0].config] if sweep.is_search else []
         for entry in [*planned, *sweep.configs()]:
@@ -99,12 +101,16 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
         _run(sweep, words if sweep.is_search else [*words, *config.jobs(todo)])
 
 
-def _kept(sweep: SweepDir, own: list[str], words: list[str]) -> list[str]:
-    """What a sweep is resumed with of its `own` words: its launcher's, and all but hydra's where a study goes on.
+def _kept(sweep: SweepDir, manifest: dict, words: list[str]) -> list[str]:
+    """What a sweep is resumed with of its own words: its launcher's, and all but hydra's where a study goes on.
+
+    Of the others only a recipe, which may have chosen the launcher: they need not mean today what they meant then.
 
     Raises: RequestError for a word that could run a command: the manifest may be a stranger's.
     """
-    kept = [] if names(words, "hydra/launcher") else launcher_words(own)
+    own = manifest["overrides"]
+    recipe = [word for word in _shared(manifest["jobs"]) if _key(word) == "experiment"]
+    kept = [] if names(words, "hydra/launcher") else [*launcher_words(own), *recipe]
     if sweep.is_search:
         kept += [word for word in own if not _is_of_the_launch(word) or _key(word).startswith(("hydra/sweeper", "hydra.sweeper."))]
     kept = [word for word in kept if not names(words, _key(word))]
@@ -225,6 +231,11 @@ def harmless(word: str) -> bool:
 def own_words(words: list[str]) -> list[str]:
     """Those that say what is trained, and not how hydra runs it."""
     return [word for word in words if not _key(word).startswith(("hydra.", "hydra/"))]
+
+
+def _shared(jobs: list[dict]) -> list[str]:
+    """The words of what is trained that every job has."""
+    return [word for word in own_words(jobs[0]["overrides"]) if all(word in job["overrides"] for job in jobs)] if jobs else []
 
 
 def _is_of_the_launch(word: str) -> bool:

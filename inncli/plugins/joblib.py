@@ -19,6 +19,7 @@ from hydra.core.utils import JobReturn, JobStatus, setup_globals
 from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 from joblib.externals.loky.process_executor import ProcessPoolExecutor, ShutdownExecutorError
 
+from inncli.errors import RequestError
 from inncli.plugins.planned import execute_job
 
 log = logging.getLogger(__name__)
@@ -34,7 +35,11 @@ class Joblib(JoblibLauncher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         setup_globals()
-        slots = min(joblib.effective_n_jobs(self.joblib["n_jobs"]), len(job_overrides))
+        wanted = self.joblib["n_jobs"]
+        if not isinstance(wanted, int) or wanted == 0:
+            raise RequestError("hydra.launcher.n_jobs: expected a whole number of 1 or more, or -1 for one for each CPU, "
+                               f"got {wanted!r}")
+        slots = min(joblib.effective_n_jobs(wanted), len(job_overrides))
         pools, state = _Pools(slots), Singleton.get_state()
 
         def run(number: int, overrides: Sequence[str]) -> JobReturn:

@@ -27,8 +27,10 @@ from hydra.types import HydraContext, RunMode, TaskFunction
 from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
+from sqlalchemy.exc import DatabaseError
 
 from inncli import catalogue
+from inncli.errors import CheckpointError, RequestError
 from inncli.files import atomic_write
 from inncli.run import RunDir
 from inncli.sweep import SweepDir
@@ -62,11 +64,17 @@ class Optuna(Sweeper):
             hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> None:
+        for name, least in (("n_trials", 0), ("n_jobs", 1)):
+            if not isinstance(value := getattr(self, name), int) or value < least:
+                raise RequestError(f"hydra.sweeper.{name}: expected a whole number of {least} or more, got {value!r}")
         space, fixed = create_params_from_overrides([*(f"{k}={v}" for k, v in self.params.items()), *arguments])
         space = {name: of for name, of in space.items() if name not in fixed}
         self.folder.mkdir(parents=True, exist_ok=True)
-        study = optuna.create_study(
-            study_name="inn", storage=f"sqlite:///{self.folder / 'study.db'}", load_if_exists=True)
+        file = self.folder / "study.db"
+        try:
+            study = optuna.create_study(study_name="inn", storage=f"sqlite:///{file}", load_if_exists=True)
+        except DatabaseError as error:
+            raise CheckpointError(f"{file} is damaged ({error.orig}); restore it, or start a new search") from None
         self._settle(study)
         left_over = [trial for trial in study.trials if trial.state == TrialState.RUNNING]
         # A sampler that is seeded alike again would draw the first trials' values once more.
@@ -99,7 +107,11 @@ class Optuna(Sweeper):
         if not study.get_trials(states=(TrialState.COMPLETE,)):
             return
         best = study.best_trial
-        config = RunDir(self.folder / str(best.number)).config()
+        try:
+            config = RunDir(self.folder / str(best.number)).config()
+        except CheckpointError as error:
+            log.warning("the best trial, %d, is no longer there to make a recipe of: %s", best.number, error)
+            return
         names = {group: name for group, name in config["names"].items() if group in catalogue.GROUPS}
         plain = self.loader.load_configuration(
             "train", [f"{group}={name}" for group, name in names.items()], RunMode.RUN)
@@ -126,7 +138,10 @@ class Pruning:
         study = optuna.create_study(pruner=self.pruner)
         for path in self.folder.iterdir():
             if path.name.isdecimal() and path.name != run.path.name:
-                state, value, curve = read_trial(RunDir(path))
+                try:
+                    state, value, curve = read_trial(RunDir(path))
+                except CheckpointError:
+                    continue  # a damaged neighbour is no reason to fail
                 if state in (TrialState.COMPLETE, TrialState.PRUNED):
                     study.add_trial(create_trial(state=state, value=value, intermediate_values=curve))
         study.add_trial(create_trial(state=TrialState.RUNNING, intermediate_values=_curve(run)))

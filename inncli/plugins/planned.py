@@ -22,13 +22,17 @@ class Planned(BasicSweeper):
     def validate_batch_is_legal(self, batch) -> None:
         pass
 
+    def _parse_config(self) -> list[str]:
+        return []  # what a recipe sweeps over is in the plan
+
 
 def planned_config(config: DictConfig, overrides: list[str]) -> DictConfig | None:
-    """A job's config out of the sweep's, which becomes it, by its number alone; None where the job has other words."""
-    if [word.lstrip("+").partition("=")[0] for word in overrides] != [NUMBER]:
+    """A job's config out of the sweep's, which becomes it, by its number alone, which is its last word; None without."""
+    key, _, number = overrides[-1].lstrip("+").partition("=") if overrides else ("", "", "")
+    if key != NUMBER:
         return None
     with open_dict(config):
-        config[NUMBER] = int(overrides[0].partition("=")[2])
+        config[NUMBER] = int(number)
         config.hydra.overrides.task = list(overrides)
     return config
 
