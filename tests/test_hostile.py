@@ -273,6 +273,8 @@ HOSTILE = {
     "target os.system": (setting("model", {"_target_": "os.system", "command": "touch canary"}), INVERT, "os.system"),
     "target through an import": (setting("model._target_", "inncli.run.os.system"), INVERT, "inncli.run.os.system"),
     "target of the stranger's module": (pretender, INVERT, "mine.Model"),
+    "target with a source to read": (setting("model", {"_target_": "subprocess.run", "args": ["touch", "canary"]}), INVERT,
+                                     "subprocess.run"),
     "target that is a list": (setting("model._target_", ["os.system"]), INVERT, "_target_"),
     "simulator as the model": (setting("model", evil_task), INVERT, "Simulator"),
     "simulator inside the model": (setting("model.block", evil_task_at_once), INVERT, "Simulator"),
@@ -459,7 +461,8 @@ def test_an_altered_byte_is_noticed(name, words, runs, capsys):
         assert at > 3
     else:
         data = bytearray(path.read_bytes())
-        at = len(data) // (3 if "pairs" in name else 2)
+        # the last number of a checkpoint, in its last digits: nothing but the checksum can tell
+        at = len(data) - 4 if path.suffix == ".safetensors" else len(data) // (3 if "pairs" in name else 2)
     data[at] ^= 16
     path.write_bytes(data)
     refused(runs, words, path.name, capsys)
