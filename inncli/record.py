@@ -9,7 +9,8 @@ older inn reads a newer one's runs as long as the format is the same.
 from __future__ import annotations
 
 FORMAT = 1
-TEXT = ("id", "status", "started", "ended", "heartbeat", "resumed", "task", "model", "dtype", "git", "host", "error")
+TEXT = ("id", "status", "started", "ended", "heartbeat", "resumed", "task", "model", "device", "dtype", "git", "host",
+        "error")
 COUNTS = ("seed", "threads", "pid", "steps", "planned_steps", "steps_per_epoch", "epochs", "parameters")
 TABLES = ("versions", "metrics")  # of single values
 MAX_COUNT = 2**63

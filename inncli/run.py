@@ -29,7 +29,7 @@ from inncli.untrusted import read_bytes, read_json, read_yaml, stranger_inside
 
 STATUSES = ("running", "done", "failed", "interrupted")
 OWN = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", ".lock", "train.log", "checkpoints", "data",
-       "posteriors", "plots", "evaluations")  # what is read or written in a run directory
+       "posteriors", "plots", "evaluations", "tensorboard")  # what is read or written in a run directory
 _hearts: dict[Path, life.Heart] = {}  # one for each run directory that this process holds
 _writing = threading.RLock()  # run.json is read, changed and written by one thread at a time
 
