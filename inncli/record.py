@@ -49,4 +49,5 @@ def _is_number(value: object) -> bool:
 
 def _is_table(value: object) -> bool:
     return isinstance(value, dict) and all(
-        entry is None or isinstance(entry, (str, int, float, bool)) for entry in value.values())
+        entry is None or isinstance(entry, (str, float, bool)) or isinstance(entry, int) and abs(entry) < MAX_COUNT
+        for entry in value.values())

@@ -258,8 +258,8 @@ class RunDir:
             config = read_yaml(self.config_file)
         except (OSError, ValueError) as error:
             raise _damaged(self.config_file, error) from None
-        if not isinstance(config, dict):
-            raise _damaged(self.config_file, "not a mapping")
+        if not isinstance(config, dict) or not all(isinstance(config.get(key) or {}, dict) for key in ("task", "names")):
+            raise _damaged(self.config_file, "not a mapping, or one without a task")
         return config
 
     def overrides(self) -> list[str]:

@@ -298,7 +298,7 @@ def _is_entry(entry: object) -> bool:
             and isinstance(words, list) and all(isinstance(word, str) for word in words)
             and all(isinstance(entry.get(name), (str, type(None))) for name in ("status", "error", "host"))
             and isinstance(entry.get("scheduler"), (dict, type(None)))
-            and (config is None or isinstance(config, dict) and isinstance(config.get("task"), dict)))
+            and (config is None or isinstance(config, dict) and isinstance(config.get("task", {}), dict)))
 
 
 def _lives_elsewhere(record: dict) -> bool:

@@ -303,6 +303,11 @@ def virtual(file, h5py):
     file.create_virtual_dataset("posterior/x1", layout)
 
 
+def pipe_as_table(folder: Path) -> None:
+    os.mkfifo(folder / "t.csv")
+    setting("task", {"_target_": "inncli.tasks.table.Table", "_partial_": True, "file": str(folder / "t.csv")})(folder)
+
+
 def tensorboard_elsewhere(folder: Path) -> None:
     """A logger that writes into the run, whose folder for it lies elsewhere."""
     setting("logger", {"_target_": "inncli.tracking.tensorboard.TensorBoard", "_partial_": True})(folder)
@@ -444,6 +449,12 @@ HOSTILE = {
     "a set in NetCDF of one number": (netcdf(replaced(data=1.0)), NETCDF, "set.nc"),
     "a set in NetCDF whose note is nested deep": (netcdf(lambda file, h5py: file.attrs.__setitem__("inn", "[" * 60_000)), NETCDF, "deep"),
     # more of a run
+    "a pipe for the table": (pipe_as_table, EVALUATE, "no"),
+    "10^12 draws to compare": (setting("evaluation", {"_target_": "inncli.protocol.Protocol", "_partial_": True, "draws": 10**12}),
+                               EVALUATE, "at most"),
+    "a task that is a number": (setting("task", 5), SHOW, "config.yaml"),
+    "names that are text": (setting("names", "x"), SHOW, "config.yaml"),
+    "a metric of 400 digits": (info(metrics={"val_loss": 10**400}), SHOW, "metrics"),
     "a device that is a number": (info(device=5), SHOW, "device"),
     "the folder of a logger by a link": (tensorboard_elsewhere, RESUME, "link"),
     # formats
