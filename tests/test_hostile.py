@@ -449,7 +449,7 @@ HOSTILE = {
     "a set in NetCDF of one number": (netcdf(replaced(data=1.0)), NETCDF, "set.nc"),
     "a set in NetCDF whose note is nested deep": (netcdf(lambda file, h5py: file.attrs.__setitem__("inn", "[" * 60_000)), NETCDF, "deep"),
     # more of a run
-    "a pipe for the table": (pipe_as_table, EVALUATE, "no"),
+    "a pipe for the table": (pipe_as_table, EVALUATE, "pipe"),
     "10^12 draws to compare": (setting("evaluation", {"_target_": "inncli.protocol.Protocol", "_partial_": True, "draws": 10**12}),
                                EVALUATE, "at most"),
     "a task that is a number": (setting("task", 5), SHOW, "config.yaml"),
