@@ -11,6 +11,7 @@ import numpy as np
 from inncli import npz
 from inncli.errors import DataError, RequestError, ShapeError
 from inncli.files import atomic_path
+from inncli.untrusted import parse_json
 
 Labels = tuple["tuple[str, ...] | None", ...]  # a column's labels, None for a number
 
@@ -164,8 +165,9 @@ def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict]:
             table = csv.read_csv(path)
         else:
             from pyarrow import parquet
+            _check_unpacked(path, parquet.read_metadata(path))
             table = parquet.read_table(path, page_checksum_verification=True)
-        note = json.loads((table.schema.metadata or {}).get(b"inn", b"{}"))
+        note = parse_json((table.schema.metadata or {}).get(b"inn", b"{}"))
     except FileNotFoundError:
         raise absent(path, what) from None
     except (OSError, ValueError, pa.ArrowException) as error:
@@ -176,6 +178,13 @@ def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict]:
         columns[name] = np.array(column.to_pylist(), dtype=np.str_) if text else \
             column.to_numpy().astype(np.float64)
     return columns, note
+
+
+def _check_unpacked(path: Path, facts) -> None:
+    """Raises ValueError for a Parquet file that would unpack to far more than it is: a run of equal values takes no bytes."""
+    size, unpacked = path.stat().st_size, 8 * facts.num_rows * facts.num_columns
+    if unpacked > max(npz.SMALL, npz.RATIO * size):
+        raise ValueError(f"{size:,} bytes unpack to {unpacked:,}")
 
 
 def unreadable(path: Path, what: str, error: BaseException) -> DataError:

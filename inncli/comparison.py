@@ -137,14 +137,10 @@ def find(spec: str, root: Path | None = None) -> tuple[list[RunDir], list[dict]]
 
 
 def _jobs(folder: Path) -> tuple[list[RunDir], list[dict]]:
-    try:
-        jobs = json.loads((folder / "sweep.json").read_text(encoding="utf-8"))["jobs"]
-        numbers = [int(job["job"]) for job in jobs]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise RunError(f"{folder / 'sweep.json'} is damaged ({type(error).__name__}); name the jobs' directories") from None
+    jobs = sweep.SweepDir(folder).manifest()["jobs"]
     # A job still running is not in the manifest of a sweeper that picks as it goes.
     there = {int(path.name): RunDir(path) for path in folder.iterdir() if path.name.isdigit() and (path / "run.json").is_file()}
-    lost = [job for number, job in zip(numbers, jobs) if number not in there]
+    lost = [job for job in jobs if job["job"] not in there]
     return [there[number] for number in sorted(there)], lost
 
 

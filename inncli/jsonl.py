@@ -14,6 +14,9 @@ from inncli.files import atomic_write
 from inncli.untrusted import parse_json
 
 
+LONGEST = 2**20  # bytes of a line: thousands of times what inn writes
+
+
 def append(path: Path, entry: dict) -> None:
     """Adds one line in one write(); what is not finite becomes null, so that it stays JSON."""
     line = json.dumps(plain(entry)).encode() + b"\n"
@@ -38,15 +41,17 @@ def cut(path: Path, epoch: int) -> None:
 def entries(path: Path) -> Iterator[tuple[bytes, dict]]:
     """The lines in order, each with its bytes; a half-written or foreign line is passed over."""
     try:
-        lines = path.read_bytes().split(b"\n")
+        file = open(path, "rb")
     except FileNotFoundError:
         return
-    for raw in lines:
-        with contextlib.suppress(ValueError):
-            entry = parse_json(raw)
-            if isinstance(entry, dict) and isinstance(entry.get("epoch"), int) and all(
-                    value is None or isinstance(value, (int, float)) for value in entry.values()):
-                yield raw, entry
+    with file:
+        while piece := file.readline(LONGEST):  # a line without an end comes in pieces, none of which is one
+            raw = piece.removesuffix(b"\n")
+            with contextlib.suppress(ValueError):
+                entry = parse_json(raw)
+                if isinstance(entry, dict) and isinstance(entry.get("epoch"), int) and all(
+                        value is None or isinstance(value, (int, float)) and abs(value) < 1e300 for value in entry.values()):
+                    yield raw, entry
 
 
 def plain(value):

@@ -6,6 +6,7 @@ here imports torch: what was found before is read at once.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
@@ -51,7 +52,31 @@ class Evaluation:
     def from_dict(cls, words: dict) -> Evaluation:
         """The inverse of `asdict`, after a trip through JSON."""
         verdicts = {name: Verdict(**verdict) for name, verdict in words["verdicts"].items()}
-        return cls(**{**words, "verdicts": verdicts})
+        found = cls(**{**words, "verdicts": verdicts})
+        if not found._is_ours():
+            raise TypeError("no evaluation of inn's")
+        return found
+
+    def _is_ours(self) -> bool:
+        """Whether the parts are of their types: the file may be a stranger's."""
+        number = (int, float, type(None))
+        numbers = [*self.metrics.values(), *self.se.values()]
+        return (all(isinstance(value, number) for value in numbers)
+                and isinstance(self.settings.get("held_out"), int) and isinstance(self.details, dict)
+                and all(type(verdict.ok) is bool and isinstance(verdict.text, str) for verdict in self.verdicts.values())
+                and isinstance(self.observations, list) and all(map(_is_observation, self.observations)))
+
+
+def _is_observation(entry: object) -> bool:
+    number = (int, float, type(None))
+    if not isinstance(entry, dict):
+        return False
+    y = entry.get("y")  # None of a density
+    if y is not None and not (isinstance(y, list) and all(isinstance(v, number) for v in y)):
+        return False
+    told = entry.get("familiarity", {"distance": 0.0, "percentile": 0.0, "familiar": True})
+    return (isinstance(told, dict) and {"distance", "percentile", "familiar"} <= told.keys()
+            and all(isinstance(v, number) for v in (*told.values(), entry.get("c2st"))))
 
 
 def key(
@@ -80,7 +105,7 @@ def kept(run: RunDir, **asked) -> tuple[Evaluation, str] | None:
     entry = run.read_evaluation(key(run, **asked))
     try:
         return None if entry is None else (Evaluation.from_dict(entry["evaluation"]), entry["made"])
-    except (KeyError, TypeError):  # not ours: it is measured anew
+    except (KeyError, TypeError, AttributeError):  # not ours: it is measured anew
         return None
 
 
@@ -92,8 +117,9 @@ def kept_calibration(run: RunDir, *, seed: int = 0, resimulate: bool = False, de
     base = key(run, seed=seed, resimulate=resimulate, device=device)
     for path in sorted((run.path / "evaluations").glob("*.json")):
         entry = run.read_evaluation(path.stem)
-        if entry is not None and entry.get("base") == base and "calibration" in entry["evaluation"]["details"]:
-            return Evaluation.from_dict(entry["evaluation"])
+        with contextlib.suppress(KeyError, TypeError, AttributeError):  # not ours
+            if entry is not None and entry.get("base") == base and "calibration" in entry["evaluation"]["details"]:
+                return Evaluation.from_dict(entry["evaluation"])
     return None
 
 

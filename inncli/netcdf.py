@@ -23,6 +23,7 @@ import numpy as np
 
 from inncli.arrays import absent, column_codes, column_outside, distinct_columns, labels_of, unreadable
 from inncli.block_files import whole
+from inncli.untrusted import parse_json
 
 if TYPE_CHECKING:
     from inncli.posterior import PosteriorSet
@@ -87,7 +88,7 @@ def read(path: Path) -> PosteriorSet:
     try:
         with h5netcdf.File(path, "r") as file:
             _check_plain(file)
-            note = json.loads(file.attrs["inn"])
+            note = parse_json(file.attrs["inn"])
             known_format(path, note["meta"])
             posterior, stats = file.groups["posterior"], file.groups["sample_stats"]
             observed = file.groups["observed_data"]

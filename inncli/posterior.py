@@ -150,7 +150,7 @@ class PosteriorSet:
                 from inncli import netcdf
                 return netcdf.read(path)
             return cls._load_long(path)
-        except (ShapeError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ShapeError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
             # what was read doesn't make a set: say which file
             raise unreadable(path, WHAT, error) from None
 
@@ -208,10 +208,11 @@ class PosteriorSet:
         at_draw, at_log_prob = order.index("draw"), order.index("log_prob")
         y_columns, x_columns = order[1:at_draw], order[at_draw + 1:at_log_prob]
         n_obs, s = int(table["obs"][-1]) + 1, int(table["draw"][-1]) + 1
-        grid = np.divmod(np.arange(n_obs * s), s)
+        rows = len(table["obs"])  # before anything of the size that they claim is made
+        grid = np.divmod(np.arange(rows), s) if rows == n_obs * s else (None, None)
         if not (np.array_equal(table["obs"], grid[0]) and np.array_equal(table["draw"], grid[1])):
             raise DataError(f"expected {n_obs} x {s} rows in order of obs and draw, got {path} with "
-                            f"{len(table['obs'])}; rows were taken out or moved")
+                            f"{rows}; rows were taken out or moved")
         y = {name: table[name][::s] for name in y_columns}
         meta = known_format(path, note.get("meta", {}))
         found = meta.pop("y_labels", None) or [  # CSV: the labels that occur

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from inncli.errors import ConfigError
 from inncli.hints import PositiveInt
+
+MOST = 100_000  # the time goes with the square of the draws; a run's config may be a stranger's
 
 
 @dataclass(frozen=True)
@@ -20,3 +23,8 @@ class Protocol:
     observations: PositiveInt = 100
     draws: PositiveInt = 1_000
     same_draws: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("observations", "draws"):
+            if getattr(self, name) > MOST:
+                raise ConfigError(f"evaluation.{name}: expected at most {MOST:,}, got {getattr(self, name):,}; ask for fewer")

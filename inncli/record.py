@@ -9,7 +9,8 @@ older inn reads a newer one's runs as long as the format is the same.
 from __future__ import annotations
 
 FORMAT = 1
-TEXT = ("id", "status", "started", "ended", "heartbeat", "resumed", "task", "model", "dtype", "git", "host", "error")
+TEXT = ("id", "status", "started", "ended", "heartbeat", "resumed", "task", "model", "device", "dtype", "git", "host",
+        "error")
 COUNTS = ("seed", "threads", "pid", "steps", "planned_steps", "steps_per_epoch", "epochs", "parameters")
 TABLES = ("versions", "metrics")  # of single values
 MAX_COUNT = 2**63
@@ -48,4 +49,5 @@ def _is_number(value: object) -> bool:
 
 def _is_table(value: object) -> bool:
     return isinstance(value, dict) and all(
-        entry is None or isinstance(entry, (str, int, float, bool)) for entry in value.values())
+        entry is None or isinstance(entry, (str, float, bool)) or isinstance(entry, int) and abs(entry) < MAX_COUNT
+        for entry in value.values())

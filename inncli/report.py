@@ -206,7 +206,7 @@ def _facts(it: _Subject) -> list[str]:
         ("table", data.get("file")), ("its SHA-256", data.get("sha256")),
         ("model", info.get("model")), ("numbers learned", f"{sum(p.numel() for p in it.inverter.model.parameters()):,}"),
         ("seed", info.get("seed")), ("started", _time(info.get("started"))), ("ended", _time(info.get("ended"))),
-        ("training", f"{info.get('steps', 0):,} steps, {info.get('epochs', 0):,} epochs, {info.get('seconds') or 0:.1f} s"),
+        ("training", f"{info.get('steps') or 0:,} steps, {info.get('epochs') or 0:,} epochs, {info.get('seconds') or 0:.1f} s"),
         ("computed on", f"{info.get('device')}, {info.get('dtype')}, threads: {info.get('threads')}"),
         *((name.replace("_", " "), value) for name, value in final.items()),
         ("versions", ", ".join(f"{name} {n}" for name, n in (meta.get("versions") or {}).items() if n)),
@@ -254,7 +254,10 @@ def _float(value: object) -> float | None:
 
 
 def _time(stamp: str | None) -> str | None:
-    return f"{datetime.fromisoformat(stamp):%Y-%m-%d %H:%M:%S} UTC" if stamp else None
+    try:
+        return f"{datetime.fromisoformat(stamp):%Y-%m-%d %H:%M:%S} UTC" if stamp else None
+    except ValueError:  # of someone who wrote it by hand
+        return stamp
 
 
 def _ended(info: dict) -> str:

@@ -29,7 +29,7 @@ from inncli.untrusted import read_bytes, read_json, read_yaml, stranger_inside
 
 STATUSES = ("running", "done", "failed", "interrupted")
 OWN = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", ".lock", "train.log", "checkpoints", "data",
-       "posteriors", "plots", "evaluations")  # what is read or written in a run directory
+       "posteriors", "plots", "evaluations", "tensorboard")  # what is read or written in a run directory
 _hearts: dict[Path, life.Heart] = {}  # one for each run directory that this process holds
 _writing = threading.RLock()  # run.json is read, changed and written by one thread at a time
 
@@ -258,8 +258,8 @@ class RunDir:
             config = read_yaml(self.config_file)
         except (OSError, ValueError) as error:
             raise _damaged(self.config_file, error) from None
-        if not isinstance(config, dict):
-            raise _damaged(self.config_file, "not a mapping")
+        if not isinstance(config, dict) or not all(isinstance(config.get(key) or {}, dict) for key in ("task", "names")):
+            raise _damaged(self.config_file, "not a mapping, or one without a task")
         return config
 
     def overrides(self) -> list[str]:

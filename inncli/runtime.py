@@ -17,6 +17,7 @@ __all__ = ["DTYPES", "available_devices", "generator", "is_here", "launcher_rank
            "resolve_dtype", "set_deterministic", "set_threads", "stream_seed", "versions"]
 
 DTYPES = ("float32", "float64")
+MOST_PROCESSES = 8  # of one run, or as many as there are cores: a list of devices may be a stranger's
 
 
 def available_devices() -> list[str]:
@@ -66,6 +67,8 @@ def resolve_devices(names: str | list[str]) -> list[torch.device]:
         return [resolve_device(names)]
     if not names:
         raise ConfigError("device: expected a device or a list of some, got an empty list; e.g. device=[cpu,cpu]")
+    if len(names) > (most := max(MOST_PROCESSES, os.cpu_count() or 1)):
+        raise ConfigError(f"device: expected at most {most} devices, a process each, got {len(names)}; name fewer")
     devices = [resolve_device(name) for name in names]
     kinds = {device.type for device in devices}
     if len(devices) > 1 and kinds != {"cpu"} and kinds != {"cuda"}:

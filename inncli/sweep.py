@@ -137,10 +137,10 @@ class SweepDir:
         """
         try:
             manifest = read_json(self.manifest_file, limit=2**28)  # a config a job
-            if not all(isinstance(entry["job"], int) and isinstance(entry["overrides"], list)
-                       and isinstance(entry.get("config") or {"task": {}}, dict)
-                       and isinstance((entry.get("config") or {"task": {}})["task"], dict) for entry in manifest["jobs"]):
+            if not all(_is_entry(entry) for entry in manifest["jobs"]):
                 raise ValueError("a job without number, overrides or config")
+            if len({entry["job"] for entry in manifest["jobs"]}) != len(manifest["jobs"]):
+                raise ValueError("a job stands twice")
             if not all(isinstance(word, str) for word in manifest["overrides"]):
                 raise ValueError("overrides that are no text")
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -202,8 +202,8 @@ class SweepDir:
         found = {}
         for file in self._records.glob("[0-9]*.json"):
             with contextlib.suppress(OSError, ValueError):
-                record = json.loads(file.read_bytes())
-                if isinstance(record, dict) and isinstance(record.get("job"), int):
+                record = read_json(file)
+                if _is_entry(record):
                     found[record["job"]] = record
         return found
 
@@ -231,9 +231,10 @@ class SweepDir:
 
     def _holder(self) -> dict | None:
         try:
-            return json.loads((self._records / "sweep.json").read_bytes())
+            holder = read_json(self._records / "sweep.json")
         except (OSError, ValueError):
             return None
+        return holder if isinstance(holder, dict) else None
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
@@ -291,6 +292,18 @@ class SweepDir:
         finally:
             record.end(status="killed")  # for what no one foresaw; a job that ended keeps its word
             locks.release(lock)
+
+
+def _is_entry(entry: object) -> bool:
+    """Whether this is what a manifest, or a job's record, says of a job: a stranger may have written it."""
+    if not isinstance(entry, dict):
+        return False
+    config, number, words = entry.get("config"), entry.get("job"), entry.get("overrides")
+    return (type(number) is int and 0 <= number < 10**6
+            and isinstance(words, list) and all(isinstance(word, str) for word in words)
+            and all(isinstance(entry.get(name), (str, type(None))) for name in ("status", "error", "host"))
+            and isinstance(entry.get("scheduler"), (dict, type(None)))
+            and (config is None or isinstance(config, dict) and isinstance(config.get("task", {}), dict)))
 
 
 def _lives_elsewhere(record: dict) -> bool:

@@ -306,7 +306,9 @@ def test_what_killed_writers_left_is_cleared_when_a_run_goes_on(runs, said):
     for path in (*left, fresh, old):
         path.write_bytes(b"half a file")
     os.utime(old, (1e9, 1e9))
+    run.append_metrics({"epoch": 7, "loss": 99.0})  # of an epoch after the checkpoint, which is trained once more
     said("train", "--resume", "flow_stopped", code=0)
+    assert [line["epoch"] for line in run.metrics()] == list(range(1, 9))
     assert leftovers(run.path) == [fresh], "another process may be writing a set at this moment"
 
 

@@ -23,7 +23,9 @@ import pytest
 import torch
 import yaml
 
+from inncli import kept, runtime
 from inncli.cli.app import main
+from inncli.errors import ConfigError
 from inncli.run import RunDir
 from inncli.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -34,7 +36,10 @@ RESUME = ["train", "--resume", "flow_stopped"]
 SAMPLE = ["sample", "--run", "flow", "-n", "5"]
 EVALUATE = ["evaluate", "--run", "flow"]
 MANY = ["resume", "many"]
+JOBS = ["runs", "--sweep", "many"]
+COMPARE = ["compare", "many", "--no-evaluate"]
 SET = ["plot", "posterior", "--set", "flow/posteriors/set.npz"]
+PARQUET, NETCDF = ([*SET[:-1], f"flow/posteriors/set.{suffix}"] for suffix in ("parquet", "nc"))
 BOUND = 300 * 2**20  # bytes that Python and numpy may take to refuse; torch's tensors are counted by the kernel
 
 CODE = """
@@ -256,6 +261,59 @@ def sweep(words: list[str] = (), change: Callable[[Path], object] = lambda folde
     return make
 
 
+def record(data: object, name: str = "0.json"):
+    """What a stranger's sweep says of a job of its own, or of who runs it."""
+    def change(place: Path) -> None:
+        (place / ".jobs").mkdir()
+        (place / ".jobs" / name).write_text(data if isinstance(data, str) else json.dumps(data))
+    return sweep(change=change)
+
+
+def long_form(note: str = "{}", **changed):
+    """A set in Parquet with other columns or another note."""
+    def make(folder: Path) -> None:
+        import pyarrow as pa
+        from pyarrow import parquet
+        columns = {"obs": [0.0, 0.0], "y1": [1.0, 1.0], "draw": [0.0, 1.0], "x1": [1.0, 2.0], "log_prob": [0.0, 0.0], **changed}
+        table = pa.table({name: pa.array(values, pa.float64()) for name, values in columns.items()})
+        parquet.write_table(table.replace_schema_metadata({"inn": note}), folder / "flow/posteriors/set.parquet")
+    return make
+
+
+def netcdf(change):
+    """A set in NetCDF, changed as an HDF5 file."""
+    def make(folder: Path) -> None:
+        h5py = pytest.importorskip("h5py")
+        with h5py.File(folder / "flow/posteriors/set.nc", "a") as file:
+            change(file, h5py)
+    return make
+
+
+def replaced(**how):
+    def change(file, h5py):
+        del file["posterior/x1"]
+        file["posterior"].create_dataset("x1", **how)
+    return change
+
+
+def virtual(file, h5py):
+    layout = h5py.VirtualLayout((1, 4), dtype="f8")
+    layout[:] = h5py.VirtualSource("/etc/passwd", "x", shape=(1, 4))
+    del file["posterior/x1"]
+    file.create_virtual_dataset("posterior/x1", layout)
+
+
+def pipe_as_table(folder: Path) -> None:
+    os.mkfifo(folder / "t.csv")
+    setting("task", {"_target_": "inncli.tasks.table.Table", "_partial_": True, "file": str(folder / "t.csv")})(folder)
+
+
+def tensorboard_elsewhere(folder: Path) -> None:
+    """A logger that writes into the run, whose folder for it lies elsewhere."""
+    setting("logger", {"_target_": "inncli.tracking.tensorboard.TensorBoard", "_partial_": True})(folder)
+    linked("tensorboard", "flow_stopped")(folder)
+
+
 def evil_job(place: Path) -> None:
     """The record of the sweep is in order, the config of its job is not."""
     resign(place / "0", lambda config: config.update(task=evil_task(place.parents[1])))
@@ -273,6 +331,8 @@ HOSTILE = {
     "target os.system": (setting("model", {"_target_": "os.system", "command": "touch canary"}), INVERT, "os.system"),
     "target through an import": (setting("model._target_", "inncli.run.os.system"), INVERT, "inncli.run.os.system"),
     "target of the stranger's module": (pretender, INVERT, "mine.Model"),
+    "target with a source to read": (setting("model", {"_target_": "subprocess.run", "args": ["touch", "canary"]}), INVERT,
+                                     "subprocess.run"),
     "target that is a list": (setting("model._target_", ["os.system"]), INVERT, "_target_"),
     "simulator as the model": (setting("model", evil_task), INVERT, "Simulator"),
     "simulator inside the model": (setting("model.block", evil_task_at_once), INVERT, "Simulator"),
@@ -363,6 +423,40 @@ HOSTILE = {
     "a sweep whose job lies elsewhere": (sweep(change=job_elsewhere), MANY, "link"),
     "a sweep of a job that is no number": (sweep(job="../../flow"), MANY, "sweep.json"),
     "a sweep with words of wrong types": (sweep([3]), MANY, "sweep.json"),
+    "a sweep nested deep": (sweep(change=lambda place: (place / "sweep.json").write_text("[" * 90_000)), JOBS, "deep"),
+    "a sweep nested deep, compared": (sweep(change=lambda place: (place / "sweep.json").write_text("[" * 90_000)), COMPARE, "deep"),
+    "a sweep of job -3": (sweep(job=-3), JOBS, "sweep.json"),
+    "a sweep of job 10^30": (sweep(job=10**30), COMPARE, "sweep.json"),
+    "a sweep whose job has no words": (sweep(overrides=[1, None]), JOBS, "sweep.json"),
+    "a sweep whose state is a list": (sweep(status=["done"]), JOBS, "sweep.json"),
+    "a sweep of two jobs of one number": (sweep(change=lambda place: (place / "sweep.json").write_text(json.dumps(
+        {"overrides": [], "jobs": 2 * [{"job": 0, "overrides": []}]}))), MANY, "twice"),
+    # sets
+    "a set of 10^15 rows": (long_form(obs=[0.0, 1e15]), PARQUET, "rows"),
+    "a set of infinite rows": (long_form(obs=[0.0, float("inf")]), PARQUET, "set.parquet"),
+    "a set of no rows": (long_form(**dict.fromkeys(("obs", "y1", "draw", "x1", "log_prob"), [])), PARQUET, "set.parquet"),
+    "a set whose note is nested deep": (long_form("[" * 90_000), PARQUET, "deep"),
+    "a Parquet bomb": (long_form(**dict.fromkeys(("obs", "y1", "draw", "x1", "log_prob"), np.zeros(2**23))), PARQUET, "unpack"),
+    "a set of NaN": (long_form(x1=[None, None]), PARQUET, "finite"),
+    "a set of infinities": (npz("posteriors/set.npz", lambda a: a["x"].fill(np.inf)), SET, "finite"),
+    "a set whose meta is nested deep": (npz("posteriors/set.npz", lambda a: a.update(meta=np.array("[" * 90_000))), SET, "deep"),
+    "a set in NetCDF that leads elsewhere": (netcdf(lambda file, h5py: file["posterior"].__setitem__(
+        "more", h5py.ExternalLink("/etc/passwd", "x"))), NETCDF, "link"),
+    "a set in NetCDF that lies elsewhere": (netcdf(replaced(shape=(1, 4), dtype="f8", external=[("/etc/passwd", 0, 32)])), NETCDF,
+                                            "another file"),
+    "a set in NetCDF made of other files": (netcdf(virtual), NETCDF, "another file"),
+    "10^12 numbers in a set in NetCDF": (netcdf(replaced(shape=(1, 10**12), dtype="f8", chunks=(1, 1024))), NETCDF, "declares"),
+    "a set in NetCDF of one number": (netcdf(replaced(data=1.0)), NETCDF, "set.nc"),
+    "a set in NetCDF whose note is nested deep": (netcdf(lambda file, h5py: file.attrs.__setitem__("inn", "[" * 60_000)), NETCDF, "deep"),
+    # more of a run
+    "a pipe for the table": (pipe_as_table, EVALUATE, "pipe"),
+    "10^12 draws to compare": (setting("evaluation", {"_target_": "inncli.protocol.Protocol", "_partial_": True, "draws": 10**12}),
+                               EVALUATE, "at most"),
+    "a task that is a number": (setting("task", 5), SHOW, "config.yaml"),
+    "names that are text": (setting("names", "x"), SHOW, "config.yaml"),
+    "a metric of 400 digits": (info(metrics={"val_loss": 10**400}), SHOW, "metrics"),
+    "a device that is a number": (info(device=5), SHOW, "device"),
+    "the folder of a logger by a link": (tensorboard_elsewhere, RESUME, "link"),
     # formats
     "a newer checkpoint": (metas(lambda m: m.update(format=2)), INVERT, "format 2"),
     "an unknown format": (metas(lambda m: m.update(format="x")), INVERT, "format 'x'"),
@@ -413,6 +507,98 @@ def test_there_are_forty():
     assert len(HOSTILE) >= 40
 
 
+# ---- shown, and no harm done -------------------------------------------------------------------------
+STEERS = "\x1b]0;mine\x07\x1b[31m\x9b2J\u202e"
+
+
+def no_steering(words: list[str], capsys, code: int = 0) -> str:
+    """What a command prints, which holds nothing that a terminal would obey."""
+    capsys.readouterr()
+    assert main(words) == code, capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert not set(STEERS) - set("]0;mine[31m2J") & set(out + err)
+    return out + err
+
+
+def test_what_steers_a_terminal_is_spelt_out(runs, capsys):
+    info(model=STEERS, task=STEERS, error=STEERS, metrics={f"val_loss{STEERS}": 1.0})(runs)
+    for words in (["runs"], ["runs", "--json"], SHOW):
+        assert r"\u001b[31m" in no_steering(words, capsys), words
+    sweep(status="failed", error=STEERS, overrides=[STEERS], job=7)(runs)
+    assert r"\u001b[31m" in no_steering(JOBS, capsys)
+    info(status=STEERS)(runs)
+    no_steering(SHOW, capsys, 2)
+    (runs / "table").rename(runs / "a\x1b[31m")
+    os.rename(os.fsencode(runs / "inn"), os.fsencode(runs) + b"/b\xff")  # no UTF-8
+    assert r"a\u001b[31m" in (out := no_steering(["runs"], capsys)) and r"b\udcff" in out
+
+
+def test_a_title_is_no_markup(runs, capsys):
+    setting("names.task", "[/red][bold]x" + STEERS)(runs)
+    assert "[/red][bold]x" in no_steering(["compare", "flow", "--no-evaluate"], capsys)
+
+
+def test_records_of_jobs_that_say_nothing_sensible_are_passed_over(runs, capsys):
+    for number, data in enumerate(["[" * 90_000, {"job": 5, "status": "failed"}, {"job": 0, "overrides": [], "status": {"a": 1}},
+                                   {"job": 0, "overrides": [], "status": "running", "scheduler": [1]},
+                                   {"job": -5, "overrides": [], "status": "failed"}, {"job": 5, "overrides": [], "config": 5}]):
+        record(data)(runs)
+        assert "1 interrupted of 1 jobs" in no_steering(JOBS, capsys), number
+        shutil.rmtree(runs / "sweeps")
+    for data in ("[1]", "[" * 90_000):
+        record(data, "sweep.json")(runs)
+        no_steering(JOBS, capsys)
+        shutil.rmtree(runs / "sweeps")
+
+
+def test_a_stranger_s_evaluation_is_shown_as_text_or_measured_anew(runs, capsys):
+    run, whole = RunDir(runs / "flow"), {
+        "metrics": {"nll": 1.0}, "se": {}, "settings": {"held_out": 5, "held_out_from": STEERS + "<script>"}, "observations": [],
+        "verdicts": {"calibrated": {"ok": True, "text": STEERS + "<script>alert(1)</script>"}}, "details": {}}
+    key = kept.key(run)
+
+    def keep(**changed):
+        run.write_evaluation(key, {"made": "now", "base": key, "evaluation": {**whole, **changed}})
+
+    keep()
+    assert "<script>" in no_steering(EVALUATE, capsys)
+    no_steering(["report", "flow", "--out", "r.html"], capsys)
+    page = (runs / "r.html").read_text()
+    assert "&lt;script&gt;" in page and "<script" not in page
+    assert kept.kept(run) is not None
+    for changed in ({"metrics": {"nll": "x"}}, {"metrics": [1]}, {"se": {"nll": "x"}}, {"settings": {}}, {"settings": [1]},
+                    {"settings": {"held_out": "x"}}, {"verdicts": {"calibrated": {"ok": "no", "text": "x"}}}, {"verdicts": [1]},
+                    {"verdicts": {"calibrated": {"ok": True, "text": 5}}}, {"observations": 5}, {"observations": [{"y": ["a"]}]},
+                    {"observations": [{"y": [1.0], "familiarity": 3}]}, {"details": 5}, {"more": 1}):
+        keep(**changed)
+        assert kept.kept(run) is None, changed
+        assert kept.kept_calibration(run) is None, changed
+
+
+def test_a_report_of_what_is_not_there(runs, capsys):
+    info(started="yesterday", ended=None, steps=None, epochs=None, versions=None, model="<script>", git="\"><script>")(runs)
+    no_steering(["report", "flow", "--out", "r.html"], capsys)
+    assert "yesterday" in (page := (runs / "r.html").read_text()) and "<script" not in page
+
+
+def test_metrics_of_a_line_without_an_end(runs):
+    run = RunDir(runs / "flow")
+    lines = run.metrics()
+    with open(run.metrics_file, "ab") as file:
+        file.write(b'{"epoch": 1, "x": ' + b"[" * 90_000 + b'\n{"epoch": 1' + b"0" * 400 + b'}\n{"epoch": 2, "loss": Infinity}\n')
+        file.truncate(file.tell() + 2**30)  # a hole: it takes no room
+    tracemalloc.start()
+    assert run.metrics() == lines
+    assert tracemalloc.get_traced_memory()[1] < 32 * 2**20
+    tracemalloc.stop()
+
+
+def test_a_run_of_a_thousand_processes_is_none(runs):
+    with pytest.raises(ConfigError, match="at most"):
+        runtime.resolve_devices(1000 * ["cpu"])
+    assert not runtime.is_here(1000 * ["cpu"])  # such a run goes on as device=auto
+
+
 # ---- cut anywhere ------------------------------------------------------------------------------------
 def boundaries(path: Path) -> list[int]:
     """Where the sections of a file end: header, JSON part, tensors; members of a zip; lines of text."""
@@ -459,7 +645,8 @@ def test_an_altered_byte_is_noticed(name, words, runs, capsys):
         assert at > 3
     else:
         data = bytearray(path.read_bytes())
-        at = len(data) // (3 if "pairs" in name else 2)
+        # the last number of a checkpoint, in its last digits: nothing but the checksum can tell
+        at = len(data) - 4 if path.suffix == ".safetensors" else len(data) // (3 if "pairs" in name else 2)
     data[at] ^= 16
     path.write_bytes(data)
     refused(runs, words, path.name, capsys)

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 import tracemalloc
 
 import numpy as np
@@ -244,6 +247,35 @@ def test_an_epoch_stays_within_the_memory(tmp_path, monkeypatch):
     asked = dict(file=str(tmp_path / "rows.npy"), n_y=2)
     assert peak(lambda: Table(**asked, memory_mb=8)) < 8e6
     assert peak(lambda: np.load(tmp_path / "rows.npy").astype(np.float64)) > 8e6  # control: only the numbers, read whole
+
+
+LIMITED = """
+import resource, sys
+from inncli.cli.app import main
+
+def train(file, memory_mb):
+    return main(["train", "task=table", f"task.file={file}", "task.n_y=2", f"task.memory_mb={memory_mb}", "model.n_blocks=1",
+                 "model.block.hidden=[8]", "trainer.max_epochs=1", "trainer.batch_size=8192"])
+
+assert train("few.npy", 5) == 0  # what libraries take for themselves is taken
+taken = 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmData"))
+resource.setrlimit(resource.RLIMIT_DATA, (taken + int(sys.argv[1]),) * 2)
+print("codes", train("many.npy", 10), train("many.npy", "null"))
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="RLIMIT_DATA counts what is mapped on Linux alone")
+def test_an_epoch_of_a_table_larger_than_the_memory_there_is(tmp_path):
+    """The kernel gives the whole process, torch included, 60 MB more: reading the table whole would take some 240.
+
+    RLIMIT_DATA and not RLIMIT_AS, which counts the gigabytes of addresses that libraries reserve and never use.
+    """
+    np.save(tmp_path / "many.npy", numbers(400_000))  # 13 MB as read
+    np.save(tmp_path / "few.npy", numbers(60_000))
+    done = subprocess.run([sys.executable, "-c", LIMITED, str(60 * 10**6)], cwd=tmp_path, capture_output=True, text=True,
+                          env={**os.environ, "INN_OUTPUTS": str(tmp_path / "out"), "OMP_NUM_THREADS": "1"})
+    assert "codes 0 1" in done.stdout, done.stderr
+    assert "MemoryError" in done.stderr.splitlines()[-1]
 
 
 def test_n_train(tmp_path):

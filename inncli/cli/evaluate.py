@@ -130,7 +130,7 @@ def _print(run, found) -> None:
     output.line(f"run {run.id}: {info['model']} on {info['task']}, {found.settings['held_out']:,} held-out rows "
                 f"({found.settings['held_out_from']})")
     output.table(["metric", "value", "+-", ""], [
-        [name, float(value), found.se.get(name), MEANING.get(name, "")] for name, value in found.metrics.items()])
+        [name, None if value is None else float(value), found.se.get(name), MEANING.get(name, "")] for name, value in found.metrics.items()])
     output.line("")
     told = [entry for entry in found.observations if "familiarity" in entry]
     if told:

@@ -6,8 +6,13 @@ import contextlib
 import json
 import math
 import os
+import re
 import sys
 from collections.abc import Callable, Collection, Iterator, Sequence
+
+
+# What steers a terminal, turns the direction of writing or can't be encoded: names and messages may be a stranger's.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
 
 class Number(str):
@@ -58,10 +63,11 @@ def as_table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: st
     from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", pad_edge=False, show_edge=False)
+    heading = None if title is None else Text(harmless(title), "table.title")  # as text: [u,v] is no markup
+    shown = Table(box=box.SIMPLE_HEAD, title=heading, title_justify="left", pad_edge=False, show_edge=False)
     for i, header in enumerate(headers):
         numeric = any(isinstance(row[i], (int, float, Number)) for row in rows)
-        shown.add_column(Text(header), justify="right" if numeric else "left", no_wrap=numeric or i == 0)
+        shown.add_column(Text(harmless(header)), justify="right" if numeric else "left", no_wrap=numeric or i == 0)
     for i, row in enumerate(rows):
         shown.add_row(*(Text(words(cell), "bold" if (i, j) in bold else "") for j, cell in enumerate(row)))
     return shown
@@ -69,12 +75,12 @@ def as_table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: st
 
 def line(text: str) -> None:
     """Prints one line of the result."""
-    print(text)
+    print(harmless(text))
 
 
 def note(text: str) -> None:
     """Prints one line that is not the result: a warning, or where a file went."""
-    print(text, file=sys.stderr)
+    print(harmless(text), file=sys.stderr)
 
 
 @contextlib.contextmanager
@@ -92,14 +98,19 @@ def progress() -> Iterator[Callable[[str], None]]:
 
 def as_json(value: object) -> None:
     """Prints JSON; what is not finite becomes null, which every reader takes."""
-    print(json.dumps(_finite(value), indent=1, ensure_ascii=False))
+    print(harmless(json.dumps(_finite(value), indent=1, ensure_ascii=False)))
 
 
 def words(cell: object) -> str:
     """A cell as text."""
     if isinstance(cell, float):
         return f"{cell:.5g}" if math.isfinite(cell) else "-"
-    return "-" if cell is None else str(cell)
+    return "-" if cell is None else harmless(str(cell))
+
+
+def harmless(text: str) -> str:
+    """The text with what would steer a terminal spelt out, as JSON does; line breaks and tabs stay."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def _finite(value: object) -> object:

@@ -91,7 +91,7 @@ def _watch(sweep: SweepDir) -> None:
             for job in jobs:
                 if seen.get(job["job"]) != job["status"]:
                     seen[job["job"]] = job["status"]
-                    print(f"job {job['job']} {job['status']}", flush=True)
+                    print(output.harmless(f"job {job['job']} {job['status']}"), flush=True)
         return
     from rich.live import Live
 

@@ -18,6 +18,7 @@ from inncli.posterior import PosteriorSet
 
 MOST = 12  # cells smaller than about 2 cm can't be read
 MOST_Y = 4  # of the cloud beside them
+LARGEST = 1e150  # whose square is finite
 
 
 def posterior_pairs(draws: PosteriorSet, obs: int = 0, reference: np.ndarray | None = None,
@@ -55,6 +56,9 @@ def posterior_pairs(draws: PosteriorSet, obs: int = 0, reference: np.ndarray | N
             raise DataError("expected the simulation of a draw at least, got none that came out; look at the draws first")
     shown = tuple(names or draws.x_names[:MOST])
     index = [draws.x_names.index(name) for name in shown]
+    for name, column in zip(shown, draws.x[obs][:, index].T):
+        if not (np.abs(column) < LARGEST).all():
+            raise DataError(f"expected finite draws of {name}, got some that are not, or beyond {LARGEST:g}; they can't be drawn")
     reference = None if reference is None else reference[:, index]
     truth = None if truth is None else np.asarray(truth)[index]
     wide, high = _size(len(shown), heading=len(shown) == 1 or reference is not None)

@@ -72,10 +72,12 @@ def read_table(path: str | Path) -> RawTable:
 
 
 def known_path(path: str | Path) -> Path:
-    """The path of a table; DataError if its suffix is not a known one."""
+    """The path of a table; DataError if its suffix is not a known one, or it is a pipe or a device."""
     path = Path(path).expanduser()
     if not path.suffix or path.suffix.lower() not in SUFFIXES:
         raise DataError(f"a table must be one of {', '.join(SUFFIXES)}, got {str(path)!r}; convert it first")
+    if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe is waited for; the rest is told on opening
+        raise DataError(f"a table must be a regular file, got {path}, which is a pipe or a device; write it to one")
     return path
 
 
