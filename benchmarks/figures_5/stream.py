@@ -80,6 +80,11 @@ def trained(rows: int, memory_mb: str) -> tuple[float, float, RunDir, float]:
     return peak, cpu, run, run.info()["steps"] * min(BATCH, rows) / fit
 
 
+def by_clock(run: RunDir) -> float:
+    """Rows a second of a run's epoch."""
+    return run.info()["steps"] * BATCH / run.info()["seconds"]
+
+
 def stream() -> None:
     """20 million rows in one epoch: memory, throughput against 2 million read whole, and what reading whole takes."""
     empty = trained(20_000, "null")[0]
@@ -90,6 +95,8 @@ def stream() -> None:
     row("5", f"{ROWS:,} rows streamed: rows in the epoch", info["steps"] * BATCH, f"{info['seconds']:.0f} s, {cpu:.0f} CPU-s in all")
     whole_peak, whole_cpu, whole, whole_rate = trained(FITS, "null")
     row("5", f"rows a CPU-s: {ROWS:,} streamed over {FITS:,} read whole", rate / whole_rate, f"asked: above 0.7; {rate:,.0f}")
+    row("5", f"rows a second by the clock: {ROWS:,} streamed over {FITS:,} read whole", by_clock(run) / by_clock(whole),
+        f"asked: above 0.7 where nothing else runs; {by_clock(run):,.0f}")
     _, few_cpu, few, few_rate = trained(FITS, "100")
     row("5", f"rows a CPU-s: {FITS:,} streamed over the same read whole", few_rate / whole_rate, f"asked: above 0.7; {few_rate:,.0f}")
     row("5", f"CPU-s of the whole command: {FITS:,} streamed over read whole", few_cpu / whole_cpu, "below 1 is faster")
