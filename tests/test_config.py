@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from inncli import catalogue, config, schema
+from inncli.config import composing
 from inncli.errors import ConfigError
 
 CHOICES = [(group, name) for group in ("task", "model", "objective", "trainer", "experiment")
@@ -19,7 +20,6 @@ NEEDS = {"table": ["task.file=a.csv"], "simulator": ["task.file=a.py"]}
 def folder(tmp_path, monkeypatch):
     """A user's own config folder, trusted for one test."""
     monkeypatch.setattr(catalogue, "trusted_folders", [])
-    monkeypatch.setattr(config, "trusted_folders", catalogue.trusted_folders)
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.yaml").write_text("_target_: mine.Mine\n_partial_: true\nwidth: 3\n")
@@ -273,7 +273,7 @@ def test_paths_survive_hydras_grammar(tmp_path):
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     for path in ["/a b/c", "/it's", "/a=b,{c}", "/x\\'y"]:
-        (parsed,) = OverridesParser.create().parse_overrides([f"hydra.run.dir={config._quoted(path)}"])
+        (parsed,) = OverridesParser.create().parse_overrides([f"hydra.run.dir={composing.quoted(path)}"])
         assert parsed.value() == path
 
 

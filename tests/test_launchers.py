@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from inncli import config, plugins, requeue
+from inncli import plugins, requeue
+from inncli.config import composing
 from inncli.cli.app import main
 from inncli.errors import CheckpointError, Interrupted
 from inncli.plugins import CHOICES
@@ -71,7 +72,7 @@ def sbatch_file(monkeypatch, tmp_path, *words):
     from inncli.plugins.slurm import Slurm
 
     monkeypatch.setattr(SlurmExecutor, "affinity", classmethod(lambda cls: 2))  # as if srun were there
-    with config._composer() as compose:
+    with composing.composer() as compose:
         node = compose([f"hydra.sweep.dir={tmp_path}", "hydra/launcher=slurm", *words]).hydra.launcher
     launcher = Slurm(**{key: node[key] for key in node if key not in ("_target_", "submitit_folder")},
                      submitit_folder=str(tmp_path))

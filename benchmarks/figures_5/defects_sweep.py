@@ -26,7 +26,7 @@ DEFECTS = [
     ("a job's directory may be a link", "inncli/sweep.py",
      "            if folder.is_symlink():", "            if False:",
      "tests/test_resume.py::test_a_strangers_sweep_writes_only_in_its_directory"),
-    ("a manifest sets hydra's part of the config as a whole", "inncli/config.py",
+    ("a manifest sets hydra's part of the config as a whole", "inncli/config/composing.py",
      "        if part or override.key_or_group == \"hydra\":", "        if part:",
      "tests/test_resume.py::test_a_strangers_search_changes_nothing_of_hydra"),
     ("the launcher of a recipe is left out", "inncli/cli/sweeping.py", ", *_shared(sweep.manifest()[\"jobs\"])]", "]",
