@@ -320,6 +320,24 @@ def files(folder: Path) -> dict:
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in folder.rglob("*") if path.is_file()}
 
 
+def test_joblib_leaves_no_worker_behind_when_its_sweep_is_killed(tmp_path):
+    process = subprocess.Popen([sys.executable, "-m", "inncli", "train", "-m", "seed=range(4)", "task.n_train=200", "model.n_blocks=1",
+                                "trainer.max_steps=1000000", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+                               cwd=tmp_path, env=HERE | {"INN_OUTPUTS": str(tmp_path / "out")}, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 120
+    while len(found := list(tmp_path.glob("out/sweeps/*/*/metrics.jsonl"))) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    runs = [RunDir(path.parent) for path in found]
+    workers = [run.info()["pid"] for run in runs]
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 30
+    while any(Path(f"/proc/{pid}").exists() for pid in workers) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert [pid for pid in workers if Path(f"/proc/{pid}").exists()] == []
+    assert [(run.info()["status"], run.last.is_file()) for run in runs] == [("interrupted", True)] * 2
+
+
 @pytest.mark.parametrize("jobs", ["abc", "0", "1.5"])
 def test_joblib_with_a_wrong_number_of_jobs(inn, tmp_path, jobs):
     inn("train", "-m", "seed=1,2", "hydra/launcher=joblib", f"hydra.launcher.n_jobs={jobs}", code=2)

@@ -34,4 +34,7 @@ DEFECTS = [
     ("a finished job whose directory is gone stays done", "inncli/sweep.py",
      "            state = \"waiting\"  # its directory", "            pass  # its directory",
      "tests/test_sweep.py::test_a_recipe_may_choose_the_launcher"),
+    ("workers wait for ever for the next job of a killed sweep", "inncli/plugins/joblib.py",
+     "        with _working:\n            os._exit(1)\n", "",
+     "tests/test_sweep.py::test_joblib_leaves_no_worker_behind_when_its_sweep_is_killed"),
 ]

@@ -45,7 +45,7 @@ class Joblib(JoblibLauncher):
         def run(number: int, overrides: Sequence[str]) -> JobReturn:
             with pools.one() as pool:
                 try:
-                    return pool.submit(execute_job, number, list(overrides), self.hydra_context, self.config,
+                    return pool.submit(_work, number, list(overrides), self.hydra_context, self.config,
                                        self.task_function, state).result()
                 except BrokenExecutor:
                     log.warning("job %d: its process was killed", number)
@@ -107,15 +107,25 @@ def _pool() -> ProcessPoolExecutor:
     return ProcessPoolExecutor(max_workers=1, initializer=_end_with, initargs=(os.getpid(),))
 
 
-def _end_with(parent: int) -> None:
-    """Stops this worker's job, checkpoint written, soon after the sweep's own process was killed.
+_working = threading.Lock()  # held by a worker while it runs a job
 
-    Else it would train on unseen, and `inn resume` would have to wait for it.
+
+def _work(*job: object) -> JobReturn:
+    with _working:
+        return execute_job(*job)
+
+
+def _end_with(parent: int) -> None:
+    """Stops this worker's job, checkpoint written, and the worker, soon after the sweep's own process was killed.
+
+    Else it would train on unseen, and `inn resume` would have to wait for it; then wait for a next job for ever.
     """
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1.0)
         os.kill(os.getpid(), signal.SIGTERM)
+        with _working:
+            os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()
 
