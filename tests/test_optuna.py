@@ -147,9 +147,12 @@ def test_a_wrong_space_is_one_line_and_nothing_is_written(outputs, capsys, word,
 
 
 @pytest.mark.parametrize("word, told", [
-    ("n_trials=abc", "hydra.sweeper.n_trials: expected a whole number of 0 or more, got 'abc'"),
+    ("n_trials=abc", "hydra.sweeper.n_trials: expected a whole number of 1 or more, got 'abc'"),
+    ("n_trials=0", "hydra.sweeper.n_trials: expected a whole number of 1 or more, got 0"),
+    ("sampler._target_=optuna.samplers.GridSampler", "hydra.sweeper.sampler: GridSampler.__init__() got an unexpected keyword "
+     "argument 'n_startup_trials'; `inn train -c hydra` shows its settings"),
     ("n_jobs=0", "hydra.sweeper.n_jobs: expected a whole number of 1 or more, got 0")])
-def test_wrong_numbers_of_a_search(outputs, capsys, word, told):
+def test_wrong_settings_of_a_search(outputs, capsys, word, told):
     assert main(["train", "-m", "hydra/sweeper=optuna", f"hydra.sweeper.{word}", "seed=1,2"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == told
     assert not any((outputs / "sweeps").iterdir())

@@ -64,9 +64,9 @@ class Optuna(Sweeper):
             hydra_context=hydra_context, task_function=task_function, config=config)
 
     def sweep(self, arguments: list[str]) -> None:
-        for name, least in (("n_trials", 0), ("n_jobs", 1)):
-            if not isinstance(value := getattr(self, name), int) or value < least:
-                raise RequestError(f"hydra.sweeper.{name}: expected a whole number of {least} or more, got {value!r}")
+        for name in ("n_trials", "n_jobs"):
+            if not isinstance(value := getattr(self, name), int) or value < 1:
+                raise RequestError(f"hydra.sweeper.{name}: expected a whole number of 1 or more, got {value!r}")
         space, fixed = create_params_from_overrides([*(f"{k}={v}" for k, v in self.params.items()), *arguments])
         space = {name: of for name, of in space.items() if name not in fixed}
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,10 @@ class Optuna(Sweeper):
         self._settle(study)
         left_over = [trial for trial in study.trials if trial.state == TrialState.RUNNING]
         # A sampler that is seeded alike again would draw the first trials' values once more.
-        study.sampler = self.sampler(seed=self.seed + len(study.trials))
+        try:
+            study.sampler = self.sampler(seed=self.seed + len(study.trials))
+        except (TypeError, ValueError) as error:
+            raise RequestError(f"hydra.sweeper.sampler: {error}; `inn train -c hydra` shows its settings") from None
         while left_over or len(study.trials) < self.n_trials:
             batch, left_over = _neighbours(left_over, self.n_jobs)
             if not batch:
