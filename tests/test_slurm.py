@@ -16,6 +16,7 @@ import slurm_cluster
 from inncli.sweep import SweepDir
 
 pytestmark = pytest.mark.slurm
+STEPS = 800  # of a job: some seconds, in which it can be struck
 
 SIMULATOR = '''
 import os
@@ -96,31 +97,37 @@ def test_a_sweep_tells_the_truth_about_each_job_and_resume_runs_what_is_left(env
     simulator = tmp_path / "sim.py"
     simulator.write_text(SIMULATOR)
     sweep = Sweep(env, "train", "-m", "model=nice,rnvp", "seed=range(0,3)", "hydra/launcher=slurm",
-                  "task=simulator", f"task.file={simulator}", "task.n_train=2000", "trainer.max_steps=600",
+                  "task=simulator", f"task.file={simulator}", "task.n_train=2000", f"trainer.max_steps={STEPS}",
                   "trainer.checkpoint_seconds=.5")
     kept = sweep.dir
     # 0 raises. 1 is killed, 2 is preempted by USR2, 3 by TERM, 4 is cancelled, 5 is left alone.
+    acts = {1: lambda: os.kill(info(kept, 1)["pid"], signal.SIGKILL),
+            2: lambda: scancel(env, "--signal=USR2", slurm_id(kept, 2)),
+            3: lambda: scancel(env, "--signal=TERM", slurm_id(kept, 3)),
+            4: lambda: scancel(env, slurm_id(kept, 4))}
     before = {}
-    for number, act in {1: lambda: os.kill(info(kept, 1)["pid"], signal.SIGKILL),
-                        2: lambda: scancel(env, "--signal=USR2", slurm_id(kept, 2)),
-                        3: lambda: scancel(env, "--signal=TERM", slurm_id(kept, 3)),
-                        4: lambda: scancel(env, slurm_id(kept, 4))}.items():
-        wait(lambda: 0 < steps(kept, number) < 600, f"step of job {number}")
-        act()
-        if number in (2, 3):
-            stopped = wait(lambda: info(kept, number) if info(kept, number).get("preempted") else None,
-                           f"preemption of {number}")
-            assert stopped["status"] == "interrupted" and 0 < stopped["steps"] < 600
-            before[number] = stopped["steps"]
+
+    def all_struck():  # they run side by side, and not for long
+        for number in [*acts]:
+            if 0 < steps(kept, number) < STEPS:
+                acts.pop(number)()
+        for number in (2, 3):
+            stopped = info(kept, number)
+            if stopped.get("preempted"):
+                assert stopped["status"] == "interrupted" and 0 < stopped["steps"] < STEPS
+                before[number] = stopped["steps"]
+        return not acts and len(before) == 2
+
+    wait(all_struck, "step of each job, or preemption of 2 and 3")
     assert sweep.end() == 1
     assert [job["status"] for job in kept.jobs()] == ["failed", "killed", "done", "done", "interrupted", "done"]
     assert "the sensor is off" in sweep.err and "killed at step" in sweep.err
     assert len({info(kept, n)["scheduler"]["slurm_array_job_id"] for n in (1, 2, 3, 5)}) == 1
     for number in (2, 3):
-        assert info(kept, number)["steps"] == 600 and not info(kept, number).get("preempted")
+        assert info(kept, number)["steps"] == STEPS and not info(kept, number).get("preempted")
         log = "".join(p.read_text() for p in kept.path.glob(f".submitit/*_{number}/*log.err"))
-        first, second = log.split("training 600 steps")[1:]
-        assert int(re.search(r"step (\d+)/600", second)[1]) > before[number]  # it went on, and did not begin again
+        first, second = log.split(f"training {STEPS} steps")[1:]
+        assert int(re.search(rf"step (\d+)/{STEPS}", second)[1]) > before[number]  # it went on, and did not begin again
 
     (tmp_path / "mended").touch()
     ended = {number: info(kept, number)["ended"] for number in (2, 3, 5)}
