@@ -123,6 +123,7 @@ def enter_plugins(overrides: list[str], compose: Callable) -> None:
 
 
 def register_resolvers() -> None:
+    """Lets yamls name the sample tables: `${inn.data:concrete.csv}`."""
     from omegaconf import OmegaConf
 
     OmegaConf.register_new_resolver("inn.data", lambda name: str(data_dir() / name), replace=True)

@@ -14,6 +14,7 @@ from inncli.errors import ConfigError, did_you_mean
 
 @contextmanager
 def plain_errors(overrides: list[str]) -> Iterator[None]:
+    """What hydra, omegaconf or YAML raises inside becomes a ConfigError of one line about these overrides."""
     import yaml
     from hydra.errors import HydraException
     from omegaconf.errors import OmegaConfBaseException
@@ -26,6 +27,7 @@ def plain_errors(overrides: list[str]) -> Iterator[None]:
 
 
 def not_a_choice(group: str, name: str, there: Iterable[str]) -> str:
+    """The line for a yaml that a group does not have."""
     return f"{group}: expected one of {', '.join(there)}, got {name!r}{did_you_mean(name, there)}"
 
 
