@@ -16,11 +16,17 @@ import slurm_cluster
 from inncli.sweep import SweepDir
 
 pytestmark = pytest.mark.slurm
-STEPS = 800  # of a job: some seconds, in which it can be struck
+STEPS = 500
 
+# Loaded by the job, it also slows the training down: 10 s at least, in which a job can be struck, on any machine.
 SIMULATOR = '''
 import os
+import time
 from pathlib import Path
+
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+register_optimizer_step_post_hook(lambda *_: time.sleep(.02))
 
 def prior(n, rng):
     if os.environ.get("SLURM_ARRAY_TASK_ID") == "0" and not (Path(__file__).parent / "mended").exists():
@@ -76,7 +82,7 @@ def wait(condition, what, seconds=200):
         if value:
             return value
         time.sleep(.2)
-    raise AssertionError(f"no {what} after {seconds} s")
+    raise AssertionError(f"no {what() if callable(what) else what} after {seconds} s")
 
 
 def info(sweep, number):
@@ -118,7 +124,8 @@ def test_a_sweep_tells_the_truth_about_each_job_and_resume_runs_what_is_left(env
                 before[number] = stopped["steps"]
         return not acts and len(before) == 2
 
-    wait(all_struck, "step of each job, or preemption of 2 and 3")
+    wait(all_struck, lambda: f"step of jobs {[*acts]}, or preemption seen of 2 and 3 but {before}; "
+                             f"run.json of each: {[info(kept, n) for n in range(6)]}")
     assert sweep.end() == 1
     assert [job["status"] for job in kept.jobs()] == ["failed", "killed", "done", "done", "interrupted", "done"]
     assert "the sensor is off" in sweep.err and "killed at step" in sweep.err
@@ -144,9 +151,13 @@ def test_without_controller_or_accounting_the_heartbeat_decides(env, tmp_path):
     for name in ("squeue", "sacct"):
         (tmp_path / name).write_text("#!/bin/sh\necho 'accounting storage is disabled' >&2; exit 1\n")
         (tmp_path / name).chmod(0o755)
+    simulator = tmp_path / "sim.py"
+    simulator.write_text(SIMULATOR)
+    (tmp_path / "mended").touch()
     blind = {**env, "PATH": f"{tmp_path}:{env['PATH']}"}
-    sweep = Sweep(blind, "train", "-m", "seed=0,1", "hydra/launcher=slurm", "trainer.max_steps=400",
-                  "trainer.checkpoint_seconds=.5", "task.n_train=2000")
+    sweep = Sweep(blind, "train", "-m", "seed=0,1", "hydra/launcher=slurm", "task=simulator",
+                  f"task.file={simulator}", "task.n_train=2000", f"trainer.max_steps={STEPS}",
+                  "trainer.checkpoint_seconds=.5")
     kept = sweep.dir
     wait(lambda: steps(kept, 0), "step")
     os.kill(info(kept, 0)["pid"], signal.SIGKILL)

@@ -20,9 +20,16 @@ sys.path.append(str(Path(__file__).parents[2] / "tests"))
 import slurm_cluster  # noqa: E402
 
 STEPS = 500
+# In the sweep that is broken on purpose it also slows the training down: 10 s at least, in which a job can be struck.
 SIMULATOR = '''
 import os
+import time
 from pathlib import Path
+
+from torch.optim.optimizer import register_optimizer_step_post_hook
+
+if (Path(__file__).parent / "broken").exists():
+    register_optimizer_step_post_hook(lambda *_: time.sleep(.02))
 
 def prior(n, rng):
     if os.environ.get("SLURM_ARRAY_TASK_ID") == "0" and (Path(__file__).parent / "broken").exists():
