@@ -103,7 +103,7 @@ def slurm() -> None:
             if number == 1:
                 os.kill(found["pid"], signal.SIGKILL)
             elif number == 2:
-                subprocess.run(["scancel", "--signal=USR2", ids[2]], env=env, check=True)
+                subprocess.Popen(["scancel", "--signal=USR2", ids[2]], env=env)  # it may try again for seconds
                 stopped = until(lambda: info(bad, 2) if info(bad, 2).get("preempted") else None)["steps"]
             else:
                 subprocess.run(["scancel", ids[3]], env=env, check=True)
@@ -118,7 +118,7 @@ def slurm() -> None:
         sacct = subprocess.run(words, env=env, capture_output=True, text=True).stdout
         row("1", "control: raised jobs that sacct calls COMPLETED", "_0|COMPLETED" in sacct, "so sacct is not asked")
         log = "".join(path.read_text() for path in bad.path.glob(".submitit/*_2/*log.err"))
-        after = log.split(f"training {STEPS} steps")[2]
+        *_, after = log.split(f"training {STEPS} steps")
         row("1", "step at which USR2 met the job", stopped)
         row("1", "step of the first epoch line after the requeue", int(re.search(r"step (\d+)/", after)[1]),
             f"asked: > {stopped}")
