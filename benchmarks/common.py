@@ -15,7 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from inncli.run import RunDir, find_run
+from inncli.outputs import find_run
+from inncli.run import RunDir
 
 SEEDS = (0, 1, 2)
 WORK = Path(tempfile.mkdtemp(prefix="figures-"))

@@ -24,7 +24,8 @@ from pathlib import Path
 from inncli import life, locks
 from inncli.errors import CheckpointError, InnError, RunError, did_you_mean
 from inncli.files import atomic_write
-from inncli.run import RunDir, find_run, outputs_root, read_runs
+from inncli.outputs import find_run, outputs_root, read_runs
+from inncli.run import RunDir
 from inncli.untrusted import read_json, stranger_inside
 
 ENDED = ("done", "pruned", "failed", "killed", "interrupted")  # nobody works on such a job

@@ -67,7 +67,7 @@ def test_the_recipe_starts_far_above_the_gaussian(task):
 def test_a_run_is_evaluated_at_rows_that_it_was_not_trained_on(tmp_path, monkeypatch):
     from inncli.cli.app import main
     from inncli.pipeline import held_out_pairs, task_of
-    from inncli.run import find_run
+    from inncli.outputs import find_run
     from inncli.tasks.data import load_pairs
 
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path))

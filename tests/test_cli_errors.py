@@ -151,9 +151,9 @@ def test_debug_shows_the_traceback_anywhere(outputs, monkeypatch, capsys):
 
 
 def test_a_bug_is_one_line_and_code_1(monkeypatch, capsys):
-    from inncli import run
+    from inncli import outputs
 
-    monkeypatch.setattr(run, "read_runs", lambda: 1 / 0)
+    monkeypatch.setattr(outputs, "read_runs", lambda: 1 / 0)
     assert main(["runs"]) == 1
     assert capsys.readouterr().err == ("internal error, ZeroDivisionError: division by zero; "
                                        "run it again with --debug and report the traceback\n")

@@ -20,7 +20,8 @@ import killing
 from inncli.cli.app import main
 from inncli.files import atomic_write, clear_leftovers
 from inncli.posterior import PosteriorSet
-from inncli.run import RunDir, find_run
+from inncli.outputs import find_run
+from inncli.run import RunDir
 from inncli.training import checkpoint
 from inncli.training.checkpoint import load_checkpoint, under
 from killing import TINY

@@ -292,7 +292,7 @@ def test_what_was_asked_otherwise_or_is_damaged_is_measured_anew(inn, runs):
 
 def test_the_picture_of_calibration_takes_any_evaluation_of_its_seed(runs, inn):
     from inncli.kept import kept, kept_calibration
-    from inncli.run import find_run
+    from inncli.outputs import find_run
 
     run = find_run("table")
     inn("evaluate", "--run", "table", "--seed", "7", "-n", "123", "--json")

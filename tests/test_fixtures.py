@@ -17,7 +17,8 @@ import torch
 from inncli import pipeline
 from inncli.cli.app import main
 from inncli.posterior import PosteriorSet
-from inncli.run import RunDir, read_runs
+from inncli.outputs import read_runs
+from inncli.run import RunDir
 from inncli.training.checkpoint import load_checkpoint, save_checkpoint, under
 
 KEPT = Path(__file__).parent / "fixtures" / "runs"

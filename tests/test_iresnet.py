@@ -13,7 +13,7 @@ from catalogue import MODELS
 from inncli.cli.app import main
 from inncli.errors import CheckpointError, ConvergenceError
 from inncli.nn.lipschitz import LipschitzNet
-from inncli.run import find_run
+from inncli.outputs import find_run
 from inncli.training.checkpoint import load_checkpoint, save_checkpoint
 from inncli.transforms import log_det
 from inncli.transforms.blocks import ResidualBlock

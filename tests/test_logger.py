@@ -10,7 +10,8 @@ import pytest
 
 from inncli import catalogue, config
 from inncli.cli.app import main
-from inncli.run import RunDir, find_run
+from inncli.outputs import find_run
+from inncli.run import RunDir
 from inncli.tracking.base import Logger, tracked
 
 SMALL = ["train", "task=ring", "task.n_train=300", "model.n_blocks=1", "trainer.max_epochs=3", "trainer.batch_size=50"]

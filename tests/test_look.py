@@ -13,7 +13,8 @@ from inncli.cli.app import main
 from inncli.cli.runs import duration, steps
 from inncli.cli.show import flat
 from inncli.posterior import PosteriorSet
-from inncli.run import RunDir, find_run
+from inncli.outputs import find_run
+from inncli.run import RunDir
 
 
 @pytest.fixture(scope="module")

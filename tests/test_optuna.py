@@ -15,7 +15,8 @@ pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs pip inst
 
 from inncli.cli.app import main  # noqa: E402
 from inncli.plugins.optuna import Pruning, read_trial  # noqa: E402
-from inncli.run import RunDir, find_run  # noqa: E402
+from inncli.outputs import find_run  # noqa: E402
+from inncli.run import RunDir  # noqa: E402
 from inncli.sweep import SweepDir  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # pytest turns them on again

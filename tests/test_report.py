@@ -19,7 +19,7 @@ from inncli.metrics.verdicts import QUESTIONS, Verdict
 from inncli.pipeline import open_run
 from inncli.plots.style import data_uri
 from inncli.report import report
-from inncli.run import find_run
+from inncli.outputs import find_run
 
 HOSTILE = '<script>alert("x")</script>'
 NO_END = {"meta", "link", "img", "br"}

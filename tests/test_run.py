@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 
 from inncli.errors import CheckpointError, RunError
-from inncli.run import RunDir, find_run, list_runs, new_run_id, outputs_root, read_runs, reserve
+from inncli.outputs import find_run, list_runs, new_run_id, outputs_root, read_runs, reserve
+from inncli.run import RunDir
 
 
 def finished(root, name, ended="2026-11-23T10:00:00.000000+00:00", **fields):
@@ -104,8 +105,8 @@ def test_an_existing_log_file_is_fine_but_a_run_or_a_file_is_not(tmp_path):
 
 def test_reserve_gives_each_caller_its_own_directory(tmp_path, monkeypatch):
     chance = iter(["aaaa", "aaaa", "aaaa", "bbbb"])
-    monkeypatch.setattr("inncli.run.secrets.token_hex", lambda n: next(chance))
-    monkeypatch.setattr("inncli.run.datetime", type("Frozen", (), {"now": staticmethod(lambda: FROZEN)}))
+    monkeypatch.setattr("inncli.outputs.secrets.token_hex", lambda n: next(chance))
+    monkeypatch.setattr("inncli.outputs.datetime", type("Frozen", (), {"now": staticmethod(lambda: FROZEN)}))
     first, second = (reserve(tmp_path / "deep", "ring", "rnvp") for _ in range(2))
     assert (first.name, second.name) == ("2026-11-23_10-04_ring_rnvp_aaaa", "2026-11-23_10-04_ring_rnvp_bbbb")
     assert first.is_dir() and second.is_dir()

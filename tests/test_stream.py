@@ -17,7 +17,7 @@ from test_trainer import SEED, flow, stop_at
 from inncli.cli.app import main
 from inncli.errors import ConfigError, DataError, Interrupted
 from inncli.pipeline import task_of
-from inncli.run import find_run
+from inncli.outputs import find_run
 from inncli.tasks import blocks
 from inncli.tasks.data import Pairs
 from inncli.tasks.stream import StreamedPairs, uniform

@@ -45,7 +45,7 @@ DEFECTS = [
     ("a pickle is read", "inncli/tasks/reading.py", "allow_pickle=False", "allow_pickle=True",
      "tests/test_reading.py::test_an_npy_table_is_never_unpickled"),
     # Hydra: three runs started together share one timestamped directory
-    ("two runs of one instant share a directory", "inncli/run.py",
+    ("two runs of one instant share a directory", "inncli/outputs.py",
      "            path.mkdir()\n            return path", "            path.mkdir(exist_ok=True)\n            return path",
      "tests/test_run.py::test_reserve_gives_each_caller_its_own_directory"),
     # Hydra: in a partly failed sweep only the first failure is printed

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from common import INN, WORK, inn, row
 
-from inncli.run import find_run
+from inncli.outputs import find_run
 from inncli.sweep import SweepDir
 
 sys.path.append(str(Path(__file__).parents[2] / "tests"))

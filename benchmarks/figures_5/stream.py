@@ -18,7 +18,8 @@ import numpy as np
 from pyarrow import parquet
 
 from common import INN, WORK, row
-from inncli.run import RunDir, find_run
+from inncli.outputs import find_run
+from inncli.run import RunDir
 
 ROWS, FITS = 20_000_000, 2_000_000
 BOUND = 300  # task.memory_mb

@@ -98,7 +98,7 @@ def _refuse(given: dict, taken: set[str], whose: str) -> None:
 
 
 def _block(spec, k: int, y, z, seed: int, device, config_dir):
-    from inncli.run import find_run
+    from inncli.outputs import find_run
 
     run = find_run(spec)
 

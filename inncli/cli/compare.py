@@ -121,7 +121,7 @@ def _named(words: list[str]) -> tuple[list[Entry], list[dict], Path | None]:
 
 def _finished() -> tuple[list[Entry], list[dict], None]:
     from inncli import comparison
-    from inncli.run import outputs_root, read_runs
+    from inncli.outputs import outputs_root, read_runs
 
     done = [run for run, info in read_runs() if info["status"] == "done"]
     if not done:

@@ -26,14 +26,14 @@ def overrides(ctx, args: list[str], incomplete: str) -> list[str]:
 
 def runs(incomplete: str) -> list[str]:
     """Completes a run id, the newest first."""
-    from inncli.run import list_runs
+    from inncli.outputs import list_runs
 
     return [run.id for run in reversed(list_runs()) if run.id.startswith(incomplete)]
 
 
 def sweeps(incomplete: str) -> list[str]:
     """Completes the id of a sweep, the newest first."""
-    from inncli.run import outputs_root
+    from inncli.outputs import outputs_root
 
     names = sorted((file.parent.name for file in (outputs_root() / "sweeps").glob("*/sweep.json")), reverse=True)
     return [name for name in names if name.startswith(incomplete)]

@@ -40,7 +40,7 @@ def density(
     Next: inn sample, inn plot density
     """
     from inncli.draws import SUFFIXES
-    from inncli.run import find_run
+    from inncli.outputs import find_run
 
     if (points is None) == (grid is None):
         raise RequestError("expected one of --points and --grid, got " + ("neither" if grid is None else "both")

@@ -36,7 +36,7 @@ def doctor(run: RunOption = None, config_dir: ConfigDirOption = None, json: Json
     checks = {f"{name} version": lambda name=name: _version(name) for name in NEEDED}
     checks |= {"devices": _devices, "threads": _threads, "configs": _configs, "outputs": _outputs}
     if run is not None:
-        from inncli.run import find_run
+        from inncli.outputs import find_run
 
         found = find_run(run)
         checks |= {"run": lambda: f"{found.id}, {found.state()}", "model": lambda: _model(found, config_dir)}
@@ -103,7 +103,7 @@ def _configs() -> str:
 
 
 def _outputs() -> str:
-    from inncli.run import list_runs, outputs_root
+    from inncli.outputs import list_runs, outputs_root
 
     root = outputs_root()
     above = next(p for p in (root.absolute(), *root.absolute().parents) if p.exists())

@@ -77,7 +77,7 @@ def evaluate(
 
     Next: `inn plot posterior --y ... --reference`.
     """
-    from inncli.run import find_run
+    from inncli.outputs import find_run
 
     if y and y_file is not None:
         raise RequestError("expected one of --y and --y-file, got both; leave one out")

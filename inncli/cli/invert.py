@@ -61,7 +61,7 @@ def invert(
     Next: inn plot posterior
     """
     from inncli.posterior import SUFFIXES
-    from inncli.run import find_run
+    from inncli.outputs import find_run
 
     if (y is None) == (y_file is None):
         raise RequestError("expected one of --y and --y-file, got " + ("neither" if y is None else "both")

@@ -98,7 +98,7 @@ def _only(kind: str, wanted: str, options: dict) -> None:
 
 
 def _training(spec: str | None):
-    from inncli.run import find_run
+    from inncli.outputs import find_run
 
     run = find_run(spec)
     if not run.metrics():  # said before torch is loaded
@@ -118,7 +118,7 @@ def _posterior(spec, set_file, y, samples, obs, x, reference, cloud, resimulate,
         raise RequestError("--resimulate goes with --cloud or --reference here; leave it out")
     from inncli.observation import split_values
     from inncli.posterior import PosteriorSet
-    from inncli.run import find_run
+    from inncli.outputs import find_run
 
     asked = reference or cloud
     # A set alone needs no run: it may come from another machine.
@@ -153,7 +153,7 @@ def _posterior(spec, set_file, y, samples, obs, x, reference, cloud, resimulate,
 
 def _of_model(kind, spec, y, samples, grid, resimulate, seed, device, config_dir):
     """What needs the opened model, or its evaluation."""
-    from inncli.run import find_run
+    from inncli.outputs import find_run
 
     run = find_run(spec)
     from inncli import catalogue, pictures

@@ -41,7 +41,7 @@ def report(
     if run is not None and named is not None:
         raise RequestError(f"expected one run, got {run} and --run {named}; leave one out")
     path = checked_out(out, (".html",))
-    from inncli.run import find_run
+    from inncli.outputs import find_run
 
     found = find_run(run or named)
 

@@ -43,7 +43,7 @@ def runs(
         return
     if watch:
         raise RequestError("--watch follows a sweep; name it with --sweep SWEEP")
-    from inncli.run import outputs_root, read_runs
+    from inncli.outputs import outputs_root, read_runs
 
     found = read_runs()
     if json:

@@ -30,7 +30,7 @@ def sample(
     Next: inn density --grid 200, inn plot density
     """
     from inncli.draws import SUFFIXES, SampleSet
-    from inncli.run import find_run
+    from inncli.outputs import find_run
 
     path = checked_out(out, SUFFIXES)
     found = find_run(run)

@@ -19,7 +19,7 @@ def show(run: RunOption = None, json: JsonOption = False, device: DeviceOption =
 
     Next: `inn plot training`, `inn invert --y ...`.
     """
-    from inncli.run import find_run
+    from inncli.outputs import find_run
 
     found = find_run(run)
     info = {**found.info(), "status": found.state(), "path": str(found.path)}

@@ -29,7 +29,7 @@ CHOSEN = {"hydra.sweep.dir": "so that no two sweeps share one; set INN_OUTPUTS t
 def start(words: list[str], jobs: list[config.Job]) -> None:
     """Trains every job of a request with -m in a new sweep directory."""
     from inncli import catalogue, config
-    from inncli.run import outputs_root, reserve
+    from inncli.outputs import outputs_root, reserve
     from inncli.sweep import SweepDir
 
     for key, why in CHOSEN.items():

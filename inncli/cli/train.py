@@ -57,7 +57,7 @@ def train(
         if words or multirun or cfg:
             raise RequestError("--resume takes the run's own config and nothing else; leave out "
                                + (repr(words[0]) if words else "-m and -c"))
-        from inncli.run import find_run
+        from inncli.outputs import find_run
 
         resume_run(find_run(resume), resimulate)
         return
@@ -106,7 +106,7 @@ def job(cfg) -> float | None:
 def _single(words: list[str], planned: config.Job) -> None:
     from inncli import config, runtime
     from inncli.cli import sweeping
-    from inncli.run import outputs_root, reserve
+    from inncli.outputs import outputs_root, reserve
 
     if runtime.launcher_rank():  # of torchrun's processes the first has the directory, and hydra
         from inncli import pipeline

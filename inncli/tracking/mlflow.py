@@ -6,7 +6,8 @@ import os
 import time
 from pathlib import Path
 
-from inncli.run import RunDir, outputs_root
+from inncli.outputs import outputs_root
+from inncli.run import RunDir
 from inncli.tracking.base import Logger, extra
 
 LONGEST = 6_000  # letters of a param
