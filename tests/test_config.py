@@ -148,6 +148,7 @@ HYDRAS = "hydra's own settings are for the whole sweep: give one value, and name
     ("hydra/launcher=basic,joblib", HYDRAS + "'hydra/launcher=basic,joblib'"),
     ("++hydra={sweep: {dir: x}}", HYDRAS + "'++hydra={sweep: {dir: x}}'"),
     ("experiment=../task/ring", "experiment: expected one of "),
+    ("+hydra.sweeper.params={seed: '1,2'}", "hydra.sweeper.params is set by recipes only; name the values themselves"),
 ])
 def test_what_can_not_be_swept(word, message):
     with pytest.raises(ConfigError, match=re.escape(message)):

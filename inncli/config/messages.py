@@ -24,6 +24,11 @@ def plain_errors(overrides: list[str]) -> Iterator[None]:
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
         # Only hydra's own errors come here: the task's are carried past it.
         raise ConfigError(_translate(error, overrides)) from error
+    except (AttributeError, AssertionError) as error:  # so it fails to set a key below a mapping that is null
+        if not any(re.match(r"\+*hydra\.sweeper\.params", word) for word in overrides):
+            raise
+        raise ConfigError("hydra.sweeper.params is set by recipes only; name the values themselves, "
+                          "e.g. -m seed=0,1 trainer.lr=1e-3,5e-3") from error
 
 
 def not_a_choice(group: str, name: str, there: Iterable[str]) -> str:
