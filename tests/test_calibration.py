@@ -146,6 +146,32 @@ def test_shift_and_width_are_found_and_undone_whatever_the_shape(task):
     assert np.abs(u.mean(0) - 0.5).max() < 0.01 and np.abs(((u - 0.5) ** 2).mean(0) - 1 / 12).max() < 0.005
 
 
+@pytest.mark.parametrize("shift, width", [(10, 1), (-40, 1), (123, 1), (0, 30), (0, 0.02), (-200, 0.02), (5, 30), (2e4, 1e-3)])
+def test_a_shift_or_width_however_large_is_found_and_named(shift, width):
+    pairs, x = spoiled(LINEAR, "exact")
+    mean, sd = x.mean(1, keepdims=True), x.std(1, keepdims=True)
+    moved = mean + width * (x - mean + shift * sd)
+    found = diagnose(moved, pairs.x, pairs.y, LINEAR.x.names, 0)
+    for k, name in enumerate(LINEAR.x.names):
+        ref, fix = correction(x[:, :, k], pairs.x[:, k]), found.corrections[name]
+        assert fix.width == pytest.approx(width * ref.width, rel=0.02)
+        assert fix.shift == pytest.approx(shift + ref.shift / width, abs=0.03 * max(1, 1 / width))
+        assert fix.shift_se == pytest.approx(ref.shift_se / width, rel=0.1)
+        assert fix.log_width_se == pytest.approx(ref.log_width_se, rel=0.1)
+    expected = [fault for fault, there in (("too wide", width > 1), ("too narrow", width < 1), ("biased", shift)) if there]
+    assert found.faults == expected
+    assert "chance" not in calibrated(found, 0.0, 0.0).text
+    assert all(names == list(LINEAR.x.names) for names in found.wrong.values())
+
+
+def test_draws_that_are_all_alike_are_too_narrow():
+    pairs, x = spoiled(LINEAR, "exact")
+    found = diagnose(x[:, :1].repeat(DRAWS, axis=1), pairs.x, pairs.y, LINEAR.x.names, 0)
+    assert found.faults[0] == "too narrow" and found.wrong["too narrow"] == list(LINEAR.x.names)
+    found = diagnose(np.zeros_like(x), pairs.x, pairs.y, LINEAR.x.names, 0)
+    assert found.faults[:2] == ["ignores y", "too narrow"]
+
+
 def test_the_errors_of_shift_and_width_are_the_spread_over_seeds():
     rng = np.random.default_rng(0)
     fixes = [correction(rng.standard_normal((200, 60)), rng.standard_normal(200)) for _ in range(60)]

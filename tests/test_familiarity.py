@@ -77,6 +77,8 @@ def test_units_and_huge_outliers_in_training_change_nothing():
     plain = familiarity(seen_in_training(y, Variables.numbered("y", 1)), probes)
     scaled = familiarity(seen_in_training(1e6 * y - 5e6, Variables.numbered("y", 1)), 1e6 * probes - 5e6)
     assert [entry["distance"] for entry in scaled] == pytest.approx([entry["distance"] for entry in plain], rel=1e-3)
+    dated = familiarity(seen_in_training(y + 1.7e9, Variables.numbered("y", 1)), probes + 1.7e9)  # seconds since 1970
+    assert [entry["distance"] for entry in dated] == pytest.approx([entry["distance"] for entry in plain], rel=1e-3)
     y[:5] = 1e12
     spoiled = familiarity(seen_in_training(y, Variables.numbered("y", 1)), probes)
     assert [entry["familiar"] for entry in plain] == [entry["familiar"] for entry in spoiled] == [False, True, False]

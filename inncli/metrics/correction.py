@@ -13,7 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-REACH = 6.0  # sds of shift, and e^2.5 in width, beyond which nothing is sought
+ALIKE = 1e-9  # of the spread of the true values: draws that vary less are one value
+REACH = 6.0  # how far from the first guess a shift is sought, in sds of the true values, and a width: e^2.5
 LOG_REACH = 2.5
 HALVINGS = 14
 
@@ -31,15 +32,22 @@ class Correction:
 def correction(draws: np.ndarray, truth: np.ndarray) -> Correction:
     r"""The b and w under which the ranks have the mean 1/2 and the mean square 1/12 about it of uniform ones.
 
-    Found by bisection, b within w, both moments being monotone in theirs. The errors are those of the two moments
-    over n rows, 1/12n and 1/180n, carried through their derivatives by b and log w.
+    Found by bisection, b within w, both moments being monotone in theirs, about the shift and width that the median and
+    the quartiles of the true values say. The errors are those of the two moments over n rows, 1/12n and 1/180n, carried
+    through their derivatives by b and log w.
 
     Shape: draws (n, S), truth (n,), one unknown.
     """
     mean, sd = draws.mean(1), draws.std(1)
-    sd = np.where(sd > 0, sd, np.finfo(float).tiny ** 0.25)
+    least = ALIKE * truth.std()
+    if sd.max() <= least:  # no sd to count a shift in
+        return Correction(0.0, np.inf, ALIKE, 0.0)
+    sd = np.maximum(sd, max(least, np.finfo(float).tiny ** 0.25))
     scaled = (draws - mean[:, None]) / sd[:, None]
     at = (truth - mean) / sd
+    centre, spread = np.median(at), float(np.subtract(*np.quantile(at, (0.75, 0.25)))) / 1.349
+    spread = spread if spread > 0 else 1.0
+    at = (at - centre) / spread
 
     def moments(b: float, log_w: float) -> np.ndarray:
         # Moving the true value the other way is the same as moving all draws.
@@ -57,7 +65,7 @@ def correction(draws: np.ndarray, truth: np.ndarray) -> Correction:
                               (moments(b, log_w + h) - moments(b, log_w - h)) / (2 * h)])
     across = np.linalg.pinv(slopes)
     errors = np.sqrt(across**2 @ (np.array([1 / 12, 1 / 180]) / len(truth)))
-    return Correction(b, float(errors[0]), float(np.exp(log_w)), float(errors[1]))
+    return Correction(float(spread * b - centre), float(spread * errors[0]), float(np.exp(log_w) / spread), float(errors[1]))
 
 
 def corrected(draws: np.ndarray, corrections: list[Correction]) -> np.ndarray:

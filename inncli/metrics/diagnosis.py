@@ -129,10 +129,9 @@ def _uneven(name: str, before: Checks, after: Checks) -> bool:
 def _by_remedy(fixes: dict[str, Correction]) -> dict[str, list[str]]:
     """The unknowns whose width or shift differs from 1 and 0 beyond chance, by the fault's name."""
     limit = significant(len(fixes))
-    width = {name: np.log(fix.width) / fix.log_width_se for name, fix in fixes.items()}
     return {
-        "too wide": [name for name, z in width.items() if z > limit],
-        "too narrow": [name for name, z in width.items() if z < -limit],
+        "too wide": [name for name, fix in fixes.items() if np.log(fix.width) > limit * fix.log_width_se],
+        "too narrow": [name for name, fix in fixes.items() if np.log(fix.width) < -limit * fix.log_width_se],
         "biased": [name for name, fix in fixes.items() if abs(fix.shift) > limit * fix.shift_se],
     }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from inncli.metrics.diagnosis import Diagnosis, visible
 from inncli.metrics.verdicts import Verdict
 
@@ -27,12 +29,12 @@ def _fault(fault: str, diagnosis: Diagnosis) -> str:
     fixes = diagnosis.corrections
     names = diagnosis.wrong.get(fault, [])
     if fault == "biased":
-        parts = [f"{name} too {'high' if fixes[name].shift > 0 else 'low'} by {abs(fixes[name].shift):.2f} +- "
-                 f"{fixes[name].shift_se:.2f} sd" for name in names]
+        parts = [f"{name} too {'high' if fixes[name].shift > 0 else 'low'} by "
+                 f"{_with_error(abs(fixes[name].shift), fixes[name].shift_se)} sd" for name in names]
         return f"biased: {_listed(parts)}" if parts else "biased, just beyond chance"
     if fault in ("too wide", "too narrow"):
         means = "under-confident" if fault == "too wide" else "over-confident"
-        parts = [f"{name} spreads {fixes[name].width:.2f} +- {fixes[name].width * fixes[name].log_width_se:.2f} times as "
+        parts = [f"{name} spreads {_with_error(fixes[name].width, fixes[name].width * fixes[name].log_width_se)} times as "
                  f"far as it should" for name in names]
         return f"{fault} ({means}): {_listed(parts)}" if parts else f"{fault} ({means}), just beyond chance"
     if fault == "wrong in shape":
@@ -42,6 +44,11 @@ def _fault(fault: str, diagnosis: Diagnosis) -> str:
         return f"wrong in shape, no shift or width would mend it: {test.replace('_', ' ')}, p = {diagnosis.checks.p[test]:.1e}"
     share = diagnosis.checks.following.share
     return f"{fault}: its draws go along with y by {share:.2f} +- {diagnosis.checks.following.share_se:.2f} of what is right"
+
+
+def _with_error(value: float, error: float) -> str:
+    decimals = max(2, -math.floor(math.log10(error))) if error > 0 else 2
+    return f"{value:.{decimals}f} +- {error:.{decimals}f}"
 
 
 def _listed(parts: list[str]) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from scipy.spatial import cKDTree
 
@@ -48,8 +50,8 @@ def seen_in_training(y: np.ndarray, variables: Variables) -> dict:
     few = len(y) < SPLIT_FROM
     fitted = y if few else y[:len(y) // 2]
     median, axes = _coordinates_of(fitted[:, numeric], axes=len(fitted) >= (50 if few else 5) * len(numeric))
-    kept = fitted[:min(REFERENCE, max(NUMBERS // y.shape[1], 100))]
-    seen |= {"median": median.tolist(), "axes": _rounded(axes), "reference": _rounded(kept)}
+    kept = _cells(fitted[:min(REFERENCE, max(NUMBERS // y.shape[1], 100))], numeric, _scale(fitted[:, numeric]))
+    seen |= {"median": median.tolist(), "axes": _rounded(axes), "reference": kept.tolist()}
     if few:
         # A kept y is its own nearest neighbour, at no distance: one further.
         distance = np.concatenate([_distance(seen, kept, NEIGHBOURS + 1), _distance(seen, y[len(kept):], NEIGHBOURS)])
@@ -126,7 +128,8 @@ def _coordinates_of(y: np.ndarray, axes: bool) -> tuple[np.ndarray, np.ndarray]:
 def _scale(y: np.ndarray) -> np.ndarray:
     """Distance of the quartiles as the sd of a normal, or the sd where half of a column is one value; never 0."""
     low, high = np.quantile(y, (0.25, 0.75), axis=0)
-    scale = np.where(high - low > 1e-9 * np.ptp(y, axis=0), (high - low) / 1.349, y.std(0))
+    apart = high - low > 1e-12 * np.maximum(np.abs(low), np.abs(high))
+    scale = np.where(apart, (high - low) / 1.349, y.std(0))
     return np.where(scale > 0, scale, 1.0)
 
 
@@ -145,6 +148,14 @@ def _distance(seen: dict, y: np.ndarray, k: int) -> np.ndarray:
     return tree.query(_coordinates(seen, y), k=[k])[0][:, 0]
 
 
+def _cells(y: np.ndarray, numeric: list[int], scale: np.ndarray) -> np.ndarray:
+    """ys with the columns that are numbers rounded to a millionth of their scale or less: a checkpoint stays small."""
+    y = y.copy()
+    for i, size in zip(numeric, scale):
+        y[:, i] = np.round(y[:, i], 6 - math.floor(math.log10(size)))
+    return y
+
+
 def _rounded(values: np.ndarray) -> list:
-    # Six digits are more than a distance needs, and keep a checkpoint small.
+    # Six digits are more than a distance needs.
     return np.vectorize(lambda value: float(f"{value:.6g}"), otypes=[float])(values).tolist()
