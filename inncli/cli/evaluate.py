@@ -20,7 +20,7 @@ MEANING = {
     "err_resim": "mean of |s(x) - y|^2 over draws and held-out ys",
     "err_resim_median": "the median over ys of what a y's draws give",
     "resimulation_error": "root of err_resim, in units of y",
-    "resimulation_error_truth": "the same of the true x: the noise",
+    "resimulation_error_truth": "the same of the true x: what the noise makes of it",
     "ess": "share of draws left when weighted by the exact prior and likelihood: 1 perfect",
     "err_resim_worst": "the largest of them",
     "mmd2": "squared MMD of draws to exact ones, the mean over ys (Kruse's Err_post); 0 where they agree",
