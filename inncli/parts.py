@@ -135,11 +135,15 @@ def build_model(config: dict, x: Variables, y: Variables | None, device: torch.d
 
 
 def keep_pairs(run: RunDir, task: Task, pairs: Pairs | StreamedPairs) -> None:
-    """Keeps drawn pairs, or the checksum of the table they came from."""
+    """Keeps drawn pairs and the checksum of the file that simulated them, or the checksum of the table they came from."""
     facts = task.fingerprint()
     if facts is None:
+        if run.pairs.is_file() and "pairs_sha256" in (run.info().get("data") or {}):
+            return  # a run that goes on has them, and its simulator file may be another by now
         save_pairs(run.pairs, pairs)
         facts = {"pairs_sha256": file_sha256(run.pairs)}
+        if task.simulator_sha256 is not None:
+            facts["simulator_sha256"] = task.simulator_sha256
     run.update_info(data={"pairs": len(pairs), "failed": task.failed, "dropped": task.dropped, **facts})
 
 

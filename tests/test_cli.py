@@ -210,6 +210,39 @@ def test_train_says_what_was_left_out(inn, tmp_path, monkeypatch):
     assert 0 < got["observations"][0]["resimulation_error"] < 5
 
 
+def test_a_changed_simulator_file_is_warned_of(inn, tmp_path, monkeypatch):
+    monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "runs"))
+    file, run = tmp_path / "sim.py", tmp_path / "runs" / "own"
+    text = ("import numpy as np\ndef prior(n, rng): return rng.normal(size=(n, 1))\n"
+            "def simulate(x, rng): return x + 0.1 * rng.normal(size=x.shape)\n")
+    file.write_text(text)
+    inn("train", "task=simulator", "task.file=sim.py", "task.n_train=100", "trainer.max_steps=2", "model.n_blocks=1",
+        f"hydra.run.dir={run}")
+    asked = {"invert": ["--y", 0.1, "--json", "--resimulate"], "evaluate": ["--json", "--resimulate"]}
+    for command, words in asked.items():
+        assert json.loads(inn(command, *words))["warnings"] == [] and "changed" not in inn.err
+    file.write_text(text.replace("0.1", "0.2"))
+    said = (f"{file} has changed since run own was trained on it: what it simulates now need not be what the model learned; "
+            "restore the file or train again")
+    for command, words in asked.items():
+        assert json.loads(inn(command, *words))["warnings"] == [said]
+        assert inn.err.count(f"warning: {said}\n") == 1
+    inn("plot", "latent", "--resimulate")
+    assert inn.err == f"warning: {said}\n"
+    for unasked in (["evaluate"], ["plot", "latent"]):
+        inn(*unasked)
+        assert "changed" not in inn.err
+    info = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**info, "status": "interrupted"}))
+    (run / "checkpoints" / "last.safetensors").unlink()
+    inn("resume", "own", "--resimulate")  # from its kept pairs, which are the first file's
+    assert inn.err.endswith("was trained on it: training went on with the pairs that were kept; restore the file or train again\n")
+    info = json.loads((run / "run.json").read_text())
+    del info["data"]["simulator_sha256"]  # an older run says nothing
+    (run / "run.json").write_text(json.dumps(info))
+    assert json.loads(inn("invert", "--y", 0.1, "--resimulate", "--json"))["warnings"] == []
+
+
 def test_doctor(inn):
     assert "all in order" in inn("doctor")
     checks = {row["name"]: row for row in json.loads(inn("doctor", "--run", "ring", "--json"))["checks"]}

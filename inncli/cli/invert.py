@@ -70,6 +70,7 @@ def invert(
     found = find_run(run)
 
     from inncli import pipeline
+    from inncli.kept import changed_simulator
     from inncli.observation import parse_y, read_points
     from inncli.pipeline import open_run
 
@@ -100,6 +101,7 @@ def invert(
         posterior, refined = (posterior, None) if task is None else pipeline.refine(found, task, posterior)
         errors = _resimulation_errors(_simulator(found, resimulate), posterior)
         posterior.save(where)
+    warnings = [*warnings, *changed_simulator(found, resimulate)]
     if json:
         output.as_json({"run": found.id, "out": str(where), "samples": posterior.n_draws,
                         "observations": entries(posterior, errors, refined, familiar), "warnings": warnings,

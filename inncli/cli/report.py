@@ -51,13 +51,14 @@ def report(
     from inncli.cli.evaluate import MEANING
     from inncli.evaluation import evaluate_kept
     from inncli.files import atomic_write
+    from inncli.kept import changed_simulator
     from inncli.observation import parse_y
     from inncli.pipeline import open_run
     from inncli.report import report as written
 
     inverter = open_run(found, device, config_dir)
     rows = np.concatenate([parse_y(words, inverter.y, found.id) for words in y]) if y else None
-    warnings = [] if rows is None else inverter.unfamiliar(rows)
+    warnings = [*([] if rows is None else inverter.unfamiliar(rows)), *changed_simulator(found, resimulate)]
     pictures.task_to_ask(found, resimulate)  # what is wrong with the request shows before anything is measured
     result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, seed=seed, resimulate=resimulate,
                            device=device)

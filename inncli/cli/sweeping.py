@@ -200,12 +200,18 @@ def _end_as_ctrl_c_does(number: signal.Signals) -> None:
 
 def _trained(run, new_config: Callable[[], dict], words: list[str], prune: Callable | None) -> dict:
     from inncli import catalogue, pipeline
+    from inncli.kept import changed_simulator
 
     if not run.info_file.exists():
         return pipeline.train(catalogue.check(new_config()), run.path, words, prune)
     info = run.info()
+    if info["status"] == "done":
+        return info["metrics"]
     # Its user started this sweep, so that its simulator file may run.
-    return info["metrics"] if info["status"] == "done" else pipeline.resume(run, resimulate=True, prune=prune)
+    metrics = pipeline.resume(run, resimulate=True, prune=prune)
+    for warning in changed_simulator(run, True, "training went on with the pairs that were kept"):
+        output.note(f"warning: {warning}")
+    return metrics
 
 
 # ---- words -------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from inncli.errors import DataError, did_you_mean
+from inncli.files import file_sha256
 
 REQUIRED = {"prior": ("n", "rng"), "simulate": ("x", "rng")}
 OPTIONAL = {
@@ -34,6 +35,7 @@ class UserFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser().resolve()
         self.module = _run(Path(path).expanduser(), self.path)
+        self.sha256 = file_sha256(self.path)  # at once: drawing pairs may take hours, and the file be edited meanwhile
         for name, arguments in (REQUIRED | OPTIONAL).items():
             function = getattr(self.module, name, None)
             if function is None and name in REQUIRED:
