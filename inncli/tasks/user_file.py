@@ -22,6 +22,7 @@ OPTIONAL = {
     "log_likelihood": ("y", "x"),
     "reference_posterior": ("y", "n", "rng"),
 }
+FAILED = "; mend it, or where a simulation may fail so, catch it and return a row of NaN, which counts as failed"
 FACTS = ("x_names", "y_names", "x_bounds", "differentiable")
 
 
@@ -80,8 +81,10 @@ class UserFile:
             with contextlib.redirect_stdout(sys.stderr):
                 answer = function(*arguments)
         except (Exception, SystemExit) as error:  # a user's code may raise anything
+            # One unlucky x would else cost the whole budget of simulations, and its user doesn't know the way out.
+            advice = FAILED if name in ("simulate", "observe") else ""
             raise DataError(
-                f"{self.path.name}{_where(error, self.path)}: {name} raised {_what(error)}"
+                f"{self.path.name}{_where(error, self.path)}: {name} raised {_what(error)}{advice}"
             ) from error
         return self._array(name, answer, shape)
 
