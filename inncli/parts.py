@@ -23,6 +23,7 @@ from inncli.tasks.stream import StreamedPairs
 from inncli.tracking.base import Logger
 from inncli.training.parallel import Group
 from inncli.training.state import Data
+from inncli.training.trainer import Trainer
 from inncli.variables import Variables
 
 FRESH_VALIDATION = 4_000  # pairs that validate a run on fresh ones, at most a quarter of those it starts from
@@ -37,10 +38,10 @@ class Parts:
         self.threads = runtime.set_threads(config["threads"])
         runtime.set_deterministic()
         self.seed = config["seed"]
-        self.trainer = catalogue.instantiate(config["trainer"])()
-        self.logger: Logger = catalogue.instantiate(config["logger"])() if group.first else Logger()
-        self.objective: Objective = catalogue.instantiate(config["objective"])().to(self.device)
-        self.task: Task = catalogue.instantiate(config["task"])()
+        self.trainer: Trainer = catalogue.make(config["trainer"], Trainer)
+        self.logger: Logger = catalogue.make(config["logger"], Logger) if group.first else Logger()
+        self.objective: Objective = catalogue.make(config["objective"], Objective).to(self.device)
+        self.task: Task = catalogue.make(config["task"], Task)
 
     def prepare(self, pairs: Pairs | StreamedPairs) -> None:
         """Splits off the validation pairs and moves all of them to the device; of pairs on disk those that start the model."""
@@ -129,7 +130,7 @@ def build_model(config: dict, x: Variables, y: Variables | None, device: torch.d
     torch.set_default_dtype(runtime.resolve_dtype(config["dtype"]))
     try:
         with bound:
-            return catalogue.instantiate(config["model"])(x=x, y=y).to(device)
+            return catalogue.make(config["model"], Model, x=x, y=y).to(device)
     finally:
         torch.set_default_dtype(before)
 

@@ -246,7 +246,7 @@ def task_of(run: RunDir, resimulate: bool = False) -> Task:
     """
     config = catalogue.check(run.config())
     _ask_to_run(run, config, resimulate)
-    return catalogue.instantiate(config["task"])()
+    return catalogue.make(config["task"], Task)
 
 
 def _ask_to_run(run: RunDir, config: dict, resimulate: bool) -> None:

@@ -31,6 +31,7 @@ def start(words: list[str], jobs: list[config.Job]) -> None:
     from inncli import catalogue, config
     from inncli.outputs import outputs_root, reserve
     from inncli.sweep import SweepDir
+    from inncli.tasks.base import Task
 
     for key, why in CHOSEN.items():
         if names(words, key):
@@ -40,7 +41,7 @@ def start(words: list[str], jobs: list[config.Job]) -> None:
     for planned in jobs:
         if planned.config["task"] not in seen:
             seen.append(planned.config["task"])
-            catalogue.instantiate(planned.config["task"])()
+            catalogue.make(planned.config["task"], Task)
 
     from inncli import pipeline
 
