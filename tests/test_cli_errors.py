@@ -120,6 +120,27 @@ def test_a_users_own_folder_is_never_removed(ask, tmp_path):
     assert code == 2 and (tmp_path / "mine" / "thesis.tex").exists()
 
 
+def test_a_run_is_not_mixed_with_other_files(ask, tmp_path):
+    (tmp_path / "my thesis").mkdir()
+    (tmp_path / "my thesis" / "thesis.tex").write_text("x")
+    assert ask("train", "hydra.run.dir='my thesis'", "trainer.max_steps=2") == (
+        2, f"expected a new or empty directory for the run, got {tmp_path}/my thesis, which holds thesis.tex; "
+           "leave hydra.run.dir out or name another")
+
+
+def test_the_next_step_of_a_run_elsewhere_names_its_directory(outputs, tmp_path, monkeypatch, capsys):
+    import shlex
+
+    monkeypatch.setenv("INN_OUTPUTS", str(outputs))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my run").mkdir()
+    assert main(["train", "hydra.run.dir='my run'", "trainer.max_steps=2", "task.n_train=200"]) == 0
+    words = shlex.split(capsys.readouterr().out.splitlines()[-1].removeprefix("next: ").partition(", or")[0])
+    assert words == ["inn", "show", "--run", f"{tmp_path}/my run"] and main(words[1:]) == 0
+    assert main(["invert", "--y", "0.3", "--run", "my run"]) == 0
+    assert capsys.readouterr().out.endswith("next: inn plot posterior --run 'my run'\n")
+
+
 @pytest.mark.parametrize("name, damage", [
     ("checkpoints/best.safetensors", lambda data: data[: len(data) // 2]),
     ("checkpoints/best.safetensors", lambda data: data[:-10] + bytes(b ^ 1 for b in data[-10:])),

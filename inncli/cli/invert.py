@@ -61,7 +61,7 @@ def invert(
     Next: inn plot posterior
     """
     from inncli.posterior import SUFFIXES
-    from inncli.outputs import find_run
+    from inncli.outputs import find_run, name_of
 
     if (y is None) == (y_file is None):
         raise RequestError("expected one of --y and --y-file, got " + ("neither" if y is None else "both")
@@ -111,7 +111,7 @@ def invert(
         if how:
             output.line(how)
         output.line(f"kept in {where}")
-        words = f"--run {found.id}" if path is None else f"--set {shlex.quote(str(path))}"
+        words = f"--run {name_of(found)}" if path is None else f"--set {shlex.quote(str(path))}"
         output.line(f"next: inn plot posterior {words}")
     for warning in warnings:
         output.note(f"warning: {warning}")

@@ -151,6 +151,7 @@ def keep_traceback(log: Path, error: Exception) -> None:
 
 def report(path: Path) -> None:
     """Prints what came of a run that has just ended."""
+    from inncli.outputs import name_of
     from inncli.run import RunDir
 
     run = RunDir(path)
@@ -169,4 +170,4 @@ def report(path: Path) -> None:
         if name not in ("best_epoch", "loss", "val_loss", "val_loss_untrained") and not name.endswith("_se"):
             error = metrics.get(f"{name}_se")
             output.line(f"{name} {value:.4f}" + ("" if error is None else f" +- {error:.4f}"))
-    output.line(f"next: inn show --run {run.id}, or --help of inn invert, inn sample, inn plot")
+    output.line(f"next: inn show --run {name_of(run)}, or --help of inn invert, inn sample, inn plot")
