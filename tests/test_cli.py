@@ -263,6 +263,34 @@ def test_closed_pipe_is_quiet(root):
     assert done.stderr == ""
 
 
+PRINTING = ["runs", "--help", "train -c job", "invert --y 0.3 --run ring --json", "invert --y-file ys.csv --run ring -n 100 --json",
+            "compare --no-evaluate"]
+
+
+@pytest.fixture
+def many(root, tmp_path):
+    """How to run a command in a folder with observations whose JSON no pipe holds."""
+    (tmp_path / "ys.csv").write_text("y1\n" + "0.3\n" * 200)
+    return {"cwd": tmp_path, "env": {**os.environ, "INN_OUTPUTS": str(root)}, "text": True, "capture_output": True, "timeout": 60}
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("words", PRINTING)
+def test_output_that_cannot_be_written_is_one_line(many, words, unbuffered):
+    many["env"]["PYTHONUNBUFFERED"] = unbuffered
+    done = subprocess.run(f"{sys.executable} -m inncli {words} > /dev/full", shell=True, **many)
+    said = [line for line in done.stderr.splitlines() if "not evaluated" not in line]
+    assert (done.returncode, said) == (1, ["the output can't be written: No space left on device; free the place or send it elsewhere"])
+
+
+@pytest.mark.parametrize("words", PRINTING)
+def test_a_reader_that_has_seen_enough_is_no_failure(many, words):
+    command = f"{sys.executable} -m inncli {words}"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command} | head -1"], **many)
+    assert done.returncode == 0 and "Error" not in done.stderr, done.stderr
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_sweep_stops_at_a_signal(number, tmp_path):
     words = ["-m", "seed=1,2", "task.n_train=2000", "model.n_blocks=1", "trainer.max_epochs=100000"]

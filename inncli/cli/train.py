@@ -90,6 +90,7 @@ def job(cfg) -> float | None:
         from inncli import pipeline
 
         metrics = pipeline.train(config.job_config(cfg), place.path, place.overrides)
+        report(place.path)
     except (KeyboardInterrupt, Interrupted) as stop:
         raise config.carry(stop) from None
     except Exception as error:
@@ -99,7 +100,6 @@ def job(cfg) -> float | None:
         elif place.path.is_dir() and not isinstance(error, TrainingError):
             keep_traceback(place.path / "train.log", error)
         raise config.carry(error) from None
-    report(place.path)
     return metrics.get("val_loss")
 
 
