@@ -60,7 +60,7 @@ class Inverter:
         Raises: RunError if the model has no density.
         """
         if not self.has_density:
-            raise RunError(f"run {self.id}: {type(self.model).__name__} has no density; use `inn invert` or another model")
+            raise RunError(f"run {self.id}: {type(self.model).__name__} has no density; {self.model.without_density}")
         points = np.atleast_2d(np.asarray(x, dtype=np.float64))
         if points.shape[1] != self.x.dim:
             raise ShapeError(f"x has {points.shape[1]} columns, run {self.id} was trained on {self.x.dim} "
