@@ -65,6 +65,9 @@ WRONG = [
      "--config-dir: expected a folder, got nope, which is none; it holds e.g. model/mine.yaml and mine.py"),
     (["train", "-m", "seed=1,2", "hydra.sweep.dir=x"], "hydra.sweep.dir is chosen by inn, so that no two sweeps "
                                                        "share one; set INN_OUTPUTS to keep them elsewhere"),
+    (["train", "hydra/launcher=joblib"], "'hydra/launcher=joblib' is for a sweep, and this trains one run; add -m, or leave it out"),
+    (["train", "+hydra.sweeper.n_trials=3"],
+     "'+hydra.sweeper.n_trials=3' is for a sweep, and this trains one run; add -m, or leave it out"),
     # runs
     (["invert", "--y", "1", "--run", "rnig_run"], "no run 'rnig_run' under {root}; did you mean 'ring_run'? try `inn runs`"),
     # y

@@ -226,6 +226,12 @@ def launcher_words(words: list[str]) -> list[str]:
     return [word for word in words if _key(word) == "hydra/launcher" or _key(word).startswith("hydra.launcher.")]
 
 
+def sweep_words(words: list[str]) -> list[str]:
+    """Those that choose and set what a sweep alone has: a launcher, a sweeper, where its jobs go."""
+    return [word for word in words
+            if re.match(r"hydra/(launcher|sweeper)$|hydra\.(launcher|sweeper|sweep)(\.|$)", _key(word))]
+
+
 def harmless(word: str) -> bool:
     """Whether a word of hydra's may be taken from a manifest, which may be a stranger's: plain values of plain keys."""
     key, _, value = word.partition("=")

@@ -65,6 +65,9 @@ def train(
         raise RequestError("--resimulate goes with --resume; a new run is trained on the file that you name")
     if cfg and multirun:
         raise RequestError("-c prints one config and -m trains several; give one of them")
+    for_sweeps = [] if multirun or cfg else sweeping.sweep_words(words)  # a recipe may have some, and train alone too
+    if for_sweeps:
+        raise RequestError(f"{for_sweeps[0]!r} is for a sweep, and this trains one run; add -m, or leave it out")
     jobs = config.plan(words, multirun)
     if cfg:
         config.launch(job, words, show=cfg)
