@@ -161,6 +161,16 @@ def test_damaged_run(ask, outputs, name, damage, tmp_path):
     assert code == 2 and file.name in line
 
 
+@pytest.mark.parametrize("words", [["invert", "--y", "1"], ["sample"], ["density", "--y", "1", "--grid", "5"], ["report"]])
+def test_a_run_that_can_not_be_written_to_is_noticed_before_drawing(ask, outputs, monkeypatch, words):
+    from inncli import pipeline
+    from inncli.cli import options
+
+    monkeypatch.setattr(options.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(pipeline, "open_run", lambda *words: 1 / 0)
+    assert ask(*words, "--run", R) == (2, f"{outputs}/{R} can't be written to; name a file elsewhere with --out")
+
+
 def test_missing_column(ask, tmp_path):
     (tmp_path / "o.csv").write_text("a,b\n1,2\n")
     code, line = ask("invert", "--y-file", "o.csv", "--run", R)

@@ -9,7 +9,7 @@ import typer
 
 from inncli.cli import complete, output
 from inncli.cli.options import (ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, SamplesOption,
-                                SeedOption, checked_out)
+                                SeedOption, checked_out, in_run)
 from inncli.cli.posterior_report import entries, show
 from inncli.errors import RequestError
 
@@ -68,6 +68,7 @@ def invert(
                            + "; e.g. inn invert --y 0.3")
     path = checked_out(out, SUFFIXES)
     found = find_run(run)
+    where = path or in_run(found.next_posterior_path())
 
     from inncli import pipeline
     from inncli.kept import changed_simulator
@@ -84,7 +85,7 @@ def invert(
     warnings, familiar = inverter.unfamiliar(rows), inverter.familiarity(rows)
     task = pipeline.task_to_refine(found, resimulate, ignore_noise) if refine else None
     source = None if starts is None else open_run(find_run(starts), device, config_dir)
-    where, how = path or found.next_posterior_path(), None
+    how = None
     if task is None and source is None and inverter.in_blocks(len(rows), samples):
         from inncli import blockwise
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from inncli.cli import complete, output
-from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, SeedOption, checked_out
+from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, SeedOption, checked_out, in_run
 from inncli.errors import RequestError
 
 
@@ -44,6 +44,7 @@ def report(
     from inncli.outputs import find_run
 
     found = find_run(run or named)
+    path = path or in_run(found.path / "report.html")
 
     import numpy as np
 
@@ -64,7 +65,6 @@ def report(
                            device=device)
     text = written(found, inverter, result, meanings=MEANING, seed=seed, y=rows, resimulate=resimulate,
                    warnings=warnings)
-    path = path or found.path / "report.html"
     atomic_write(path, text)
     for warning in warnings:
         output.note(f"warning: {warning}")
