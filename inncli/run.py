@@ -337,5 +337,7 @@ class RunDir:
 def _damaged(path: Path, why: object) -> CheckpointError:
     if isinstance(why, FileNotFoundError):
         return CheckpointError(f"{path} is missing; this is not a whole run: name another, try `inn runs`")
+    if isinstance(why, PermissionError):
+        return CheckpointError(f"{path} can't be read ({why.strerror}); ask its owner, or name another run")
     text = " ".join(str(why).split())
     return CheckpointError(f"{path} is damaged ({text}); restore it or name another run, try `inn runs`")

@@ -161,6 +161,17 @@ def test_damaged_run(ask, outputs, name, damage, tmp_path):
     assert code == 2 and file.name in line
 
 
+def test_a_run_that_can_not_be_read_is_not_called_damaged(ask, outputs, monkeypatch):
+    from inncli import run
+
+    def refused(path, *more):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(run, "read_json", refused)
+    assert ask("show", "--run", R) == (
+        2, f"{outputs}/{R}/run.json can't be read (Permission denied); ask its owner, or name another run")
+
+
 @pytest.mark.parametrize("words", [["invert", "--y", "1"], ["sample"], ["density", "--y", "1", "--grid", "5"], ["report"]])
 def test_a_run_that_can_not_be_written_to_is_noticed_before_drawing(ask, outputs, monkeypatch, words):
     from inncli import pipeline
