@@ -106,7 +106,9 @@ def _yaml(path: Path):
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no valid YAML: {one_line(error)}") from None
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f"{path}, line {mark.line + 1}" if mark else path
+        raise ConfigError(f"{where}: no valid YAML, {one_line(problem or error)}; mend it") from None
 
 
 def check_targets(node, group: str | None = None) -> None:

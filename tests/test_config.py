@@ -256,6 +256,15 @@ def test_saved_configs_below_a_trusted_folder_are_not_trusted(folder):
     assert "os.system" not in config.allowed_targets() and "mine.Mine" in config.allowed_targets()
 
 
+def test_a_broken_yaml_of_ones_own_is_one_line(folder):
+    (folder / "model" / "broken.yaml").write_text("_target_: mine.Mine\nwidth: [3\n")
+    config.trust(folder)
+    with pytest.raises(ConfigError) as error:
+        config.plan(["model=rnvp"])
+    assert str(error.value) == (f"{folder}/model/broken.yaml, line 3: no valid YAML, expected ',' or ']', but got '<stream end>'; "
+                                "mend it")
+
+
 def test_config_dir_must_be_a_folder(tmp_path):
     with pytest.raises(ConfigError, match="--config-dir: expected a folder, got .*nope"):
         config.trust(tmp_path / "nope")
