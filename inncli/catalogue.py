@@ -106,7 +106,9 @@ def _yaml(path: Path):
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is no valid YAML: {one_line(error)}") from None
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f"{path}, line {mark.line + 1}" if mark else path
+        raise ConfigError(f"{where}: no valid YAML, {one_line(problem or error)}; mend it") from None
 
 
 def check_targets(node, group: str | None = None) -> None:
@@ -175,6 +177,18 @@ def instantiate(node: dict, /, **extra):
     return _build(node, extra)
 
 
+def make(node: dict, kind: type, /, **extra):
+    """The object that a group's own node names, built with the arguments that the code adds, whatever it says of `_partial_`.
+
+    Raises: ConfigError as `instantiate`, and if it is no `kind`.
+    """
+    made = instantiate({**node, "_partial_": False}, **extra)
+    if not isinstance(made, kind):
+        raise ConfigError(f"{node['_target_']}: expected a {kind.__name__}, got {type(made).__name__}; "
+                          f"name a subclass of {kind.__module__}.{kind.__name__}")
+    return made
+
+
 def _build(value, extra: dict):
     if isinstance(value, list):
         return [_build(entry, {}) for entry in value]
@@ -185,17 +199,18 @@ def _build(value, extra: dict):
         return built
     target, kwargs = value["_target_"], {**built, **extra}
     module, _, name = target.rpartition(".")
+    own = all(target not in targets for targets in _targets_below(conf_dir()).values())
+    advice = "mend it in your --config-dir" if own else "was the run made by another version of inn?"
     try:
         function = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"_target_ {target!r} can't be imported ({one_line(error)}); "
-                          "was the run made by another version of inn, or with a --config-dir?") from error
+    except Exception as error:  # a module of the user's may raise anything
+        raise ConfigError(f"_target_ {target!r} can't be imported ({type(error).__name__}: {one_line(error)}); {advice}") from error
     partial = value.get("_partial_") is True
     try:
         # Bound here, so that a TypeError from inside a constructor is not taken for a wrong key.
         getattr(inspect.signature(function), "bind_partial" if partial else "bind")(**kwargs)
-    except TypeError as error:
-        raise ConfigError(f"{target}: {one_line(error)}; was the run made by another version of inn?") from error
+    except (TypeError, ValueError) as error:  # ValueError: a function in C that doesn't tell what it takes
+        raise ConfigError(f"{target}: {one_line(error)}; {advice}") from error
     return functools.partial(function, **kwargs) if partial else function(**kwargs)
 
 

@@ -18,6 +18,7 @@ from pathlib import Path
 from inncli import sweep
 from inncli.catalogue import GROUPS
 from inncli.errors import InnError, RunError
+from inncli.outputs import name_of
 from inncli.run import RunDir
 
 # What is to be small for a metric to be good. A metric that is not here has no best.
@@ -154,7 +155,7 @@ def read(run: RunDir) -> Entry:
     except InnError as error:
         return Entry(run, {"status": "damaged"}, problem=str(error))
     if state != "done":
-        entry.problem = info.get("error") or f"status {state}; continue it with `inn train --resume {run.id}`"
+        entry.problem = info.get("error") or f"status {state}; continue it with `inn train --resume {name_of(run)}`"
     numbers = {**(info.get("metrics") or {}), "seconds": info.get("seconds"), "parameters": info.get("parameters")}
     for name, value in numbers.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "best_epoch":

@@ -80,7 +80,7 @@ def evaluate(
             raise RequestError(f"--refine: the task of run {run.id} has no exact posterior to compare refined draws "
                                "with; leave it out")
         refined = lambda x, y: move(x, y).x  # noqa: E731
-    protocol = catalogue.instantiate(catalogue.check(run.config())["evaluation"])()
+    protocol = catalogue.make(catalogue.check(run.config())["evaluation"], Protocol)
     found = measure(inverter, pairs, task, seed=seed, samples=samples, y=y, protocol=protocol, refined=refined,
                     tell=tell)
     found.settings |= {"run": run.id, "held_out_from": source}

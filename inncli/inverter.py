@@ -60,8 +60,8 @@ class Inverter:
         Raises: RunError if the model has no density.
         """
         if not self.has_density:
-            raise RunError(f"run {self.id}: {type(self.model).__name__} has no density; use `inn invert` or another model")
-        points = np.atleast_2d(np.asarray(x, dtype=np.float64))
+            raise RunError(f"run {self.id}: {type(self.model).__name__} has no density; {self.model.without_density}")
+        points = np.atleast_2d(_numbers("x", x, self.x))
         if points.shape[1] != self.x.dim:
             raise ShapeError(f"x has {points.shape[1]} columns, run {self.id} was trained on {self.x.dim} "
                              f"({', '.join(self.x.names)})")
@@ -140,7 +140,7 @@ class Inverter:
         """
         if not self.model.has_latent:
             raise RunError(f"run {self.id}: {type(self.model).__name__} has no latent space; pick a run of a flow or an INN")
-        points = np.atleast_2d(np.asarray(x, dtype=np.float64))
+        points = np.atleast_2d(_numbers("x", x, self.x))
         rows = self._rows(y)
         if points.shape[1] != self.x.dim or (rows is not None and len(rows) != len(points)):
             raise ShapeError(f"expected (n, {self.x.dim}) of x and as many rows of y, got {points.shape} and "
@@ -187,7 +187,7 @@ class Inverter:
             return None
         if y is None:
             raise ShapeError(f"run {self.id} models x given y ({', '.join(self.y.names)}); pass a y")
-        rows = np.asarray(y, dtype=np.float64)
+        rows = _numbers("y", y, self.y)
         rows = rows.reshape(1, -1) if rows.ndim < 2 else rows
         if rows.ndim != 2 or rows.shape[1] != self.y.dim:
             raise ShapeError(f"y has shape {rows.shape}, run {self.id} was trained on {self.y.dim} "
@@ -199,3 +199,11 @@ class Inverter:
                 raise ShapeError(f"y column {self.y.names[i]} takes the codes 0 to {len(labels) - 1} "
                                  f"of its labels {', '.join(labels)}, got {rows[0, i]:g}")
         return torch.as_tensor(rows, device=self.device)
+
+
+def _numbers(letter: str, value, variables: Variables) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ShapeError(f"{letter}: expected rows of numbers ({', '.join(variables.names)}), got a {type(value).__name__}; "
+                         "pass an array of them in that order, a label as its code") from None

@@ -135,3 +135,19 @@ def keep(run: RunDir, found: Evaluation, **asked) -> Evaluation:
     except OSError:
         return found
     return kept(run, **asked)[0]
+
+
+def changed_simulator(
+    run: RunDir, resimulate: bool, means: str = "what it simulates now need not be what the model learned",
+) -> list[str]:
+    """A warning, if the simulator file of a run is no longer the one that drew its pairs; none of older runs, which don't say.
+
+    Args:
+        resimulate: whether the file was run: where it was not, it doesn't matter.
+        means: what follows from it.
+    """
+    before = (run.info().get("data") or {}).get("simulator_sha256")
+    file = run.config()["task"].get("file")
+    if not resimulate or before is None or not file or not Path(file).is_file() or file_sha256(Path(file)) == before:
+        return []
+    return [f"{file} has changed since run {run.id} was trained on it: {means}; restore the file or train again"]

@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import secrets
+import shlex
 from datetime import datetime
 from pathlib import Path
 
@@ -101,6 +102,13 @@ def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir
     if spec and Path(spec).is_dir():
         raise RunError(f"expected a run directory, got {spec}, which has no run.json; try `inn runs`")
     raise RunError(f"no run {spec!r} under {root}{did_you_mean(spec, known) or ';'} try `inn runs`")
+
+
+def name_of(run: RunDir) -> str:
+    """The word by which a command line finds a run: its id where it lies under the outputs, else its directory, quoted."""
+    root = outputs_root()
+    listed = any(folder.resolve() == run.path.resolve() for folder in (root / run.id, root / "sweeps" / run.id))
+    return shlex.quote(run.id if listed else str(run.path))
 
 
 def _folders(path: Path) -> list[Path]:

@@ -23,6 +23,7 @@ from inncli.tasks.stream import StreamedPairs
 from inncli.tracking.base import Logger
 from inncli.training.parallel import Group
 from inncli.training.state import Data
+from inncli.training.trainer import Trainer
 from inncli.variables import Variables
 
 FRESH_VALIDATION = 4_000  # pairs that validate a run on fresh ones, at most a quarter of those it starts from
@@ -37,10 +38,10 @@ class Parts:
         self.threads = runtime.set_threads(config["threads"])
         runtime.set_deterministic()
         self.seed = config["seed"]
-        self.trainer = catalogue.instantiate(config["trainer"])()
-        self.logger: Logger = catalogue.instantiate(config["logger"])() if group.first else Logger()
-        self.objective: Objective = catalogue.instantiate(config["objective"])().to(self.device)
-        self.task: Task = catalogue.instantiate(config["task"])()
+        self.trainer: Trainer = catalogue.make(config["trainer"], Trainer)
+        self.logger: Logger = catalogue.make(config["logger"], Logger) if group.first else Logger()
+        self.objective: Objective = catalogue.make(config["objective"], Objective).to(self.device)
+        self.task: Task = catalogue.make(config["task"], Task)
 
     def prepare(self, pairs: Pairs | StreamedPairs) -> None:
         """Splits off the validation pairs and moves all of them to the device; of pairs on disk those that start the model."""
@@ -129,17 +130,21 @@ def build_model(config: dict, x: Variables, y: Variables | None, device: torch.d
     torch.set_default_dtype(runtime.resolve_dtype(config["dtype"]))
     try:
         with bound:
-            return catalogue.instantiate(config["model"])(x=x, y=y).to(device)
+            return catalogue.make(config["model"], Model, x=x, y=y).to(device)
     finally:
         torch.set_default_dtype(before)
 
 
 def keep_pairs(run: RunDir, task: Task, pairs: Pairs | StreamedPairs) -> None:
-    """Keeps drawn pairs, or the checksum of the table they came from."""
+    """Keeps drawn pairs and the checksum of the file that simulated them, or the checksum of the table they came from."""
     facts = task.fingerprint()
     if facts is None:
+        if run.pairs.is_file() and "pairs_sha256" in (run.info().get("data") or {}):
+            return  # a run that goes on has them, and its simulator file may be another by now
         save_pairs(run.pairs, pairs)
         facts = {"pairs_sha256": file_sha256(run.pairs)}
+        if task.simulator_sha256 is not None:
+            facts["simulator_sha256"] = task.simulator_sha256
     run.update_info(data={"pairs": len(pairs), "failed": task.failed, "dropped": task.dropped, **facts})
 
 

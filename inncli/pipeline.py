@@ -20,6 +20,7 @@ from inncli import refine as refinement
 from inncli.errors import CheckpointError, InnError, Interrupted, LostProcessError, RequestError, RunError, TrainingError
 from inncli.inverter import Inverter
 from inncli.models.base import Model
+from inncli.outputs import name_of
 from inncli.parts import Parts, build_model, keep_pairs, kept_pairs, same_table
 from inncli.posterior import PosteriorSet
 from inncli.run import RunDir
@@ -49,7 +50,8 @@ def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = 
 
     With several devices this is done by a process each, of which the first one has the directory.
     """
-    with _cause_kept(RunDir(path)) if path else contextlib.nullcontext():
+    # Looked at before pairs are drawn, which may take hours, and again when it is claimed.
+    with _cause_kept(RunDir(path).check_new()) if path else contextlib.nullcontext():
         return parallel.run(config["device"], _train, config, path, overrides, prune)
 
 
@@ -168,7 +170,7 @@ def _fit(run: RunDir, parts: Parts, model: Model, tracker: Tracker, resume: bool
         except InnError as error:
             run.update_info(seconds=seconds_before + time.monotonic() - begun)
             if isinstance(error, Interrupted):
-                raise Interrupted(f"{error}; continue with `inn train --resume {run.id}`", error.reason) from None
+                raise Interrupted(f"{error}; continue with `inn train --resume {name_of(run)}`", error.reason) from None
             raise
     seconds = seconds_before + time.monotonic() - begun
     with torch.no_grad():
@@ -224,7 +226,7 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
     catalogue.trust(config_dir)
     if not run.check_own().best.is_file():
         raise RunError(f"run {run.id} has no checkpoint (status {run.state()}); "
-                       f"finish it with `inn train --resume {run.id}`")
+                       f"finish it with `inn train --resume {name_of(run)}`")
     shapes = under("model", opening.declared(run, run.best))
     tensors, meta = load_checkpoint(run.best)
     where = runtime.resolve_device(device or "auto")
@@ -246,7 +248,7 @@ def task_of(run: RunDir, resimulate: bool = False) -> Task:
     """
     config = catalogue.check(run.config())
     _ask_to_run(run, config, resimulate)
-    return catalogue.instantiate(config["task"])()
+    return catalogue.make(config["task"], Task)
 
 
 def _ask_to_run(run: RunDir, config: dict, resimulate: bool) -> None:

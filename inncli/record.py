@@ -12,6 +12,7 @@ FORMAT = 1
 TEXT = ("id", "status", "started", "ended", "heartbeat", "resumed", "task", "model", "device", "dtype", "git", "host",
         "error")
 COUNTS = ("seed", "threads", "pid", "steps", "planned_steps", "steps_per_epoch", "epochs", "parameters")
+DATA_TEXT = ("file", "sha256", "pairs_sha256", "simulator_sha256")  # of the mapping `data`
 TABLES = ("versions", "metrics")  # of single values
 MAX_COUNT = 2**63
 
@@ -28,7 +29,7 @@ def check_info(info: dict) -> None:
             if info.get(name) is not None and not fits(info[name]):
                 raise ValueError(f"{name}: expected {words}, got {str(info[name])[:40]!r}")
     data = info.get("data") or {}
-    if not all(_is_text(data[key]) for key in ("file", "sha256", "pairs_sha256") if data.get(key) is not None):
+    if not all(_is_text(data[key]) for key in DATA_TEXT if data.get(key) is not None):
         raise ValueError("data: expected a file and its checksum as text")
     for key in ("pairs", "failed", "dropped"):
         if data.get(key) is not None and not _is_count(data[key]):

@@ -70,7 +70,7 @@ def report(
         found: its evaluation. meanings: of the names of metrics, in words.
         y: observations whose posterior is drawn, (n_obs, Dy); None is the first 2 distinct held-out ones.
         resimulate: whether a simulator file of the user's may be run.
-        warnings: what a reader should know of `y`.
+        warnings: what a reader should know of `y`, and of the simulator file.
     """
     task = pictures.task_to_ask(run, resimulate)
     pairs = held_out_pairs(run, task, seed)[0]

@@ -11,6 +11,7 @@ numpy, torch or hydra: `inn runs` stays fast.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -106,22 +107,18 @@ class RunDir:
         """Claims `path` for this process and writes config.yaml, then its first run.json (status running).
 
         In that order, so that whatever has a run.json can be resumed, also if the process is killed here.
-        The directory may exist and hold a log file already (hydra makes it), but no run.
         `fields` (task, model, seed, device, ...) join what is found out here: times, versions,
         git commit, host, scheduler ids, process id.
 
         Raises:
-            RunError: another process, or an earlier run, has this directory.
+            RunError: another process, or an earlier run, has this directory, or it holds other files.
         """
-        run = cls(path)
+        run = cls(path).check_new()
         try:
             run.path.mkdir(parents=True, exist_ok=True)
-            if run.info_file.exists():
-                raise FileExistsError
             run._hold(os.open(run._lock_file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
         except (FileExistsError, NotADirectoryError):
-            raise RunError(f"expected a new directory for the run, got {run.path}, which is taken; "
-                           "leave hydra.run.dir out or name another") from None
+            raise run._taken() from None
         if config is not None:
             run.write_config(config, overrides or [])
         now = life.now()
@@ -133,6 +130,20 @@ class RunDir:
         })
         run._start_heart()
         return run
+
+    def check_new(self) -> RunDir:
+        """This run, whose directory is not there yet, or holds nothing but what hydra puts there: its log and `.hydra`.
+
+        Raises: RunError otherwise.
+        """
+        if self.info_file.exists() or self._lock_file.exists():
+            raise self._taken()
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            others = sorted(name for name in os.listdir(self.path) if not name.endswith(".log") and name != ".hydra")
+            if others:
+                raise RunError(f"expected a new or empty directory for the run, got {self.path}, which holds {others[0]}"
+                               f"{' and more' if others[1:] else ''}; leave hydra.run.dir out or name another")
+        return self
 
     def reopen(self, **fields) -> None:
         """Claims a stopped run to continue it: status running again, this process's id and host.
@@ -182,6 +193,10 @@ class RunDir:
             locks.hold(self._lock_file, fd)
         except locks.Taken:
             raise self._busy(info) from None
+
+    def _taken(self) -> RunError:
+        return RunError(f"expected a new directory for the run, got {self.path}, which is taken; "
+                        "leave hydra.run.dir out or name another")
 
     def _busy(self, info: dict | None) -> RunError:
         who = f" (pid {info.get('pid')} on {info.get('host')})" if info else ""
@@ -322,5 +337,7 @@ class RunDir:
 def _damaged(path: Path, why: object) -> CheckpointError:
     if isinstance(why, FileNotFoundError):
         return CheckpointError(f"{path} is missing; this is not a whole run: name another, try `inn runs`")
+    if isinstance(why, PermissionError):
+        return CheckpointError(f"{path} can't be read ({why.strerror}); ask its owner, or name another run")
     text = " ".join(str(why).split())
     return CheckpointError(f"{path} is damaged ({text}); restore it or name another run, try `inn runs`")

@@ -210,6 +210,39 @@ def test_train_says_what_was_left_out(inn, tmp_path, monkeypatch):
     assert 0 < got["observations"][0]["resimulation_error"] < 5
 
 
+def test_a_changed_simulator_file_is_warned_of(inn, tmp_path, monkeypatch):
+    monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "runs"))
+    file, run = tmp_path / "sim.py", tmp_path / "runs" / "own"
+    text = ("import numpy as np\ndef prior(n, rng): return rng.normal(size=(n, 1))\n"
+            "def simulate(x, rng): return x + 0.1 * rng.normal(size=x.shape)\n")
+    file.write_text(text)
+    inn("train", "task=simulator", "task.file=sim.py", "task.n_train=100", "trainer.max_steps=2", "model.n_blocks=1",
+        f"hydra.run.dir={run}")
+    asked = {"invert": ["--y", 0.1, "--json", "--resimulate"], "evaluate": ["--json", "--resimulate"]}
+    for command, words in asked.items():
+        assert json.loads(inn(command, *words))["warnings"] == [] and "changed" not in inn.err
+    file.write_text(text.replace("0.1", "0.2"))
+    said = (f"{file} has changed since run own was trained on it: what it simulates now need not be what the model learned; "
+            "restore the file or train again")
+    for command, words in asked.items():
+        assert json.loads(inn(command, *words))["warnings"] == [said]
+        assert inn.err.count(f"warning: {said}\n") == 1
+    inn("plot", "latent", "--resimulate")
+    assert inn.err == f"warning: {said}\n"
+    for unasked in (["evaluate"], ["plot", "latent"]):
+        inn(*unasked)
+        assert "changed" not in inn.err
+    info = json.loads((run / "run.json").read_text())
+    (run / "run.json").write_text(json.dumps({**info, "status": "interrupted"}))
+    (run / "checkpoints" / "last.safetensors").unlink()
+    inn("resume", "own", "--resimulate")  # from its kept pairs, which are the first file's
+    assert inn.err.endswith("was trained on it: training went on with the pairs that were kept; restore the file or train again\n")
+    info = json.loads((run / "run.json").read_text())
+    del info["data"]["simulator_sha256"]  # an older run says nothing
+    (run / "run.json").write_text(json.dumps(info))
+    assert json.loads(inn("invert", "--y", 0.1, "--resimulate", "--json"))["warnings"] == []
+
+
 def test_doctor(inn):
     assert "all in order" in inn("doctor")
     checks = {row["name"]: row for row in json.loads(inn("doctor", "--run", "ring", "--json"))["checks"]}
@@ -228,6 +261,34 @@ def test_closed_pipe_is_quiet(root):
     done = subprocess.run(f"{sys.executable} -m inncli runs --json | true", shell=True, capture_output=True, text=True,
                           env=os.environ | {"INN_OUTPUTS": str(root)}, timeout=60)
     assert done.stderr == ""
+
+
+PRINTING = ["runs", "--help", "train -c job", "invert --y 0.3 --run ring --json", "invert --y-file ys.csv --run ring -n 100 --json",
+            "compare --no-evaluate"]
+
+
+@pytest.fixture
+def many(root, tmp_path):
+    """How to run a command in a folder with observations whose JSON no pipe holds."""
+    (tmp_path / "ys.csv").write_text("y1\n" + "0.3\n" * 200)
+    return {"cwd": tmp_path, "env": {**os.environ, "INN_OUTPUTS": str(root)}, "text": True, "capture_output": True, "timeout": 60}
+
+
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+@pytest.mark.parametrize("words", PRINTING)
+def test_output_that_cannot_be_written_is_one_line(many, words, unbuffered):
+    many["env"]["PYTHONUNBUFFERED"] = unbuffered
+    done = subprocess.run(f"{sys.executable} -m inncli {words} > /dev/full", shell=True, **many)
+    said = [line for line in done.stderr.splitlines() if "not evaluated" not in line]
+    assert (done.returncode, said) == (1, ["the output can't be written: No space left on device; free the place or send it elsewhere"])
+
+
+@pytest.mark.parametrize("words", PRINTING)
+def test_a_reader_that_has_seen_enough_is_no_failure(many, words):
+    command = f"{sys.executable} -m inncli {words}"
+    done = subprocess.run(["bash", "-c", f"set -o pipefail; {command} | head -1"], **many)
+    assert done.returncode == 0 and "Error" not in done.stderr, done.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -65,6 +65,9 @@ WRONG = [
      "--config-dir: expected a folder, got nope, which is none; it holds e.g. model/mine.yaml and mine.py"),
     (["train", "-m", "seed=1,2", "hydra.sweep.dir=x"], "hydra.sweep.dir is chosen by inn, so that no two sweeps "
                                                        "share one; set INN_OUTPUTS to keep them elsewhere"),
+    (["train", "hydra/launcher=joblib"], "'hydra/launcher=joblib' is for a sweep, and this trains one run; add -m, or leave it out"),
+    (["train", "+hydra.sweeper.n_trials=3"],
+     "'+hydra.sweeper.n_trials=3' is for a sweep, and this trains one run; add -m, or leave it out"),
     # runs
     (["invert", "--y", "1", "--run", "rnig_run"], "no run 'rnig_run' under {root}; did you mean 'ring_run'? try `inn runs`"),
     # y
@@ -120,6 +123,27 @@ def test_a_users_own_folder_is_never_removed(ask, tmp_path):
     assert code == 2 and (tmp_path / "mine" / "thesis.tex").exists()
 
 
+def test_a_run_is_not_mixed_with_other_files(ask, tmp_path):
+    (tmp_path / "my thesis").mkdir()
+    (tmp_path / "my thesis" / "thesis.tex").write_text("x")
+    assert ask("train", "hydra.run.dir='my thesis'", "trainer.max_steps=2") == (
+        2, f"expected a new or empty directory for the run, got {tmp_path}/my thesis, which holds thesis.tex; "
+           "leave hydra.run.dir out or name another")
+
+
+def test_the_next_step_of_a_run_elsewhere_names_its_directory(outputs, tmp_path, monkeypatch, capsys):
+    import shlex
+
+    monkeypatch.setenv("INN_OUTPUTS", str(outputs))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "my run").mkdir()
+    assert main(["train", "hydra.run.dir='my run'", "trainer.max_steps=2", "task.n_train=200"]) == 0
+    words = shlex.split(capsys.readouterr().out.splitlines()[-1].removeprefix("next: ").partition(", or")[0])
+    assert words == ["inn", "show", "--run", f"{tmp_path}/my run"] and main(words[1:]) == 0
+    assert main(["invert", "--y", "0.3", "--run", "my run"]) == 0
+    assert capsys.readouterr().out.endswith("next: inn plot posterior --run 'my run'\n")
+
+
 @pytest.mark.parametrize("name, damage", [
     ("checkpoints/best.safetensors", lambda data: data[: len(data) // 2]),
     ("checkpoints/best.safetensors", lambda data: data[:-10] + bytes(b ^ 1 for b in data[-10:])),
@@ -135,6 +159,27 @@ def test_damaged_run(ask, outputs, name, damage, tmp_path):
         ["invert", "--y", "1", "--run", str(tmp_path / "bad")]
     code, line = ask(*words)
     assert code == 2 and file.name in line
+
+
+def test_a_run_that_can_not_be_read_is_not_called_damaged(ask, outputs, monkeypatch):
+    from inncli import run
+
+    def refused(path, *more):
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(run, "read_json", refused)
+    assert ask("show", "--run", R) == (
+        2, f"{outputs}/{R}/run.json can't be read (Permission denied); ask its owner, or name another run")
+
+
+@pytest.mark.parametrize("words", [["invert", "--y", "1"], ["sample"], ["density", "--y", "1", "--grid", "5"], ["report"]])
+def test_a_run_that_can_not_be_written_to_is_noticed_before_drawing(ask, outputs, monkeypatch, words):
+    from inncli import pipeline
+    from inncli.cli import options
+
+    monkeypatch.setattr(options.os, "access", lambda path, mode: False)
+    monkeypatch.setattr(pipeline, "open_run", lambda *words: 1 / 0)
+    assert ask(*words, "--run", R) == (2, f"{outputs}/{R} can't be written to; name a file elsewhere with --out")
 
 
 def test_missing_column(ask, tmp_path):

@@ -256,6 +256,15 @@ def test_saved_configs_below_a_trusted_folder_are_not_trusted(folder):
     assert "os.system" not in config.allowed_targets() and "mine.Mine" in config.allowed_targets()
 
 
+def test_a_broken_yaml_of_ones_own_is_one_line(folder):
+    (folder / "model" / "broken.yaml").write_text("_target_: mine.Mine\nwidth: [3\n")
+    config.trust(folder)
+    with pytest.raises(ConfigError) as error:
+        config.plan(["model=rnvp"])
+    assert str(error.value) == (f"{folder}/model/broken.yaml, line 3: no valid YAML, expected ',' or ']', but got '<stream end>'; "
+                                "mend it")
+
+
 def test_config_dir_must_be_a_folder(tmp_path):
     with pytest.raises(ConfigError, match="--config-dir: expected a folder, got .*nope"):
         config.trust(tmp_path / "nope")
@@ -268,6 +277,60 @@ def test_a_typeerror_inside_a_constructor_is_not_taken_for_a_wrong_key(folder):
         config.instantiate({"_target_": "mine.Mine", "width": 3})
     with pytest.raises(ConfigError, match="mine.Mine: got an unexpected keyword argument 'wide'"):
         config.instantiate({"_target_": "mine.Mine", "width": 3, "wide": 3})
+
+
+MODEL = """
+import torch
+from inncli.models.base import Model
+class Mine(Model):
+    has_density = False
+    def __init__(self, x, y, width=16):
+        super().__init__(x, y)
+        self.map = torch.nn.Linear(y.dim, x.dim)
+    def loss(self, x, y, generator): return ((self.map(y.float()) - x) ** 2).mean()
+    def sample(self, y, n, generator): return self.map(y.float())[:, None].expand(-1, n, -1)
+"""
+# mine.py, model/mine.yaml, and the line on stderr
+OWN_MODELS = {
+    "as in the README": (MODEL, "_target_: mine.Mine\n", None),
+    "partial": (MODEL, "_target_: mine.Mine\n_partial_: true\n", None),
+    "a missing module": (
+        "import nonexist\n" + MODEL, "_target_: mine.Mine\n",
+        "_target_ 'mine.Mine' can't be imported (ModuleNotFoundError: No module named 'nonexist'); mend it in your --config-dir"),
+    "a mistake in the module": (
+        MODEL + "1 / 0\n", "_target_: mine.Mine\n",
+        "_target_ 'mine.Mine' can't be imported (ZeroDivisionError: division by zero); mend it in your --config-dir"),
+    "a wrong name": (
+        MODEL, "_target_: mine.Mein\n",
+        "_target_ 'mine.Mein' can't be imported (AttributeError: module 'mine' has no attribute 'Mein'); "
+        "mend it in your --config-dir"),
+    "one more argument": (
+        MODEL.replace("=16", ""), "_target_: mine.Mine\n",
+        "mine.Mine: missing a required argument: 'width'; mend it in your --config-dir"),
+    "no model": (
+        "def make(**given): return 3\n", "_target_: mine.make\n",
+        "mine.make: expected a Model, got int; name a subclass of inncli.models.base.Model"),
+    "a command": (
+        MODEL, "_target_: os.system\ncommand: touch ran\n",
+        "os.system: got an unexpected keyword argument 'x'; mend it in your --config-dir"),
+}
+
+
+@pytest.mark.parametrize("module, text, line", OWN_MODELS.values(), ids=OWN_MODELS)
+def test_own_model_trains_or_says_what_is_wrong_with_it(folder, monkeypatch, capsys, module, text, line):
+    from inncli.cli.app import main
+
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("INN_OUTPUTS", "out")
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    (folder / "mine.py").write_text(module)
+    (folder / "model" / "mine.yaml").write_text(text)
+    schema._module.cache_clear()
+    code = main(["train", "--config-dir", ".", "model=mine", "task.n_train=200", "trainer.max_steps=2"])
+    said = capsys.readouterr().err
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    assert (code, said if line else "") == ((2, f"{line}\n") if line else (0, "")), said
+    assert not (folder / "ran").exists()
 
 
 def test_paths_survive_hydras_grammar(tmp_path):

@@ -221,8 +221,9 @@ def test_a_read_only_run_can_be_used_and_not_changed(disk, said, tmp_path):
     before = hashes(disk)
     subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
     try:
-        for words in (["invert", "--run", "flow", "--y", "1.5", "-n", "5"], ["train", "--resume", "flow_stopped"],
-                      ["train", *TINY]):
+        line = said("invert", "--run", "flow", "--y", "1.5", "-n", "5", code=2)
+        assert "flow/posteriors can't be written to; name a file elsewhere with --out" in line
+        for words in (["train", "--resume", "flow_stopped"], ["train", *TINY]):
             line = said(*words, code=1)
             assert "Read-only file system; free the place or name another" in line, line
         said("invert", "--run", "flow", "--y", "1.5", "-n", "5", "--out", str(tmp_path / "set.npz"), code=0)

@@ -366,6 +366,17 @@ def test_unpadded_by_likelihood_it_has_a_density(inn):
     inn("density", "--grid", "5", "--y", "0.3")
 
 
+@pytest.mark.parametrize("words, advice", [
+    (["model=inn", "model.padding=0"], "train it with model.padding=0 model.dim_z=1 (2 of x - 1 of y)"),
+    (["model=inn"], "train it with model.padding=0 model.dim_z=1 (2 of x - 1 of y)"),
+    (["model=inn_mmd", "task.noise=0", "model.padding=0", "model.dim_z=1"],
+     "train it with model=inn model.padding=0 model.dim_z=1 (2 of x - 1 of y)")])
+def test_what_would_give_it_a_density_is_said(inn, words, advice):
+    inn("train", *words, *SMALL, "hydra.run.dir=run")
+    assert inn("density", "--run", "run", "--grid", "5", "--y", "0.3", code=2) == (
+        f"run run: INN has no density; {advice}, or use `inn invert`\n")
+
+
 def test_without_a_y_it_is_a_density_model(inn):
     inn("train", "model=inn", "task=eight_gaussians", "model.padding=0", *SMALL)
     inn("density", "--grid", "5")

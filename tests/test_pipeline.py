@@ -21,6 +21,7 @@ import yaml
 import inncli
 from inncli import pipeline
 from inncli.cli.app import main
+from inncli.errors import ShapeError
 from inncli.run import RunDir
 from inncli.tasks.base import SPLIT
 from inncli.tasks.data import load_pairs, save_pairs, split_index
@@ -338,6 +339,16 @@ def test_own_model_without_density(inn, runs, tmp_path, monkeypatch):
     metrics = info["metrics"]
     # The ramp multiplies the loss by 60, the validation loss leaves it out: a trained state is the best.
     assert metrics["best_epoch"] > 1 and metrics["val_loss"] < metrics["val_loss_untrained"]
+
+
+def test_an_array_that_is_none_is_a_shape_error(runs):
+    inverter = pipeline.open_run(RunDir(runs / "plain"))
+    for ask in (lambda y: inverter.sample(y, 5), lambda y: inverter.log_prob(np.zeros((1, 2)), y)):
+        for y, got in (({"y1": 2}, "a dict"), ("much", "a str"), ([[1.0], [2.0, 3.0]], "a list")):
+            with pytest.raises(ShapeError, match=rf"^y: expected rows of numbers \(y1\), got {got}; pass an array"):
+                ask(y)
+    with pytest.raises(ShapeError, match=r"^x: expected rows of numbers \(x1, x2\), got a dict; pass an array"):
+        inverter.log_prob({"x1": 0, "x2": 0}, 0.3)
 
 
 # ---- budgets -----------------------------------------------------------------------------------------

@@ -20,6 +20,8 @@ def simulate(x, rng):
     return x.sum(1, keepdims=True) + 0.1 * rng.standard_normal((len(x), 1))
 """
 
+ADVICE = "; mend it, or where a simulation may fail so, catch it and return a row of NaN, which counts as failed"
+
 
 @pytest.fixture
 def write(tmp_path):
@@ -55,7 +57,7 @@ def test_any_number_of_workers_draws_the_same_pairs(write):
 
 def test_a_worker_that_fails_says_why(write):
     late = GOOD.replace("return x.sum", "assert len(x) != 500, 'unlucky'\n    return x.sum")
-    with pytest.raises(DataError, match=r"^sim.py:8: simulate raised AssertionError: unlucky$"):
+    with pytest.raises(DataError, match=rf"^sim.py:8: simulate raised AssertionError: unlucky{ADVICE}$"):
         Simulator(write(late), workers=2, n_train=1_500).training_pairs(0)
     with pytest.raises(DataError, match="sim.py ended a worker process"):
         crash = GOOD.replace("return x.sum", "import os; len(x) == 500 and os._exit(3)\n    return x.sum")
@@ -191,7 +193,7 @@ WRONG = {
     "signature": (replaced("def prior(n, rng)", "def prior(n)"), r"expected prior\(n, rng\), got prior\(n\)"),
     "raises": (
         replaced("return x.sum", "1 / 0; return x.sum"),
-        "^sim.py:8: simulate raised ZeroDivisionError: division",
+        rf"^sim.py:8: simulate raised ZeroDivisionError: division by zero{ADVICE}$",
     ),
     "raises deeper": (
         "def half(x):\n    return x / 'a'\n" + replaced("return x.sum", "half(x); return x.sum"),
@@ -199,7 +201,7 @@ WRONG = {
     ),
     "prior raises": (
         replaced("return rng.random", "raise KeyError('a\\nb')\n    return rng.random"),
-        "^sim.py:5: prior raised K",
+        "^sim.py:5: prior raised [^;]*$",
     ),
     "global rng": (
         replaced("rng.random((n, 2))", "np.random.rand(n, 2)"),

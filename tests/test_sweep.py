@@ -41,6 +41,14 @@ def dead_pid() -> int:
     return process.pid
 
 
+def test_jobs_of_one_repeated_value_show_it():
+    from inncli.cli.sweep_table import rows
+
+    jobs = [{"job": n, "overrides": ["seed=0"], "status": "done", "metrics": {}, "steps": 1, "planned_steps": 1, "seconds": 1.0}
+            for n in range(2)]
+    assert [row[1] for row in rows(jobs)] == ["seed=0", "seed=0"]
+
+
 # ---- the manifest ------------------------------------------------------------------------------------
 def test_the_manifest_is_whole_before_the_first_job(inn, tmp_path, monkeypatch):
     from inncli import config

@@ -69,7 +69,9 @@ def main(argv: list[str] | None = None) -> int:
         if code == 130:
             print("interrupted", file=sys.stderr)
         return code
-    except SystemExit as stop:  # shell completion leaves this way
+    except SystemExit as stop:  # shell completion leaves this way, and where typer or rich see a closed pipe before us
+        if isinstance(stop.__context__, OSError) and stop.__context__.errno == errno.EPIPE:
+            return _pipe_closed()
         return stop.code if isinstance(stop.code, int) else 0
     except BrokenPipeError:
         return _pipe_closed()
@@ -79,6 +81,8 @@ def main(argv: list[str] | None = None) -> int:
     except Exception as error:  # the last stop: whatever it is, the user gets one line
         if isinstance(error, OSError) and error.errno == errno.EPIPE:
             return _pipe_closed()
+        if isinstance(error, OSError):
+            _forget_failing_stdout()
         if _said_elsewhere(error):
             return _exit_code(error)
         if debug:
@@ -119,6 +123,9 @@ def _line(error: Exception, words: list[str]) -> str:
         return _usage(error, words)
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}; free the place or name another"
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
+        # Our files name themselves (`files.atomic_path`), stdout has no name.
+        return f"the output can't be written: {error.strerror}; free the place or send it elsewhere"
     return f"internal error, {type(error).__name__}: {error}; run it again with --debug and report the traceback"
 
 
@@ -138,5 +145,17 @@ def _usage(error, words: list[str]) -> str:
 
 def _pipe_closed() -> int:
     """`inn runs | head` closed the pipe: nobody reads, so the rest goes nowhere, quietly."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    _forget_stdout()
     return 0
+
+
+def _forget_failing_stdout() -> None:
+    """Python would try to write what is left as it ends, and say that it failed in lines of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _forget_stdout()
+
+
+def _forget_stdout() -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -65,6 +65,7 @@ def compare(
     Next: inn evaluate --run RUN
     """
     from inncli import comparison
+    from inncli.kept import changed_simulator
 
     if (x is not None or out is not None) and not plot:
         raise RequestError(f"{'--x' if x is not None else '--out'} goes with --plot; add that, or leave it out")
@@ -98,6 +99,10 @@ def compare(
     elif csv != "-":
         for problem in found:
             _print(problem, metric)
+    for entry in entries:
+        if entry.problem is None:
+            for warning in changed_simulator(entry.run, resimulate):
+                output.note(f"warning: {warning}")
     for entry in left_out:
         output.note(f"left out {entry['run']} ({entry['status']}): {entry['error']}")
 

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from inncli.cli import output
-from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, checked_out
+from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, checked_out, in_run
 from inncli.errors import RequestError
 
 SHOWN = 20  # points printed
@@ -47,6 +47,7 @@ def density(
                            + "; e.g. inn density --grid 200")
     path = checked_out(out, SUFFIXES)
     found = find_run(run)
+    path = path or in_run(found.path / "densities" / found.next_posterior_path().name)
 
     import numpy as np
 
@@ -71,7 +72,7 @@ def density(
     rows = None if given is None else np.repeat(given, len(x), axis=0)
     names, labels = ((), ()) if inverter.y is None else (inverter.y.names, inverter.y.labels)
     kept = DensitySet(x, log_prob, inverter.x.names, rows, names, labels)
-    path = kept.save(path or found.path / "densities" / found.next_posterior_path().name)
+    path = kept.save(path)
     picture = _picture(path, axes, log_prob, inverter.x.names) if axes and len(axes) == 2 else None
     mass = grids.integral(axes, log_prob) if axes else None
     if json:

@@ -83,7 +83,7 @@ def evaluate(
         raise RequestError("expected one of --y and --y-file, got both; leave one out")
     found = find_run(run)
 
-    from inncli.kept import kept
+    from inncli.kept import changed_simulator, kept
 
     asked = {"seed": seed, "samples": samples, "y": None, "resimulate": resimulate, "refine": refine,
              "device": device}
@@ -102,6 +102,7 @@ def evaluate(
     else:
         result, made = before
         output.note(f"found on {made}; --fresh measures anew")
+    warnings += changed_simulator(found, resimulate)
     if json:
         output.as_json({**asdict(result), "warnings": warnings})
     else:

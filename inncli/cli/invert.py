@@ -9,7 +9,7 @@ import typer
 
 from inncli.cli import complete, output
 from inncli.cli.options import (ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, SamplesOption,
-                                SeedOption, checked_out)
+                                SeedOption, checked_out, in_run)
 from inncli.cli.posterior_report import entries, show
 from inncli.errors import RequestError
 
@@ -61,15 +61,17 @@ def invert(
     Next: inn plot posterior
     """
     from inncli.posterior import SUFFIXES
-    from inncli.outputs import find_run
+    from inncli.outputs import find_run, name_of
 
     if (y is None) == (y_file is None):
         raise RequestError("expected one of --y and --y-file, got " + ("neither" if y is None else "both")
                            + "; e.g. inn invert --y 0.3")
     path = checked_out(out, SUFFIXES)
     found = find_run(run)
+    where = path or in_run(found.next_posterior_path())
 
     from inncli import pipeline
+    from inncli.kept import changed_simulator
     from inncli.observation import parse_y, read_points
     from inncli.pipeline import open_run
 
@@ -83,7 +85,7 @@ def invert(
     warnings, familiar = inverter.unfamiliar(rows), inverter.familiarity(rows)
     task = pipeline.task_to_refine(found, resimulate, ignore_noise) if refine else None
     source = None if starts is None else open_run(find_run(starts), device, config_dir)
-    where, how = path or found.next_posterior_path(), None
+    how = None
     if task is None and source is None and inverter.in_blocks(len(rows), samples):
         from inncli import blockwise
 
@@ -100,6 +102,7 @@ def invert(
         posterior, refined = (posterior, None) if task is None else pipeline.refine(found, task, posterior)
         errors = _resimulation_errors(_simulator(found, resimulate), posterior)
         posterior.save(where)
+    warnings = [*warnings, *changed_simulator(found, resimulate)]
     if json:
         output.as_json({"run": found.id, "out": str(where), "samples": posterior.n_draws,
                         "observations": entries(posterior, errors, refined, familiar), "warnings": warnings,
@@ -109,7 +112,7 @@ def invert(
         if how:
             output.line(how)
         output.line(f"kept in {where}")
-        words = f"--run {found.id}" if path is None else f"--set {shlex.quote(str(path))}"
+        words = f"--run {name_of(found)}" if path is None else f"--set {shlex.quote(str(path))}"
         output.line(f"next: inn plot posterior {words}")
     for warning in warnings:
         output.note(f"warning: {warning}")

@@ -40,7 +40,22 @@ def checked_out(out: str | None, suffixes: Sequence[str]) -> Path | None:
     if path.suffix.lower() not in suffixes:
         raise RequestError(f"--out: expected a name that ends in one of {' '.join(suffixes)}, got {out!r}; "
                            "change its suffix")
-    above = next(parent for parent in path.absolute().parents if parent.exists())
-    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+    if (above := _closed(path)) is not None:
         raise RequestError(f"--out: {above} can't be written to; name a file elsewhere")
     return path
+
+
+def in_run(path: Path) -> Path:
+    """This path, in a run directory, where no `--out` was given; checked before anything is computed.
+
+    Raises: RequestError if it can't be written to: the run may be a colleague's.
+    """
+    if (above := _closed(path)) is not None:
+        raise RequestError(f"{above} can't be written to; name a file elsewhere with --out")
+    return path
+
+
+def _closed(path: Path) -> Path | None:
+    """What is in the way of writing `path`: the nearest folder above it that is there, if it is closed."""
+    above = next(parent for parent in path.absolute().parents if parent.exists())
+    return None if above.is_dir() and os.access(above, os.W_OK | os.X_OK) else above

@@ -89,6 +89,12 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
     kept = save(figure, path or default)
     if not json:
         output.line(str(kept))
+    if resimulate:
+        from inncli.outputs import find_run
+        from inncli.kept import changed_simulator
+
+        for warning in changed_simulator(find_run(run), resimulate):
+            output.note(f"warning: {warning}")
 
 
 def _only(kind: str, wanted: str, options: dict) -> None:

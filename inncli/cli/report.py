@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from inncli.cli import complete, output
-from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, SeedOption, checked_out
+from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, SeedOption, checked_out, in_run
 from inncli.errors import RequestError
 
 
@@ -44,6 +44,7 @@ def report(
     from inncli.outputs import find_run
 
     found = find_run(run or named)
+    path = path or in_run(found.path / "report.html")
 
     import numpy as np
 
@@ -51,19 +52,19 @@ def report(
     from inncli.cli.evaluate import MEANING
     from inncli.evaluation import evaluate_kept
     from inncli.files import atomic_write
+    from inncli.kept import changed_simulator
     from inncli.observation import parse_y
     from inncli.pipeline import open_run
     from inncli.report import report as written
 
     inverter = open_run(found, device, config_dir)
     rows = np.concatenate([parse_y(words, inverter.y, found.id) for words in y]) if y else None
-    warnings = [] if rows is None else inverter.unfamiliar(rows)
+    warnings = [*([] if rows is None else inverter.unfamiliar(rows)), *changed_simulator(found, resimulate)]
     pictures.task_to_ask(found, resimulate)  # what is wrong with the request shows before anything is measured
     result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, seed=seed, resimulate=resimulate,
                            device=device)
     text = written(found, inverter, result, meanings=MEANING, seed=seed, y=rows, resimulate=resimulate,
                    warnings=warnings)
-    path = path or found.path / "report.html"
     atomic_write(path, text)
     for warning in warnings:
         output.note(f"warning: {warning}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inncli.cli import output
 from inncli.cli.options import (ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, SamplesOption,
-                                SeedOption, checked_out)
+                                SeedOption, checked_out, in_run)
 
 
 def sample(
@@ -34,11 +34,11 @@ def sample(
 
     path = checked_out(out, SUFFIXES)
     found = find_run(run)
+    path = path or in_run(found.path / "draws" / found.next_posterior_path().name)
 
     from inncli import pipeline
 
     inverter = pipeline.open_run(found, device, config_dir)
-    path = path or found.path / "draws" / found.next_posterior_path().name
     if inverter.in_blocks(1, samples):
         from inncli import blockwise
 

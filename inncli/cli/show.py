@@ -19,7 +19,7 @@ def show(run: RunOption = None, json: JsonOption = False, device: DeviceOption =
 
     Next: `inn plot training`, `inn invert --y ...`.
     """
-    from inncli.outputs import find_run
+    from inncli.outputs import find_run, name_of
 
     found = find_run(run)
     info = {**found.info(), "status": found.state(), "path": str(found.path)}
@@ -36,7 +36,7 @@ def show(run: RunOption = None, json: JsonOption = False, device: DeviceOption =
         output.line(f"  {fact}")
     output.line("model")
     if health is None:
-        output.line(f"  no checkpoint yet; `inn train --resume {found.id}` continues the run")
+        output.line(f"  no checkpoint yet; `inn train --resume {name_of(found)}` continues the run")
     else:
         facts = [f"{name} {output.words(value)}" for name, value in health.items()]
         output.line("  " + (", ".join(facts) or "says nothing of its own health"))

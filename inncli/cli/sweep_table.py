@@ -19,6 +19,8 @@ def rows(jobs: list[dict]) -> list[tuple]:
     from inncli.cli.runs import duration, steps
 
     shared = set.intersection(*(set(job["overrides"]) for job in jobs)) if len(jobs) > 1 else set()
+    if all(shared == set(job["overrides"]) for job in jobs):
+        shared = set()  # of one value, repeated: it is all that there is to see
     return [(job["job"], " ".join(word for word in job["overrides"] if word not in shared) or None, job["status"],
              job["metrics"].get("val_loss"), steps(job), duration(job["seconds"])) for job in jobs]
 

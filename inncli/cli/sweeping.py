@@ -31,6 +31,7 @@ def start(words: list[str], jobs: list[config.Job]) -> None:
     from inncli import catalogue, config
     from inncli.outputs import outputs_root, reserve
     from inncli.sweep import SweepDir
+    from inncli.tasks.base import Task
 
     for key, why in CHOSEN.items():
         if names(words, key):
@@ -40,7 +41,7 @@ def start(words: list[str], jobs: list[config.Job]) -> None:
     for planned in jobs:
         if planned.config["task"] not in seen:
             seen.append(planned.config["task"])
-            catalogue.instantiate(planned.config["task"])()
+            catalogue.make(planned.config["task"], Task)
 
     from inncli import pipeline
 
@@ -200,12 +201,18 @@ def _end_as_ctrl_c_does(number: signal.Signals) -> None:
 
 def _trained(run, new_config: Callable[[], dict], words: list[str], prune: Callable | None) -> dict:
     from inncli import catalogue, pipeline
+    from inncli.kept import changed_simulator
 
     if not run.info_file.exists():
         return pipeline.train(catalogue.check(new_config()), run.path, words, prune)
     info = run.info()
+    if info["status"] == "done":
+        return info["metrics"]
     # Its user started this sweep, so that its simulator file may run.
-    return info["metrics"] if info["status"] == "done" else pipeline.resume(run, resimulate=True, prune=prune)
+    metrics = pipeline.resume(run, resimulate=True, prune=prune)
+    for warning in changed_simulator(run, True, "training went on with the pairs that were kept"):
+        output.note(f"warning: {warning}")
+    return metrics
 
 
 # ---- words -------------------------------------------------------------------------------------------
@@ -217,6 +224,12 @@ def names(words: list[str], key: str) -> bool:
 def launcher_words(words: list[str]) -> list[str]:
     """Those that choose and set the launcher."""
     return [word for word in words if _key(word) == "hydra/launcher" or _key(word).startswith("hydra.launcher.")]
+
+
+def sweep_words(words: list[str]) -> list[str]:
+    """Those that choose and set what a sweep alone has: a launcher, a sweeper, where its jobs go."""
+    return [word for word in words
+            if re.match(r"hydra/(launcher|sweeper)$|hydra\.(launcher|sweeper|sweep)(\.|$)", _key(word))]
 
 
 def harmless(word: str) -> bool:

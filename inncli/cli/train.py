@@ -65,6 +65,9 @@ def train(
         raise RequestError("--resimulate goes with --resume; a new run is trained on the file that you name")
     if cfg and multirun:
         raise RequestError("-c prints one config and -m trains several; give one of them")
+    for_sweeps = [] if multirun or cfg else sweeping.sweep_words(words)  # a recipe may have some, and train alone too
+    if for_sweeps:
+        raise RequestError(f"{for_sweeps[0]!r} is for a sweep, and this trains one run; add -m, or leave it out")
     jobs = config.plan(words, multirun)
     if cfg:
         config.launch(job, words, show=cfg)
@@ -90,6 +93,7 @@ def job(cfg) -> float | None:
         from inncli import pipeline
 
         metrics = pipeline.train(config.job_config(cfg), place.path, place.overrides)
+        report(place.path)
     except (KeyboardInterrupt, Interrupted) as stop:
         raise config.carry(stop) from None
     except Exception as error:
@@ -99,7 +103,6 @@ def job(cfg) -> float | None:
         elif place.path.is_dir() and not isinstance(error, TrainingError):
             keep_traceback(place.path / "train.log", error)
         raise config.carry(error) from None
-    report(place.path)
     return metrics.get("val_loss")
 
 
@@ -132,9 +135,12 @@ def _single(words: list[str], planned: config.Job) -> None:
 def resume_run(run: RunDir, resimulate: bool = False) -> None:
     """Continues a stopped run and prints how it ended."""
     from inncli import pipeline
+    from inncli.kept import changed_simulator
 
     pipeline.resume(run, resimulate)
     report(run.path)
+    for warning in changed_simulator(run, resimulate, "training went on with the pairs that were kept"):
+        output.note(f"warning: {warning}")
 
 
 def keep_traceback(log: Path, error: Exception) -> None:
@@ -148,6 +154,7 @@ def keep_traceback(log: Path, error: Exception) -> None:
 
 def report(path: Path) -> None:
     """Prints what came of a run that has just ended."""
+    from inncli.outputs import name_of
     from inncli.run import RunDir
 
     run = RunDir(path)
@@ -166,4 +173,4 @@ def report(path: Path) -> None:
         if name not in ("best_epoch", "loss", "val_loss", "val_loss_untrained") and not name.endswith("_se"):
             error = metrics.get(f"{name}_se")
             output.line(f"{name} {value:.4f}" + ("" if error is None else f" +- {error:.4f}"))
-    output.line(f"next: inn show --run {run.id}, or --help of inn invert, inn sample, inn plot")
+    output.line(f"next: inn show --run {name_of(run)}, or --help of inn invert, inn sample, inn plot")

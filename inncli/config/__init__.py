@@ -1,6 +1,6 @@
 """The bridge to hydra: from words on the command line to checked plain dicts; this package alone imports it.
 
-    overrides -> plan() -> hydra.main -> job_config() -> a plain dict -> instantiate()
+    overrides -> plan() -> hydra.main -> job_config() -> a plain dict -> catalogue.make()
 
 Hydra and omegaconf are imported inside functions: the commands that read a run's saved config
 never need them. After this package nobody says `cfg`.

@@ -87,6 +87,10 @@ def expand(overrides: list[str], compose: Callable) -> tuple[list[list[str]], bo
                 raise ConfigError(f"{o.input_line!r} names no value; there is nothing to train")
         (batch,) = BasicSweeper.split_arguments(swept, None)
         return [[*hydra_words, *job] for job in batch], True
+    free = {o.get_key_element() for o in swept if o.is_sweep_override()}
+    if sweeper._target_.endswith(".Optuna") and free <= {o.get_key_element() for o in swept if not o.is_sweep_override()}:
+        raise ConfigError("a search needs settings to choose from, got one value of each; add some, e.g. "
+                          "'trainer.lr=interval(1e-3,1e-2)' or model.n_blocks=2,4")
     # Another sweeper picks its values as it goes: each that is written out, or ends an interval, is checked alone.
     singles = [f"{o.get_key_element()}={value}" for o in swept if o.is_sweep_override() for value in
                (o.sweep_string_iterator() if o.is_discrete_sweep() else (o.value().start, o.value().end))]

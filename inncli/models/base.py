@@ -24,6 +24,7 @@ class Model(nn.Module, ABC):
 
     Attributes:
         has_density: whether `log_prob` answers. Where False, posterior sets carry NaN.
+        without_density: what to do then.
         takes_starts: whether `posterior` searches from `starts`, an array of x.
         has_latent: whether `latent` answers.
         needs_data: whether training hands batches of pairs to the objective.
@@ -31,6 +32,7 @@ class Model(nn.Module, ABC):
     """
 
     has_density: bool = True
+    without_density = "use `inn invert` or another model"
     has_latent: bool = False
     takes_starts: bool = False
     needs_data: bool = True

@@ -156,6 +156,15 @@ class INN(Model):
         """Whether `log_prob` is that of the draws: without padding, and with noise on y."""
         return self.width == self.dim and bool((self.sigma > 0).all())
 
+    @property
+    def without_density(self) -> str:
+        """The settings that would give it one."""
+        dim_z = self.dim - self.dim_y
+        if dim_z < 0:
+            return super().without_density
+        words = f"{'' if (self.sigma > 0).all() else 'model=inn '}model.padding=0 model.dim_z={dim_z}"
+        return f"train it with {words} ({self.dim} of x - {self.dim_y} of y), or use `inn invert`"
+
     @torch.no_grad()
     def initialise(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
         """Scalings, the blocks' own data-dependent starts, and a last layer that makes the whole the identity."""

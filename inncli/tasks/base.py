@@ -140,6 +140,11 @@ class Task(ABC):
         return None
 
     @property
+    def simulator_sha256(self) -> str | None:
+        """Checksum of the file of the user's that simulates; None where there is none."""
+        return None
+
+    @property
     def name(self) -> str:
         """The class's name in words of the command line, e.g. eight_gaussians."""
         name = type(self).__name__

@@ -74,6 +74,11 @@ class Simulator(Task):
             )
 
     @property
+    def simulator_sha256(self) -> str:
+        """Checksum of the file as it was when it was run."""
+        return self._file.sha256
+
+    @property
     def has_log_prior(self) -> bool:
         """Whether the file defines log_prior."""
         return self._file.has("log_prior")

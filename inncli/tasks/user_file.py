@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from inncli.errors import DataError, did_you_mean
+from inncli.files import file_sha256
 
 REQUIRED = {"prior": ("n", "rng"), "simulate": ("x", "rng")}
 OPTIONAL = {
@@ -21,6 +22,7 @@ OPTIONAL = {
     "log_likelihood": ("y", "x"),
     "reference_posterior": ("y", "n", "rng"),
 }
+FAILED = "; mend it, or where a simulation may fail so, catch it and return a row of NaN, which counts as failed"
 FACTS = ("x_names", "y_names", "x_bounds", "differentiable")
 
 
@@ -34,6 +36,7 @@ class UserFile:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser().resolve()
         self.module = _run(Path(path).expanduser(), self.path)
+        self.sha256 = file_sha256(self.path)  # at once: drawing pairs may take hours, and the file be edited meanwhile
         for name, arguments in (REQUIRED | OPTIONAL).items():
             function = getattr(self.module, name, None)
             if function is None and name in REQUIRED:
@@ -78,8 +81,10 @@ class UserFile:
             with contextlib.redirect_stdout(sys.stderr):
                 answer = function(*arguments)
         except (Exception, SystemExit) as error:  # a user's code may raise anything
+            # One unlucky x would else cost the whole budget of simulations, and its user doesn't know the way out.
+            advice = FAILED if name in ("simulate", "observe") else ""
             raise DataError(
-                f"{self.path.name}{_where(error, self.path)}: {name} raised {_what(error)}"
+                f"{self.path.name}{_where(error, self.path)}: {name} raised {_what(error)}{advice}"
             ) from error
         return self._array(name, answer, shape)
 
