@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from inncli.errors import DataError, RequestError, did_you_mean
-from inncli.tasks.reading import RawTable, missing, read_table
+from inncli.tasks.reading import RawTable, missing, odd_cell, read_table
 from inncli.variables import Variables
 
 
@@ -61,6 +61,9 @@ def read_points(path: str | Path, variables: Variables, run_id: str, letter: str
         gaps = missing(column)
         if gaps.any():
             raise DataError(f"{where}: row {int(np.argmax(gaps)) + 1} is missing or NaN; every row needs a value")
+        if labels is None and column.dtype == object:  # one cell of text makes text of them all
+            row = odd_cell(column)
+            raise DataError(f"{where}, row {row + 1}: expected a number, got {column[row]!r}; mend that cell")
         columns.append([_cell(value, f"{where}, row {k + 1}", labels) for k, value in enumerate(column.tolist())])
     return np.array(columns, dtype=np.float64).T
 
@@ -114,8 +117,6 @@ def _value(word: str, name: str, labels: tuple[str, ...] | None) -> float:
 def _cell(value: float | str | bool, where: str, labels: tuple[str, ...] | None) -> float:
     if labels is not None:
         return _code(label_text(value), where, labels)
-    if isinstance(value, str):
-        raise DataError(f"{where}: expected a number, got {value!r}; mend that cell")
     return _finite(float(value), where)
 
 

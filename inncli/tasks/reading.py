@@ -88,6 +88,13 @@ def missing(column: np.ndarray) -> np.ndarray:
     return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
 
 
+def odd_cell(column: np.ndarray) -> int:
+    """The first cell of a column of text that keeps it from being numbers; 0 where all of them are numbers."""
+    odd = [i for i, value in enumerate(column) if value is not None and not _is_number(value)]
+    # a decimal comma that was left as text is not what is wrong, if anything else is
+    return next((i for i in odd if not _is_number(column[i].replace(",", "."))), odd[0] if odd else 0)
+
+
 def _bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()

@@ -15,7 +15,7 @@ from inncli.hints import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 from inncli.tasks import blocks, columns
 from inncli.tasks.base import Task, check_spread
 from inncli.tasks.data import Pairs
-from inncli.tasks.reading import RawTable, known_path, missing, read_table
+from inncli.tasks.reading import RawTable, known_path, missing, odd_cell, read_table
 from inncli.tasks.rows import Rows
 from inncli.tasks.scan import Columns, Scan
 from inncli.tasks.stream import DiskRows, StreamedPairs
@@ -254,7 +254,7 @@ def _valid_rows(
 def _numbers(raw: RawTable, letter: str, name: str, column: np.ndarray) -> np.ndarray:
     """A column as float64, refusing text and numbers too large to be squared."""
     if column.dtype == object:
-        row = next((i for i, value in enumerate(column) if not _looks_numeric(value)), 0)
+        row = odd_cell(column)
         advice = (
             "name the columns of x in task.x without it" if letter == "x" else "leave task.y_kind at auto"
         )
@@ -271,14 +271,6 @@ def _numbers(raw: RawTable, letter: str, name: str, column: np.ndarray) -> np.nd
             f"give it in a larger unit"
         )
     return values
-
-
-def _looks_numeric(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _x_variables(
