@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from inncli import config
 from inncli.errors import ConfigError, DataError
 from inncli.files import file_sha256
 from inncli.tasks import columns
@@ -53,6 +54,15 @@ def test_columns_by_name_in_the_order_asked(write, mixes):
 def test_x_defaults_to_all_columns_but_y(write, mixes):
     assert Table(write(mixes), y=["cement"]).x.names == ("water", "strength")
     assert Table(write(mixes), x=["water"], y="strength").x.names == ("water",)
+
+
+def test_a_name_that_is_a_number_may_come_as_one(write):
+    file = write(dict(zip(("2019", "2020", "a1"), np.random.default_rng(0).random((3, 40)))))
+    task = Table(file, y=[2019], x_bounds={2020: [0, 2]}, steps={2020: 0})
+    assert (task.y.names, task.x.names, task.x.bounds[0]) == (("2019",), ("2020", "a1"), (0, 2))
+    assert Table(file, x=2019, y=2020).x.names == ("2019",)
+    (job,) = config.plan(["task=table", f"task.file={file}", "task.y=[2019]", "task.steps={2020:0}", "task.x=2020"])
+    assert config.instantiate(job.config["task"])().y.names == ("2019",)
 
 
 def test_no_y_is_a_density(write, mixes):

@@ -58,27 +58,29 @@ class Table(Rows):
     def __init__(
         self,
         file: str,
-        x: list[str] | str | None = None,
-        y: list[str] | str | None = None,
+        x: str | int | None | list[str | int] = None,
+        y: str | int | None | list[str | int] = None,
         n_y: PositiveInt | None = None,
         y_kind: Literal["auto", "number", "class"] = "auto",
         on_invalid: Literal["refuse", "drop"] = "refuse",
         test_fraction: Fraction = 0.1,
         margin: NonNegativeFloat = 0.2,
-        x_bounds: dict[str, list[float | None]] | None = None,
-        steps: dict[str, float] | None = None,
+        x_bounds: dict[str | int, list[float | None]] | None = None,
+        steps: dict[str | int, float] | None = None,
         n_train: PositiveInt | None = None,
         fresh: bool = False,
         memory_mb: PositiveFloat | None = None,
     ) -> None:
         if fresh:
             raise ConfigError("task.fresh=true needs a simulator, a table has only its rows; drop task.fresh")
-        x, y = ([names] if isinstance(names, str) else names for names in (x, y))
+        # A year in the header is a number to a config.
+        x, y = ([str(names)] if isinstance(names, (str, int)) else names and [*map(str, names)] for names in (x, y))
+        x_bounds, steps = ({str(name): fact for name, fact in (given or {}).items()} for given in (x_bounds, steps))
         self._disk: DiskRows | None = None
         if memory_mb is not None and _too_large(known_path(file), memory_mb):
             Task.__init__(self, n_train, fresh=False)
             self.test_fraction = test_fraction
-            self._open(file, x, y, n_y, y_kind, on_invalid, margin, x_bounds or {}, steps or {}, memory_mb)
+            self._open(file, x, y, n_y, y_kind, on_invalid, margin, x_bounds, steps, memory_mb)
             self._check_sizes(self._disk.rows, Path(file).name)
             return
         raw = read_table(file)
@@ -86,7 +88,7 @@ class Table(Rows):
         rows, dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
         by_name = {name: by_name[name][rows] for name in x_names + y_names}
         x_values = np.column_stack([_numbers(raw, "x", name, by_name[name]) for name in x_names])
-        self.x = _x_variables(raw, x_names, x_values.T, margin, x_bounds or {}, steps or {})
+        self.x = _x_variables(raw, x_names, x_values.T, margin, x_bounds, steps)
         self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
         check_spread("x", self.x, x_values)
         if self.y is not None:
