@@ -93,6 +93,9 @@ def _in_order(pairs: Sequence[tuple[str, str]], y: Variables, run_id: str) -> li
         if name not in y.names:
             raise DataError(f"y has no {name!r}, run {run_id} was trained on {known}"
                             f"{did_you_mean(name, y.names) or f'; e.g. --y {_example(y, named=True)}'}")
+    empty = next((name for name, value in pairs if not value), None)
+    if empty is not None:
+        raise DataError(f"--y names {empty} without a value; e.g. --y {_example(y, named=True)}")
     if len(given) < len(pairs):
         raise DataError(f"--y names {next(n for n, _ in pairs if [m for m, _ in pairs].count(n) > 1)!r} twice; "
                         "name each once")

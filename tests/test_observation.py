@@ -39,6 +39,8 @@ def test_parse_y(text, y, want):
     ("1,inf", TWO, "age: expected a finite number, got inf; leave the row out or measure it again"),
     ("1,x", TWO, "age: expected a number, got 'x'; e.g. --y age=0.3"),
     ("strenght=1,age=2", TWO, "y has no 'strenght', run r was trained on strength, age; did you mean 'strength'?"),
+    ("strength=", TWO, "--y names strength without a value; e.g. --y strength=0.3,age=0.3"),
+    ("colour=,size=", MIXED, "--y names colour without a value; e.g. --y colour=red,size=0.3"),
     ("age=1", TWO, "y lacks strength, run r was trained on strength, age; e.g. --y strength=0.3,age=0.3"),
     ("age=1,age=2,strength=3", TWO, "--y names 'age' twice; name each once"),
     ("age=1,2", TWO, "--y 'age=1,2' mixes values with and without a name; name all of them, "
