@@ -131,9 +131,19 @@ def label_text(value: str | bool | float) -> str:
 
 
 def _code(label: str, where: str, labels: tuple[str, ...]) -> float:
-    if label not in labels:
+    equal = [known for known in labels if known == label] or [known for known in labels if _equal(known, label)]
+    if len(equal) != 1:
         raise DataError(f"{where}: expected one of {', '.join(labels)}, got {label!r}{did_you_mean(label, labels)}")
-    return float(labels.index(label))
+    return float(labels.index(equal[0]))
+
+
+def _equal(label: str, other: str) -> bool:
+    """Whether two labels are one number, or one truth value: 2 and 2.0, true and 1."""
+    numbers = {"false": 0.0, "true": 1.0}
+    try:
+        return float(numbers.get(label.lower(), label)) == float(numbers.get(other.lower(), other))
+    except ValueError:
+        return False
 
 
 def _finite(value: float, where: str) -> float:
