@@ -155,6 +155,9 @@ def _read_csv(path: Path, data: bytes) -> tuple:
             ),
         )
     except ArrowInvalid as error:
+        if lines[0].lstrip().startswith("#"):  # or a header so begun, which fits its rows
+            raise DataError(f"{path} begins with a comment ({lines[0].strip()[:60]!r}); delete it, so that the header or the "
+                            "first row comes first") from error
         raise DataError(f"{path} is not a readable CSV table ({line_of(error)}); mend that row") from error
     names = tuple(name.strip() for name in table.column_names)
     columns = [
