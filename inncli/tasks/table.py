@@ -90,10 +90,10 @@ class Table(Rows):
         x_values = np.column_stack([_numbers(raw, "x", name, by_name[name]) for name in x_names])
         self.x = _x_variables(raw, x_names, x_values.T, margin, x_bounds, steps)
         self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
-        check_spread("x", self.x, x_values)
+        super().__init__(Pairs(x_values, y_values), raw.path.name, test_fraction, n_train)
+        check_spread("x", self.x, x_values)  # of a single row all columns are constant, which is not what is wrong
         if self.y is not None:
             check_spread("y", self.y, y_values)
-        super().__init__(Pairs(x_values, y_values), raw.path.name, test_fraction, n_train)
         self.dropped = dropped
         self._fingerprint = {"file": str(raw.path), "sha256": raw.sha256}
 
