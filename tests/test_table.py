@@ -86,6 +86,13 @@ def test_without_a_header_the_last_columns_are_y(write):
         Table(write(table), n_y=4)
 
 
+def test_a_first_row_of_numbers_is_no_header(write):
+    path = write({str(2019 + i): column for i, column in enumerate(np.random.default_rng(0).random((3, 40)))})
+    assert Table(path).read_rows == 41
+    with pytest.raises(DataError, match=r"no column '2020' \(task.y\); it has x1, x2, y1, without a header of names"):
+        Table(path, y=[2020])
+
+
 def test_npz_tells_x_and_y(tmp_path):
     rng = np.random.default_rng(0)
     x, y = rng.random((20, 2)), rng.random((20, 1))

@@ -220,7 +220,7 @@ def _known(raw: RawTable, letter: str, asked: list[str], names: tuple[str, ...])
         if name not in names:
             raise DataError(
                 f"{raw.path.name} has no column {name!r} (task.{letter}){did_you_mean(name, names)}; "
-                f"it has {', '.join(names)}"
+                f"it has {', '.join(names)}{', without a header of names' if raw.names is None else ''}"
             )
         if count > 1:
             raise ConfigError(f"task.{letter} names column {name!r} {count} times; name it once")
