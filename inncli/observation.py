@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from inncli.errors import DataError, RequestError, did_you_mean
-from inncli.tasks.reading import RawTable, missing, odd_cell, read_table
+from inncli.tasks.reading import RawTable, missing, odd_cells, read_table
 from inncli.variables import Variables
 
 
@@ -62,7 +62,7 @@ def read_points(path: str | Path, variables: Variables, run_id: str, letter: str
         if gaps.any():
             raise DataError(f"{where}: row {int(np.argmax(gaps)) + 1} is missing or NaN; every row needs a value")
         if labels is None and column.dtype == object:  # one cell of text makes text of them all
-            row = odd_cell(column)
+            row = next(iter(odd_cells(column)), 0)
             raise DataError(f"{where}, row {row + 1}: expected a number, got {column[row]!r}; mend that cell")
         columns.append([_cell(value, f"{where}, row {k + 1}", labels) for k, value in enumerate(column.tolist())])
     return np.array(columns, dtype=np.float64).T

@@ -153,6 +153,22 @@ def test_text_in_x_is_refused_with_its_place(write, mixes):
         Table(write(mixes), y=["strength"])
 
 
+def test_a_stray_cell_in_a_y_of_numbers_is_named(write, mixes):
+    mixes["strength"] = ["n.d." if i == 30 else v for i, v in enumerate(mixes["strength"])]
+    with pytest.raises(DataError) as error:
+        Table(write(mixes), y=["strength"])
+    assert str(error.value) == (
+        "y column 'strength' of t.csv holds text ('n.d.' in row 31 of those used), a number was expected; mend it or "
+        "empty it and pass task.on_invalid=drop")
+
+
+@pytest.mark.parametrize("cell", ["2026-11-26", "2026-11-26 10:04:00", "10:04"])
+def test_a_time_in_x_is_called_one(write, mixes, cell):
+    mixes["cement"] = [cell] * 40
+    with pytest.raises(DataError, match=f"x column 'cement' of t.csv holds times .'{cell}.* as numbers, e.g. days since"):
+        Table(write(mixes), y=["strength"])
+
+
 def test_missing_and_infinite_rows_are_counted_refused_or_dropped(write, mixes):
     for row, (name, value) in {3: ("water", None), 8: ("strength", "inf"), 9: ("cement", "nan")}.items():
         mixes[name] = [value if i == row else v for i, v in enumerate(mixes[name])]
