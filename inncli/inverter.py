@@ -170,6 +170,12 @@ class Inverter:
         rows = torch.as_tensor(x, device=self.device)
         return self.model.diagnostics(rows, None if y is None else y.expand(len(rows), -1))
 
+    @property
+    def y_sd(self) -> dict[str, float]:
+        """About the sd of each column of the training ys: that of a uniform of their range."""
+        seen = self.meta.get("seen") or {"low": (), "high": ()}
+        return {name: (high - low) / 12**0.5 for name, low, high in zip(self.names["y"], seen["low"], seen["high"])}
+
     def _typical_y(self) -> torch.Tensor | None:
         if self.y is None:
             return None

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from inncli.errors import DataError, RequestError, did_you_mean
-from inncli.tasks.reading import RawTable, missing, read_table
+from inncli.tasks.reading import RawTable, missing, odd_cells, read_table
 from inncli.variables import Variables
 
 
@@ -61,6 +61,9 @@ def read_points(path: str | Path, variables: Variables, run_id: str, letter: str
         gaps = missing(column)
         if gaps.any():
             raise DataError(f"{where}: row {int(np.argmax(gaps)) + 1} is missing or NaN; every row needs a value")
+        if labels is None and column.dtype == object:  # one cell of text makes text of them all
+            row = next(iter(odd_cells(column)), 0)
+            raise DataError(f"{where}, row {row + 1}: expected a number, got {column[row]!r}; mend that cell")
         columns.append([_cell(value, f"{where}, row {k + 1}", labels) for k, value in enumerate(column.tolist())])
     return np.array(columns, dtype=np.float64).T
 
@@ -90,6 +93,9 @@ def _in_order(pairs: Sequence[tuple[str, str]], y: Variables, run_id: str) -> li
         if name not in y.names:
             raise DataError(f"y has no {name!r}, run {run_id} was trained on {known}"
                             f"{did_you_mean(name, y.names) or f'; e.g. --y {_example(y, named=True)}'}")
+    empty = next((name for name, value in pairs if not value), None)
+    if empty is not None:
+        raise DataError(f"--y names {empty} without a value; e.g. --y {_example(y, named=True)}")
     if len(given) < len(pairs):
         raise DataError(f"--y names {next(n for n, _ in pairs if [m for m, _ in pairs].count(n) > 1)!r} twice; "
                         "name each once")
@@ -114,8 +120,6 @@ def _value(word: str, name: str, labels: tuple[str, ...] | None) -> float:
 def _cell(value: float | str | bool, where: str, labels: tuple[str, ...] | None) -> float:
     if labels is not None:
         return _code(label_text(value), where, labels)
-    if isinstance(value, str):
-        raise DataError(f"{where}: expected a number, got {value!r}; mend that cell")
     return _finite(float(value), where)
 
 
@@ -127,9 +131,19 @@ def label_text(value: str | bool | float) -> str:
 
 
 def _code(label: str, where: str, labels: tuple[str, ...]) -> float:
-    if label not in labels:
+    equal = [known for known in labels if known == label] or [known for known in labels if _equal(known, label)]
+    if len(equal) != 1:
         raise DataError(f"{where}: expected one of {', '.join(labels)}, got {label!r}{did_you_mean(label, labels)}")
-    return float(labels.index(label))
+    return float(labels.index(equal[0]))
+
+
+def _equal(label: str, other: str) -> bool:
+    """Whether two labels are one number, or one truth value: 2 and 2.0, true and 1."""
+    numbers = {"false": 0.0, "true": 1.0}
+    try:
+        return float(numbers.get(label.lower(), label)) == float(numbers.get(other.lower(), other))
+    except ValueError:
+        return False
 
 
 def _finite(value: float, where: str) -> float:

@@ -297,8 +297,12 @@ def _advice(value, hint: ast.expr, where: str, default: ast.expr | None) -> str:
                for i in (option.slice.elts if isinstance(option.slice, ast.Tuple) else [option.slice])]
     if choices and isinstance(value, str):
         return did_you_mean(value, [str(c) for c in choices])
-    if _fit(str(value), hint)[0] and not choices:
-        return f"; quote it: '{where}=\"{value}\"'"
+    entries = value if isinstance(value, list) else [value]
+    texts = [str(entry) for entry in entries]
+    quotable = not choices and all(type(entry) in (int, float, str) for entry in entries)
+    if quotable and _fit(texts if entries is value else texts[0], hint)[0]:
+        quoted = ",".join(f'"{text}"' for text in texts)
+        return f"; quote it: '{where}={f'[{quoted}]' if entries is value else quoted}'"
     try:
         example = ast.literal_eval(default) if default is not None else None
     except ValueError:

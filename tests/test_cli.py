@@ -168,6 +168,20 @@ def test_sample_with_and_without_y(inn):
     assert got["run"] == "eight" and set(got["columns"]) == {"x1", "x2"}
 
 
+def test_a_column_with_a_large_offset_is_shown_with_digits_that_tell_its_values_apart(inn, tmp_path):
+    jd = 2460000 + np.random.default_rng(0).uniform(0, 30, (200, 2))
+    (tmp_path / "t.csv").write_text("t,when\n" + "".join(f"{a},{b}\n" for a, b in jd))
+    inn("train", "task=table", "task.file=t.csv", "task.y=[when]", "trainer.max_steps=2", f"hydra.run.dir={tmp_path}/jd")
+    out = inn("invert", "--y", "2460002.5", "--run", tmp_path / "jd")
+    assert out.startswith("when = 2460002.5: 1,000 draws")
+    for line in (out, inn("sample", "--run", tmp_path / "jd")):
+        quantiles = next(row for row in line.splitlines() if row.startswith("t ")).split()[3:]
+        assert len(set(quantiles)) == 3 and all(2459990 < float(q) < 2460040 for q in quantiles)
+    (tmp_path / "p.csv").write_text("t\n2460001.5\n2460012\n")
+    out = inn("density", "--points", "p.csv", "--y", "2460002.5", "--run", tmp_path / "jd")
+    assert "2460001.5 " in out and "2460012 " in out
+
+
 def test_density_on_a_grid_and_at_points(inn, tmp_path):
     got = json.loads(inn("density", "--grid", 80, "--json", "--out", "d.npz"))
     assert got["integral"] == pytest.approx(1, abs=0.01) and (tmp_path / "d.png").exists()

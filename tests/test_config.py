@@ -129,6 +129,21 @@ def test_wrong_overrides(word, message):
     assert str(error.value) == message.replace("{models}", names["models"]).replace("{experiments}", names["experiments"])
 
 
+NAMES = "expected text or a whole number or null or a list, each entry text or a whole number"
+
+
+@pytest.mark.parametrize("word, message", [
+    ("task.y=[2019.5]", f"""task.y: {NAMES}, got [2019.5]; quote it: 'task.y=["2019.5"]'"""),
+    ("task.y=2019.5", f"""task.y: {NAMES}, got 2019.5; quote it: 'task.y="2019.5"'"""),
+    ("task.x={a:1}", f"task.x: {NAMES}, got {{'a': 1}}"),
+    ("task.x=[a,null]", f"task.x: {NAMES}, got ['a', None]"),
+])
+def test_a_wrong_column_name(word, message):
+    with pytest.raises(ConfigError) as error:
+        config.plan(["task=table", "task.file=a.csv", word])
+    assert str(error.value) == message
+
+
 def test_a_sweep_is_planned_job_by_job():
     jobs = config.plan(["model=nice,rnvp", "seed=range(2)"], multirun=True)
     assert [(j.config["names"]["model"], j.config["seed"], j.exact) for j in jobs] == [

@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parent.parent / "inncli"
 # A floor may use the floors before it; the rooms of one floor (in one tuple) may not use each other.
 FLOORS = [
-    ("errors", "variables", "hints"), ("files", "provenance", "schema", "locks", "untrusted", "npz", "record"),
+    ("errors", "variables", "hints", "rounding"), ("files", "provenance", "schema", "locks", "untrusted", "npz", "record"),
     ("arrays", "catalogue", "life", "jsonl"), ("run", "block_files"), ("outputs",),
     ("runtime", "kernels", "grid", "maps", "nn", "shards"), ("transforms",), ("posterior", "draws"), ("models", "tasks", "digest"),
     ("observation", "objectives", "metrics", "plots", "refine"), ("training", "sweep", "tracking"), ("plugins", "requeue"), ("config",),

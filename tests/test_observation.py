@@ -11,6 +11,9 @@ TWO = Variables(("strength", "age"))
 AWKWARD = Variables(("out, kg", "T=300"))
 MIXED = Variables(("colour", "size"), labels=(("red", "dark blue", "a,b"), None))
 
+GRADES = Variables(("grade",), labels=(("1", "2", "3"),))
+WET = Variables(("wet",), labels=(("false", "true"),))
+
 
 @pytest.mark.parametrize("text, y, want", [
     ("0.3", Variables(("y1",)), [0.3]),
@@ -25,6 +28,11 @@ MIXED = Variables(("colour", "size"), labels=(("red", "dark blue", "a,b"), None)
     ('size=2, "colour=a,b"', MIXED, [2.0, 2.0]),
     ('"out, kg"=1,T=300=2', AWKWARD, [1.0, 2.0]),
     ('"out, kg=1", T=300 = 2', AWKWARD, [1.0, 2.0]),
+    ("2.0", GRADES, [1.0]),
+    ("grade=1e0", GRADES, [0.0]),
+    ("True", WET, [1.0]),
+    ("wet=0", WET, [0.0]),
+    ("1", Variables(("k",), labels=(("01", "1"),)), [1.0]),
     ('6",5"', Variables(("a", "b"), labels=(('5"', '6"'), ('5"',))), [1.0, 0.0]),
 ])
 def test_parse_y(text, y, want):
@@ -39,6 +47,8 @@ def test_parse_y(text, y, want):
     ("1,inf", TWO, "age: expected a finite number, got inf; leave the row out or measure it again"),
     ("1,x", TWO, "age: expected a number, got 'x'; e.g. --y age=0.3"),
     ("strenght=1,age=2", TWO, "y has no 'strenght', run r was trained on strength, age; did you mean 'strength'?"),
+    ("strength=", TWO, "--y names strength without a value; e.g. --y strength=0.3,age=0.3"),
+    ("colour=,size=", MIXED, "--y names colour without a value; e.g. --y colour=red,size=0.3"),
     ("age=1", TWO, "y lacks strength, run r was trained on strength, age; e.g. --y strength=0.3,age=0.3"),
     ("age=1,age=2,strength=3", TWO, "--y names 'age' twice; name each once"),
     ("age=1,2", TWO, "--y 'age=1,2' mixes values with and without a name; name all of them, "
@@ -48,6 +58,9 @@ def test_parse_y(text, y, want):
                          "e.g. --y '\"out, kg=0.3\",T=300=0.3'"),
     ("x", Variables(("flow rate",)), "flow rate: expected a number, got 'x'; e.g. --y 'flow rate=0.3'"),
     ("1,2\n3,4", TWO, "y has 3 values, run r was trained on 2 (strength, age); pass 2 values, e.g. --y 0.3,0.3"),
+    ("4", GRADES, "grade: expected one of 1, 2, 3, got '4'"),
+    ("2", WET, "wet: expected one of false, true, got '2'"),
+    ("1.0", Variables(("k",), labels=(("01", "1"),)), "k: expected one of 01, 1, got '1.0'"),  # which of them?
     ("rde,1", MIXED, "colour: expected one of red, dark blue, a,b, got 'rde'; did you mean 'red'?"),
 ])
 def test_parse_y_wrong(text, y, message):
@@ -79,8 +92,7 @@ def test_read_points_npz_and_labels(tmp_path):
     (tmp_path / "l.csv").write_text("colour,size\nred,1\ndark blue,2\n")
     assert read_points(tmp_path / "l.csv", MIXED, "r").tolist() == [[0, 1], [1, 2]]
     (tmp_path / "n.csv").write_text("grade\n3\n1\n")
-    grades = Variables(("grade",), labels=(("1", "2", "3"),))
-    assert read_points(tmp_path / "n.csv", grades, "r").tolist() == [[2], [0]]
+    assert read_points(tmp_path / "n.csv", GRADES, "r").tolist() == [[2], [0]]
 
 
 @pytest.mark.parametrize("text, message", [
@@ -91,6 +103,9 @@ def test_read_points_npz_and_labels(tmp_path):
     ("strength,age\n1,2\n3,inf\n", "o.csv, column age, row 2: expected a finite number, got inf; "
                                    "leave the row out or measure it again"),
     ("strength,age\n1,old\n", "o.csv, column age, row 1: expected a number, got 'old'; mend that cell"),
+    ("strength,age\n1,22\n2,x\n", "o.csv, column age, row 2: expected a number, got 'x'; mend that cell"),
+    ("strength;age\n1;2,5\n2;x\n", "o.csv, column age, row 2: expected a number, got 'x'; mend that cell"),
+    ("strength;age\n1.5;2\n2;2,5\n", "o.csv, column age, row 2: expected a number, got '2,5'; mend that cell"),
     ("strength,age\n1,2\n,\n3,4\n", "o.csv, column strength: row 2 is missing or NaN; every row needs a value"),
 ])
 def test_read_points_wrong(tmp_path, text, message):

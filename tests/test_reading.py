@@ -137,6 +137,7 @@ def test_the_checksum_is_of_the_files_bytes(write):
         (b"a,a\n1,2\n", "more than one column named 'a'"),
         (b"a,,c\n1,2,3\n", "column 2 of .* has no name"),
         (b",a\n0,2\n1,3\n", "column 1 of .* has no name"),
+        (b"# log of today\n\na,b\n1,2\n", "begins with a comment .'# log of today'.; delete it, so that the header or"),
         (b"a,b\n1,2\n3\n", "not a readable CSV table .*Expected 2 columns, got 1"),
         (b"a,b\n1,2\n3,4,5\n", "Expected 2 columns, got 3"),
         (b"1.0 2.0\n3.0 4.0\n", "separate columns by commas"),

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import yaml
 
+from inncli import config
 from inncli.errors import ConfigError, DataError
 from inncli.files import file_sha256
 from inncli.tasks import columns
@@ -55,6 +56,15 @@ def test_x_defaults_to_all_columns_but_y(write, mixes):
     assert Table(write(mixes), x=["water"], y="strength").x.names == ("water",)
 
 
+def test_a_name_that_is_a_number_may_come_as_one(write):
+    file = write(dict(zip(("2019", "2020", "a1"), np.random.default_rng(0).random((3, 40)))))
+    task = Table(file, y=[2019], x_bounds={2020: [0, 2]}, steps={2020: 0})
+    assert (task.y.names, task.x.names, task.x.bounds[0]) == (("2019",), ("2020", "a1"), (0, 2))
+    assert Table(file, x=2019, y=2020).x.names == ("2019",)
+    (job,) = config.plan(["task=table", f"task.file={file}", "task.y=[2019]", "task.steps={2020:0}", "task.x=2020"])
+    assert config.instantiate(job.config["task"])().y.names == ("2019",)
+
+
 def test_no_y_is_a_density(write, mixes):
     task = Table(write(mixes), y=[])
     assert task.y is None
@@ -74,6 +84,13 @@ def test_without_a_header_the_last_columns_are_y(write):
     assert Table(write(table), y=[]).x.dim == 4
     with pytest.raises(ConfigError, match="no header and 4 columns, 4 of them y: none is left for x"):
         Table(write(table), n_y=4)
+
+
+def test_a_first_row_of_numbers_is_no_header(write):
+    path = write({str(2019 + i): column for i, column in enumerate(np.random.default_rng(0).random((3, 40)))})
+    assert Table(path).read_rows == 41
+    with pytest.raises(DataError, match=r"no column '2020' \(task.y\); it has x1, x2, y1, without a header of names"):
+        Table(path, y=[2020])
 
 
 def test_npz_tells_x_and_y(tmp_path):
@@ -136,6 +153,22 @@ def test_text_in_x_is_refused_with_its_place(write, mixes):
         Table(write(mixes), y=["strength"])
 
 
+def test_a_stray_cell_in_a_y_of_numbers_is_named(write, mixes):
+    mixes["strength"] = ["n.d." if i == 30 else v for i, v in enumerate(mixes["strength"])]
+    with pytest.raises(DataError) as error:
+        Table(write(mixes), y=["strength"])
+    assert str(error.value) == (
+        "y column 'strength' of t.csv holds text ('n.d.' in row 31 of those used), a number was expected; mend it or "
+        "empty it and pass task.on_invalid=drop")
+
+
+@pytest.mark.parametrize("cell", ["2026-11-26", "2026-11-26 10:04:00", "10:04"])
+def test_a_time_in_x_is_called_one(write, mixes, cell):
+    mixes["cement"] = [cell] * 40
+    with pytest.raises(DataError, match=f"x column 'cement' of t.csv holds times .'{cell}.* as numbers, e.g. days since"):
+        Table(write(mixes), y=["strength"])
+
+
 def test_missing_and_infinite_rows_are_counted_refused_or_dropped(write, mixes):
     for row, (name, value) in {3: ("water", None), 8: ("strength", "inf"), 9: ("cement", "nan")}.items():
         mixes[name] = [value if i == row else v for i, v in enumerate(mixes[name])]
@@ -176,7 +209,7 @@ def test_columns_that_can_not_be_learned(write, mixes, name, column, words):
 
 
 def test_too_few_rows(write):
-    with pytest.raises(DataError, match="has 1 different rows|is 1 in all 1 rows"):
+    with pytest.raises(DataError, match="t.csv has 1 different row to learn from, at least 10"):
         Table(write({"a": [1], "b": [2]}), y=["b"])
     with pytest.raises(DataError, match="3 different rows to learn from, at least 10"):
         Table(write({"a": [1, 2, 3] * 20, "b": [2, 3, 4] * 20}), y=["b"])

@@ -82,8 +82,8 @@ def density(
         return
     output.line(f"log density at {len(x):,} points from run {found.id}")
     if axes is None:
-        output.table([*inverter.x.names, "log_prob"],
-                     [[*map(float, row), float(value)] for row, value in zip(x[:SHOWN], log_prob)])
+        columns = [output.numbers(column[:SHOWN], column.std()) for column in x.T]
+        output.table([*inverter.x.names, "log_prob"], [[*row, float(value)] for *row, value in zip(*columns, log_prob)])
         if len(x) > SHOWN:
             output.line(f"and {len(x) - SHOWN:,} more in the file")
     else:

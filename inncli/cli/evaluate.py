@@ -10,6 +10,7 @@ import typer
 from inncli.cli import output
 from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, RunOption, SeedOption
 from inncli.errors import RequestError
+from inncli.rounding import shown
 
 MEANING = {
     "invertibility_error": "largest round-trip error, in sds of x",
@@ -136,7 +137,7 @@ def _print(run, found) -> None:
     told = [entry for entry in found.observations if "familiarity" in entry]
     if told:
         output.table(["y", "c2st", "distance to training ys", "percentile", "familiar"], [
-            [", ".join(f"{value:g}" for value in entry["y"]), entry.get("c2st"), entry["familiarity"]["distance"],
+            [", ".join(shown(value, sd=10, least=6) for value in entry["y"]), entry.get("c2st"), entry["familiarity"]["distance"],
              entry["familiarity"]["percentile"], "yes" if entry["familiarity"]["familiar"] else "NO"] for entry in told])
         output.line("")
     for name, question in QUESTIONS.items():

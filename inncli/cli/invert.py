@@ -108,7 +108,7 @@ def invert(
                         "observations": entries(posterior, errors, refined, familiar), "warnings": warnings,
                         **({"quantiles": how} if how else {})})
     else:
-        show(found.id, posterior, errors, refined, familiar)
+        show(found.id, posterior, errors, refined, familiar, inverter.y_sd)
         if how:
             output.line(how)
         output.line(f"kept in {where}")

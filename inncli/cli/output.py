@@ -8,7 +8,9 @@ import math
 import os
 import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+from inncli.rounding import shown
 
 
 # What steers a terminal, turns the direction of writing or can't be encoded: names and messages may be a stranger's.
@@ -101,11 +103,16 @@ def as_json(value: object) -> None:
     print(harmless(json.dumps(_finite(value), indent=1, ensure_ascii=False)))
 
 
-def words(cell: object) -> str:
-    """A cell as text."""
+def words(cell: object, sd: float | None = None) -> str:
+    """A cell as text, a number with as many digits as tell it from others that scatter by `sd`."""
     if isinstance(cell, float):
-        return f"{cell:.5g}" if math.isfinite(cell) else "-"
+        return shown(cell, sd) if math.isfinite(cell) else "-"
     return "-" if cell is None else harmless(str(cell))
+
+
+def numbers(cells: Iterable[float], sd: float) -> list[Number]:
+    """Numbers that scatter by `sd` as cells of a table."""
+    return [Number(words(float(cell), sd)) for cell in cells]
 
 
 def harmless(text: str) -> str:

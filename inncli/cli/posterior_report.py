@@ -38,17 +38,21 @@ def entries(posterior: PosteriorSet | Digest, errors: list[dict] | None, refined
 
 
 def show(run: str, posterior: PosteriorSet | Digest, errors: list[dict] | None, refined: list[dict] | None,
-         familiar: list[dict] | None = None) -> None:
-    """Prints the tables."""
+         familiar: list[dict] | None = None, y_sd: dict[str, float] | None = None) -> None:
+    """Prints the tables.
+
+    Args:
+        y_sd: about how far the training ys scatter, by column: y is shown as precisely.
+    """
     rows = posterior.summary()
     for obs in range(min(posterior.n_obs, OBSERVATIONS)):
-        given = ", ".join(f"{name} = {output.words(value)}" for name, value in posterior.y_outside(obs).items())
+        given = ", ".join(f"{name} = {output.words(value, (y_sd or {}).get(name))}" for name, value in posterior.y_outside(obs).items())
         output.line(f"{given}: {posterior.n_draws:,} draws from run {run}")
         if "solution" in posterior.extra:
             _show_solutions(posterior, obs)
         else:
             output.table(["unknown", "mean", "sd", "5%", "50%", "95%"],
-                         [[row["name"], row["mean"], row["sd"], row["q05"], row["q50"], row["q95"]]
+                         [[row["name"], *output.numbers([row[key] for key in ("mean", "sd", "q05", "q50", "q95")], row["sd"])]
                           for row in rows if row["obs"] == obs])
         for name, middle, high in extras(posterior, obs):
             output.line(f"{name} {output.words(middle)} (95% below {output.words(high)})")
@@ -83,10 +87,11 @@ def extras(posterior: PosteriorSet | Digest, obs: int) -> list[tuple[str, float,
 
 
 def _show_solutions(posterior: PosteriorSet, obs: int) -> None:
-    found = solutions(posterior, obs)
+    found, sd = solutions(posterior, obs), posterior.x[obs].std(0)
     if found:
         output.table(["solution", "draws", *posterior.x_names, "loss"],
-                     [[str(row["solution"]), row["draws"], *row["centre"].values(), row["loss"]]
+                     [[str(row["solution"]), row["draws"],
+                       *(output.Number(output.words(at, s)) for at, s in zip(row["centre"].values(), sd)), row["loss"]]
                       for row in found[:SOLUTIONS]])
     if len(found) > SOLUTIONS:
         output.line(f"and {len(found) - SOLUTIONS:,} more solutions in the file, of {found[SOLUTIONS]['draws']:,} draws "

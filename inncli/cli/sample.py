@@ -55,7 +55,7 @@ def sample(
         return
     output.line(f"{samples:,} draws from run {found.id}")
     output.table(["column", "mean", "sd", "5%", "50%", "95%"],
-                 [[name, *stats.values()] for name, stats in rows.items()])
+                 [[name, *output.numbers(stats.values(), stats["sd"])] for name, stats in rows.items()])
     output.line(f"\nkept in {path}")
 
 

@@ -19,6 +19,7 @@ from matplotlib.figure import Figure
 
 from inncli.arrays import check_suffix
 from inncli.files import atomic_path
+from inncli.rounding import shown
 
 SUFFIXES = (".png", ".svg", ".pdf")
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
@@ -109,8 +110,8 @@ def interval_text(middle: float, low: float, high: float) -> str:
 
 
 def values_text(values: dict[str, float | str]) -> str:
-    """`a = 1, b = low`: an observation for a title."""
-    return ", ".join(f"{name} = {value if isinstance(value, str) else format(value, '.6g')}"
+    """`a = 1, b = low`: an observation for a title. Whole numbers keep all their digits, and one decimal."""
+    return ", ".join(f"{name} = {value if isinstance(value, str) else shown(value, sd=10, least=6)}"
                      for name, value in values.items())
 
 

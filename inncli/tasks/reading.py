@@ -23,6 +23,7 @@ from inncli.errors import DataError, did_you_mean
 SUFFIXES = (".csv", ".tsv", ".parquet", ".npz", ".npy")
 _CSV_SAMPLE_ROWS = 20
 _ROUNDED_COMMA = re.compile(r"-?\d+,\d+")
+_TIME = re.compile(r"\d{4}-\d\d-\d\d|\d\d?:\d\d")
 _POINT = re.compile(r"\d\.\d")
 
 
@@ -88,6 +89,20 @@ def missing(column: np.ndarray) -> np.ndarray:
     return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
 
 
+def odd_cells(column: np.ndarray) -> list[int]:
+    """Which cells of a column of text keep it from being numbers."""
+    odd = [i for i, value in enumerate(column) if value is not None and not _is_number(value)]
+    # a decimal comma that was left as text is not what is wrong, if anything else is
+    return [i for i in odd if not _is_number(column[i].replace(",", "."))] or odd
+
+
+def not_a_number(cell: str) -> tuple[str, str]:
+    """What a cell of text holds, in a word, and what to do where a number is needed."""
+    if _TIME.match(cell):
+        return "times", "give them as numbers, e.g. days since the first,"
+    return "text", "mend it"
+
+
 def _bytes(path: Path) -> bytes:
     try:
         data = path.read_bytes()
@@ -148,6 +163,9 @@ def _read_csv(path: Path, data: bytes) -> tuple:
             ),
         )
     except ArrowInvalid as error:
+        if lines[0].lstrip().startswith("#"):  # or a header so begun, which fits its rows
+            raise DataError(f"{path} begins with a comment ({lines[0].strip()[:60]!r}); delete it, so that the header or the "
+                            "first row comes first") from error
         raise DataError(f"{path} is not a readable CSV table ({line_of(error)}); mend that row") from error
     names = tuple(name.strip() for name in table.column_names)
     columns = [

@@ -35,7 +35,8 @@ class Rows(Task):
         rows, distinct = len(pairs), len(np.unique(self._groups))
         if distinct < MIN_ROWS:
             raise DataError(
-                f"{source} has {distinct} different rows to learn from, at least {MIN_ROWS} are needed"
+                f"{source} has {distinct} different row{'' if distinct == 1 else 's'} to learn from, "
+                f"at least {MIN_ROWS} are needed"
             )
         self._check_sizes(rows, source)
 

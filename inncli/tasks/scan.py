@@ -10,6 +10,7 @@ import numpy as np
 from inncli.errors import DataError
 from inncli.tasks import columns
 from inncli.tasks.blocks import Blocks, Text
+from inncli.tasks.reading import not_a_number
 
 SAMPLED = 200_000  # values of a column at most that tell heaps and how many values are distinct
 MOST_LABELS = 10_000
@@ -133,8 +134,9 @@ class Scan:
         is_y = i >= self._n_x
         advice = "leave task.y_kind at auto" if is_y else "name the columns of x in task.x without it"
         word = str(column.words[0]) if len(column.words) else ""
-        raise DataError(f"{'y' if is_y else 'x'} column {self._table.names[i]!r} of {self._name} holds text ({word!r}), "
-                        f"a number was expected; mend it or {advice}")
+        kind, mend = not_a_number(word)
+        raise DataError(f"{'y' if is_y else 'x'} column {self._table.names[i]!r} of {self._name} holds {kind} ({word!r}), "
+                        f"a number was expected; {mend} or {advice}")
 
     def _refuse(self, refuse: bool) -> None:
         total = self._table.blocks.rows

@@ -15,7 +15,7 @@ from inncli.hints import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 from inncli.tasks import blocks, columns
 from inncli.tasks.base import Task, check_spread
 from inncli.tasks.data import Pairs
-from inncli.tasks.reading import RawTable, known_path, missing, read_table
+from inncli.tasks.reading import RawTable, known_path, missing, not_a_number, odd_cells, read_table
 from inncli.tasks.rows import Rows
 from inncli.tasks.scan import Columns, Scan
 from inncli.tasks.stream import DiskRows, StreamedPairs
@@ -24,6 +24,7 @@ from inncli.variables import Variables
 COPIES = 20  # times its numbers is what a table takes in memory at most: finding equal rows takes the most
 LARGEST = 1e30  # squares of larger numbers overflow a 32-bit float
 MANY_LABELS = 20
+FEW_ODD = 0.1  # share of cells of text below which the others, numbers, are what a column is
 
 
 class Table(Rows):
@@ -58,40 +59,43 @@ class Table(Rows):
     def __init__(
         self,
         file: str,
-        x: list[str] | str | None = None,
-        y: list[str] | str | None = None,
+        x: str | int | None | list[str | int] = None,
+        y: str | int | None | list[str | int] = None,
         n_y: PositiveInt | None = None,
         y_kind: Literal["auto", "number", "class"] = "auto",
         on_invalid: Literal["refuse", "drop"] = "refuse",
         test_fraction: Fraction = 0.1,
         margin: NonNegativeFloat = 0.2,
-        x_bounds: dict[str, list[float | None]] | None = None,
-        steps: dict[str, float] | None = None,
+        x_bounds: dict[str | int, list[float | None]] | None = None,
+        steps: dict[str | int, float] | None = None,
         n_train: PositiveInt | None = None,
         fresh: bool = False,
         memory_mb: PositiveFloat | None = None,
     ) -> None:
         if fresh:
             raise ConfigError("task.fresh=true needs a simulator, a table has only its rows; drop task.fresh")
-        x, y = ([names] if isinstance(names, str) else names for names in (x, y))
+        # A year in the header is a number to a config.
+        x, y = ([str(names)] if isinstance(names, (str, int)) else names and [*map(str, names)] for names in (x, y))
+        x_bounds, steps = ({str(name): fact for name, fact in (given or {}).items()} for given in (x_bounds, steps))
         self._disk: DiskRows | None = None
         if memory_mb is not None and _too_large(known_path(file), memory_mb):
             Task.__init__(self, n_train, fresh=False)
             self.test_fraction = test_fraction
-            self._open(file, x, y, n_y, y_kind, on_invalid, margin, x_bounds or {}, steps or {}, memory_mb)
+            self._open(file, x, y, n_y, y_kind, on_invalid, margin, x_bounds, steps, memory_mb)
             self._check_sizes(self._disk.rows, Path(file).name)
             return
         raw = read_table(file)
         x_names, y_names, by_name = _roles(raw, x, y, n_y)
         rows, dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
         by_name = {name: by_name[name][rows] for name in x_names + y_names}
-        x_values = np.column_stack([_numbers(raw, "x", name, by_name[name]) for name in x_names])
-        self.x = _x_variables(raw, x_names, x_values.T, margin, x_bounds or {}, steps or {})
+        x_values = np.column_stack([_numbers(raw, "x", name, by_name[name], "name the columns of x in task.x without it")
+                                    for name in x_names])
+        self.x = _x_variables(raw, x_names, x_values.T, margin, x_bounds, steps)
         self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
-        check_spread("x", self.x, x_values)
+        super().__init__(Pairs(x_values, y_values), raw.path.name, test_fraction, n_train)
+        check_spread("x", self.x, x_values)  # of a single row all columns are constant, which is not what is wrong
         if self.y is not None:
             check_spread("y", self.y, y_values)
-        super().__init__(Pairs(x_values, y_values), raw.path.name, test_fraction, n_train)
         self.dropped = dropped
         self._fingerprint = {"file": str(raw.path), "sha256": raw.sha256}
 
@@ -218,7 +222,7 @@ def _known(raw: RawTable, letter: str, asked: list[str], names: tuple[str, ...])
         if name not in names:
             raise DataError(
                 f"{raw.path.name} has no column {name!r} (task.{letter}){did_you_mean(name, names)}; "
-                f"it has {', '.join(names)}"
+                f"it has {', '.join(names)}{', without a header of names' if raw.names is None else ''}"
             )
         if count > 1:
             raise ConfigError(f"task.{letter} names column {name!r} {count} times; name it once")
@@ -251,17 +255,18 @@ def _valid_rows(
     return ~bad, count, raw.rows
 
 
-def _numbers(raw: RawTable, letter: str, name: str, column: np.ndarray) -> np.ndarray:
-    """A column as float64, refusing text and numbers too large to be squared."""
+def _numbers(raw: RawTable, letter: str, name: str, column: np.ndarray, advice: str = "") -> np.ndarray:
+    """A column as float64, refusing text and numbers too large to be squared.
+
+    Args:
+        advice: what else to do about text, where there may be some.
+    """
     if column.dtype == object:
-        row = next((i for i, value in enumerate(column) if not _looks_numeric(value)), 0)
-        advice = (
-            "name the columns of x in task.x without it" if letter == "x" else "leave task.y_kind at auto"
-        )
+        row = next(iter(odd_cells(column)), 0)
+        kind, mend = not_a_number(column[row])
         raise DataError(
-            f"{letter} column {name!r} of {raw.path.name} holds text ({column[row]!r} in row {row + 1} of "
-            f"those used), "
-            f"a number was expected; mend it or {advice}"
+            f"{letter} column {name!r} of {raw.path.name} holds {kind} ({column[row]!r} in row {row + 1} of "
+            f"those used), a number was expected; {mend} or {advice}"
         )
     values = column.astype(np.float64)
     if np.abs(values).max() > LARGEST:
@@ -271,14 +276,6 @@ def _numbers(raw: RawTable, letter: str, name: str, column: np.ndarray) -> np.nd
             f"give it in a larger unit"
         )
     return values
-
-
-def _looks_numeric(value: str) -> bool:
-    try:
-        float(value)
-    except ValueError:
-        return False
-    return True
 
 
 def _x_variables(
@@ -342,12 +339,14 @@ def _y_variables(
         column = by_name[name]
         if y_kind == "number" or (y_kind == "auto" and column.dtype.kind == "f"):
             labels.append(None)
-            values.append(_numbers(raw, "y", name, column))
+            values.append(_numbers(raw, "y", name, column, "leave task.y_kind at auto"))
         else:
             found, codes = np.unique(
                 column.astype(str) if column.dtype == object else column, return_inverse=True
             )
             if len(found) > max(MANY_LABELS, len(column) / 2):
+                if column.dtype == object and 0 < len(odd_cells(column)) < FEW_ODD * len(column):
+                    _numbers(raw, "y", name, column, "empty it and pass task.on_invalid=drop")
                 raise DataError(
                     f"y column {name!r} of {raw.path.name} has {len(found):,} different labels in "
                     f"{len(column):,} rows; "

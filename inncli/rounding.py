@@ -1,0 +1,21 @@
+"""How many digits of a number are shown."""
+
+from __future__ import annotations
+
+import math
+
+MOST = 15  # digits that a 64-bit float surely has
+
+
+def shown(value: float, sd: float | None = None, least: int = 5) -> str:
+    """A finite number to `least` digits, or to as many as show three of the sd of those it stands among.
+
+    2460015.35 beside an sd of 9 is not 2.46e+06: nothing would tell it from its neighbours.
+    """
+    digits = least
+    if value and sd and math.isfinite(sd):
+        whole = math.floor(math.log10(abs(value))) + 1
+        needed = whole + 2 - math.floor(math.log10(sd))
+        if needed > least:
+            digits = min(max(needed, whole), MOST)  # whole: else what is far above its sd gets an exponent
+    return f"{value:.{digits}g}"
