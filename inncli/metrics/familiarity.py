@@ -7,6 +7,7 @@ import math
 import numpy as np
 from scipy.spatial import cKDTree
 
+from inncli.rounding import shown
 from inncli.tasks.columns import recording_step
 from inncli.variables import Variables
 
@@ -96,10 +97,8 @@ def unfamiliar(seen: dict, y: np.ndarray, variables: Variables) -> list[str]:
     found = familiarity(seen, y)
     for obs, row in enumerate(y):
         where = f"observation {obs + 1}: " if len(y) > 1 else ""
-        outside = [
-            f"{variables.names[i]}={row[i]:g} (training saw {seen['low'][i]:g} to {seen['high'][i]:g})"
-            for i in seen["columns"] if not seen["low"][i] <= row[i] <= seen["high"][i]
-        ]
+        outside = [_outside(variables.names[i], row[i], seen["low"][i], seen["high"][i])
+                   for i in seen["columns"] if not seen["low"][i] <= row[i] <= seen["high"][i]]
         if found is not None and found[obs]["familiar"]:
             continue
         if outside:
@@ -108,6 +107,11 @@ def unfamiliar(seen: dict, y: np.ndarray, variables: Variables) -> list[str]:
             lines.append(f"{where}hardly a training y is near this one: its distance to them, {found[obs]['distance']:.3g}, "
                          f"is beyond {_percent(found[obs]['percentile'])} of theirs")
     return lines
+
+
+def _outside(name: str, value: float, low: float, high: float) -> str:
+    value, low, high = (shown(number, high - low, least=6) for number in (value, low, high))
+    return f"{name}={value} (training saw {low} to {high})"
 
 
 def _percent(percentile: float) -> str:
