@@ -12,11 +12,12 @@ import functools
 import importlib
 import inspect
 import sys
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 from inncli import schema
-from inncli.errors import ConfigError, did_you_mean
+from inncli.errors import ConfigError, InnError, did_you_mean
 
 GROUPS = ("task", "model", "objective", "trainer", "evaluation", "logger")
 LATER = {"evaluation": {"_target_": "inncli.protocol.Protocol", "_partial_": True},  # what older runs don't say
@@ -211,7 +212,16 @@ def _build(value, extra: dict):
         getattr(inspect.signature(function), "bind_partial" if partial else "bind")(**kwargs)
     except (TypeError, ValueError) as error:  # ValueError: a function in C that doesn't tell what it takes
         raise ConfigError(f"{target}: {one_line(error)}; {advice}") from error
-    return functools.partial(function, **kwargs) if partial else function(**kwargs)
+    try:
+        return functools.partial(function, **kwargs) if partial else function(**kwargs)
+    except InnError:
+        raise
+    except Exception as error:
+        if not own:
+            raise
+        at = traceback.extract_tb(error.__traceback__)[-1]
+        raise ConfigError(f"{target} raised {type(error).__name__}: {one_line(error)} ({Path(at.filename).name}, "
+                          f"line {at.lineno}); {advice}") from error
 
 
 def one_line(error: object) -> str:

@@ -288,7 +288,7 @@ def test_config_dir_must_be_a_folder(tmp_path):
 def test_a_typeerror_inside_a_constructor_is_not_taken_for_a_wrong_key(folder):
     (folder / "mine.py").write_text("class Mine:\n    def __init__(self, width): width + 'a'\n")
     config.trust(folder)
-    with pytest.raises(TypeError):
+    with pytest.raises(ConfigError, match=r"mine.Mine raised TypeError: unsupported operand .* \(mine.py, line 2\); mend it"):
         config.instantiate({"_target_": "mine.Mine", "width": 3})
     with pytest.raises(ConfigError, match="mine.Mine: got an unexpected keyword argument 'wide'"):
         config.instantiate({"_target_": "mine.Mine", "width": 3, "wide": 3})
@@ -322,6 +322,10 @@ OWN_MODELS = {
     "one more argument": (
         MODEL.replace("=16", ""), "_target_: mine.Mine\n",
         "mine.Mine: missing a required argument: 'width'; mend it in your --config-dir"),
+    "a mistake in the constructor": (
+        MODEL.replace("torch.nn.Linear", "torch.nn.Liner"), "_target_: mine.Mine\n",
+        "mine.Mine raised AttributeError: module 'torch.nn' has no attribute 'Liner' (mine.py, line 8); "
+        "mend it in your --config-dir"),
     "no model": (
         "def make(**given): return 3\n", "_target_: mine.make\n",
         "mine.make: expected a Model, got int; name a subclass of inncli.models.base.Model"),
