@@ -305,6 +305,11 @@ def test_a_reader_that_has_seen_enough_is_no_failure(many, words):
     assert done.returncode == 0 and "Error" not in done.stderr, done.stderr
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", ">&- 2>&-"])
+def test_a_closed_stdout_or_stderr_is_no_failure(many, closed):
+    assert subprocess.run(f"{sys.executable} -m inncli runs {closed}", shell=True, **many).returncode == 0
+
+
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_sweep_stops_at_a_signal(number, tmp_path):
     words = ["-m", "seed=1,2", "task.n_train=2000", "model.n_blocks=1", "trainer.max_epochs=100000"]

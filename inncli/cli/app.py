@@ -60,6 +60,9 @@ def main(argv: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's kill ends as Ctrl-C does
+    for name in ("stdout", "stderr"):  # closed by who started us, e.g. a daemon: what is said goes nowhere
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"] or ["--help"]
     try:
