@@ -11,7 +11,6 @@ numpy, torch or hydra: `inn runs` stays fast.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -27,8 +26,10 @@ from inncli.record import check_info
 from inncli.untrusted import read_bytes, read_json, read_yaml, stranger_inside
 
 STATUSES = ("running", "done", "failed", "interrupted")
+# What is read or written in a run directory.
 OWN = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", ".lock", "train.log", "checkpoints", "data",
-       "posteriors", "plots", "evaluations", "tensorboard")  # what is read or written in a run directory
+       "posteriors", "draws", "densities", "plots", "evaluations", "report.html", "tensorboard")
+FIRST_FILES = (".lock", "config.yaml", "overrides.yaml")  # what `create` writes before run.json
 _hearts: dict[Path, life.Heart] = {}  # one for each run directory that this process holds
 _writing = threading.RLock()  # run.json is read, changed and written by one thread at a time
 
@@ -132,17 +133,16 @@ class RunDir:
         return run
 
     def check_new(self) -> RunDir:
-        """This run, whose directory is not there yet, or holds nothing but what hydra puts there: its log and `.hydra`.
+        """This run, whose directory is not there yet, or holds nothing that a run writes but the log that hydra puts there.
 
-        Raises: RunError otherwise.
+        Raises: RunError otherwise: a `config.yaml` or `data` of the user's must not be written over.
         """
         if self.info_file.exists() or self._lock_file.exists():
             raise self._taken()
-        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
-            others = sorted(name for name in os.listdir(self.path) if not name.endswith(".log") and name != ".hydra")
-            if others:
-                raise RunError(f"expected a new or empty directory for the run, got {self.path}, which holds {others[0]}"
-                               f"{' and more' if others[1:] else ''}; leave hydra.run.dir out or name another")
+        theirs = [name for name in OWN if name != "train.log" and os.path.lexists(self.path / name)]
+        if theirs:
+            raise RunError(f"expected a new directory for the run, got {self.path}, which holds another {theirs[0]}; "
+                           "leave hydra.run.dir out or name another")
         return self
 
     def reopen(self, **fields) -> None:

@@ -25,7 +25,7 @@ from inncli import life, locks
 from inncli.errors import CheckpointError, InnError, RunError, did_you_mean
 from inncli.files import atomic_write
 from inncli.outputs import find_run, outputs_root, read_runs
-from inncli.run import RunDir
+from inncli.run import FIRST_FILES, RunDir
 from inncli.untrusted import read_json, stranger_inside
 
 ENDED = ("done", "pruned", "failed", "killed", "interrupted")  # nobody works on such a job
@@ -287,8 +287,9 @@ class SweepDir:
         try:
             run = self.run(number)
             if not run.info_file.exists():
-                with contextlib.suppress(OSError):  # of a process that was killed before it wrote its run.json
-                    (run.path / ".lock").unlink()
+                for name in FIRST_FILES:  # of a process that was killed before it wrote its run.json
+                    with contextlib.suppress(OSError):
+                        (run.path / name).unlink()
             yield record
         finally:
             record.end(status="killed")  # for what no one foresaw; a job that ended keeps its word

@@ -123,12 +123,22 @@ def test_a_users_own_folder_is_never_removed(ask, tmp_path):
     assert code == 2 and (tmp_path / "mine" / "thesis.tex").exists()
 
 
-def test_a_run_is_not_mixed_with_other_files(ask, tmp_path):
+@pytest.mark.parametrize("name", ["config.yaml", "data", "report.html"])
+def test_a_run_does_not_write_over_files_of_the_users(ask, tmp_path, name):
     (tmp_path / "my thesis").mkdir()
-    (tmp_path / "my thesis" / "thesis.tex").write_text("x")
+    (tmp_path / "my thesis" / name).write_text("x")
     assert ask("train", "hydra.run.dir='my thesis'", "trainer.max_steps=2") == (
-        2, f"expected a new or empty directory for the run, got {tmp_path}/my thesis, which holds thesis.tex; "
+        2, f"expected a new directory for the run, got {tmp_path}/my thesis, which holds another {name}; "
            "leave hydra.run.dir out or name another")
+
+
+@pytest.mark.parametrize("word", ["hydra.run.dir=mine", "hydra.output_subdir=cfg"])
+def test_a_run_may_lie_beside_other_files(outputs, tmp_path, monkeypatch, word):
+    monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "out"))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "slurm-1.out").write_text("x")
+    assert main(["train", word, "trainer.max_steps=2", "task.n_train=200", "model.n_blocks=1"]) == 0
 
 
 def test_the_next_step_of_a_run_elsewhere_names_its_directory(outputs, tmp_path, monkeypatch, capsys):

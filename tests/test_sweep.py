@@ -312,6 +312,8 @@ def test_joblib_a_killed_and_a_failed_job_leave_the_others(inn, tmp_path):
     assert "job 2 (task=simulator task.file=c.py" in run.stderr
     kept = files(sweep.path / "0") | files(sweep.path / "3")
     flag.unlink()
+    for name in (".lock", "config.yaml", "overrides.yaml"):  # as it leaves them that is killed a moment later
+        (sweep.path / "2" / name).touch()
     # The plain launcher finishes what joblib began, from the folder of someone else.
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
