@@ -20,7 +20,7 @@ from inncli.files import file_sha256
 from inncli.metrics.verdicts import Verdict
 from inncli.run import RunDir
 
-VERSION = 5  # of what is measured and how: raised, all that was kept is measured anew
+VERSION = 6  # of what is measured and how: raised, all that was kept is measured anew
 
 
 @dataclass

@@ -146,7 +146,7 @@ def test_shift_and_width_are_found_and_undone_whatever_the_shape(task):
     assert np.abs(u.mean(0) - 0.5).max() < 0.01 and np.abs(((u - 0.5) ** 2).mean(0) - 1 / 12).max() < 0.005
 
 
-@pytest.mark.parametrize("shift, width", [(10, 1), (-40, 1), (123, 1), (0, 30), (0, 0.02), (-200, 0.02), (5, 30), (2e4, 1e-3)])
+@pytest.mark.parametrize("shift, width", [(10, 1), (-40, 1), (123, 1), (0, 30), (0, 0.02), (-200, 0.02), (5, 30), (2e3, 1e-3)])
 def test_a_shift_or_width_however_large_is_found_and_named(shift, width):
     pairs, x = spoiled(LINEAR, "exact")
     mean, sd = x.mean(1, keepdims=True), x.std(1, keepdims=True)
@@ -162,6 +162,25 @@ def test_a_shift_or_width_however_large_is_found_and_named(shift, width):
     assert found.faults == expected
     assert "chance" not in calibrated(found, 0.0, 0.0).text
     assert all(names == list(LINEAR.x.names) for names in found.wrong.values())
+
+
+@pytest.mark.parametrize("draws", [20, 100])
+@pytest.mark.parametrize("shift", [3, 8, 20, 120])
+def test_a_shift_is_not_taken_for_a_width(draws, shift):
+    # The sds of few draws scatter, and so does a shift that is counted in them.
+    rng = np.random.default_rng(0)
+    y = rng.standard_normal((1_000, 1))
+    truth, x = y + rng.standard_normal((1_000, 1)), y[:, None] + shift + rng.standard_normal((1_000, draws, 1))
+    found = diagnose(x, truth, y, ("x1",), 0)
+    assert found.faults[0] == "biased" and not {"too narrow", "too wide"} & set(found.faults)
+    assert found.corrections["x1"].shift == pytest.approx(shift, rel=0.1)
+
+
+def test_a_single_huge_true_value_does_not_make_draws_one_value():
+    rng = np.random.default_rng(0)
+    truth = rng.standard_normal(500)
+    truth[0] = 1e12
+    assert correction(rng.standard_normal((500, 60)), truth).width == pytest.approx(1, abs=0.15)
 
 
 def test_draws_that_are_all_alike_are_too_narrow():

@@ -21,32 +21,37 @@ HALVINGS = 14
 
 @dataclass(frozen=True)
 class Correction:
-    """Shift and width of one unknown, with the standard errors of b and of log w."""
+    """Shift and width of one unknown, with the standard errors of b and of log w.
+
+    `log_width_slack`: by how much log w may be too low, since a shift that is not as many sds at each y spreads the true
+    values as draws too narrow would: it is counted in the sds of few draws, and may be the same at sds that differ.
+    """
 
     shift: float
     shift_se: float
     width: float
     log_width_se: float
+    log_width_slack: float = 0.0
 
 
 def correction(draws: np.ndarray, truth: np.ndarray) -> Correction:
     r"""The b and w under which the ranks have the mean 1/2 and the mean square 1/12 about it of uniform ones.
 
-    Found by bisection, b within w, both moments being monotone in theirs, about the shift and width that the median and
-    the quartiles of the true values say. The errors are those of the two moments over n rows, 1/12n and 1/180n, carried
+    Found by bisection, b within w, both moments being monotone in theirs, about the shift and width that give the true
+    values the median and the quartiles of the draws. The errors are those of the two moments over n rows, 1/12n and 1/180n, carried
     through their derivatives by b and log w.
 
     Shape: draws (n, S), truth (n,), one unknown.
     """
     mean, sd = draws.mean(1), draws.std(1)
-    least = ALIKE * truth.std()
+    least = ALIKE * (_quartiles_apart(truth) or truth.std())
     if sd.max() <= least:  # no sd to count a shift in
         return Correction(0.0, np.inf, ALIKE, 0.0)
     sd = np.maximum(sd, max(least, np.finfo(float).tiny ** 0.25))
     scaled = (draws - mean[:, None]) / sd[:, None]
     at = (truth - mean) / sd
-    centre, spread = np.median(at), float(np.subtract(*np.quantile(at, (0.75, 0.25)))) / 1.349
-    spread = spread if spread > 0 else 1.0
+    spread = (_quartiles_apart(at) or 1.0) / (_quartiles_apart(scaled) or 1.0)
+    centre = np.median(at) - spread * np.median(scaled)
     at = (at - centre) / spread
 
     def moments(b: float, log_w: float) -> np.ndarray:
@@ -65,7 +70,10 @@ def correction(draws: np.ndarray, truth: np.ndarray) -> Correction:
                               (moments(b, log_w + h) - moments(b, log_w - h)) / (2 * h)])
     across = np.linalg.pinv(slopes)
     errors = np.sqrt(across**2 @ (np.array([1 / 12, 1 / 180]) / len(truth)))
-    return Correction(float(spread * b - centre), float(spread * errors[0]), float(np.exp(log_w) / spread), float(errors[1]))
+    shift, width = float(spread * b - centre), float(np.exp(log_w) / spread)
+    by_shift = (width * shift * sd.std() / sd.mean()) ** 2  # of the mean square of w at, which is near 1
+    slack = -0.5 * np.log1p(-by_shift) if by_shift < 1 else np.inf
+    return Correction(shift, float(spread * errors[0]), width, float(errors[1]), float(slack))
 
 
 def corrected(draws: np.ndarray, corrections: list[Correction]) -> np.ndarray:
@@ -73,6 +81,10 @@ def corrected(draws: np.ndarray, corrections: list[Correction]) -> np.ndarray:
     b, w = np.array([c.shift for c in corrections]), np.array([c.width for c in corrections])
     mean, sd = draws.mean(1, keepdims=True), draws.std(1, keepdims=True)
     return mean + (draws - mean) / w - b * sd
+
+
+def _quartiles_apart(values: np.ndarray) -> float:
+    return float(np.subtract(*np.quantile(values, (0.75, 0.25))))
 
 
 def _root(rising, reach: float) -> float:

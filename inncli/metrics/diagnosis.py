@@ -131,7 +131,8 @@ def _by_remedy(fixes: dict[str, Correction]) -> dict[str, list[str]]:
     limit = significant(len(fixes))
     return {
         "too wide": [name for name, fix in fixes.items() if np.log(fix.width) > limit * fix.log_width_se],
-        "too narrow": [name for name, fix in fixes.items() if np.log(fix.width) < -limit * fix.log_width_se],
+        "too narrow": [name for name, fix in fixes.items()
+                       if np.log(fix.width) + fix.log_width_slack < -limit * fix.log_width_se],
         "biased": [name for name, fix in fixes.items() if abs(fix.shift) > limit * fix.shift_se],
     }
 
