@@ -9,6 +9,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
+
 from inncli.errors import CheckpointError
 from inncli.models.base import Model
 from inncli.objectives.base import Objective
@@ -62,6 +64,35 @@ def _check_variables(part: Variables) -> None:
             raise ValueError(f"column {name!r}: expected low <= high, got {low}, {high}")
     if len(set(part.names)) != len(part.names):
         raise ValueError("a name stands twice")
+
+
+def check_seen(path: Path, seen: object, y: Variables | None) -> None:
+    """What a checkpoint says of the training ys fits the columns of y: ranges, kept ys and their distances are numbers.
+
+    Raises: CheckpointError otherwise.
+    """
+    if seen is None or y is None:
+        return
+    numeric = [i for i, labels in enumerate(y.labels) if labels is None]
+    d = len(numeric)
+    shapes = {"low": [(y.dim,)], "high": [(y.dim,)], "centre": [(d,)], "median": [(d,)], "axes": [(d,), (d, d)]}
+    try:
+        found = {name: np.array(seen[name], dtype=np.float64) for name in (*shapes, "reference") if name in seen}
+        if "calibration" in seen:
+            found |= {name: np.array(seen["calibration"][name], dtype=np.float64) for name in ("rank", "distance")}
+        fits = [bool(np.isfinite(values).all()) for values in found.values()]
+        fits += [found[name].shape in known for name, known in shapes.items() if name in found]
+        fits += [seen.get("columns", numeric) == numeric, bool((found["low"] <= found["high"]).all())]
+        fits += [found["high"][i] < len(labels) and found["low"][i] >= 0 for i, labels in enumerate(y.labels) if labels is not None]
+        if "reference" in found:
+            fits += ["axes" in found and "median" in found, found["reference"].ndim == 2, found["reference"].shape[1] == y.dim,
+                     type(seen["calibration"]["n"]) is int, 0 < seen["calibration"]["n"] < 2**63,
+                     found["rank"].ndim == 1, found["rank"].shape == found["distance"].shape, len(found["rank"]) > 0]
+        if not all(fits):
+            raise ValueError("its numbers don't fit its columns")
+    except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
+        raise CheckpointError(f"{path} does not say what its training saw ({' '.join(str(error).split())[:100]}); "
+                              "restore it or train again") from error
 
 
 def check_resumable(run: RunDir, model: Model, objective: Objective) -> dict:

@@ -231,6 +231,7 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
     tensors, meta = load_checkpoint(run.best)
     where = runtime.resolve_device(device or "auto")
     x, y = opening.variables(run.best, meta)
+    opening.check_seen(run.best, meta.get("seen"), y)
     config = catalogue.check(meta["config"])
     runtime.set_threads(config["threads"])
     model = build_model(config, x, y, where, no_larger_than(shapes))

@@ -353,6 +353,14 @@ HOSTILE = {
     "run.json by a link": (linked("run.json"), SHOW, "link"),
     "pairs by a link": (linked("data/pairs.npz"), SAMPLE, "link"),
     "posteriors by a link": (linked("posteriors"), INVERT, "link"),
+    "draws by a link": (linked("draws"), SAMPLE, "link"),
+    "densities by a link": (linked("densities"), INVERT, "link"),
+    "ys of training in the wrong order": (metas(lambda meta: meta["seen"].update(low=[9.0], high=[1.0])), INVERT, "training saw"),
+    "ys of training that are null": (metas(lambda meta: meta["seen"].update(low=[None])), INVERT, "training saw"),
+    "ys of training as labels without end": (
+        metas(lambda meta: meta["seen"].update(columns=[], high=[3e9])), INVERT, "training saw"),
+    "distances of training ys without ranks": (
+        metas(lambda meta: meta["seen"]["calibration"].update(rank=[])), INVERT, "training saw"),
     "plots by a link": (linked("plots"), ["plot", "posterior", "--run", "flow"], "link"),
     "metrics by a link": (linked("metrics.jsonl", "flow_stopped"), RESUME, "link"),
     "lock by a link": (linked(".lock", "flow_stopped"), RESUME, "link"),
