@@ -190,6 +190,10 @@ def make(node: dict, kind: type, /, **extra):
     return made
 
 
+def _is_trusted(file: Path) -> bool:
+    return any(file.is_relative_to(folder) for folder in trusted_folders)
+
+
 def _build(value, extra: dict):
     if isinstance(value, list):
         return [_build(entry, {}) for entry in value]
@@ -219,7 +223,8 @@ def _build(value, extra: dict):
     except Exception as error:
         if not own:
             raise
-        at = traceback.extract_tb(error.__traceback__)[-1]
+        frames = traceback.extract_tb(error.__traceback__)
+        at = next((frame for frame in reversed(frames) if _is_trusted(Path(frame.filename))), frames[-1])
         raise ConfigError(f"{target} raised {type(error).__name__}: {one_line(error)} ({Path(at.filename).name}, "
                           f"line {at.lineno}); {advice}") from error
 

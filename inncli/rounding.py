@@ -13,9 +13,9 @@ def shown(value: float, sd: float | None = None, least: int = 5) -> str:
     2460015.35 beside an sd of 9 is not 2.46e+06: nothing would tell it from its neighbours.
     """
     digits = least
-    if value and sd and math.isfinite(sd):
+    if value and sd and 0 < sd < math.inf:
         whole = math.floor(math.log10(abs(value))) + 1
         needed = whole + 2 - math.floor(math.log10(sd))
         if needed > least:
             digits = min(max(needed, whole), MOST)  # whole: else what is far above its sd gets an exponent
-    return f"{value:.{digits}g}"
+    return f"{value + 0.0:.{digits}g}"  # no -0

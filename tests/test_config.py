@@ -326,6 +326,10 @@ OWN_MODELS = {
         MODEL.replace("torch.nn.Linear", "torch.nn.Liner"), "_target_: mine.Mine\n",
         "mine.Mine raised AttributeError: module 'torch.nn' has no attribute 'Liner' (mine.py, line 8); "
         "mend it in your --config-dir"),
+    "a mistake that a library finds": (
+        MODEL.replace("torch.nn.Linear(y.dim", "torch.nn.Linear(-1"), "_target_: mine.Mine\n",
+        "mine.Mine raised RuntimeError: Trying to create tensor with negative dimension -1: [2, -1] (mine.py, line 8); "
+        "mend it in your --config-dir"),
     "no model": (
         "def make(**given): return 3\n", "_target_: mine.make\n",
         "mine.make: expected a Model, got int; name a subclass of inncli.models.base.Model"),

@@ -139,7 +139,7 @@ def test_how_a_run_reads_as_a_trial(tmp_path):
 
 @pytest.mark.parametrize("word, told", [
     ("trainer.lrr=interval(1e-4,1e-1)", "lrr"), ("trainer.lr=interval(-1,1)", "trainer.lr"),
-    ("model=nice,ncie", "ncie"), ("trainer.max_steps=20", "a search needs settings to choose from, got one value of each")])
+    ("model=nice,ncie", "ncie"), ("trainer.max_steps=20", "a search needs settings to choose from, and got one value of each")])
 def test_a_wrong_space_is_one_line_and_nothing_is_written(outputs, capsys, word, told):
     assert main(["train", "-m", "hydra/sweeper=optuna", word]) == 2
     (line,) = capsys.readouterr().err.splitlines()

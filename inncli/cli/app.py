@@ -60,9 +60,7 @@ def main(argv: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's kill ends as Ctrl-C does
-    for name in ("stdout", "stderr"):  # closed by who started us, e.g. a daemon: what is said goes nowhere
-        if getattr(sys, name) is None:
-            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))
+    _open_closed_streams()
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"] or ["--help"]
     try:
@@ -150,6 +148,17 @@ def _pipe_closed() -> int:
     """`inn runs | head` closed the pipe: nobody reads, so the rest goes nowhere, quietly."""
     _forget_stdout()
     return 0
+
+
+def _open_closed_streams() -> None:
+    """stdout and stderr that who started us has closed, e.g. a daemon: what is said goes nowhere, in child processes too."""
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            free = os.open(os.devnull, os.O_WRONLY)
+            if free != number:
+                os.dup2(free, number)
+            os.set_inheritable(number, True)
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))
 
 
 def _forget_failing_stdout() -> None:

@@ -100,7 +100,7 @@ def job(cfg) -> float | None:
         if isinstance(error, RequestError):
             with contextlib.suppress(OSError):
                 place.path.rmdir()  # only if empty: hydra.run.dir may name a folder of the user's
-        elif place.path.is_dir() and not isinstance(error, TrainingError):
+        elif place.path.is_dir() and not isinstance(error, (TrainingError, BrokenPipeError)):
             keep_traceback(place.path / "train.log", error)
         raise config.carry(error) from None
     return metrics.get("val_loss")

@@ -89,7 +89,7 @@ def expand(overrides: list[str], compose: Callable) -> tuple[list[list[str]], bo
         return [[*hydra_words, *job] for job in batch], True
     free = {o.get_key_element() for o in swept if o.is_sweep_override()}
     if sweeper._target_.endswith(".Optuna") and free <= {o.get_key_element() for o in swept if not o.is_sweep_override()}:
-        raise ConfigError("a search needs settings to choose from, got one value of each; add some, e.g. "
+        raise ConfigError("a search needs settings to choose from, and got one value of each, by words or by a recipe; free some, e.g. "
                           "'trainer.lr=interval(1e-3,1e-2)' or model.n_blocks=2,4")
     # Another sweeper picks its values as it goes: each that is written out, or ends an interval, is checked alone.
     singles = [f"{o.get_key_element()}={value}" for o in swept if o.is_sweep_override() for value in
