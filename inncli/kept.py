@@ -137,6 +137,9 @@ def keep(run: RunDir, found: Evaluation, **asked) -> Evaluation:
     return kept(run, **asked)[0]
 
 
+WENT_ON = "training went on with the pairs that were kept"  # what a changed simulator means for a run resumed
+
+
 def changed_simulator(
     run: RunDir, resimulate: bool, means: str = "what it simulates now need not be what the model learned",
 ) -> list[str]:
@@ -146,8 +149,10 @@ def changed_simulator(
         resimulate: whether the file was run: where it was not, it doesn't matter.
         means: what follows from it.
     """
+    if not resimulate:
+        return []
     before = (run.info().get("data") or {}).get("simulator_sha256")
     file = run.config()["task"].get("file")
-    if not resimulate or before is None or not file or not Path(file).is_file() or file_sha256(Path(file)) == before:
+    if before is None or not file or not Path(file).is_file() or file_sha256(Path(file)) == before:
         return []
     return [f"{file} has changed since run {run.id} was trained on it: {means}; restore the file or train again"]

@@ -201,7 +201,7 @@ def _end_as_ctrl_c_does(number: signal.Signals) -> None:
 
 def _trained(run, new_config: Callable[[], dict], words: list[str], prune: Callable | None) -> dict:
     from inncli import catalogue, pipeline
-    from inncli.kept import changed_simulator
+    from inncli.kept import WENT_ON, changed_simulator
 
     if not run.info_file.exists():
         return pipeline.train(catalogue.check(new_config()), run.path, words, prune)
@@ -210,7 +210,7 @@ def _trained(run, new_config: Callable[[], dict], words: list[str], prune: Calla
         return info["metrics"]
     # Its user started this sweep, so that its simulator file may run.
     metrics = pipeline.resume(run, resimulate=True, prune=prune)
-    for warning in changed_simulator(run, True, "training went on with the pairs that were kept"):
+    for warning in changed_simulator(run, True, WENT_ON):
         output.note(f"warning: {warning}")
     return metrics
 

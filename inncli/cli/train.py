@@ -135,11 +135,11 @@ def _single(words: list[str], planned: config.Job) -> None:
 def resume_run(run: RunDir, resimulate: bool = False) -> None:
     """Continues a stopped run and prints how it ended."""
     from inncli import pipeline
-    from inncli.kept import changed_simulator
+    from inncli.kept import WENT_ON, changed_simulator
 
     pipeline.resume(run, resimulate)
     report(run.path)
-    for warning in changed_simulator(run, resimulate, "training went on with the pairs that were kept"):
+    for warning in changed_simulator(run, resimulate, WENT_ON):
         output.note(f"warning: {warning}")
 
 
