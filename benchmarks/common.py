@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from inncli.outputs import find_run
-from inncli.run import RunDir
+from inncli.runs.registry import find_run
+from inncli.runs.run_dir import RunDir
 
 SEEDS = (0, 1, 2)
 WORK = Path(tempfile.mkdtemp(prefix="figures-"))

@@ -22,16 +22,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import INN, SEEDS, WORK, inn, row, train
 
 import inncli
-from common import INN, SEEDS, WORK, inn, row, train
-from inncli.metrics.two_sample import c2st
-from inncli.pipeline import task_of
-from inncli.run import RunDir
-from inncli.tasks.eight_gaussians import EightGaussians
-from inncli.tasks.linear import Linear
-from inncli.tasks.ring import Ring
+from inncli.inference.run_task import task_of
+from inncli.metrics.c2st import c2st
+from inncli.runs.run_dir import RunDir
+from inncli.tasks.densities.eight_gaussians import EightGaussians
+from inncli.tasks.toy.linear import Linear
+from inncli.tasks.toy.ring import Ring
 from inncli.training.checkpoint import load_checkpoint
+
 
 # ---- 2, 3: the ring ----------------------------------------------------------------------------------
 def harmonics(x: np.ndarray) -> float:
@@ -200,7 +201,8 @@ def kill() -> None:
 # ---- 7: contracts ------------------------------------------------------------------------------------
 def contracts() -> None:
     """Worst round trip and log-det error over the catalogue in float64; 24 blocks in float32 after training."""
-    sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+    tests = Path(__file__).parent.parent / "tests"
+    sys.path[:0] = [str(tests / "support"), str(tests / "contracts")]
     import test_transforms
     from catalogue import TRANSFORMS
 
@@ -336,7 +338,7 @@ def box_truth(name: str, seed: int, n: int = 10_000) -> tuple[np.ndarray, float]
 def _conf(name: str) -> dict:
     import yaml
 
-    from inncli.catalogue import conf_dir
+    from inncli.config.registry import conf_dir
 
     return yaml.safe_load((conf_dir() / name).read_text())
 

@@ -17,10 +17,8 @@ import traceback
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 import defects
-
+import torch
 
 
 def parts(folder: Path) -> dict[str, dict[str, Callable[[], None]]]:

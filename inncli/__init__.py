@@ -26,7 +26,7 @@ def load(run=None, device=None, config_dir=None):
     Raises: RunError if there is no such run; CheckpointError if its files are damaged.
     """
     # Imported here so that `inn --help` and `import inncli` cost no torch.
-    from inncli.pipeline import open_run
-    from inncli.outputs import find_run
+    from inncli.inference.opening import open_run
+    from inncli.runs.registry import find_run
 
     return open_run(find_run(None if run is None else str(run)), device=device, config_dir=config_dir)

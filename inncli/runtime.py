@@ -8,13 +8,12 @@ import struct
 from typing import TYPE_CHECKING
 
 from inncli.errors import ConfigError, did_you_mean
-from inncli.provenance import versions
 
 if TYPE_CHECKING:
     import torch
 
 __all__ = ["DTYPES", "available_devices", "generator", "is_here", "launcher_rank", "resolve_device", "resolve_devices",
-           "resolve_dtype", "set_deterministic", "set_threads", "stream_seed", "versions"]
+           "resolve_dtype", "set_deterministic", "set_threads", "stream_seed"]
 
 DTYPES = ("float32", "float64")
 MOST_PROCESSES = 8  # of one run, or as many as there are cores: a list of devices may be a stranger's

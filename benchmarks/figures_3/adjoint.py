@@ -6,15 +6,15 @@ import functools
 import json
 
 import numpy as np
+from common import SEEDS, WORK, inn, row, train
 
 import inncli
-from common import SEEDS, WORK, inn, row, train
-from inncli import catalogue
-from inncli.posterior import PosteriorSet
-from inncli.tasks.sine import Sine
+from inncli.config import registry
+from inncli.inference.posterior_set import PosteriorSet
+from inncli.tasks.toy.sine import Sine
 
 Y = 1.5
-SOURCE = "inn" if "inn" in catalogue.choices("model") else "rnvp"  # whose draws are starts, and are refined
+SOURCE = "inn" if "inn" in registry.choices("model") else "rnvp"  # whose draws are starts, and are refined
 
 
 @functools.lru_cache
@@ -93,7 +93,7 @@ def refine() -> None:
             row("6", f"{what}: |s(x) - y| {key} after", [r["error_after"][key] for r in reports], "asked: <= 1e-10")
             row("6", f"{what}: moved, sds, {key}", [r["moved"][key] for r in reports])
         row("6", f"{what}: share unconverged", [r["unconverged"] / r["draws"] for r in reports], "asked: <= .01")
-    from inncli.refine import refine as solve
+    from inncli.numerics.gauss_newton import refine as solve
 
     x = Sine().reference_posterior(np.array([Y]), 1000, np.random.default_rng(0))
     x = np.clip(x + 0.05 * np.random.default_rng(1).standard_normal(x.shape), -1, 1)

@@ -42,10 +42,10 @@ DEFECTS = [
      "return pairs if good.all() else pairs.take(good)", "return pairs",
      "tests/test_tasks.py::test_failed_simulations_are_counted_and_dropped"),
     # sbi: saves by pickle
-    ("a pickle is read", "inncli/tasks/reading.py", "allow_pickle=False", "allow_pickle=True",
+    ("a pickle is read", "inncli/data/tables.py", "allow_pickle=False", "allow_pickle=True",
      "tests/test_reading.py::test_an_npy_table_is_never_unpickled"),
     # Hydra: three runs started together share one timestamped directory
-    ("two runs of one instant share a directory", "inncli/outputs.py",
+    ("two runs of one instant share a directory", "inncli/runs/registry.py",
      "            path.mkdir()\n            return path", "            path.mkdir(exist_ok=True)\n            return path",
      "tests/test_run.py::test_reserve_gives_each_caller_its_own_directory"),
     # Hydra: in a partly failed sweep only the first failure is printed

@@ -1,7 +1,7 @@
 """What other libraries got wrong in splines, masked nets and their tests, and what would pass unnoticed here."""
 
 SPLINE, TESTS = "inncli/transforms/spline.py", "tests/test_spline.py"
-MASKED, WHO = "inncli/nn/masked.py", "tests/test_autoregressive.py"
+MASKED, WHO = "inncli/nn/made.py", "tests/test_autoregressive.py"
 CONTRACT = "tests/test_transforms.py"
 DEFECTS = [
     ("coupling Jacobian tests with an infinite tolerance", CONTRACT, "TOLERANCE = 1e-9", "TOLERANCE = float('inf')",
@@ -56,7 +56,7 @@ DEFECTS = [
      f"{CONTRACT}::test_linear_gaussian_keeps_columns_that_hang_closely_together"),
     ("a power map without its log-det", "inncli/transforms/power.py",
      "(mu - 1) * log_1p\n", "0 * log_1p\n", f"{CONTRACT}::test_ladj_is_autograds_in_both_directions[power_map]"),
-    ("test rows that don't depend on the seed", "inncli/tasks/rows.py", "np.random.default_rng([seed, SPLIT])",
+    ("test rows that don't depend on the seed", "inncli/tasks/measured/base.py", "np.random.default_rng([seed, SPLIT])",
      "np.random.default_rng([0, SPLIT])",
      "tests/test_breast_cancer.py::test_the_seed_is_the_split_and_test_rows_are_never_trained_on"),
 ]

@@ -1,7 +1,7 @@
 """Defects that the i-ResNet's tests must catch: (what, file, text, text with the defect, test)."""
 
 T = "tests/test_iresnet.py::"
-SOLVERS, RESIDUAL = "inncli/transforms/solvers.py", "inncli/transforms/residual.py"
+SOLVERS, RESIDUAL = "inncli/numerics/fixed_point.py", "inncli/transforms/residual.py"
 LIPSCHITZ, LOG_DET = "inncli/nn/lipschitz.py", "inncli/transforms/log_det.py"
 
 DEFECTS = [

@@ -7,13 +7,13 @@ import os
 import tempfile
 
 import numpy as np
+from common import SEEDS, WORK, inn, row, train
 
 import inncli
-from common import SEEDS, WORK, inn, row, train
-from inncli.catalogue import choices
-from inncli.evaluation import measure
+from inncli.config.registry import choices
+from inncli.evaluation.evaluate import measure
+from inncli.inference.run_task import task_of
 from inncli.models.base import Model
-from inncli.pipeline import task_of
 
 STEPS = 200  # of each model in the sweep: it shows that all run, not how well
 EIGHT = ("nice", "rnvp", "glow", "spline", "maf", "iresnet", "inn", "adjoint")

@@ -12,12 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import SEEDS, row, train
 
 import inncli
-from common import SEEDS, row, train
-from inncli.metrics.two_sample import c2st
-from inncli.tasks.breast_cancer import BreastCancer
-from inncli.tasks.ring import Ring
+from inncli.metrics.c2st import c2st
+from inncli.tasks.measured.breast_cancer import BreastCancer
+from inncli.tasks.toy.ring import Ring
 
 TESTS = Path(__file__).parents[2] / "tests"
 YS = (0.3, 1.0, 2.0, 4.0)
@@ -97,7 +97,7 @@ def _children_seconds() -> float:
 
 def contracts() -> None:
     """Worst round trip and log-det error of every transform and model of the catalogue, in float64."""
-    sys.path.insert(0, str(TESTS))
+    sys.path[:0] = [str(TESTS / "support"), str(TESTS / "contracts")]
     import catalogue
     import test_models
     import test_transforms
@@ -143,8 +143,8 @@ def _errors(forward, inverse, x, context, jacobian) -> list[float]:
 
 def speed() -> None:
     """CPU time of a training step on the ring, against RealNVP's in the same minute."""
-    from inncli.catalogue import instantiate
     from inncli.config import plan
+    from inncli.config.registry import instantiate
 
     def step(model: str) -> float:
         (job,) = plan([f"model={model}"])

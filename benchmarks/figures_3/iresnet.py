@@ -12,11 +12,11 @@ import time
 
 import numpy as np
 import torch
+from common import SEEDS, WORK, inn, row, train
 
 import inncli
-from common import SEEDS, WORK, inn, row, train
-from inncli.metrics.two_sample import c2st
-from inncli.tasks.ring import Ring
+from inncli.metrics.c2st import c2st
+from inncli.tasks.toy.ring import Ring
 from inncli.training.checkpoint import load_checkpoint, save_checkpoint
 from inncli.transforms.blocks import ResidualBlock
 from inncli.transforms.chain import Chain

@@ -9,11 +9,11 @@ from __future__ import annotations
 import resource
 
 import numpy as np
+from common import SEEDS, row, train
 
 import inncli
-from common import SEEDS, row, train
-from inncli.pipeline import task_of
-from inncli.tasks.maxent_dirichlet import MaxentDirichlet
+from inncli.inference.run_task import task_of
+from inncli.tasks.maxent.dirichlet import MaxentDirichlet
 
 LIMITS = {"kl": "<= .002", "residual": "<= .01", "error of the entropy, nats": "<= .01"}
 

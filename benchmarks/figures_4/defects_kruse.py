@@ -1,6 +1,6 @@
 """What goes wrong in exact samplers, in the ball's crossing and in the comparison, and what would pass unnoticed."""
 
-ARM, BALL, CELLS = "inncli/tasks/inverse_kinematics.py", "inncli/tasks/inverse_ballistics.py", "inncli/tasks/cells.py"
+ARM, BALL, CELLS = "inncli/tasks/benchmarks/inverse_kinematics.py", "inncli/tasks/benchmarks/inverse_ballistics.py", "inncli/tasks/sampling/grid_rejection.py"
 TESTS = "tests/test_kruse.py"
 DEFECTS = [
     ("the arm's posterior without the period of its curve", ARM, "(x1 / SD[0]) ** 2 + np.log(k)", "(x1 / SD[0]) ** 2",
@@ -24,7 +24,7 @@ DEFECTS = [
      f"{TESTS}::test_the_atom_of_throws_from_the_ground_is_kept"),
     ("a cell is drawn by its prior, and its bound is divided out all the same", BALL,
      "log_bound = log_mass - 0.5 * ((y - nearest) / SD_X1) ** 2", "log_bound = log_mass", f"{TESTS}::test_throws_agree_with_rejection[8.0-integer]"),
-    ("the published MMD with another kernel", "inncli/metrics/two_sample.py", "InverseMultiquadric((0.05, 0.2, 0.9))",
+    ("the published MMD with another kernel", "inncli/metrics/c2st.py", "InverseMultiquadric((0.05, 0.2, 0.9))",
      "InverseMultiquadric((0.1, 0.2, 0.9))", f"{TESTS}::test_mmd2_is_zero_where_draws_agree_and_the_double_sum_everywhere"),
     ("a model that ignores y gets it after all", "inncli/models/flow.py", "y = None if ignore_y else y", "y = y",
      f"{TESTS}::test_a_flow_sees_bounds_of_y_and_one_that_ignores_y_sees_nothing"),

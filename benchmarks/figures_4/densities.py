@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+from common import SEEDS, row, train
 
 import inncli
-from common import SEEDS, row, train
-from inncli.catalogue import instantiate
 from inncli.config import plan
-from inncli.tasks.checkerboard import ENTROPY, Checkerboard
-from inncli.tasks.circles import Circles
+from inncli.config.registry import instantiate
+from inncli.tasks.densities.checkerboard import ENTROPY, Checkerboard
+from inncli.tasks.densities.circles import Circles
 
 EIGHT = ("checkerboard", "swissroll", "eight_gaussians", "pinwheel", "circles", "moons", "two_spirals", "rings")
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 
 import numpy as np
+from common import SEEDS, WORK, inn, row, train
 from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 from sklearn.svm import SVC
 
 import inncli
-from common import SEEDS, WORK, inn, row, train
-from inncli.evaluation import CELLS
-from inncli.tasks.digits import Digits
+from inncli.evaluation.evaluate import CELLS
+from inncli.tasks.measured.digits import Digits
 
 PER_CLASS = 100
 CLASSIFIER = dict(gamma=0.001, C=10.0)  # scikit-learn's own example

@@ -5,17 +5,17 @@ from __future__ import annotations
 import json
 
 import numpy as np
-
 from common import SEEDS, inn, row, train
-from inncli.catalogue import data_dir
-from inncli.metrics.familiarity import LEVEL, familiarity, seen_in_training
+
+from inncli.config.registry import data_dir
+from inncli.data.pairs import split
+from inncli.metrics.out_of_distribution import LEVEL, familiarity, seen_in_training
 from inncli.tasks.base import SPLIT
-from inncli.tasks.data import split
-from inncli.tasks.eight_gaussians import EightGaussians
-from inncli.tasks.linear import Linear
-from inncli.tasks.ring import Ring
-from inncli.tasks.sine import Sine
-from inncli.tasks.table import Table
+from inncli.tasks.densities.eight_gaussians import EightGaussians
+from inncli.tasks.measured.table import Table
+from inncli.tasks.toy.linear import Linear
+from inncli.tasks.toy.ring import Ring
+from inncli.tasks.toy.sine import Sine
 from inncli.variables import Variables
 
 MANY = range(20)  # seeds: training set, its split, held-out ys
@@ -23,7 +23,7 @@ MIX = np.random.default_rng(9).standard_normal((10, 12))
 
 
 def _concrete() -> Table:
-    from inncli.tasks.reading import read_table
+    from inncli.data.tables import read_table
 
     file = str(data_dir() / "concrete.csv")
     names = list(read_table(file).names)

@@ -7,14 +7,14 @@ import json
 import resource
 
 import numpy as np
-
 from common import SEEDS, inn, row, train
-from inncli.metrics.two_sample import c2st_scores
-from inncli.tasks import published
-from inncli.tasks.gaussian_linear import VARIANCE, GaussianLinear
-from inncli.tasks.sir import Sir
-from inncli.tasks.slcp import Slcp
-from inncli.tasks.two_moons import RADIUS_SD, TwoMoons
+
+from inncli.metrics.c2st import c2st_scores
+from inncli.tasks.benchmarks import published
+from inncli.tasks.benchmarks.gaussian_linear import VARIANCE, GaussianLinear
+from inncli.tasks.benchmarks.sir import Sir
+from inncli.tasks.benchmarks.slcp import Slcp
+from inncli.tasks.benchmarks.two_moons import RADIUS_SD, TwoMoons
 
 TASKS = {"two_moons": (TwoMoons(), 10_000), "gaussian_linear": (GaussianLinear(), 2_000), "slcp": (Slcp(), 2_000),
          "sir": (Sir(), 10_000)}

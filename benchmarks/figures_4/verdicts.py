@@ -7,17 +7,17 @@ from collections import Counter
 
 import numpy as np
 import torch
-
 from common import SEEDS, inn, row, train
-from inncli.calibrated import add_calibration
-from inncli.inverter import Inverter
-from inncli.kept import Evaluation
+
+from inncli.evaluation.cache import Evaluation
+from inncli.evaluation.calibration import add_calibration
+from inncli.inference.trained_model import Inverter
 from inncli.models.base import Model
 from inncli.tasks.base import Task
-from inncli.tasks.gaussian_modes import GaussianModes
-from inncli.tasks.linear import Linear
-from inncli.tasks.ring import Ring
-from inncli.tasks.sine import Sine
+from inncli.tasks.toy.gaussian_modes import GaussianModes
+from inncli.tasks.toy.linear import Linear
+from inncli.tasks.toy.ring import Ring
+from inncli.tasks.toy.sine import Sine
 
 TWENTY = range(20)
 FAULTS = {"exact": "", "wide": "too wide", "narrow": "too narrow", "shifted": "biased", "prior": "ignores y"}

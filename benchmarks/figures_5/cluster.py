@@ -13,10 +13,10 @@ from pathlib import Path
 
 from common import INN, WORK, inn, row
 
-from inncli.outputs import find_run
-from inncli.sweep import SweepDir
+from inncli.runs.registry import find_run
+from inncli.runs.sweep_dir import SweepDir
 
-sys.path.append(str(Path(__file__).parents[2] / "tests"))
+sys.path.append(str(Path(__file__).parents[2] / "tests" / "support"))
 import slurm_cluster  # noqa: E402
 
 STEPS = 500

@@ -16,14 +16,15 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
 from common import INN, SEEDS, WORK, row, train
-from inncli import config, runtime, shards
+
+from inncli import config, runtime
+from inncli.experiments.setup import Parts
+from inncli.nn import sharding
 from inncli.objectives.bidirectional import Bidirectional
-from inncli.parts import Parts
-from inncli.run import RunDir
-from inncli.training import parallel
-from inncli.training.parallel import alone
+from inncli.runs.run_dir import RunDir
+from inncli.training import distributed
+from inncli.training.distributed import alone
 from inncli.training.trainer import _Loop
 
 STEPS = 50
@@ -35,13 +36,13 @@ class _Apart(Bidirectional):
     """The broken way: each process's own loss, so that no kernel sees a row of each."""
 
     def forward(self, model, batch, step, generator):
-        share, shards._share = shards._share, None
+        share, sharding._share = sharding._share, None
         try:
             if share is not None:
                 batch = tuple(part[share.own(len(part))] for part in batch)
             return super().forward(model, batch, step, generator)
         finally:
-            shards._share = share
+            sharding._share = share
 
 
 def _curve(group, words: list[str], broken: str | None = None, nudge: float = 0.0) -> tuple[np.ndarray, list[bytes]]:
@@ -70,17 +71,17 @@ def curves() -> None:
     """Losses of 50 steps in float64, two CPU processes against one: by likelihood and by MMD, with broken gatherings."""
     for name, words in (("spline by likelihood", NLL), ("inn by MMD", MMD), ("inn by likelihood", ML)):
         one = _curve(alone(CPU), words)[0]
-        two, weights = parallel.run(["cpu", "cpu"], _curve, words)
+        two, weights = distributed.run(["cpu", "cpu"], _curve, words)
         row("4", f"{name}: largest relative difference of the loss over {STEPS} steps", _apart(two, one), "asked: 1e-6")
         row("4", f"{name}: both processes end with the same bits of every weight", weights[0] == weights[1], "asked: 1")
         if words == MMD:
             for broken, what in (("apart", "each process's MMD of its own rows"), ("noise", "noise of its own in each process")):
-                worse = parallel.run(["cpu", "cpu"], _curve, words, broken)[0]
+                worse = distributed.run(["cpu", "cpu"], _curve, words, broken)[0]
                 row("", f"control: {what}", _apart(worse, one), "must be above 1e-6")
     short = [*MMD, f"trainer.max_steps={STEPS}"]
     one = _curve(alone(CPU), short)[0]
     row("4", f"inn by MMD, its whole schedule squeezed into {STEPS} steps: two against one",
-        _apart(parallel.run(["cpu", "cpu"], _curve, short)[0], one), "chaotic: no bound asked")
+        _apart(distributed.run(["cpu", "cpu"], _curve, short)[0], one), "chaotic: no bound asked")
     row("", "the same, one process against itself with a weight moved by 1e-15 of it",
         _apart(_curve(alone(CPU), short, nudge=1e-15)[0], one), "as much")
 
@@ -107,7 +108,7 @@ def speed() -> None:
     for batch in (256, 4096, 16384):
         runtime.set_threads(1)
         (one,) = _cpu_seconds_a_step(alone(CPU), batch)
-        two = parallel.run(["cpu", "cpu"], _cpu_seconds_a_step, batch)
+        two = distributed.run(["cpu", "cpu"], _cpu_seconds_a_step, batch)
         row("4", f"spline, batch {batch}: {1e3 * one:.1f} ms a step; share of it in each of two", max(two) / one, ".5 is ideal")
 
 

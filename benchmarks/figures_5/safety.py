@@ -10,7 +10,7 @@ from pathlib import Path
 from common import WORK, row
 
 TESTS = Path(__file__).resolve().parents[2] / "tests"
-sys.path.insert(0, str(TESTS))
+sys.path.insert(0, str(TESTS / "support"))
 
 import killing  # noqa: E402
 

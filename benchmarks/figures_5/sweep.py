@@ -19,8 +19,8 @@ from pathlib import Path
 
 from common import INN, WORK, inn, row
 
-from inncli.run import RunDir
-from inncli.sweep import SweepDir
+from inncli.runs.run_dir import RunDir
+from inncli.runs.sweep_dir import SweepDir
 from inncli.training.checkpoint import load_checkpoint
 
 TINY = ["task.n_train=400", "model.n_blocks=1", "model.block.hidden=[8]", "trainer.max_steps=60",

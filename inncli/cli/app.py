@@ -13,7 +13,21 @@ from typing import Annotated
 import typer
 
 from inncli import __version__
-from inncli.cli import compare, density, doctor, evaluate, invert, output, plot, report, resume, runs, sample, show, train
+from inncli.cli import (
+    compare,
+    console,
+    density,
+    doctor,
+    evaluate,
+    invert,
+    plot,
+    report,
+    resume,
+    runs,
+    sample,
+    show,
+    train,
+)
 from inncli.errors import InnError, RequestError, did_you_mean
 
 # No rich in help texts: it doubles the time of `inn --help`.
@@ -91,7 +105,7 @@ def main(argv: list[str] | None = None) -> int:
 
             traceback.print_exc()
         else:
-            output.note(" ".join(_line(error, words).split()))
+            console.note(" ".join(_line(error, words).split()))
         return _exit_code(error)
 
 

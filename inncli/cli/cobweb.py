@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from inncli.cli import output
+from inncli.cli import console
 from inncli.errors import RequestError, did_you_mean
 
 # What each map takes beside --x0 and --steps, with what it takes if nothing is given.
@@ -49,14 +49,14 @@ def figure(run, y, map_name, r, omega, k, e, block, z, x0, steps, json: bool, pa
         made, certificate, default = _block(run, block or 0, y, z, seed, device, config_dir)
     else:
         made, certificate, default = _map(given), None, Path("cobweb.png")
-    from inncli import maps
+    from inncli.numerics import iterated_maps
     from inncli.plots.cobweb import cobweb
 
     start = x0 if x0 is not None else START if made.target is None else made.target
-    points, constant = maps.fixed_points(made), maps.lipschitz(made)
-    orbit, cycle = maps.orbit(made, start, steps or STEPS), maps.cycle(made, start)
+    points, constant = iterated_maps.fixed_points(made), iterated_maps.lipschitz(made)
+    orbit, cycle = iterated_maps.orbit(made, start, steps or STEPS), iterated_maps.cycle(made, start)
     if json:
-        output.as_json({
+        console.as_json({
             "map": made.name, "interval": [made.low, made.high], "lipschitz": constant, "certificate": certificate,
             "fixed_points": [{"x": p.x, "slope": p.slope, "stable": p.stable} for p in points],
             "orbit": orbit.tolist(), "cycle": None if cycle is None else cycle.tolist(), "out": str(path or default)})
@@ -67,7 +67,7 @@ def figure(run, y, map_name, r, omega, k, e, block, z, x0, steps, json: bool, pa
 
 def _map(given: dict):
     """The named map at the parameters given, or its defaults."""
-    from inncli import maps
+    from inncli.numerics import iterated_maps
 
     name = given["--map"] or "logistic"
     if name not in MAPS:
@@ -76,7 +76,7 @@ def _map(given: dict):
     _refuse(given, {"--map", *MAPS[name]}, f"--map {name}")
     values = {key.strip("-"): _number(key, default if given[key] is None else given[key])
               for key, default in MAPS[name].items()}
-    return getattr(maps, name)(**values)
+    return getattr(iterated_maps, name)(**values)
 
 
 def _number(key: str, value) -> float:
@@ -98,13 +98,13 @@ def _refuse(given: dict, taken: set[str], whose: str) -> None:
 
 
 def _block(spec, k: int, y, z, seed: int, device, config_dir):
-    from inncli.outputs import find_run
+    from inncli.runs.registry import find_run
 
     run = find_run(spec)
 
-    from inncli.observation import parse_y
-    from inncli.pipeline import open_run
-    from inncli.scalar_block import inversion_of_block
+    from inncli.data.observations import parse_y
+    from inncli.inference.opening import open_run
+    from inncli.inference.residual_block import inversion_of_block
 
     inverter = open_run(run, device, config_dir)
     if inverter.y is not None and y is None:
@@ -115,15 +115,15 @@ def _block(spec, k: int, y, z, seed: int, device, config_dir):
 
 
 def _print(made, points, constant: float, certificate: float | None, orbit, cycle) -> None:
-    output.line(f"{made.name}, on [{made.low:g}, {made.high:g}]")
+    console.line(f"{made.name}, on [{made.low:g}, {made.high:g}]")
     what = "below 1: a contraction" if constant < 1 else "not below 1: no contraction"
-    output.line(f"Lipschitz constant {constant:.6g} there, {what}"
+    console.line(f"Lipschitz constant {constant:.6g} there, {what}"
                 + (f"; certified everywhere: {certificate:.6g}" if certificate is not None else ""))
     if points:
-        output.table(["fixed point", "slope", ""], [[p.x, p.slope, p.kind] for p in points])
+        console.table(["fixed point", "slope", ""], [[p.x, p.slope, p.kind] for p in points])
     else:
-        output.line("no fixed point there")
-    output.line(f"orbit from {orbit[0]:g}: {_fate(orbit, cycle)}")
+        console.line("no fixed point there")
+    console.line(f"orbit from {orbit[0]:g}: {_fate(orbit, cycle)}")
 
 
 def _fate(orbit, cycle) -> str:

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inncli.cli import complete, output
+from inncli.cli import completion, console
 from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, SeedOption, checked_out
 from inncli.errors import InnError, RequestError, did_you_mean
 
 if TYPE_CHECKING:
-    from inncli.comparison import Entry, Group, Problem
+    from inncli.evaluation.compare import Entry, Group, Problem
 
 PICTURES = (".png", ".svg", ".pdf")
 TITLES = {"mmd2": "Err_post", "mmd2_median": "Err_post median", "mmd2_worst": "Err_post worst", "err_resim": "Err_resim",
@@ -21,7 +21,7 @@ TITLES = {"mmd2": "Err_post", "mmd2_median": "Err_post median", "mmd2_worst": "E
 
 def compare(
     runs: Annotated[list[str] | None, typer.Argument(
-        metavar="[RUN|SWEEP]...", autocompletion=complete.runs, show_default="all finished runs",
+        metavar="[RUN|SWEEP]...", autocompletion=completion.runs, show_default="all finished runs",
         help="Directories, ids or unique prefixes of runs and of sweeps.")] = None,
     metric: Annotated[list[str] | None, typer.Option(
         "--metric", "-m", metavar="NAME", help="A column to show instead of the usual ones; may be repeated.")] = None,
@@ -64,8 +64,8 @@ def compare(
     \b
     Next: inn evaluate --run RUN
     """
-    from inncli import comparison
-    from inncli.kept import changed_simulator
+    from inncli.evaluation import compare as comparison
+    from inncli.inference.run_task import changed_simulator
 
     if (x is not None or out is not None) and not plot:
         raise RequestError(f"{'--x' if x is not None else '--out'} goes with --plot; add that, or leave it out")
@@ -91,26 +91,26 @@ def compare(
     if plot:
         kept = _picture(found, metric, x, picture or (folder or Path()) / "compare.png")
         if not json and csv != "-":
-            output.line(f"picture: {kept}")
+            console.line(f"picture: {kept}")
     if csv is not None:
         _csv(found, metric, table)
     if json:
-        output.as_json(comparison.as_dict(found, left_out))
+        console.as_json(comparison.as_dict(found, left_out))
     elif csv != "-":
         for problem in found:
             _print(problem, metric)
     for entry in entries:
         if entry.problem is None:
             for warning in changed_simulator(entry.run, resimulate):
-                output.note(f"warning: {warning}")
+                console.note(f"warning: {warning}")
     for entry in left_out:
-        output.note(f"left out {entry['run']} ({entry['status']}): {entry['error']}")
+        console.note(f"left out {entry['run']} ({entry['status']}): {entry['error']}")
 
 
 # ---- which runs, and what is known of them -----------------------------------------------------------
 def _named(words: list[str]) -> tuple[list[Entry], list[dict], Path | None]:
     """The runs of these words, each once; jobs that left no run; the folder of the sweep, if only one was named."""
-    from inncli import comparison
+    from inncli.evaluation import compare as comparison
 
     runs, lost = {}, []
     for word in words:
@@ -125,8 +125,8 @@ def _named(words: list[str]) -> tuple[list[Entry], list[dict], Path | None]:
 
 
 def _finished() -> tuple[list[Entry], list[dict], None]:
-    from inncli import comparison
-    from inncli.outputs import outputs_root, read_runs
+    from inncli.evaluation import compare as comparison
+    from inncli.runs.registry import outputs_root, read_runs
 
     done = [run for run, info in read_runs() if info["status"] == "done"]
     if not done:
@@ -137,8 +137,8 @@ def _finished() -> tuple[list[Entry], list[dict], None]:
 
 def _add_evaluations(entries: list[Entry], evaluate: bool, settings: dict, config_dir: str | None) -> None:
     """Reads what is kept, then measures the rest, one line on stderr each."""
-    from inncli import comparison
-    from inncli.kept import kept
+    from inncli.evaluation.cache import kept
+    from inncli.evaluation import compare as comparison
 
     missing = []
     for entry in entries:
@@ -149,17 +149,17 @@ def _add_evaluations(entries: list[Entry], evaluate: bool, settings: dict, confi
             else:
                 comparison.add_evaluation(entry, before[0])
     if missing and not evaluate:
-        output.note(f"{len(missing)} of {len(entries)} runs were not evaluated in this way; --evaluate does it")
+        console.note(f"{len(missing)} of {len(entries)} runs were not evaluated in this way; --evaluate does it")
         return
     if missing:
-        from inncli.evaluation import evaluate_kept
+        from inncli.evaluation.evaluate import evaluate_kept
     for number, entry in enumerate(missing, 1):
-        output.note(f"evaluating {number} of {len(missing)}: {entry.run.id}")
+        console.note(f"evaluating {number} of {len(missing)}: {entry.run.id}")
         try:
             comparison.add_evaluation(entry, evaluate_kept(
                 entry.run, config_dir=config_dir, **comparison.asked_of(entry, **settings)))
         except InnError as error:  # one run that can't be judged leaves the others
-            output.note(f"{entry.run.id} was not evaluated: {error}")
+            console.note(f"{entry.run.id} was not evaluated: {error}")
 
 
 def _check_names(found: list[Problem], names: list[str]) -> None:
@@ -180,17 +180,17 @@ def _print(problem: Problem, metric: list[str] | None) -> None:
     rows = [[_words(group.config) or group.entries[0].config.get("model") or "?", len(group.entries),
              *(_cell(group, name, any(best[name]), group in best[name]) for name in columns)] for group in problem.groups]
     marked = {(i, j) for i, group in enumerate(problem.groups) for j, name in enumerate(columns, 2) if group in best[name]}
-    output.table(headers, rows, title, marked)
+    console.table(headers, rows, title, marked)
     if marked:
-        output.line("* best of its column")
-    output.line("")
+        console.line("* best of its column")
+    console.line("")
 
 
-def _cell(group: Group, name: str, starred: bool, best: bool) -> output.Number | None:
+def _cell(group: Group, name: str, starred: bool, best: bool) -> console.Number | None:
     found, (yes, asked) = group.mean_sd(name), group.yes(name)
     if found is None:
-        return output.Number(("yes" if yes else "NO") if asked == 1 else f"{yes} of {asked}") if asked else None
-    return output.Number(mean_text(*found) + (" *" if best else "  " if starred else ""))
+        return console.Number(("yes" if yes else "NO") if asked == 1 else f"{yes} of {asked}") if asked else None
+    return console.Number(mean_text(*found) + (" *" if best else "  " if starred else ""))
 
 
 def mean_text(mean: float, sd: float | None) -> str:
@@ -226,7 +226,7 @@ def _csv(found: list[Problem], metric: list[str] | None, path: Path | None) -> N
     import csv
     import io
 
-    from inncli.files import atomic_write
+    from inncli.io.atomic import atomic_write
 
     keys = list(dict.fromkeys(key for problem in found for group in problem.groups for key in (*problem.config, *group.config)))
     names = metric or list(dict.fromkeys(name for problem in found for name in problem.metrics))
@@ -240,10 +240,10 @@ def _csv(found: list[Problem], metric: list[str] | None, path: Path | None) -> N
                 values = [entry.metrics.get(name, entry.verdicts.get(name)) for name in names]
                 writer.writerow([entry.run.id, problem.task, *settings, entry.info.get("seed"), *values])
     if path is None:
-        output.line(text.getvalue().rstrip("\n"))
+        console.line(text.getvalue().rstrip("\n"))
     else:
         atomic_write(path, text.getvalue())
-        output.note(f"table: {path}")
+        console.note(f"table: {path}")
 
 
 def _picture(found: list[Problem], metric: list[str] | None, x: str | None, path: Path) -> Path:
@@ -251,7 +251,7 @@ def _picture(found: list[Problem], metric: list[str] | None, x: str | None, path
         tasks = ", ".join(f"{problem.task}{_words(problem.config, ' ')}" for problem in found)
         raise RequestError(f"--plot draws runs of one task, got {tasks}; name fewer runs")
     (problem,) = found
-    from inncli import comparison
+    from inncli.evaluation import compare as comparison
     from inncli.plots.compare import compare_plot
     from inncli.plots.style import save
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from inncli.cli import output
+from inncli.cli import console
 from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, checked_out, in_run
 from inncli.errors import RequestError
 
@@ -39,8 +39,8 @@ def density(
     \b
     Next: inn sample, inn plot density
     """
-    from inncli.draws import SUFFIXES
-    from inncli.outputs import find_run
+    from inncli.inference.sample_set import SUFFIXES
+    from inncli.runs.registry import find_run
 
     if (points is None) == (grid is None):
         raise RequestError("expected one of --points and --grid, got " + ("neither" if grid is None else "both")
@@ -51,10 +51,10 @@ def density(
 
     import numpy as np
 
-    from inncli import grid as grids
-    from inncli.draws import DensitySet
-    from inncli.observation import parse_y, read_points
-    from inncli.pipeline import open_run
+    from inncli.data.observations import parse_y, read_points
+    from inncli.inference.opening import open_run
+    from inncli.inference.sample_set import DensitySet
+    from inncli.numerics import grid as grids
 
     inverter = open_run(found, device, config_dir)
     given = None
@@ -76,19 +76,19 @@ def density(
     picture = _picture(path, axes, log_prob, inverter.x.names) if axes and len(axes) == 2 else None
     mass = grids.integral(axes, log_prob) if axes else None
     if json:
-        output.as_json({"run": found.id, "out": str(path), "picture": str(picture) if picture else None,
+        console.as_json({"run": found.id, "out": str(path), "picture": str(picture) if picture else None,
                         "points": len(x), "integral": mass,
                         "log_prob": log_prob.tolist() if axes is None else None})
         return
-    output.line(f"log density at {len(x):,} points from run {found.id}")
+    console.line(f"log density at {len(x):,} points from run {found.id}")
     if axes is None:
-        columns = [output.numbers(column[:SHOWN], column.std()) for column in x.T]
-        output.table([*inverter.x.names, "log_prob"], [[*row, float(value)] for *row, value in zip(*columns, log_prob)])
+        columns = [console.numbers(column[:SHOWN], column.std()) for column in x.T]
+        console.table([*inverter.x.names, "log_prob"], [[*row, float(value)] for *row, value in zip(*columns, log_prob)])
         if len(x) > SHOWN:
-            output.line(f"and {len(x) - SHOWN:,} more in the file")
+            console.line(f"and {len(x) - SHOWN:,} more in the file")
     else:
-        output.line(f"integral over the grid {mass:.4f}")
-    output.line(f"kept in {path}" + (f", drawn in {picture}" if picture else ""))
+        console.line(f"integral over the grid {mass:.4f}")
+    console.line(f"kept in {path}" + (f", drawn in {picture}" if picture else ""))
 
 
 def _picture(path: Path, axes: list, log_prob, names: tuple[str, ...]) -> Path:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from inncli.cli import output
+from inncli.cli import console
 from inncli.cli.options import ConfigDirOption, JsonOption, RunOption
 from inncli.errors import InnError, RequestError
 
@@ -36,18 +36,18 @@ def doctor(run: RunOption = None, config_dir: ConfigDirOption = None, json: Json
     checks = {f"{name} version": lambda name=name: _version(name) for name in NEEDED}
     checks |= {"devices": _devices, "threads": _threads, "configs": _configs, "outputs": _outputs}
     if run is not None:
-        from inncli.outputs import find_run
+        from inncli.runs.registry import find_run
 
         found = find_run(run)
         checks |= {"run": lambda: f"{found.id}, {found.state()}", "model": lambda: _model(found, config_dir)}
     results = [(name, *_outcome(check)) for name, check in checks.items()]
     bad = [row for row in results if not row[1]]
     if json:
-        output.as_json({"ok": not bad, "checks": [{"name": n, "ok": ok, "text": text} for n, ok, text in results]})
+        console.as_json({"ok": not bad, "checks": [{"name": n, "ok": ok, "text": text} for n, ok, text in results]})
     else:
-        output.table(["check", "", "found"], [[n, "ok" if ok else "PROBLEM", text] for n, ok, text in results])
+        console.table(["check", "", "found"], [[n, "ok" if ok else "PROBLEM", text] for n, ok, text in results])
         if not bad:
-            output.line("\nall in order; next: inn train")
+            console.line("\nall in order; next: inn train")
     if bad:
         raise InnError(f"{len(bad)} of {len(results)} checks failed: {bad[0][0]}: {bad[0][2]}")
 
@@ -92,8 +92,8 @@ def _threads() -> str:
 
 
 def _configs() -> str:
-    from inncli.catalogue import GROUPS, allowed_targets, choices, conf_dir, source_roots
-    from inncli.schema import signature
+    from inncli.config.registry import GROUPS, allowed_targets, choices, conf_dir, source_roots
+    from inncli.config.schema import signature
 
     missing = [target for target in sorted(allowed_targets()) if signature(target, source_roots()) is None]
     if missing or not choices("model"):
@@ -103,7 +103,7 @@ def _configs() -> str:
 
 
 def _outputs() -> str:
-    from inncli.outputs import list_runs, outputs_root
+    from inncli.runs.registry import list_runs, outputs_root
 
     root = outputs_root()
     above = next(p for p in (root.absolute(), *root.absolute().parents) if p.exists())
@@ -113,7 +113,7 @@ def _outputs() -> str:
 
 
 def _model(run, config_dir: str | None) -> str:
-    from inncli.pipeline import open_run
+    from inncli.inference.opening import open_run
 
     inverter = open_run(run, "cpu", config_dir)
     return ", ".join(f"{name} {value:.3g}" for name, value in inverter.diagnostics().items()) or "opens and draws"

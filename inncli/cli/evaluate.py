@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from inncli.cli import output
+from inncli.cli import console
 from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, RunOption, SeedOption
 from inncli.errors import RequestError
-from inncli.rounding import shown
+from inncli.io.digits import shown
 
 MEANING = {
     "invertibility_error": "largest round-trip error, in sds of x",
@@ -78,13 +78,14 @@ def evaluate(
 
     Next: `inn plot posterior --y ... --reference`.
     """
-    from inncli.outputs import find_run
+    from inncli.runs.registry import find_run
 
     if y and y_file is not None:
         raise RequestError("expected one of --y and --y-file, got both; leave one out")
     found = find_run(run)
 
-    from inncli.kept import changed_simulator, kept
+    from inncli.evaluation.cache import kept
+    from inncli.inference.run_task import changed_simulator
 
     asked = {"seed": seed, "samples": samples, "y": None, "resimulate": resimulate, "refine": refine,
              "device": device}
@@ -94,30 +95,30 @@ def evaluate(
         warnings = inverter.unfamiliar(asked["y"])
     before = None if fresh else kept(found, **asked)
     if before is None:
-        from inncli.evaluation import evaluate_kept
+        from inncli.evaluation.evaluate import evaluate_kept
 
-        with output.progress() as tell:
+        with console.progress() as tell:
             result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, fresh=True, tell=tell, **asked)
         if kept(found, **asked) is None:
-            output.note(f"not kept, since {found.path} can't be written to")
+            console.note(f"not kept, since {found.path} can't be written to")
     else:
         result, made = before
-        output.note(f"found on {made}; --fresh measures anew")
+        console.note(f"found on {made}; --fresh measures anew")
     warnings += changed_simulator(found, resimulate)
     if json:
-        output.as_json({**asdict(result), "warnings": warnings})
+        console.as_json({**asdict(result), "warnings": warnings})
     else:
         _print(found, result)
     for warning in warnings:
-        output.note(f"warning: {warning}")
+        console.note(f"warning: {warning}")
 
 
 def _given(run, y, y_file, device, config_dir):
     """The opened run, and the ys that it was asked for, (n_obs, Dy)."""
     import numpy as np
 
-    from inncli.observation import parse_y, read_points
-    from inncli.pipeline import open_run
+    from inncli.data.observations import parse_y, read_points
+    from inncli.inference.opening import open_run
 
     inverter = open_run(run, device, config_dir)
     if y_file is not None and inverter.y is not None:
@@ -129,18 +130,18 @@ def _print(run, found) -> None:
     from inncli.metrics.verdicts import QUESTIONS
 
     info = run.info()
-    output.line(f"run {run.id}: {info['model']} on {info['task']}, {found.settings['held_out']:,} held-out rows "
+    console.line(f"run {run.id}: {info['model']} on {info['task']}, {found.settings['held_out']:,} held-out rows "
                 f"({found.settings['held_out_from']})")
-    output.table(["metric", "value", "+-", ""], [
+    console.table(["metric", "value", "+-", ""], [
         [name, None if value is None else float(value), found.se.get(name), MEANING.get(name, "")] for name, value in found.metrics.items()])
-    output.line("")
+    console.line("")
     told = [entry for entry in found.observations if "familiarity" in entry]
     if told:
-        output.table(["y", "c2st", "distance to training ys", "percentile", "familiar"], [
+        console.table(["y", "c2st", "distance to training ys", "percentile", "familiar"], [
             [", ".join(shown(value, sd=10, least=6) for value in entry["y"]), entry.get("c2st"), entry["familiarity"]["distance"],
              entry["familiarity"]["percentile"], "yes" if entry["familiarity"]["familiar"] else "NO"] for entry in told])
-        output.line("")
+        console.line("")
     for name, question in QUESTIONS.items():
         if name in found.verdicts:
             verdict = found.verdicts[name]
-            output.line(f"{question} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")
+            console.line(f"{question} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")

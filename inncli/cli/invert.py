@@ -7,15 +7,24 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inncli.cli import complete, output
-from inncli.cli.options import (ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, SamplesOption,
-                                SeedOption, checked_out, in_run)
-from inncli.cli.posterior_report import entries, show
+from inncli.cli import completion, console
+from inncli.cli.options import (
+    ConfigDirOption,
+    DeviceOption,
+    JsonOption,
+    OutOption,
+    RunOption,
+    SamplesOption,
+    SeedOption,
+    checked_out,
+    in_run,
+)
+from inncli.cli.posterior_table import entries, show
 from inncli.errors import RequestError
 
 if TYPE_CHECKING:
-    from inncli.posterior import PosteriorSet
-    from inncli.run import RunDir
+    from inncli.inference.posterior_set import PosteriorSet
+    from inncli.runs.run_dir import RunDir
     from inncli.tasks.base import Task
 
 
@@ -31,7 +40,7 @@ def invert(
     resimulate: Annotated[bool, typer.Option(
         "--resimulate", help="Run your own simulator file again for the resimulation error.")] = False,
     starts: Annotated[str | None, typer.Option(
-        "--starts", metavar="RUN", autocompletion=complete.runs,
+        "--starts", metavar="RUN", autocompletion=completion.runs,
         help="Search from the draws of this run at the same y (model=adjoint).")] = None,
     refine: Annotated[bool, typer.Option(
         "--refine", help="Move each draw onto the simulator's own y = s(x), where it can be differentiated.")] = False,
@@ -60,8 +69,8 @@ def invert(
     \b
     Next: inn plot posterior
     """
-    from inncli.posterior import SUFFIXES
-    from inncli.outputs import find_run, name_of
+    from inncli.inference.posterior_set import SUFFIXES
+    from inncli.runs.registry import find_run, name_of
 
     if (y is None) == (y_file is None):
         raise RequestError("expected one of --y and --y-file, got " + ("neither" if y is None else "both")
@@ -70,10 +79,10 @@ def invert(
     found = find_run(run)
     where = path or in_run(found.next_posterior_path())
 
-    from inncli import pipeline
-    from inncli.kept import changed_simulator
-    from inncli.observation import parse_y, read_points
-    from inncli.pipeline import open_run
+    from inncli.data.observations import parse_y, read_points
+    from inncli.inference import refine, sampling
+    from inncli.inference.opening import open_run
+    from inncli.inference.run_task import changed_simulator
 
     if ignore_noise and not refine:
         raise RequestError("--ignore-noise goes with --refine; add that, or leave it out")
@@ -83,44 +92,44 @@ def invert(
     else:
         rows = parse_y(y or "", inverter.y, found.id)
     warnings, familiar = inverter.unfamiliar(rows), inverter.familiarity(rows)
-    task = pipeline.task_to_refine(found, resimulate, ignore_noise) if refine else None
+    task = refine.task_to_refine(found, resimulate, ignore_noise) if refine else None
     source = None if starts is None else open_run(find_run(starts), device, config_dir)
     how = None
     if task is None and source is None and inverter.in_blocks(len(rows), samples):
-        from inncli import blockwise
+        from inncli.inference import streaming
 
         simulator = _simulator(found, resimulate)
-        with output.progress() as tell:
-            posterior, errors = blockwise.write_posterior(
+        with console.progress() as tell:
+            posterior, errors = streaming.write_posterior(
                 inverter, rows, samples, seed, where, observe=simulator and simulator.observe, tell=tell)
         refined, how = None, posterior.how
     else:
-        begin = None if source is None else pipeline.starts_from(source, inverter, rows, samples, seed)
+        begin = None if source is None else sampling.starts_from(source, inverter, rows, samples, seed)
         posterior = inverter.posterior(rows, samples, seed, begin)
         if source is not None:
             posterior.meta["starts"] = source.id
-        posterior, refined = (posterior, None) if task is None else pipeline.refine(found, task, posterior)
+        posterior, refined = (posterior, None) if task is None else refine.refine(found, task, posterior)
         errors = _resimulation_errors(_simulator(found, resimulate), posterior)
         posterior.save(where)
     warnings = [*warnings, *changed_simulator(found, resimulate)]
     if json:
-        output.as_json({"run": found.id, "out": str(where), "samples": posterior.n_draws,
+        console.as_json({"run": found.id, "out": str(where), "samples": posterior.n_draws,
                         "observations": entries(posterior, errors, refined, familiar), "warnings": warnings,
                         **({"quantiles": how} if how else {})})
     else:
         show(found.id, posterior, errors, refined, familiar, inverter.y_sd)
         if how:
-            output.line(how)
-        output.line(f"kept in {where}")
+            console.line(how)
+        console.line(f"kept in {where}")
         words = f"--run {name_of(found)}" if path is None else f"--set {shlex.quote(str(path))}"
-        output.line(f"next: inn plot posterior {words}")
+        console.line(f"next: inn plot posterior {words}")
     for warning in warnings:
-        output.note(f"warning: {warning}")
+        console.note(f"warning: {warning}")
 
 
 def _simulator(run: RunDir, resimulate: bool) -> Task | None:
     """The run's task, where it can simulate, and is built in or was asked to run its file."""
-    from inncli.pipeline import built_in_task_of, task_of
+    from inncli.inference.run_task import built_in_task_of, task_of
 
     task = task_of(run, resimulate) if resimulate else built_in_task_of(run)
     if resimulate and not task.can_simulate:

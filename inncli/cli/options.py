@@ -9,11 +9,11 @@ from typing import Annotated
 
 import typer
 
-from inncli.cli import complete
+from inncli.cli import completion
 from inncli.errors import RequestError
 
 RunOption = Annotated[str | None, typer.Option(
-    "--run", metavar="RUN", autocompletion=complete.runs, show_default="the latest finished run",
+    "--run", metavar="RUN", autocompletion=completion.runs, show_default="the latest finished run",
     help="Run directory, run id or a unique prefix of it.")]
 DeviceOption = Annotated[str | None, typer.Option(
     "--device", metavar="NAME", show_default="auto", help="Where to compute: auto, cpu, cuda, cuda:1, mps.")]

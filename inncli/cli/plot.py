@@ -7,9 +7,8 @@ from typing import Annotated
 
 import typer
 
-from inncli.cli import cobweb, output
-from inncli.cli.options import (ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, SeedOption,
-                                checked_out)
+from inncli.cli import cobweb, console
+from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, SeedOption, checked_out
 from inncli.errors import RequestError, did_you_mean
 
 KINDS = ("training", "posterior", "density", "calibration", "latent", "view", "convergence", "cobweb")
@@ -88,13 +87,13 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
 
     kept = save(figure, path or default)
     if not json:
-        output.line(str(kept))
+        console.line(str(kept))
     if resimulate:
-        from inncli.outputs import find_run
-        from inncli.kept import changed_simulator
+        from inncli.inference.run_task import changed_simulator
+        from inncli.runs.registry import find_run
 
         for warning in changed_simulator(find_run(run), resimulate):
-            output.note(f"warning: {warning}")
+            console.note(f"warning: {warning}")
 
 
 def _only(kind: str, wanted: str, options: dict) -> None:
@@ -104,7 +103,7 @@ def _only(kind: str, wanted: str, options: dict) -> None:
 
 
 def _training(spec: str | None):
-    from inncli.outputs import find_run
+    from inncli.runs.registry import find_run
 
     run = find_run(spec)
     if not run.metrics():  # said before torch is loaded
@@ -122,16 +121,16 @@ def _posterior(spec, set_file, y, samples, obs, x, reference, cloud, resimulate,
         raise RequestError("--samples goes with --y, a set that is there has its draws; leave it out")
     if resimulate and not (cloud or reference):
         raise RequestError("--resimulate goes with --cloud or --reference here; leave it out")
-    from inncli.observation import split_values
-    from inncli.posterior import PosteriorSet
-    from inncli.outputs import find_run
+    from inncli.data.observations import split_values
+    from inncli.inference.posterior_set import PosteriorSet
+    from inncli.runs.registry import find_run
 
     asked = reference or cloud
     # A set alone needs no run: it may come from another machine.
     run = None if set_file is not None and spec is None and not asked else find_run(spec)
     if y is not None:
-        from inncli.observation import parse_y
-        from inncli.pipeline import open_run
+        from inncli.data.observations import parse_y
+        from inncli.inference.opening import open_run
 
         inverter = open_run(run, device, config_dir)
         draws = inverter.posterior(parse_y(y, inverter.y, run.id), samples or 10_000, seed)
@@ -143,12 +142,13 @@ def _posterior(spec, set_file, y, samples, obs, x, reference, cloud, resimulate,
         draws = PosteriorSet.load(file)
     beside = {}
     if asked and obs < draws.n_obs:  # posterior_pairs says what is wrong with another
-        from inncli import catalogue, pictures
+        from inncli.config import registry
+        from inncli.reporting import figures
 
-        catalogue.trust(config_dir)
-        task = pictures.task_to_ask(run, resimulate)
-        beside["reference"] = pictures.reference(run, task, draws, obs, seed) if reference else None
-        beside["cloud"] = pictures.cloud(run, task, draws, obs) if cloud else None
+        registry.trust(config_dir)
+        task = figures.task_to_ask(run, resimulate)
+        beside["reference"] = figures.reference(run, task, draws, obs, seed) if reference else None
+        beside["cloud"] = figures.cloud(run, task, draws, obs) if cloud else None
     names = tuple(split_values(x)) if x is not None else None
     from inncli.plots.posterior import posterior_pairs
 
@@ -159,29 +159,31 @@ def _posterior(spec, set_file, y, samples, obs, x, reference, cloud, resimulate,
 
 def _of_model(kind, spec, y, samples, grid, resimulate, seed, device, config_dir):
     """What needs the opened model, or its evaluation."""
-    from inncli.outputs import find_run
+    from inncli.runs.registry import find_run
 
     run = find_run(spec)
-    from inncli import catalogue, pictures
-    from inncli.evaluation import evaluate_kept
-    from inncli.kept import kept_calibration
-    from inncli.observation import parse_y
-    from inncli.pipeline import held_out_pairs, open_run
+    from inncli.config import registry
+    from inncli.data.observations import parse_y
+    from inncli.evaluation.cache import kept_calibration
+    from inncli.evaluation.evaluate import evaluate_kept
+    from inncli.inference.opening import open_run
+    from inncli.inference.run_task import held_out_pairs
+    from inncli.reporting import figures
 
     default = run.plots / f"{kind}.png"
-    catalogue.trust(config_dir)
+    registry.trust(config_dir)
     if kind == "calibration":
         asked = {"seed": seed, "resimulate": resimulate, "device": device}
         found = kept_calibration(run, **asked) or evaluate_kept(run, config_dir=config_dir, **asked)
-        return pictures.calibration(run, found), default
+        return figures.calibration(run, found), default
     inverter = open_run(run, device, config_dir)
     row = None if y is None else parse_y(y, inverter.y, run.id)
     if kind == "density":
-        return pictures.density(inverter, run, row, grid, seed, samples), default
+        return figures.density(inverter, run, row, grid, seed, samples), default
     if kind == "convergence":
-        return pictures.convergence(inverter, run, seed), default
-    task = pictures.task_to_ask(run, resimulate)
+        return figures.convergence(inverter, run, seed), default
+    task = figures.task_to_ask(run, resimulate)
     pairs = held_out_pairs(run, task, seed)[0]
     if kind == "latent":
-        return pictures.latent(inverter, run, pairs, seed), default
-    return pictures.view(inverter, run, task, row, pairs, samples or 400, seed), default
+        return figures.latent(inverter, run, pairs, seed), default
+    return figures.view(inverter, run, task, row, pairs, samples or 400, seed), default

@@ -6,17 +6,17 @@ from typing import Annotated
 
 import typer
 
-from inncli.cli import complete, output
+from inncli.cli import completion, console
 from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, SeedOption, checked_out, in_run
 from inncli.errors import RequestError
 
 
 def report(
     run: Annotated[str | None, typer.Argument(
-        metavar="[RUN]", autocompletion=complete.runs, show_default="the latest finished run",
+        metavar="[RUN]", autocompletion=completion.runs, show_default="the latest finished run",
         help="Run directory, run id or a unique prefix of it.")] = None,
     named: Annotated[str | None, typer.Option(
-        "--run", metavar="RUN", autocompletion=complete.runs, show_default=False, help="The same, as elsewhere.")] = None,
+        "--run", metavar="RUN", autocompletion=completion.runs, show_default=False, help="The same, as elsewhere.")] = None,
     out: OutOption = None,
     y: Annotated[list[str] | None, typer.Option(
         "--y", metavar="VALUES", show_default="2 held-out ys",
@@ -41,31 +41,31 @@ def report(
     if run is not None and named is not None:
         raise RequestError(f"expected one run, got {run} and --run {named}; leave one out")
     path = checked_out(out, (".html",))
-    from inncli.outputs import find_run
+    from inncli.runs.registry import find_run
 
     found = find_run(run or named)
     path = path or in_run(found.path / "report.html")
 
     import numpy as np
 
-    from inncli import pictures
     from inncli.cli.evaluate import MEANING
-    from inncli.evaluation import evaluate_kept
-    from inncli.files import atomic_write
-    from inncli.kept import changed_simulator
-    from inncli.observation import parse_y
-    from inncli.pipeline import open_run
-    from inncli.report import report as written
+    from inncli.data.observations import parse_y
+    from inncli.evaluation.evaluate import evaluate_kept
+    from inncli.inference.opening import open_run
+    from inncli.inference.run_task import changed_simulator
+    from inncli.io.atomic import atomic_write
+    from inncli.reporting import figures
+    from inncli.reporting.report import report as written
 
     inverter = open_run(found, device, config_dir)
     rows = np.concatenate([parse_y(words, inverter.y, found.id) for words in y]) if y else None
     warnings = [*([] if rows is None else inverter.unfamiliar(rows)), *changed_simulator(found, resimulate)]
-    pictures.task_to_ask(found, resimulate)  # what is wrong with the request shows before anything is measured
+    figures.task_to_ask(found, resimulate)  # what is wrong with the request shows before anything is measured
     result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, seed=seed, resimulate=resimulate,
                            device=device)
     text = written(found, inverter, result, meanings=MEANING, seed=seed, y=rows, resimulate=resimulate,
                    warnings=warnings)
     atomic_write(path, text)
     for warning in warnings:
-        output.note(f"warning: {warning}")
-    output.line(str(path))
+        console.note(f"warning: {warning}")
+    console.line(str(path))

@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from inncli.cli import complete
+from inncli.cli import completion
 from inncli.cli.options import ConfigDirOption
 from inncli.errors import RequestError
 
 
 def resume(
-    name: Annotated[str, typer.Argument(metavar="RUN|SWEEP", autocompletion=complete.runs_and_sweeps, show_default=False,
+    name: Annotated[str, typer.Argument(metavar="RUN|SWEEP", autocompletion=completion.runs_and_sweeps, show_default=False,
                                         help="Directory, id or unique prefix of a run or of a sweep.")],
     overrides: Annotated[list[str] | None, typer.Argument(
         metavar="[hydra/launcher=NAME]...", show_default=False,
@@ -32,11 +32,11 @@ def resume(
     A sweep keeps its launcher unless another one is named; a job without a checkpoint starts anew.
     Next: inn runs --sweep SWEEP, inn compare SWEEP
     """
-    from inncli import catalogue
-    from inncli.sweep import SweepDir, find
+    from inncli.config import registry
+    from inncli.runs.sweep_dir import SweepDir, find
 
     found = find(name)
-    catalogue.trust(config_dir)
+    registry.trust(config_dir)
     if isinstance(found, SweepDir):
         from inncli.cli import sweeping
 

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from inncli.cli import complete, output
+from inncli.cli import completion, console
 from inncli.cli.options import JsonOption
 from inncli.errors import RequestError
 
 if TYPE_CHECKING:
-    from inncli.sweep import SweepDir
+    from inncli.runs.sweep_dir import SweepDir
 
 EVERY = 1.0  # seconds between two looks at a sweep that is watched
 SETTLE = 5.0  # seconds in which a sweep without its parent and without running jobs may still go on
@@ -21,7 +21,7 @@ SETTLE = 5.0  # seconds in which a sweep without its parent and without running 
 
 def runs(
     sweep: Annotated[str | None, typer.Option(
-        "--sweep", metavar="SWEEP", autocompletion=complete.sweeps, show_default=False,
+        "--sweep", metavar="SWEEP", autocompletion=completion.sweeps, show_default=False,
         help="The jobs of this sweep: directory, id or unique prefix.")] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow the sweep until it ends.")] = False,
     json: JsonOption = False,
@@ -37,23 +37,23 @@ def runs(
     A run whose process was killed shows as interrupted; continue it with `inn resume RUN`.
     """
     if sweep is not None:
-        from inncli.sweep import find_sweep
+        from inncli.runs.sweep_dir import find_sweep
 
         _of_sweep(find_sweep(sweep), watch, json)
         return
     if watch:
         raise RequestError("--watch follows a sweep; name it with --sweep SWEEP")
-    from inncli.outputs import outputs_root, read_runs
+    from inncli.runs.registry import outputs_root, read_runs
 
     found = read_runs()
     if json:
-        output.as_json([{**info, "path": str(run.path)} for run, info in found])
+        console.as_json([{**info, "path": str(run.path)} for run, info in found])
         return
     if not found:
-        output.note(f"no runs under {outputs_root()}; train one with `inn train`")
+        console.note(f"no runs under {outputs_root()}; train one with `inn train`")
         return
     headers = ("run", "status", "task", "model", "val loss", "steps", "time")
-    output.table(headers, [_row(info) for _, info in found])
+    console.table(headers, [_row(info) for _, info in found])
 
 
 def _row(info: dict) -> tuple:
@@ -72,13 +72,13 @@ def _of_sweep(sweep: SweepDir, watch: bool, json: bool) -> None:
         _watch(sweep)
     jobs, state = sweep.jobs(), sweep.state()
     if json:
-        output.as_json({"id": sweep.id, "status": state, "path": str(sweep.path), "jobs": jobs})
+        console.as_json({"id": sweep.id, "status": state, "path": str(sweep.path), "jobs": jobs})
         return
     if not (watch and sys.stdout.isatty()):  # a terminal shows it already
-        output.table(sweep_table.HEADERS, sweep_table.rows(jobs))
-    output.line(f"\nsweep {sweep.id}: {state}; {sweep_table.counts(jobs)}")
+        console.table(sweep_table.HEADERS, sweep_table.rows(jobs))
+    console.line(f"\nsweep {sweep.id}: {state}; {sweep_table.counts(jobs)}")
     for line in sweep_table.failures(jobs):
-        output.line(line)
+        console.line(line)
 
 
 def _watch(sweep: SweepDir) -> None:
@@ -91,13 +91,13 @@ def _watch(sweep: SweepDir) -> None:
             for job in jobs:
                 if seen.get(job["job"]) != job["status"]:
                     seen[job["job"]] = job["status"]
-                    print(output.harmless(f"job {job['job']} {job['status']}"), flush=True)
+                    print(console.harmless(f"job {job['job']} {job['status']}"), flush=True)
         return
     from rich.live import Live
 
     with Live(auto_refresh=False) as live:
         for jobs in _looks(sweep):
-            shown = output.as_table(sweep_table.HEADERS, sweep_table.rows(jobs),
+            shown = console.as_table(sweep_table.HEADERS, sweep_table.rows(jobs),
                                     title=f"sweep {sweep.id}: {sweep_table.counts(jobs)}")
             live.update(shown, refresh=True)
 

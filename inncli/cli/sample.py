@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
-from inncli.cli import output
-from inncli.cli.options import (ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, SamplesOption,
-                                SeedOption, checked_out, in_run)
+from inncli.cli import console
+from inncli.cli.options import (
+    ConfigDirOption,
+    DeviceOption,
+    JsonOption,
+    OutOption,
+    RunOption,
+    SamplesOption,
+    SeedOption,
+    checked_out,
+    in_run,
+)
 
 
 def sample(
@@ -29,34 +38,34 @@ def sample(
     \b
     Next: inn density --grid 200, inn plot density
     """
-    from inncli.draws import SUFFIXES, SampleSet
-    from inncli.outputs import find_run
+    from inncli.inference.sample_set import SUFFIXES, SampleSet
+    from inncli.runs.registry import find_run
 
     path = checked_out(out, SUFFIXES)
     found = find_run(run)
     path = path or in_run(found.path / "draws" / found.next_posterior_path().name)
 
-    from inncli import pipeline
+    from inncli.inference import opening, run_task, sampling
 
-    inverter = pipeline.open_run(found, device, config_dir)
+    inverter = opening.open_run(found, device, config_dir)
     if inverter.in_blocks(1, samples):
-        from inncli import blockwise
+        from inncli.inference import streaming
 
-        with output.progress() as tell:
-            rows = blockwise.write_sample(inverter, pipeline.training_ys(found), samples, seed, path, tell)
+        with console.progress() as tell:
+            rows = streaming.write_sample(inverter, run_task.training_ys(found), samples, seed, path, tell)
     else:
-        x, y = pipeline.sample(inverter, found, samples, seed)
+        x, y = sampling.sample(inverter, found, samples, seed)
         names, labels = ((), ()) if inverter.y is None else (inverter.y.names, inverter.y.labels)
         draws = SampleSet(x, y, inverter.x.names, names, labels)
         draws.save(path)
         rows = summary(draws)
     if json:
-        output.as_json({"run": found.id, "out": str(path), "samples": samples, "columns": rows})
+        console.as_json({"run": found.id, "out": str(path), "samples": samples, "columns": rows})
         return
-    output.line(f"{samples:,} draws from run {found.id}")
-    output.table(["column", "mean", "sd", "5%", "50%", "95%"],
-                 [[name, *output.numbers(stats.values(), stats["sd"])] for name, stats in rows.items()])
-    output.line(f"\nkept in {path}")
+    console.line(f"{samples:,} draws from run {found.id}")
+    console.table(["column", "mean", "sd", "5%", "50%", "95%"],
+                 [[name, *console.numbers(stats.values(), stats["sd"])] for name, stats in rows.items()])
+    console.line(f"\nkept in {path}")
 
 
 def summary(draws) -> dict[str, dict[str, float]]:

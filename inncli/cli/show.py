@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inncli.cli import output
+from inncli.cli import console
 from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, RunOption
 from inncli.cli.runs import duration, steps
 
@@ -19,27 +19,27 @@ def show(run: RunOption = None, json: JsonOption = False, device: DeviceOption =
 
     Next: `inn plot training`, `inn invert --y ...`.
     """
-    from inncli.outputs import find_run, name_of
+    from inncli.runs.registry import find_run, name_of
 
     found = find_run(run)
     info = {**found.info(), "status": found.state(), "path": str(found.path)}
     config = found.config()
     task, health = _facts(found, info, device, config_dir)
     if json:
-        output.as_json({"run": info, "config": config, "task": task, "diagnostics": health})
+        console.as_json({"run": info, "config": config, "task": task, "diagnostics": health})
         return
     _section("run", _about(info))
     _section("metrics", list((info.get("metrics") or {}).items()))
     _section("config", flat({key: value for key, value in config.items() if key != "names"}))
-    output.line("task")
+    console.line("task")
     for fact in task:
-        output.line(f"  {fact}")
-    output.line("model")
+        console.line(f"  {fact}")
+    console.line("model")
     if health is None:
-        output.line(f"  no checkpoint yet; `inn train --resume {name_of(found)}` continues the run")
+        console.line(f"  no checkpoint yet; `inn train --resume {name_of(found)}` continues the run")
     else:
-        facts = [f"{name} {output.words(value)}" for name, value in health.items()]
-        output.line("  " + (", ".join(facts) or "says nothing of its own health"))
+        facts = [f"{name} {console.words(value)}" for name, value in health.items()]
+        console.line("  " + (", ".join(facts) or "says nothing of its own health"))
 
 
 def _about(info: dict) -> list[tuple[str, object]]:
@@ -60,11 +60,12 @@ def _facts(run, info: dict, device: str | None, config_dir: str | None) -> tuple
 
     A task with a file of the user's is told from what the run kept: the file is not read or run again.
     """
-    from inncli import catalogue, pipeline
+    from inncli.config import registry
+    from inncli.inference import opening, run_task
 
-    catalogue.trust(config_dir)
-    inverter = pipeline.open_run(run, device, config_dir) if run.best.is_file() else None
-    task = pipeline.built_in_task_of(run)
+    registry.trust(config_dir)
+    inverter = opening.open_run(run, device, config_dir) if run.best.is_file() else None
+    task = run_task.built_in_task_of(run)
     if task is not None:
         facts = task.describe()
     elif inverter is not None:
@@ -79,10 +80,10 @@ def _facts(run, info: dict, device: str | None, config_dir: str | None) -> tuple
 
 def _section(title: str, rows: list[tuple[str, object]]) -> None:
     if rows:
-        output.line(title)
+        console.line(title)
         width = max(len(name) for name, _ in rows)
         for name, value in rows:
-            output.line(f"  {name:<{width}}  {output.words(value)}")
+            console.line(f"  {name:<{width}}  {console.words(value)}")
 
 
 def flat(config: dict, prefix: str = "") -> list[tuple[str, object]]:

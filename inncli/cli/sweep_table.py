@@ -6,10 +6,10 @@ import shlex
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from inncli.cli import output
+from inncli.cli import console
 
 if TYPE_CHECKING:
-    from inncli.sweep import SweepDir
+    from inncli.runs.sweep_dir import SweepDir
 
 HEADERS = ("job", "overrides", "state", "val loss", "steps", "time")
 
@@ -44,11 +44,11 @@ def failures(jobs: list[dict]) -> list[str]:
 
 def report(sweep: SweepDir, jobs: list[dict]) -> None:
     """Prints how a sweep ended: the table, the count, each failure on stderr."""
-    output.table(HEADERS, rows(jobs))
+    console.table(HEADERS, rows(jobs))
     done, pruned = (sum(job["status"] == state for job in jobs) for state in ("done", "pruned"))
-    output.line(f"\nsweep {sweep.id}: {done} of {len(jobs)} jobs done" + (f", {pruned} pruned" if pruned else ""))
+    console.line(f"\nsweep {sweep.id}: {done} of {len(jobs)} jobs done" + (f", {pruned} pruned" if pruned else ""))
     if sweep.best_config.is_file():
-        output.line(f"best config: {sweep.best_config}; train it with `inn train --config-dir {shlex.quote(str(sweep.path))} experiment=best`")
-    output.line(f"next: inn compare {sweep.id}" if done + pruned == len(jobs) else f"next: inn resume {sweep.id}")
+        console.line(f"best config: {sweep.best_config}; train it with `inn train --config-dir {shlex.quote(str(sweep.path))} experiment=best`")
+    console.line(f"next: inn compare {sweep.id}" if done + pruned == len(jobs) else f"next: inn resume {sweep.id}")
     for line in failures(jobs):
-        output.note(line)
+        console.note(line)

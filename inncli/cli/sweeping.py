@@ -11,12 +11,12 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from inncli.cli import output, sweep_table
+from inncli.cli import console, sweep_table
 from inncli.errors import Interrupted, RequestError, RunError, TrainingError
 
 if TYPE_CHECKING:
     from inncli import config
-    from inncli.sweep import SweepDir
+    from inncli.runs.sweep_dir import SweepDir
 
 HARMLESS = ("n_jobs", "n_trials", "partition", "account", "qos", "constraint", "gpus_per_node", "gpus_per_task", "mem_gb",
             "mem_per_gpu", "cpus_per_task", "nodes", "tasks_per_node", "array_parallelism", "timeout_min", "signal_delay_s",
@@ -28,9 +28,10 @@ CHOSEN = {"hydra.sweep.dir": "so that no two sweeps share one; set INN_OUTPUTS t
 
 def start(words: list[str], jobs: list[config.Job]) -> None:
     """Trains every job of a request with -m in a new sweep directory."""
-    from inncli import catalogue, config
-    from inncli.outputs import outputs_root, reserve
-    from inncli.sweep import SweepDir
+    from inncli import config
+    from inncli.config import registry
+    from inncli.runs.registry import outputs_root, reserve
+    from inncli.runs.sweep_dir import SweepDir
     from inncli.tasks.base import Task
 
     for key, why in CHOSEN.items():
@@ -41,14 +42,14 @@ def start(words: list[str], jobs: list[config.Job]) -> None:
     for planned in jobs:
         if planned.config["task"] not in seen:
             seen.append(planned.config["task"])
-            catalogue.make(planned.config["task"], Task)
+            registry.make(planned.config["task"], Task)
 
-    from inncli import pipeline
+    from inncli.experiments import train
 
     chosen = jobs[0].config["names"]
     sweep = SweepDir(reserve(outputs_root() / "sweeps", chosen["task"], chosen["model"]))
     with sweep.held():
-        sweep.start(words, [{"overrides": own_words(planned.overrides), "config": pipeline.with_absolute_file(planned.config)}
+        sweep.start(words, [{"overrides": own_words(planned.overrides), "config": train.with_absolute_file(planned.config)}
                             for planned in jobs if planned.exact])
         exact = [n for n, planned in enumerate(jobs) if planned.exact]
         try:
@@ -66,8 +67,9 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
 
     Raises: RequestError where they run a simulator file and `resimulate` does not allow it.
     """
-    from inncli import catalogue, config
-    from inncli.sweep import GOOD
+    from inncli import config
+    from inncli.config import registry
+    from inncli.runs.sweep_dir import GOOD
 
     own = launcher_words(words)
     if sweep.is_search:
@@ -81,7 +83,7 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
     if not resimulate:
         planned = [config.plan([*kept, *words], multirun=True)[0].config] if sweep.is_search else []
         for entry in [*planned, *sweep.configs()]:
-            if catalogue.runs_a_file(entry):
+            if registry.runs_a_file(entry):
                 raise RequestError(f"the jobs of sweep {sweep.id} run a simulator file, {entry['task'].get('file')}; "
                                    "look at it, and add --resimulate to run it")
     with sweep.held():
@@ -91,7 +93,7 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
                            f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.id} --watch`")
         todo = [job["job"] for job in sweep.jobs() if job["status"] not in GOOD]
         if not todo and not sweep.is_search:  # a study knows itself what is left to do
-            output.line(f"sweep {sweep.id} is done; nothing is left to run")
+            console.line(f"sweep {sweep.id} is done; nothing is left to run")
             return
         words = [*kept, *words]
         config.plan(words, multirun=True)  # a wrong launcher shows before anything is written
@@ -126,7 +128,7 @@ def _run(sweep: SweepDir, words: list[str]) -> None:
     """Lets hydra run the jobs of these words, then reports."""
     from inncli import config
     from inncli.cli.train import job as task
-    from inncli.sweep import GOOD
+    from inncli.runs.sweep_dir import GOOD
 
     try:
         config.launch(task, words, directory=sweep.path.absolute(), multirun=True)
@@ -156,9 +158,10 @@ def job(cfg, place: config.Place) -> float:
     What it does follows from its directory alone, so that a job may be handed over again at any time: by
     `inn resume`, or by a scheduler that takes it up once more under the same number.
     """
-    from inncli import config, requeue
-    from inncli.catalogue import one_line
-    from inncli.sweep import SweepDir
+    from inncli import config
+    from inncli.config.registry import one_line
+    from inncli.launchers import requeue
+    from inncli.runs.sweep_dir import SweepDir
 
     _end_as_ctrl_c_does(signal.SIGTERM)
     sweep = SweepDir(place.path.parent)
@@ -166,9 +169,9 @@ def job(cfg, place: config.Place) -> float:
     entry = sweep.entry(place.number) if place.planned else {"overrides": place.overrides, "config": None}
     with sweep.attempt(place.number, entry["overrides"]) as record:
         if record is None:
-            output.note(f"job {place.number} of sweep {sweep.id} is being trained by another process; left to it")
+            console.note(f"job {place.number} of sweep {sweep.id} is being trained by another process; left to it")
             return float("nan")
-        output.note(f"job {place.number}: {' '.join(entry['overrides'])}")
+        console.note(f"job {place.number}: {' '.join(entry['overrides'])}")
         try:
             metrics = _trained(run, lambda: entry["config"] or config.job_config(cfg), entry["overrides"],
                                config.job_pruning(sweep.path))
@@ -200,18 +203,19 @@ def _end_as_ctrl_c_does(number: signal.Signals) -> None:
 
 
 def _trained(run, new_config: Callable[[], dict], words: list[str], prune: Callable | None) -> dict:
-    from inncli import catalogue, pipeline
-    from inncli.kept import WENT_ON, changed_simulator
+    from inncli.config import registry
+    from inncli.experiments import train
+    from inncli.inference.run_task import WENT_ON, changed_simulator
 
     if not run.info_file.exists():
-        return pipeline.train(catalogue.check(new_config()), run.path, words, prune)
+        return train.train(registry.check(new_config()), run.path, words, prune)
     info = run.info()
     if info["status"] == "done":
         return info["metrics"]
     # Its user started this sweep, so that its simulator file may run.
-    metrics = pipeline.resume(run, resimulate=True, prune=prune)
+    metrics = train.resume(run, resimulate=True, prune=prune)
     for warning in changed_simulator(run, True, WENT_ON):
-        output.note(f"warning: {warning}")
+        console.note(f"warning: {warning}")
     return metrics
 
 

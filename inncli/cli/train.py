@@ -9,25 +9,25 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from inncli.cli import complete, output
+from inncli.cli import completion, console
 from inncli.cli.options import ConfigDirOption
 from inncli.errors import Interrupted, RequestError, TrainingError
 
 if TYPE_CHECKING:
     from inncli import config
-    from inncli.run import RunDir
+    from inncli.runs.run_dir import RunDir
 
 
 def train(
     overrides: Annotated[list[str] | None, typer.Argument(
-        metavar="[KEY=VALUE]...", autocompletion=complete.overrides, show_default=False,
+        metavar="[KEY=VALUE]...", autocompletion=completion.overrides, show_default=False,
         help="Hydra overrides: choices (task=linear model=glow) and settings (trainer.lr=1e-3).")] = None,
     multirun: Annotated[bool, typer.Option(
         "--multirun", "-m", help="Sweep: train every combination of values separated by commas.")] = False,
     cfg: Annotated[Literal["job", "hydra", "all"] | None, typer.Option(
         "--cfg", "-c", help="Print the composed config and leave; nothing is written.")] = None,
     resume: Annotated[str | None, typer.Option(
-        "--resume", metavar="RUN", autocompletion=complete.runs, help="Continue a stopped run, bit for bit.")] = None,
+        "--resume", metavar="RUN", autocompletion=completion.runs, help="Continue a stopped run, bit for bit.")] = None,
     resimulate: Annotated[bool, typer.Option(
         "--resimulate", help="With --resume: run the simulator file that the run was trained on.")] = False,
     config_dir: ConfigDirOption = None,
@@ -57,7 +57,7 @@ def train(
         if words or multirun or cfg:
             raise RequestError("--resume takes the run's own config and nothing else; leave out "
                                + (repr(words[0]) if words else "-m and -c"))
-        from inncli.outputs import find_run
+        from inncli.runs.registry import find_run
 
         resume_run(find_run(resume), resimulate)
         return
@@ -90,9 +90,9 @@ def job(cfg) -> float | None:
     if place.number is not None:
         return sweeping.job(cfg, place)
     try:
-        from inncli import pipeline
+        from inncli.experiments import train
 
-        metrics = pipeline.train(config.job_config(cfg), place.path, place.overrides)
+        metrics = train.train(config.job_config(cfg), place.path, place.overrides)
         report(place.path)
     except (KeyboardInterrupt, Interrupted) as stop:
         raise config.carry(stop) from None
@@ -109,12 +109,12 @@ def job(cfg) -> float | None:
 def _single(words: list[str], planned: config.Job) -> None:
     from inncli import config, runtime
     from inncli.cli import sweeping
-    from inncli.outputs import outputs_root, reserve
+    from inncli.runs.registry import outputs_root, reserve
 
     if runtime.launcher_rank():  # of torchrun's processes the first has the directory, and hydra
-        from inncli import pipeline
+        from inncli.experiments import train
 
-        pipeline.train(planned.config, None, words)
+        train.train(planned.config, None, words)
         return
     if sweeping.names(words, "hydra.run.dir"):
         config.launch(job, words)
@@ -134,13 +134,13 @@ def _single(words: list[str], planned: config.Job) -> None:
 
 def resume_run(run: RunDir, resimulate: bool = False) -> None:
     """Continues a stopped run and prints how it ended."""
-    from inncli import pipeline
-    from inncli.kept import WENT_ON, changed_simulator
+    from inncli.experiments import train
+    from inncli.inference.run_task import WENT_ON, changed_simulator
 
-    pipeline.resume(run, resimulate)
+    train.resume(run, resimulate)
     report(run.path)
     for warning in changed_simulator(run, resimulate, WENT_ON):
-        output.note(f"warning: {warning}")
+        console.note(f"warning: {warning}")
 
 
 def keep_traceback(log: Path, error: Exception) -> None:
@@ -154,23 +154,23 @@ def keep_traceback(log: Path, error: Exception) -> None:
 
 def report(path: Path) -> None:
     """Prints what came of a run that has just ended."""
-    from inncli.outputs import name_of
-    from inncli.run import RunDir
+    from inncli.runs.registry import name_of
+    from inncli.runs.run_dir import RunDir
 
     run = RunDir(path)
     info = run.info()
     metrics = info["metrics"]
-    output.line(f"run {run.id}: {info['steps']:,} steps in {info['seconds']:.1f} s")
+    console.line(f"run {run.id}: {info['steps']:,} steps in {info['seconds']:.1f} s")
     pairs, failed, dropped = ((info.get("data") or {}).get(key) or 0 for key in ("pairs", "failed", "dropped"))
     if failed:
-        output.line(f"{failed:,} of {pairs + failed:,} simulations failed (a NaN in y) and were left out")
+        console.line(f"{failed:,} of {pairs + failed:,} simulations failed (a NaN in y) and were left out")
     if dropped:
-        output.line(f"{dropped:,} rows with a missing or non-finite value were dropped")
+        console.line(f"{dropped:,} rows with a missing or non-finite value were dropped")
     if "val_loss" in metrics:
-        output.line(f"val_loss {metrics['val_loss']:.4f} at epoch {metrics['best_epoch']}, "
+        console.line(f"val_loss {metrics['val_loss']:.4f} at epoch {metrics['best_epoch']}, "
                     f"{metrics['val_loss_untrained']:.4f} untrained")
     for name, value in metrics.items():
         if name not in ("best_epoch", "loss", "val_loss", "val_loss_untrained") and not name.endswith("_se"):
             error = metrics.get(f"{name}_se")
-            output.line(f"{name} {value:.4f}" + ("" if error is None else f" +- {error:.4f}"))
-    output.line(f"next: inn show --run {name_of(run)}, or --help of inn invert, inn sample, inn plot")
+            console.line(f"{name} {value:.4f}" + ("" if error is None else f" +- {error:.4f}"))
+    console.line(f"next: inn show --run {name_of(run)}, or --help of inn invert, inn sample, inn plot")

@@ -15,11 +15,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from inncli import catalogue, plugins
-from inncli.catalogue import GROUPS, allowed_targets, check, choices, conf_dir, data_dir, instantiate, trust
-from inncli.config.composing import (by_choices, composer, enter_plugins, expand, own_presets, quoted,
-                                     register_resolvers)
+from inncli import launchers
+from inncli.config import registry
+from inncli.config.composing import by_choices, composer, enter_plugins, expand, own_presets, quoted, register_resolvers
 from inncli.config.messages import not_a_choice, plain_errors
+from inncli.config.registry import GROUPS, allowed_targets, check, choices, conf_dir, data_dir, instantiate, trust
 from inncli.errors import ConfigError
 
 __all__ = ["GROUPS", "Job", "Place", "allowed_targets", "carry", "check", "choices", "conf_dir", "data_dir",
@@ -81,7 +81,7 @@ def launch(task: Callable, overrides: list[str], *, directory: Path | None = Non
     import hydra
 
     words = [f"hydra.{'sweep' if multirun else 'run'}.dir={quoted(str(directory))}"] if directory else []
-    folders = [f"--config-dir={catalogue.trusted_folders[-1]}"] if catalogue.trusted_folders else []
+    folders = [f"--config-dir={registry.trusted_folders[-1]}"] if registry.trusted_folders else []
     flags = ["--multirun"] if multirun else [f"--cfg={show}"] if show else []
     register_resolvers()
     own_presets()
@@ -119,7 +119,7 @@ def jobs(numbers: list[int]) -> list[str]:
     Hydra numbers the jobs of a multirun itself, and what is left of a sweep is no grid; so the job's own
     number travels as the one thing that is swept over, and all else is in the manifest.
     """
-    return [f"+{plugins.NUMBER}={','.join(map(str, numbers))}", f"hydra.sweep.subdir=${{{plugins.NUMBER}}}",
+    return [f"+{launchers.NUMBER}={','.join(map(str, numbers))}", f"hydra.sweep.subdir=${{{launchers.NUMBER}}}",
             "hydra.sweeper._target_=hydra_plugins.inncli.Planned"]
 
 
@@ -135,7 +135,7 @@ def job_place(cfg) -> Place:
     path, words = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     if hydra.mode != RunMode.MULTIRUN:
         return Place(path, None, words)
-    if (number := cfg.get(plugins.NUMBER)) is not None:
+    if (number := cfg.get(launchers.NUMBER)) is not None:
         return Place(path, int(number), words, planned=True)
     return Place(path, int(hydra.job.num), words)
 
@@ -156,7 +156,7 @@ def job_pruning(sweep: Path) -> Callable | None:
     node = HydraConfig.get().sweeper.get("pruner")
     if node is None:
         return None
-    from inncli.plugins.optuna import Pruning
+    from inncli.launchers.optuna import Pruning
 
     return Pruning(instantiate(node), sweep)
 

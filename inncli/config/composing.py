@@ -12,8 +12,9 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from inncli import catalogue, plugins
-from inncli.catalogue import conf_dir, data_dir
+from inncli import launchers
+from inncli.config import registry
+from inncli.config.registry import conf_dir, data_dir
 from inncli.errors import ConfigError
 
 
@@ -24,7 +25,7 @@ def composer() -> Iterator[Callable]:
 
     register_resolvers()
     own_presets()
-    folders = ",".join(quoted(f"file://{path}") for path in catalogue.trusted_folders)
+    folders = ",".join(quoted(f"file://{path}") for path in registry.trusted_folders)
     search = [f"hydra.searchpath=[{folders}]"] if folders else []
     with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="train"):
         yield lambda words: compose("train", overrides=[*search, *words], return_hydra_config=True)
@@ -122,8 +123,8 @@ def enter_plugins(overrides: list[str], compose: Callable) -> None:
     _no_hydra(parsed, swept_only=True)
     chosen = compose([o.input_line for o in parsed if not o.is_sweep_override()]).hydra.runtime.choices
     for group in ("hydra/launcher", "hydra/sweeper"):
-        plugins.enter(chosen[group], Plugins.instance())
-    plugins.enter_planned(Plugins.instance())
+        launchers.enter(chosen[group], Plugins.instance())
+    launchers.enter_planned(Plugins.instance())
 
 
 def register_resolvers() -> None:
@@ -145,7 +146,7 @@ def own_presets() -> None:
     Plugins.instance()  # finds the plugins, which enter their schemas
     for group in ConfigStore.instance().repo["hydra"].values():
         if isinstance(group, dict):
-            for choice in plugins.CHOICES:
+            for choice in launchers.CHOICES:
                 group.pop(f"{choice}.yaml", None)
 
 

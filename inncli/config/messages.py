@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from inncli import schema
-from inncli.catalogue import GROUPS, choices, one_line, source_roots
+from inncli.config import schema
 from inncli.config.composing import composer
+from inncli.config.registry import GROUPS, choices, one_line, source_roots
 from inncli.errors import ConfigError, did_you_mean
 
 

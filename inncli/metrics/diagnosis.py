@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from inncli.metrics.calibration import centre_p, chi_square, kolmogorov_smirnov_p, ranks, spread_p
-from inncli.metrics.correction import Correction, corrected, correction
-from inncli.metrics.following import Following, following
+from inncli.metrics.recalibration import Correction, corrected, correction
+from inncli.metrics.sbc import centre_p, chi_square, kolmogorov_smirnov_p, ranks, spread_p
 from inncli.metrics.tarp import tarp_ranks
+from inncli.metrics.y_dependence import Following, following
 
 # Chance that a right posterior raises any alarm, over all of its tests together (Bonferroni). An alarm is to be
 # believed, also by who evaluates a hundred runs. It costs little: on 1,000 rows a width off by half has p < 1e-40, and

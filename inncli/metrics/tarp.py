@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inncli.metrics.calibration import ranks
+from inncli.metrics.sbc import ranks
 
 
 def tarp_ranks(draws: np.ndarray, truth: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -6,15 +6,15 @@ import torch
 from torch import Tensor, nn
 
 from inncli.errors import ConfigError, ShapeError
-from inncli.hints import NonNegativeFloat, PositiveFloat, PositiveInt
 from inncli.models.base import Model
-from inncli.models.descent import descend
-from inncli.models.solutions import distinct
 from inncli.nn.embedding import Features
 from inncli.nn.losses import LOSSES
 from inncli.nn.mlp import MLP
-from inncli.shards import row_wise
+from inncli.nn.sharding import row_wise
+from inncli.numerics.clusters import distinct
+from inncli.numerics.polyak import descend
 from inncli.transforms.marginal import Standardise
+from inncli.types import NonNegativeFloat, PositiveFloat, PositiveInt
 from inncli.variables import Variables
 
 LABEL_MISS = 0.05  # a label is reached at a probability of .95

@@ -10,16 +10,16 @@ import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError, ConvergenceError
-from inncli.hints import NonNegativeInt, PositiveInt
 from inncli.models.base import Model
-from inncli.models.scaling import Scaling
+from inncli.models.preprocessing import Scaling
 from inncli.nn.embedding import Edges, Embedding, Features
-from inncli.shards import row_wise
+from inncli.nn.sharding import row_wise
 from inncli.transforms.base import Transform
 from inncli.transforms.chain import Chain
 from inncli.transforms.class_gaussian import ClassGaussian
 from inncli.transforms.linear import LinearGaussian
 from inncli.transforms.residual import health
+from inncli.types import NonNegativeInt, PositiveInt
 from inncli.variables import Variables
 
 

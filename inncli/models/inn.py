@@ -9,15 +9,15 @@ import torch
 from torch import Tensor, nn
 
 from inncli.errors import ConfigError, ConvergenceError
-from inncli.hints import NonNegativeInt, PositiveInt
-from inncli.kernels import InverseMultiquadric, independence_test, two_sample_test
 from inncli.models.base import Model
-from inncli.models.scaling import Scaling
+from inncli.models.preprocessing import Scaling
 from inncli.nn.embedding import Features
-from inncli.shards import row_wise
+from inncli.nn.sharding import row_wise
+from inncli.numerics.mmd import InverseMultiquadric, independence_test, two_sample_test
 from inncli.transforms.blocks import GlowBlock, NICEBlock, RealNVPBlock, ResidualBlock, SplineBlock
 from inncli.transforms.chain import Chain
 from inncli.transforms.linear import LULinear
+from inncli.types import NonNegativeInt, PositiveInt
 from inncli.variables import Variables
 
 # name -> block(dim, dim_context, hidden, seed=...): one more line is one more choice of `model.block`

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inncli.errors import DataError
-from inncli.nn.precision import subnet
+from inncli.nn.autocast import subnet
 from inncli.variables import Variables
 
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from inncli.nn.precision import subnet
+from inncli.nn.autocast import subnet
 
 
 class MLP(nn.Module):

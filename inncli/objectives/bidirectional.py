@@ -9,13 +9,13 @@ import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError
-from inncli.hints import NonNegativeFloat, PositiveFloat, PositiveInt
-from inncli.kernels import make_kernel, mmd2
 from inncli.models.base import Model
 from inncli.models.inn import INN
 from inncli.nn.losses import LOSSES
+from inncli.numerics.mmd import make_kernel, mmd2
 from inncli.objectives.base import Batch, Objective
 from inncli.tasks.base import Task
+from inncli.types import NonNegativeFloat, PositiveFloat, PositiveInt
 
 LOSS_OF = {"l2": LOSSES["mse"], "l1": LOSSES["l1"], "huber": LOSSES["huber"]}
 

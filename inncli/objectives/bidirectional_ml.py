@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError
-from inncli.hints import PositiveFloat
 from inncli.models.base import Model
 from inncli.models.inn import INN
 from inncli.objectives.base import Batch, Objective
 from inncli.tasks.base import Task
+from inncli.types import PositiveFloat
 
 
 class BidirectionalML(Objective):

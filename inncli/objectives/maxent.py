@@ -8,11 +8,11 @@ import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError
-from inncli.hints import Fraction, PositiveFloat, PositiveInt
 from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
 from inncli.tasks.base import Task
-from inncli.tasks.maxent import MaxentTask
+from inncli.tasks.maxent.base import MaxentTask
+from inncli.types import Fraction, PositiveFloat, PositiveInt
 
 REPORT_DRAWS, REPORT_CHUNK = 200_000, 4_000
 

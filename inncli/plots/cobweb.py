@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from inncli.maps import FixedPoint, Map
+from inncli.numerics.iterated_maps import FixedPoint, Map
 from inncli.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, new_figure, styled
 
 GRID = 1_001

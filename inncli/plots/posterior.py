@@ -12,9 +12,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from inncli.errors import DataError, ShapeError, did_you_mean
+from inncli.inference.posterior_set import PosteriorSet
 from inncli.plots.pairs import MARK, cell_size, pair_grid
 from inncli.plots.style import BLUE, GREY, INK, ORANGE, RED, new_figure, shorten, styled, values_text
-from inncli.posterior import PosteriorSet
 
 MOST = 12  # cells smaller than about 2 cm can't be read
 MOST_Y = 4  # of the cloud beside them

@@ -17,9 +17,9 @@ import matplotlib as mpl
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
-from inncli.arrays import check_suffix
-from inncli.files import atomic_path
-from inncli.rounding import shown
+from inncli.io.atomic import atomic_path
+from inncli.io.digits import shown
+from inncli.io.tables import check_suffix
 
 SUFFIXES = (".png", ".svg", ".pdf")
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"

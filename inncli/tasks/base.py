@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
+from inncli.data.pairs import Pairs, draw_blocks
 from inncli.errors import ConfigError, DataError
-from inncli.hints import PositiveInt
-from inncli.tasks.data import Pairs, draw_blocks
+from inncli.types import PositiveInt
 from inncli.variables import Variables
 
 # Streams of one seed. They never share a generator, so test pairs are never training pairs.

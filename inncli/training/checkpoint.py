@@ -21,8 +21,8 @@ from safetensors.numpy import save
 from torch import Tensor
 
 from inncli.errors import CheckpointError
-from inncli.files import atomic_write
-from inncli.untrusted import parse_json
+from inncli.io.atomic import atomic_write
+from inncli.io.untrusted import parse_json
 
 FORMAT = 1
 MAX_HEADER = 64 * 2**20  # bytes of names, shapes and JSON part

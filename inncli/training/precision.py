@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inncli.errors import ConfigError, NonFiniteError
-from inncli.nn.precision import subnets_in
+from inncli.nn.autocast import subnets_in
 from inncli.transforms.residual import residuals
 
 DTYPES = {"full": None, "bf16": torch.bfloat16, "fp16": torch.float16}

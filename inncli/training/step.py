@@ -11,8 +11,8 @@ from torch import Tensor
 from inncli.errors import NonFiniteError
 from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
-from inncli.training.guard import LOSS_ITSELF, non_finite_layer
-from inncli.training.parallel import Group
+from inncli.training.distributed import Group
+from inncli.training.nonfinite import LOSS_ITSELF, non_finite_layer
 from inncli.training.precision import Precision
 
 
@@ -63,7 +63,7 @@ class Step:
 
     def gradient(self, loss: Tensor) -> Tensor:
         """Leaves the clipped gradient in the parameters; returns its norm before."""
-        # Every process differentiates its share of the same loss: see `inncli.shards`.
+        # Every process differentiates its share of the same loss: see `inncli.nn.sharding`.
         self.precision.scaled(loss if self.group.size == 1 else loss / self.group.size).backward()
         self.group.sum_gradients(self.parameters)
         self.precision.unscale(self.optimizer)

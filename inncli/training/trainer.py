@@ -14,19 +14,19 @@ import torch
 from torch import Tensor
 
 from inncli.errors import Interrupted, NonFiniteError
-from inncli.hints import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
 from inncli.runtime import generator, stream_seed
 from inncli.training.checkpoint import load_checkpoint, prefixed, save_checkpoint, under
-from inncli.training.graph import GraphedStep, is_wanted
-from inncli.training.guard import non_finite_layer
-from inncli.training.parallel import Group, alone
+from inncli.training.cuda_graph import GraphedStep, is_wanted
+from inncli.training.distributed import Group, alone
+from inncli.training.nonfinite import non_finite_layer
 from inncli.training.precision import Precision
 from inncli.training.schedule import one_cycle
-from inncli.training.signals import StopFlag
 from inncli.training.state import Data, Progress
 from inncli.training.step import Step
+from inncli.training.stop_signals import StopFlag
+from inncli.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Share
 
 
 class Trainer:

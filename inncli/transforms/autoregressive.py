@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from inncli.nn.masked import MADE
+from inncli.nn.made import MADE
 from inncli.transforms.base import Transform
 from inncli.transforms.elementwise import Elementwise
 

@@ -7,7 +7,6 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from inncli.hints import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 from inncli.nn.mlp import MLP
 from inncli.transforms.actnorm import ActNorm
 from inncli.transforms.autoregressive import Autoregressive
@@ -20,6 +19,7 @@ from inncli.transforms.linear import LULinear
 from inncli.transforms.permute import Permutation, Rotation
 from inncli.transforms.residual import Residual
 from inncli.transforms.spline import RationalQuadratic
+from inncli.types import NonNegativeFloat, PositiveFloat, PositiveInt, Share
 
 
 def two_sided(

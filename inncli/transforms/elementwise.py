@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from inncli.hints import PositiveFloat
+from inncli.types import PositiveFloat
 
 
 class Elementwise(nn.Module, ABC):

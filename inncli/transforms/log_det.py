@@ -17,7 +17,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from inncli.shards import draw_rows
+from inncli.nn.sharding import draw_rows
 
 Push = Callable[[Tensor], Tensor]  # tangents (B, n, d) -> J v of each
 

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from inncli.errors import CheckpointError
-from inncli.hints import PositiveFloat, PositiveInt, Share
 from inncli.nn.lipschitz import Conditioned, LipschitzNet
+from inncli.numerics.fixed_point import Method, Solution, solve
 from inncli.transforms import log_det as estimate
 from inncli.transforms.base import Transform
-from inncli.transforms.solvers import Method, Solution, solve
+from inncli.types import PositiveFloat, PositiveInt, Share
 
 EXACT = 64  # dimensions up to which training takes the exact log-det, unless told otherwise
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inncli.hints import PositiveFloat, PositiveInt
 from inncli.transforms.elementwise import Elementwise
+from inncli.types import PositiveFloat, PositiveInt
 
 
 class RationalQuadratic(Elementwise):

@@ -1,0 +1,127 @@
+"""What commands print: tables and JSON on stdout, everything else on stderr."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import re
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+
+from inncli.io.digits import shown
+
+# What steers a terminal, turns the direction of writing or can't be encoded: names and messages may be a stranger's.
+_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+
+class Number(str):
+    """A number that is text already: `2.31 +- 0.02`. It stands to the right."""
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None,
+          bold: Collection[tuple[int, int]] = ()) -> None:
+    """Prints a table: text to the left, numbers to the right with five digits, `-` for nothing.
+
+    Args:
+        bold: (row, column) of the cells to stand out on a terminal.
+    """
+    from rich.console import Console
+    from rich.text import Text
+
+    # Off a terminal rich would cut at 80 columns; whoever reads a pipe wants whole words.
+    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 10_000)
+    lines = None if title or bold else _laid_out(headers, rows, console.width)
+    if lines is None:
+        console.print(as_table(headers, rows, title, bold))
+        return
+    console.print(Text(lines[0], "bold"), soft_wrap=True)
+    print("\n".join(lines[1:]))
+
+
+def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> list[str] | None:
+    """The lines of `as_table`, hundreds of times faster; None where a cell has to be wrapped or measured."""
+    cells = [[words(cell) for cell in row] for row in rows]
+    text = "".join([*headers, *("".join(row) for row in cells)])
+    if not (text.isascii() and text.isprintable()):
+        return None
+    columns = [[header, *(row[i] for row in cells)] for i, header in enumerate(headers)]
+    widths = [max(map(len, column)) for column in columns]
+    total = sum(widths) + 3 * (len(widths) - 1)
+    if total > width:
+        return None
+    numeric = [any(isinstance(row[i], (int, float, Number)) for row in rows) for i in range(len(headers))]
+    pads = [str.rjust if right else str.ljust for right in numeric]
+    head, *body = ["   ".join(pad(cell, n) for pad, cell, n in zip(pads, row, widths)) for row in [headers, *cells]]
+    return [head, "─" * total, *body]
+
+
+def as_table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None,
+             bold: Collection[tuple[int, int]] = ()):
+    """The same table as an object of rich's, for a display that changes."""
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
+    heading = None if title is None else Text(harmless(title), "table.title")  # as text: [u,v] is no markup
+    shown = Table(box=box.SIMPLE_HEAD, title=heading, title_justify="left", pad_edge=False, show_edge=False)
+    for i, header in enumerate(headers):
+        numeric = any(isinstance(row[i], (int, float, Number)) for row in rows)
+        shown.add_column(Text(harmless(header)), justify="right" if numeric else "left", no_wrap=numeric or i == 0)
+    for i, row in enumerate(rows):
+        shown.add_row(*(Text(words(cell), "bold" if (i, j) in bold else "") for j, cell in enumerate(row)))
+    return shown
+
+
+def line(text: str) -> None:
+    """Prints one line of the result."""
+    print(harmless(text))
+
+
+def note(text: str) -> None:
+    """Prints one line that is not the result: a warning, or where a file went."""
+    print(harmless(text), file=sys.stderr)
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """A function that shows what is being done, one line that overwrites itself; silent off a terminal."""
+    if not sys.stderr.isatty() or "NO_COLOR" in os.environ:
+        yield lambda text: None
+        return
+    clear = "\r\x1b[K"
+    try:
+        yield lambda text: print(f"{clear}{text}", end="", file=sys.stderr, flush=True)
+    finally:
+        print(clear, end="", file=sys.stderr, flush=True)
+
+
+def as_json(value: object) -> None:
+    """Prints JSON; what is not finite becomes null, which every reader takes."""
+    print(harmless(json.dumps(_finite(value), indent=1, ensure_ascii=False)))
+
+
+def words(cell: object, sd: float | None = None) -> str:
+    """A cell as text, a number with as many digits as tell it from others that scatter by `sd`."""
+    if isinstance(cell, float):
+        return shown(cell, sd) if math.isfinite(cell) else "-"
+    return "-" if cell is None else harmless(str(cell))
+
+
+def numbers(cells: Iterable[float], sd: float) -> list[Number]:
+    """Numbers that scatter by `sd` as cells of a table."""
+    return [Number(words(float(cell), sd)) for cell in cells]
+
+
+def harmless(text: str) -> str:
+    """The text with what would steer a terminal spelt out, as JSON does; line breaks and tabs stay."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
+
+
+def _finite(value: object) -> object:
+    if isinstance(value, dict):
+        return {str(key): _finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value

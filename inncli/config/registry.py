@@ -1,0 +1,236 @@
+"""The config folders, what they allow to be built, and the building; knows nothing of hydra.
+
+The folders are the extension points: a yaml in `conf/model/` is a model. A saved config is data,
+and data from someone else must not run code: a `_target_` is imported only if it occurs in that very
+group of the shipped `conf/` or of a config folder that the user named (`trust`). In that very group:
+a task may run a file of the user's, and none may stand where a model is expected.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib
+import inspect
+import sys
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+
+from inncli.config import renamed, schema
+from inncli.errors import ConfigError, InnError, did_you_mean
+
+GROUPS = ("task", "model", "objective", "trainer", "evaluation", "logger")
+LATER = {"evaluation": {"_target_": "inncli.evaluation.settings.Protocol", "_partial_": True},  # what older runs don't say
+         "logger": {"_target_": "inncli.loggers.base.Logger", "_partial_": True}}
+SETTINGS = {"seed": "NonNegativeInt", "device": "str | list[str]", "dtype": "Literal['float32', 'float64']",
+            "threads": "PositiveInt | None"}
+RUN_FILES = ("inncli.tasks.user.simulator.Simulator",)  # tasks that run the Python file they are given
+MAX_THREADS = 4096  # torch ends the process when it can't make as many as it is told to
+trusted_folders: list[Path] = []  # config folders that the user named, like entries of sys.path
+
+
+# ---- folders -----------------------------------------------------------------------------------------
+def _shipped(name: str) -> Path:
+    # In a wheel the folder lies inside the package, in a checkout beside it.
+    package = Path(__file__).resolve().parents[1]
+    inside = package / name
+    return inside if inside.is_dir() else package.parent / name
+
+
+def conf_dir() -> Path:
+    """The shipped config folder."""
+    return _shipped("conf")
+
+
+def data_dir() -> Path:
+    """The folder of the shipped sample tables."""
+    return _shipped("data")
+
+
+def choices(group: str) -> list[str]:
+    """The names that `group=NAME` can take, from the file names of the shipped and the trusted folders."""
+    folders = [root / group for root in (conf_dir(), *trusted_folders)]
+    return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
+
+
+def trust(folder: str | Path | None) -> None:
+    """Adds the user's own config folder: its yamls, its targets, and modules that lie in it.
+
+    Raises: ConfigError if it is no folder.
+    """
+    if folder is None:
+        return
+    path = Path(folder).resolve()
+    if not path.is_dir():
+        raise ConfigError(f"--config-dir: expected a folder, got {folder}, which is none; "
+                          "it holds e.g. model/mine.yaml and mine.py")
+    if path not in trusted_folders:
+        trusted_folders.append(path)
+        sys.path.insert(0, str(path))
+
+
+# ---- targets -----------------------------------------------------------------------------------------
+def _targets(value) -> Iterator[str]:
+    """Every `_target_` in a tree of dicts and lists, outermost first."""
+    if isinstance(value, dict):
+        if "_target_" in value:
+            yield value["_target_"]
+        value = list(value.values())
+    if isinstance(value, list):
+        for entry in value:
+            yield from _targets(entry)
+
+
+def allowed_targets(group: str | None = None) -> frozenset[str]:
+    """The targets that occur in a group (None: in any) of the shipped conf and of the trusted folders."""
+    groups = GROUPS if group is None else (group,)
+    return frozenset().union(*(_targets_below(root)[name] for root in (conf_dir(), *trusted_folders) for name in groups))
+
+
+@functools.lru_cache(maxsize=16)
+def _targets_below(root: Path) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {group: set() for group in GROUPS}
+    # Only the groups: `--config-dir .` must not trust the saved configs under ./outputs.
+    for folder in (*GROUPS, "experiment"):
+        for path in sorted((root / folder).rglob("*.yaml")):
+            tree = renamed.current(_yaml(path))
+            # A recipe holds groups, `model: {...}`; a group's yaml is what stands below one.
+            parts = tree if folder == "experiment" and isinstance(tree, dict) else {folder: tree}
+            for group in GROUPS:
+                found[group].update(target for target in _targets(parts.get(group)) if isinstance(target, str))
+    return {group: frozenset(targets) for group, targets in found.items()}
+
+
+def _yaml(path: Path):
+    import yaml
+
+    try:
+        return yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        mark, problem = getattr(error, "problem_mark", None), getattr(error, "problem", None)
+        where = f"{path}, line {mark.line + 1}" if mark else path
+        raise ConfigError(f"{where}: no valid YAML, {one_line(problem or error)}; mend it") from None
+
+
+def check_targets(node, group: str | None = None) -> None:
+    """Raises ConfigError if any `_target_` in the tree is not on the group's allow-list; imports nothing."""
+    allowed = allowed_targets(group)
+    for target in _targets(node):
+        if not isinstance(target, str) or target not in allowed:
+            near = did_you_mean(target, allowed) if isinstance(target, str) else ""
+            elsewhere = group is not None and isinstance(target, str) and target in allowed_targets()
+            raise ConfigError(f"_target_ {target!r} is not one that conf/{f'{group}/' if elsewhere else ''} or your "
+                              f"--config-dir names{near or '; a config may only build what a yaml of a group names'}")
+
+
+def runs_a_file(config: dict) -> bool:
+    """Whether building the task of this config runs a Python file that the config names."""
+    task = config.get("task") or {}
+    return renamed.target(task.get("_target_")) in RUN_FILES or "workers" in task
+
+
+def check(config: dict) -> dict:
+    """A checked copy of a whole config as run directories keep it: targets, keys, types, ranges.
+
+    Raises: ConfigError, before anything is imported.
+    """
+    config = renamed.current(config)
+    check_targets(config)
+    for group in GROUPS:
+        check_targets(config.get(group), group)
+    known = (*SETTINGS, *GROUPS, "names")
+    roots = source_roots()
+    checked = {}
+    for key in config:
+        if key not in known:
+            near = did_you_mean(key, known) or "; settings are " + ", ".join(known[:-1])
+            raise ConfigError(f"{key!r} is not a setting{near}")
+    for key, hint in SETTINGS.items():
+        if key not in config:
+            raise ConfigError(f"{key} is missing in the config; give it as {key}=VALUE")
+        checked[key] = schema.check_value(config[key], schema.parse_hint(hint), key)
+    if (checked["threads"] or 1) > MAX_THREADS:
+        raise ConfigError(f"threads: expected at most {MAX_THREADS}, got {checked['threads']}; null leaves it to torch")
+    for group in GROUPS:
+        node = config.get(group, LATER.get(group))
+        if not isinstance(node, dict) or "_target_" not in node:
+            raise ConfigError(f"{group}: expected one of {', '.join(choices(group))}, got {node!r}; "
+                              f"choose with {group}=NAME")
+        checked[group] = schema.check_node(node, group, roots)
+    checked["names"] = dict(config["names"]) if isinstance(config.get("names"), dict) else {}
+    return checked
+
+
+def source_roots() -> tuple[Path, ...]:
+    """Where the source of a target is looked for: the package, the user's folders, the import path."""
+    return (Path(__file__).resolve().parents[2], *trusted_folders, *(Path(p) for p in sys.path if p))
+
+
+def instantiate(node: dict, /, **extra):
+    """Builds what a node names: the object, or a `functools.partial` where it says `_partial_: true`.
+
+    Args:
+        node: plain dict with `_target_`; nodes inside it are built first.
+        extra: arguments that the code knows and no yaml holds, such as sizes.
+
+    Raises: ConfigError if a target is not allowed, does not exist, or does not take these keys.
+    """
+    node = renamed.current(node)
+    check_targets(node)
+    return _build(node, extra)
+
+
+def make(node: dict, kind: type, /, **extra):
+    """The object that a group's own node names, built with the arguments that the code adds, whatever it says of `_partial_`.
+
+    Raises: ConfigError as `instantiate`, and if it is no `kind`.
+    """
+    made = instantiate({**node, "_partial_": False}, **extra)
+    if not isinstance(made, kind):
+        raise ConfigError(f"{node['_target_']}: expected a {kind.__name__}, got {type(made).__name__}; "
+                          f"name a subclass of {kind.__module__}.{kind.__name__}")
+    return made
+
+
+def _is_trusted(file: Path) -> bool:
+    return any(file.is_relative_to(folder) for folder in trusted_folders)
+
+
+def _build(value, extra: dict):
+    if isinstance(value, list):
+        return [_build(entry, {}) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    built = {key: _build(entry, {}) for key, entry in value.items() if key not in schema.NODE_KEYS}
+    if "_target_" not in value:
+        return built
+    target, kwargs = value["_target_"], {**built, **extra}
+    module, _, name = target.rpartition(".")
+    own = all(target not in targets for targets in _targets_below(conf_dir()).values())
+    advice = "mend it in your --config-dir" if own else "was the run made by another version of inn?"
+    try:
+        function = getattr(importlib.import_module(module), name)
+    except Exception as error:  # a module of the user's may raise anything
+        raise ConfigError(f"_target_ {target!r} can't be imported ({type(error).__name__}: {one_line(error)}); {advice}") from error
+    partial = value.get("_partial_") is True
+    try:
+        # Bound here, so that a TypeError from inside a constructor is not taken for a wrong key.
+        getattr(inspect.signature(function), "bind_partial" if partial else "bind")(**kwargs)
+    except (TypeError, ValueError) as error:  # ValueError: a function in C that doesn't tell what it takes
+        raise ConfigError(f"{target}: {one_line(error)}; {advice}") from error
+    try:
+        return functools.partial(function, **kwargs) if partial else function(**kwargs)
+    except InnError:
+        raise
+    except Exception as error:
+        if not own:
+            raise
+        frames = traceback.extract_tb(error.__traceback__)
+        at = next((frame for frame in reversed(frames) if _is_trusted(Path(frame.filename))), frames[-1])
+        raise ConfigError(f"{target} raised {type(error).__name__}: {one_line(error)} ({Path(at.filename).name}, "
+                          f"line {at.lineno}); {advice}") from error
+
+
+def one_line(error: object) -> str:
+    """An exception's text with its line breaks and runs of blanks closed up."""
+    return " ".join(str(error).split())

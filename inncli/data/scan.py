@@ -1,0 +1,169 @@
+"""One look at every row of a table on disk: what is invalid, the range of each column, and enough rows to tell the rest.
+
+    blocks --Scan--> counts and ranges, exact; per column a sample of values that answers as the whole column does
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from inncli.data import columns
+from inncli.data.chunks import Blocks, Text
+from inncli.data.tables import not_a_number
+from inncli.errors import DataError
+
+SAMPLED = 200_000  # values of a column at most that tell heaps and how many values are distinct
+MOST_LABELS = 10_000
+NUMBERS = "number"
+
+
+class Columns:
+    """The columns that are used of a table on disk, as numbers: labels as their codes.
+
+    Args:
+        blocks: the table.
+        names: those of the columns, x first.
+        handles: what `Blocks.read` knows them by.
+
+    Attributes:
+        labels: of each column; None for numbers. They are found by a `Scan`.
+    """
+
+    def __init__(self, blocks: Blocks, names: tuple[str, ...], handles: list) -> None:
+        self.blocks, self.names, self.handles = blocks, names, handles
+        self.labels: list[np.ndarray | None] = [None] * len(names)
+
+    def raw(self, block: int) -> tuple[list[np.ndarray | Text], np.ndarray]:
+        """The columns of a block, and which of its rows have a finite value in all of them."""
+        found = self.blocks.read(block, self.handles)
+        valid = np.ones(self.blocks.sizes[block], dtype=bool)
+        for column in found:
+            valid &= ~invalid(column)
+        return found, valid
+
+    def rows(self, block: int) -> np.ndarray:
+        """The valid rows of a block, (n, D) float64."""
+        found, valid = self.raw(block)
+        rows = np.empty((int(valid.sum()), len(found)))
+        for i, (column, labels) in enumerate(zip(found, self.labels, strict=True)):
+            rows[:, i] = self._codes(column, labels)[valid]
+        return rows
+
+    def _codes(self, column: np.ndarray | Text, labels: np.ndarray | None) -> np.ndarray:
+        if isinstance(column, Text):
+            return np.append(np.searchsorted(labels, column.words), -1)[column.codes]
+        return column if labels is None else np.searchsorted(labels, column)
+
+
+class Scan:
+    """Reads every block once. Raises: DataError for text where a number is needed, and for too many labels.
+
+    Args:
+        table: its `labels` are set.
+        n_x: columns of x, which come first.
+        y_kind: as in `Table`.
+        refuse: whether an invalid row is an error.
+        memory: bytes that what it keeps may take.
+
+    Attributes:
+        rows: valid rows. dropped: those that are not.
+        valid: valid rows of each block.
+        values: of each column some of its values, which have the range of all of them and lie on the same grids.
+        low, high: the range of each column.
+    """
+
+    def __init__(self, table: Columns, n_x: int, y_kind: str, refuse: bool, memory: float) -> None:
+        self._table, self._n_x = table, n_x
+        self._name = table.blocks.path.name
+        n = len(table.names)
+        self.valid: list[int] = []
+        self.low, self.high = np.full(n, np.inf), np.full(n, -np.inf)
+        self._sample: list[list[np.ndarray]] = [[] for _ in range(n)]
+        self._witness: list[dict[int, float]] = [{} for _ in range(n)]  # by decimals: a value off that grid; -1: see below
+        self._words: list[set] = [set() for _ in range(n)]
+        self._kinds: list[set[str]] = [set() for _ in range(n)]
+        self._bad, self._first = 0, None
+        share = min(SAMPLED, memory / (32 * n)) / max(table.blocks.rows, 1)
+        for block in range(len(table.blocks.sizes)):
+            found, valid = table.raw(block)
+            self._note_invalid(block, found, valid)
+            self.valid.append(int(valid.sum()))
+            chosen = np.random.default_rng([0, block]).random(self.valid[-1]) < share
+            for i, column in enumerate(found):
+                self._note(i, column, valid, chosen, y_kind)
+        self._refuse(refuse)
+        self.rows, self.dropped = sum(self.valid), self._bad
+        self._label(y_kind)
+        self.values = [np.concatenate([*parts, [low, high], list(witness.values())]) for parts, low, high, witness in
+                       zip(self._sample, self.low, self.high, self._witness)]
+
+    def _note_invalid(self, block: int, found: list, valid: np.ndarray) -> None:
+        if self._first is None and not valid.all():
+            row = int(np.argmin(valid))
+            name = next(name for name, column in zip(self._table.names, found) if invalid(column)[row])
+            self._first = name, sum(self._table.blocks.sizes[:block]) + row + 1
+        self._bad += int((~valid).sum())
+
+    def _note(self, i: int, column: np.ndarray | Text, valid: np.ndarray, chosen: np.ndarray, y_kind: str) -> None:
+        is_y, is_text = i >= self._n_x, isinstance(column, Text)
+        if is_text and (not is_y or y_kind == NUMBERS):
+            self._refuse_text(i, column)
+        self._kinds[i].add("text" if is_text else column.dtype.kind)
+        if is_text:
+            self._words[i].update(column.words[np.unique(column.codes[valid])].tolist())
+        elif is_y and (y_kind == "class" or (y_kind == "auto" and column.dtype.kind == "b")):
+            self._words[i].update(np.unique(column[valid]).tolist())
+        if len(self._words[i]) > MOST_LABELS:
+            raise DataError(f"y column {self._table.names[i]!r} of {self._name} has more than {MOST_LABELS:,} different "
+                            "labels; a class needs several rows a label, is it a name or a number?")
+        if not is_text and valid.any():
+            self._note_numbers(i, column[valid].astype(np.float64, copy=False), chosen)
+
+    def _note_numbers(self, i: int, values: np.ndarray, chosen: np.ndarray) -> None:
+        self.low[i], self.high[i] = min(self.low[i], values.min()), max(self.high[i], values.max())
+        self._sample[i].append(values[chosen])
+        witness = self._witness[i]
+        for decimals in range(columns.FINEST_STEP + 1):
+            if decimals not in witness and (off := columns.off_grid(values, decimals)).any():
+                witness[decimals] = float(values[np.argmax(off)])
+        # Without one of these the values pass for 32-bit numbers, which lie on a grid less exactly.
+        if -1 not in witness and (wide := columns.more_than_32_bits(values)).any():
+            witness[-1] = float(values[np.argmax(wide)])
+
+    def _refuse_text(self, i: int, column: Text) -> None:
+        is_y = i >= self._n_x
+        advice = "leave task.y_kind at auto" if is_y else "name the columns of x in task.x without it"
+        word = str(column.words[0]) if len(column.words) else ""
+        kind, mend = not_a_number(word)
+        raise DataError(f"{'y' if is_y else 'x'} column {self._table.names[i]!r} of {self._name} holds {kind} ({word!r}), "
+                        f"a number was expected; {mend} or {advice}")
+
+    def _refuse(self, refuse: bool) -> None:
+        total = self._table.blocks.rows
+        if self._bad and refuse:
+            name, row = self._first
+            raise DataError(f"{self._bad:,} of {total:,} rows of {self._name} have a missing or non-finite value (the first: "
+                            f"{name!r} in row {row}); fill them in or pass task.on_invalid=drop")
+        if not sum(self.valid):
+            raise DataError(f"every row of {self._name} has a missing or non-finite value in {', '.join(self._table.names)}")
+
+    def _label(self, y_kind: str) -> None:
+        """Sets the labels of the columns of y that have some; their range is that of the codes."""
+        for i in range(self._n_x, len(self._kinds)):
+            kinds = self._kinds[i]
+            if not (y_kind == "class" or (y_kind == "auto" and "f" not in kinds)):
+                continue
+            if "text" in kinds and len(kinds) > 1:
+                raise DataError(f"y column {self._table.names[i]!r} of {self._name} holds text in some blocks and numbers "
+                                "in others; write it as one type")
+            words = sorted(self._words[i])
+            self._table.labels[i] = np.array(words)
+            self.low[i], self.high[i] = 0.0, len(words) - 1.0
+            self._sample[i], self._witness[i] = [], {}
+
+
+def invalid(column: np.ndarray | Text) -> np.ndarray:
+    """Where a column has no finite value, (n,)."""
+    if isinstance(column, Text):
+        return column.codes < 0
+    return ~np.isfinite(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)

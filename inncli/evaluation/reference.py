@@ -1,0 +1,119 @@
+"""A model's draws against exact ones: by a classifier at a few ys, by MMD at many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from inncli.data.pairs import Pairs
+from inncli.evaluation.cache import Evaluation
+from inncli.evaluation.settings import Protocol
+from inncli.inference.trained_model import Inverter
+from inncli.metrics.c2st import CLASSIFIER, c2st_scores, mmd2_to_reference
+from inncli.metrics.resimulation import resimulation_error
+from inncli.metrics.verdicts import matches_truth
+from inncli.tasks.base import Task
+
+OBSERVATIONS = 3  # ys at which a classifier compares, where none are asked for
+DRAWS, REFERENCE = range(2)  # streams of random numbers
+
+
+def add_c2st(
+    found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, n: int, y: np.ndarray | None, seed: int
+) -> None:
+    """`c2st` of n draws to n exact draws, the mean over observations; once, to p(x), without a y."""
+    published = None if inverter.y is None or y is not None else task.published_observations()
+    if inverter.y is None:
+        ys, draws = [None], inverter.sample(None, n, seed)
+    else:
+        ys = y if y is not None else first_distinct(pairs.y, OBSERVATIONS) if published is None else published
+        draws = inverter.sample(ys, n, seed)
+    count_nonfinite(found, draws)
+    compared = []
+    for k, (x, y_obs) in enumerate(zip(draws, ys)):
+        rng = np.random.default_rng([seed, REFERENCE, k])
+        reference = task.prior(n, rng) if y_obs is None else task.reference_posterior(y_obs, n, rng)
+        x = x[np.isfinite(x).all(1)]
+        if len(x):
+            compared.append((y_obs, x, reference[: len(x)]))
+    if not compared:
+        return
+    scores = np.array(c2st_scores([(x, reference) for _, x, reference in compared]))
+    found.observations += [{"y": None if y_obs is None else y_obs.tolist(), "c2st": float(score)}
+                           for (y_obs, _, _), score in zip(compared, scores)]
+    found.add("c2st", scores)
+    if len(scores) > 1:
+        found.metrics["c2st_sd"] = float(scores.std(ddof=1))
+    found.settings["c2st"] = {"observations": len(scores), "published": published is not None, "draws": n,
+                              "classifier": CLASSIFIER}
+    found.verdicts["matches_truth"] = matches_truth(found.metrics["c2st"])
+
+
+def add_mmd2(
+    found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, protocol: Protocol, seed: int, refined: Callable | None
+) -> None:
+    """`mmd2` at many ys, its mean, median and worst; `err_resim` of the same draws where the protocol says so."""
+    ys = pairs.y[: protocol.observations]
+    columns = compare_with_exact(inverter, task, ys, protocol.draws, seed, refined)
+    for name, values in columns.items():
+        values = values[np.isfinite(values)]
+        if not len(values) or (name == "err_resim" and not protocol.same_draws):
+            continue
+        found.add(name, values)
+        found.metrics |= {f"{name}_median": float(np.median(values)), f"{name}_worst": float(values.max())}
+        if name == "err_resim":
+            found.metrics["resimulation_error"] = error = float(np.sqrt(found.metrics[name]))
+            if name in found.se and error > 0:
+                found.se["resimulation_error"] = found.se[name] / (2 * error)
+            found.settings["resimulation"] = {"observations": len(values), "draws": protocol.draws}
+    found.settings["mmd2"] = {"observations": len(ys), "draws": protocol.draws,
+                              "kernel": "inverse multiquadric, h = .05, .2, .9, raw x"}
+
+
+def compare_with_exact(
+    inverter: Inverter, task: Task, ys: np.ndarray, n: int, seed: int,
+    refined: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+) -> dict[str, np.ndarray]:
+    """`mmd2` of n draws to n exact draws at each y and, where y can be simulated, `err_resim` of the same draws.
+
+    An observation at a time, each with random numbers of its own, so that memory stays small and a y's numbers
+    don't depend on the others. A y without two finite draws gives NaN.
+
+    Args:
+        refined: moves the draws (n, Dx) of a y; adds `refined_mmd2` and `refined_err_resim`.
+
+    Shape: ys (n_obs, Dy); each array (n_obs,).
+    Reference: Kruse et al. 2021, Benchmarking invertible architectures on inverse problems, arXiv:2101.10763.
+    """
+    found: dict[str, list[float]] = {}
+    for k, y in enumerate(ys):
+        own_seed = int(np.random.SeedSequence([seed, DRAWS, k]).generate_state(1)[0])
+        draws = {"": inverter.sample(y[None], n, own_seed)[0]}
+        if refined is not None:
+            draws["refined_"] = refined(draws[""], y)
+        reference = task.reference_posterior(y, n, np.random.default_rng([seed, REFERENCE, k]))
+        for name, x in draws.items():
+            x = x[np.isfinite(x).all(1)]
+            value = mmd2_to_reference(x, reference) if len(x) > 1 else np.nan
+            found.setdefault(f"{name}mmd2", []).append(value)
+            if task.can_simulate:
+                error = resimulation_error(task.observe, x, y) if len(x) else np.nan
+                found.setdefault(f"{name}err_resim", []).append(error**2)
+    return {name: np.array(values) for name, values in found.items()}
+
+
+def count_nonfinite(found: Evaluation, draws: np.ndarray) -> None:
+    """Adds the share of `draws` (..., Dx) that are not finite, where it is the largest so far."""
+    share = float(1 - np.isfinite(draws).all(-1).mean())
+    found.metrics["nonfinite_draws"] = max(share, found.metrics.get("nonfinite_draws", 0.0))
+
+
+def knows_prior(task: Task) -> bool:
+    """Whether `prior` draws the density that was learned, and not the rows of a table."""
+    return not task.is_measured
+
+
+def first_distinct(y: np.ndarray, n: int) -> np.ndarray:
+    """The first n distinct rows, in their order. Shape: y (m, Dy), out (at most n, Dy)."""
+    return y[np.sort(np.unique(y, axis=0, return_index=True)[1])[:n]]

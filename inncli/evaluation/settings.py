@@ -1,0 +1,30 @@
+"""How a run is evaluated, where nothing else is asked for; a group of the config, `evaluation=kruse` for one."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from inncli.errors import ConfigError
+from inncli.types import PositiveInt
+
+MOST = 100_000  # the time goes with the square of the draws; a run's config may be a stranger's
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """The settings under which figures of different runs can be compared.
+
+    Attributes:
+        observations: held-out ys at which draws are compared with exact ones by MMD.
+        draws: draws at each of them.
+        same_draws: whether the resimulation error is that of these draws, and not of ten at each held-out y.
+    """
+
+    observations: PositiveInt = 100
+    draws: PositiveInt = 1_000
+    same_draws: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("observations", "draws"):
+            if getattr(self, name) > MOST:
+                raise ConfigError(f"evaluation.{name}: expected at most {MOST:,}, got {getattr(self, name):,}; ask for fewer")

@@ -1,0 +1,234 @@
+"""The contents page of the product: train, resume, open a run, invert, sample.
+
+    config --task--> pairs --model.initialise--> Trainer.fit --> run directory
+    run directory --open_run--> Inverter --> posterior set, draws, densities
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import torch
+
+from inncli import runtime
+from inncli.config import registry
+from inncli.errors import (
+    CheckpointError,
+    InnError,
+    Interrupted,
+    LostProcessError,
+    TrainingError,
+)
+from inncli.experiments.setup import Parts, keep_pairs
+from inncli.inference.run_task import _ask_to_run
+from inncli.loggers.base import Tracker, tracked
+from inncli.models.base import Model
+from inncli.runs import provenance
+from inncli.runs.registry import name_of
+from inncli.runs.run_dir import RunDir
+from inncli.training import distributed, verify
+from inncli.training.checkpoint import under
+from inncli.training.distributed import Group
+from inncli.training.progress_bar import show_progress
+from inncli.training.size_guard import no_larger_than
+from inncli.training.state import Progress
+
+Prune = Callable[[RunDir], "str | None"]  # a reason to stop the run here, or None
+
+
+# ---- training --------------------------------------------------------------------------------------
+def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = None) -> dict:
+    """Trains what `config` says into the new run directory `path`; returns the final metrics.
+
+    Args:
+        prune: asked after each epoch; a reason ends the training as a signal does, with a checkpoint.
+
+    Whatever can be wrong with the request is found before the directory is claimed: the task is
+    built, its pairs are drawn or read and the model is built first.
+
+    With several devices this is done by a process each, of which the first one has the directory.
+    """
+    # Looked at before pairs are drawn, which may take hours, and again when it is claimed.
+    with _cause_kept(RunDir(path).check_new()) if path else contextlib.nullcontext():
+        return distributed.run(config["device"], _train, config, path, overrides, prune)
+
+
+def _train(group: Group, config: dict, path: Path | None, overrides: list[str],
+           prune: Prune | None = None) -> dict | None:
+    parts = Parts(config, group)
+    pairs = parts.task.training_pairs(config["seed"])
+    parts.prepare(pairs)
+    model = parts.new_model()
+    if not group.first:
+        return _follow(RunDir(group.same(None)), parts, model, resume=False)
+    run = RunDir.create(
+        path, with_absolute_file(config), overrides,
+        task=config["names"]["task"], model=config["names"]["model"], seed=config["seed"],
+        device=",".join(group.names), dtype=config["dtype"], threads=parts.threads)
+    with tracked(parts.logger, run) as tracker:
+        try:
+            group.same(run.path)
+            keep_pairs(run, parts.task, pairs)
+            return _fit(run, parts, model, tracker, resume=False, prune=prune)
+        except BaseException as error:
+            _mark_end(run, error)
+            raise
+
+
+def resume(run: RunDir, resimulate: bool = False, prune: Prune | None = None) -> dict:
+    """Continues a stopped run to the weights that it would have had, bit for bit.
+
+    On the devices it had; where this machine lacks one, on what `device=auto` would take, and then not bit for bit.
+
+    Args:
+        resimulate: may run the simulator file that the run's config names: a run directory may be a stranger's.
+
+    Raises: RunError if the run is finished, its pairs or table are no longer the same, or it needs `resimulate`;
+        CheckpointError if a file is damaged or foreign.
+    """
+    names = (run.check_own().refuse_done().get("device") or "auto").split(",")
+    with _cause_kept(run):
+        return distributed.run(names if runtime.is_here(names) else "auto", _resume, run, resimulate, prune)
+
+
+def _resume(group: Group, run: RunDir, resimulate: bool = False, prune: Prune | None = None) -> dict | None:
+    info = run.refuse_done()
+    config = run.config()
+    config = registry.check(config if info.get("threads") is None else {**config, "threads": info["threads"]})
+    _ask_to_run(run, config, resimulate)
+    shapes = verify.declared(run, run.last, needed=False)  # what is wrong shows before anything is written
+    parts = Parts(config, group)
+    pairs = parts.saved_pairs(run, info)
+    parts.prepare(pairs)
+    model = parts.new_model(no_larger_than(None if shapes is None else under("model", shapes)))
+    if shapes is not None:
+        verify.check_resumable(run, model, parts.objective)
+    group.each(None)  # in every process
+    if not group.first:
+        return _follow(run, parts, model, resume=group.same(None))
+    run.reopen(device=",".join(group.names))
+    with tracked(parts.logger, run) as tracker:
+        try:
+            # Again, now that no other process trains here: one may have gone on for a while since.
+            meta = None
+            if run.last.is_file():
+                verify.declared(run, run.last)
+                meta = verify.check_resumable(run, model, parts.objective)
+            if not group.same(meta is not None):
+                keep_pairs(run, parts.task, pairs)
+            run.cut_metrics(meta["training"]["epoch"] if meta else 0)
+            return _fit(run, parts, model, tracker, resume=meta is not None, seconds_before=info.get("seconds") or 0.0,
+                        prune=prune)
+        except BaseException as error:
+            _mark_end(run, error)
+            raise
+
+
+def with_absolute_file(config: dict) -> dict:
+    """The config with the task's file as an absolute path, so that the run can be resumed from anywhere."""
+    task = config["task"]
+    return {**config, "task": {**task, "file": str(Path(task["file"]).absolute())}} if "file" in task else config
+
+
+def _follow(run: RunDir, parts: Parts, model: Model, resume: bool) -> None:
+    """The part in `_fit` of every process but the first: it takes the same steps, and writes nothing."""
+    parts.trainer.fit(model, parts.objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta={},
+                      resume=resume, group=parts.group)
+
+
+def _fit(run: RunDir, parts: Parts, model: Model, tracker: Tracker, resume: bool, seconds_before: float = 0.0,
+         prune: Prune | None = None) -> dict:
+    tracker.start(run, resume)
+    meta = {
+        "run": run.id, "config": run.config(), "config_hash": run.config_hash(), "versions": provenance.versions(),
+        "x": model.x.to_dict(), "y": model.y.to_dict() if model.y else None,
+        "seen": parts.seen(model.y),
+    }
+    begun = time.monotonic()
+
+    def keep(progress: Progress) -> None:
+        run.update_info(steps=progress.step, seconds=seconds_before + time.monotonic() - begun)
+
+    with show_progress(run.id) as shown:
+        def on_epoch(line: dict) -> str | None:
+            run.append_metrics({**line, "seconds": round(seconds_before + time.monotonic() - begun, 3)})
+            tracker.epoch(line)
+            shown.epoch(line)
+            return prune(run) if prune else None
+
+        def on_plan(progress: Progress, steps_per_epoch: int) -> None:
+            run.update_info(planned_steps=progress.planned_steps, steps_per_epoch=steps_per_epoch,
+                            parameters=sum(p.numel() for p in model.parameters() if p.requires_grad))
+            shown.plan(progress.step, progress.planned_steps, steps_per_epoch)
+
+        try:
+            progress = parts.trainer.fit(
+                model, parts.objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta=meta,
+                resume=resume, group=parts.group, on_plan=on_plan, on_step=shown.step, on_epoch=on_epoch, on_checkpoint=keep)
+        except InnError as error:
+            run.update_info(seconds=seconds_before + time.monotonic() - begun)
+            if isinstance(error, Interrupted):
+                raise Interrupted(f"{error}; continue with `inn train --resume {name_of(run)}`", error.reason) from None
+            raise
+    seconds = seconds_before + time.monotonic() - begun
+    with torch.no_grad():
+        report = parts.objective.report(model.eval(), runtime.generator(parts.device, parts.seed, "report"))
+    metrics = {**_final_metrics(run, progress), **report}
+    run.update_info(status="done", steps=progress.step, seconds=seconds, metrics=metrics,
+                    epochs=len(run.metrics()))
+    return {**metrics, "steps": progress.step, "seconds": round(seconds, 1)}
+
+
+def _final_metrics(run: RunDir, progress: Progress) -> dict:
+    lines = run.metrics()
+    metrics = {"best_epoch": progress.best_epoch, "loss": lines[-1]["loss"] if lines else None}
+    if progress.start_loss is not None:
+        metrics |= {"val_loss": progress.best_loss, "val_loss_untrained": progress.start_loss}
+    return metrics
+
+
+def _mark_end(run: RunDir, error: BaseException) -> None:
+    stopped = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
+    try:
+        run.update_info(status="interrupted" if stopped else "failed",
+                        error=None if stopped else f"{type(error).__name__}: {error}".splitlines()[0])
+    except (OSError, CheckpointError):
+        run.release()  # the disk is full or the directory gone: the first error is the one to tell
+
+
+@contextlib.contextmanager
+def _cause_kept(run: RunDir) -> Iterator[None]:
+    """What ended several processes stands in run.json, also where the first of them only saw that another was gone."""
+    try:
+        yield
+    except TrainingError as error:
+        with contextlib.suppress(OSError, CheckpointError):
+            if str(run.info().get("error")).startswith(LostProcessError.__name__):
+                run.update_info(error=f"{type(error).__name__}: {error}")
+        raise
+
+
+# ---- finished runs ---------------------------------------------------------------------------------
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+

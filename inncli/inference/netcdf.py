@@ -1,0 +1,178 @@
+"""A posterior set as NetCDF in ArviZ's layout: `arviz.from_netcdf(path)` reads it.
+
+    posterior       one variable an unknown, (chain, draw), or (chain, draw, obs) of several observations
+    sample_stats    lp = log_prob, and extras, of the same shape
+    observed_data   one variable a column of y, (obs,); labels as text
+
+The draws are independent, hence one chain. Reference: Kumar et al. 2019, ArviZ, a unified library for
+exploratory analysis of Bayesian models in Python, JOSS 4(33), 1143.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from inncli.io.streams import whole
+from inncli.io.tables import absent, column_codes, column_outside, distinct_columns, labels_of, unreadable
+from inncli.io.untrusted import parse_json
+
+if TYPE_CHECKING:
+    from inncli.inference.posterior_set import PosteriorSet
+
+MOST, RATIO = 256 * 2**20, 100  # bytes that a variable may unpack to, or so many times the file
+_AXES = ("chain", "draw", "obs")
+
+
+def write(path: Path, draws: PosteriorSet) -> None:
+    """Writes `draws` to `path`, whole or not at all."""
+    with writer(path, draws, draws.y, draws.n_draws) as add:
+        add(0, 0, draws)
+
+
+@contextlib.contextmanager
+def writer(path: Path, first: PosteriorSet, y: np.ndarray, n_draws: int) -> Iterator[Callable[[int, int, PosteriorSet], None]]:
+    """Gives add(obs, draw, part), which writes a part of a set to its place; the file appears whole or not at all.
+
+    Args:
+        first: any part, for names and meta.
+        y, n_draws: observations, and draws of each, in the whole set.
+    """
+    import h5netcdf
+
+    names = _variables(first.x_names, first.y_names)
+    note = {"x_names": first.x_names, "y_names": first.y_names, "y_labels": first.y_labels,
+            "meta": first.meta}
+    _check_room(path, 8 * len(y) * n_draws * (first.x.shape[2] + 1 + len(first.extra)))
+    with whole(path) as tmp, h5netcdf.File(tmp, "w") as file:
+        file.attrs["inn"] = json.dumps(note)
+        posterior = _group(file, "posterior", len(y), n_draws)
+        for name in names["x"]:
+            _create(posterior, name)
+        stats = _group(file, "sample_stats", len(y), n_draws)
+        for name in ("lp", *first.extra):
+            _create(stats, name)
+        observed = _group(file, "observed_data", len(y), n_draws, axes=("obs",))
+        for name, column, labels in zip(names["y"], y.T, first.y_labels):
+            outside = column_outside(column, labels)
+            if labels is None:
+                observed.create_variable(name, ("obs",), data=outside)
+            else:
+                import h5py
+                text = observed.create_variable(name, ("obs",), dtype=h5py.string_dtype())
+                text[...] = outside.astype(object)
+
+        def add(obs: int, draw: int, part: PosteriorSet) -> None:
+            for i, name in enumerate(names["x"]):
+                _draws(posterior, name, obs, draw, part.x[..., i])
+            for name, value in {"lp": part.log_prob, **part.extra}.items():
+                _draws(stats, name, obs, draw, value)
+
+        yield add
+
+
+def read(path: Path) -> PosteriorSet:
+    """The set that `write` wrote."""
+    import h5netcdf
+
+    from inncli.inference.posterior_set import WHAT, PosteriorSet, known_format
+
+    try:
+        with h5netcdf.File(path, "r") as file:
+            _check_plain(file)
+            note = parse_json(file.attrs["inn"])
+            known_format(path, note["meta"])
+            posterior, stats = file.groups["posterior"], file.groups["sample_stats"]
+            observed = file.groups["observed_data"]
+            names = _variables(note["x_names"], note["y_names"])
+            x = np.stack([_read(posterior[name]) for name in names["x"]], axis=-1)
+            labels = labels_of(note["y_labels"], np.empty((0, len(note["y_names"]))))
+            y = [column_codes(_text(observed[name]), entry) for name, entry in zip(names["y"], labels)]
+            extra = {name: _read(stats[name]) for name in stats.variables if name not in ("lp", *_AXES)}
+            return PosteriorSet(x, _read(stats["lp"]), np.array(y).T.reshape(len(x), len(y)),
+                                note["x_names"], note["y_names"], labels, note["meta"], extra)
+    except FileNotFoundError:
+        raise absent(path, WHAT) from None
+    except (OSError, KeyError) as error:
+        raise unreadable(path, WHAT, error) from None
+
+
+def _check_plain(file) -> None:
+    """Raises ValueError for an HDF5 file that leads to other files, or declares more than it holds."""
+    import h5py
+
+    size = Path(file.filename).stat().st_size
+
+    def visit(group: h5py.Group, depth: int = 0) -> None:
+        for name in group:
+            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
+                raise ValueError(f"{name} is a link")
+            if depth > 3:  # a group may hold itself
+                raise ValueError(f"{name} lies too deep")
+            entry = group[name]
+            if isinstance(entry, h5py.Group):
+                visit(entry, depth + 1)
+            elif entry.external or entry.is_virtual or entry.nbytes > max(MOST, RATIO * size):
+                raise ValueError(f"{name} lies in another file, or declares {entry.nbytes:,} bytes of {size:,}")
+
+    visit(file._h5file)
+
+
+def _variables(x_names: tuple[str, ...], y_names: tuple[str, ...]) -> dict[str, list[str]]:
+    # "/" would make a group; a variable named as an axis would be taken for its coordinate
+    return {letter: distinct_columns(_AXES, **{letter: [name.replace("/", "_") for name in names]})[letter]
+            for letter, names in (("x", x_names), ("y", y_names))}
+
+
+def _group(file, name: str, n_obs: int, n_draws: int, axes: tuple[str, ...] = _AXES):
+    sizes = {"chain": 1, "draw": n_draws, "obs": n_obs}
+    if axes == _AXES and n_obs == 1:
+        axes = ("chain", "draw")
+    group = file.create_group(name)
+    group.attrs["inference_library"] = "inn"
+    group.dimensions = {axis: sizes[axis] for axis in axes}
+    for axis in axes:
+        numbers = group.create_variable(axis, (axis,), dtype="i8")
+        for start in range(0, sizes[axis], 1 << 20):
+            numbers[start:start + (1 << 20)] = np.arange(start, min(start + (1 << 20), sizes[axis]))
+    return group
+
+
+def _check_room(path: Path, size: int) -> None:
+    """Raises OSError if `size` bytes have no room: on a full disk HDF5 ends the process with a segmentation fault."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if shutil.disk_usage(path.parent).free < 1.05 * size + 2**20:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+
+def _create(group, name: str) -> None:
+    axes = _AXES if "obs" in group.dimensions else _AXES[:2]
+    group.create_variable(name, axes, dtype="f8", fletcher32=True)  # a checksum a chunk
+
+
+def _draws(group, name: str, obs: int, draw: int, values: np.ndarray) -> None:
+    """values (n_obs, S) into (chain, draw[, obs])."""
+    draws = slice(draw, draw + values.shape[1])
+    if "obs" in group.dimensions:
+        group[name][0, draws, obs:obs + len(values)] = values.T
+    else:
+        group[name][0, draws] = values[0]
+
+
+def _read(variable) -> np.ndarray:
+    values = variable[...]
+    return values if values.ndim == 2 else values[0].T
+
+
+def _text(variable) -> np.ndarray:
+    values = variable[...]
+    return values if values.dtype.kind == "f" else \
+        np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values.ravel()], dtype=np.str_)

@@ -1,0 +1,111 @@
+"""The task of a run, and the pairs that the run keeps: read again, or run where the user asks for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from inncli.config import registry
+from inncli.data.pairs import Pairs, load_pairs, split
+from inncli.data.stream import StreamedPairs
+from inncli.errors import (
+    CheckpointError,
+    RequestError,
+    RunError,
+)
+from inncli.io.atomic import file_sha256
+from inncli.runs.run_dir import RunDir
+from inncli.tasks.base import SPLIT, Task
+
+
+def task_of(run: RunDir, resimulate: bool = False) -> Task:
+    """The run's task, built again from its saved config: reads its table, or runs its simulator file if told to.
+
+    Raises: RequestError if it would run a file without `resimulate`.
+    """
+    config = registry.check(run.config())
+    _ask_to_run(run, config, resimulate)
+    return registry.make(config["task"], Task)
+
+
+def _ask_to_run(run: RunDir, config: dict, resimulate: bool) -> None:
+    """A run directory that came from someone else must not run a file because it names one."""
+    if registry.runs_a_file(config) and not resimulate:
+        raise RequestError(f"the task of run {run.id} is a simulator file, {config['task'].get('file')}; look at it, and "
+                           "add --resimulate to run it")
+
+
+def built_in_task_of(run: RunDir) -> Task | None:
+    """The run's task if it needs no file of the user's, else None."""
+    return None if "file" in run.config()["task"] else task_of(run)
+
+
+def training_ys(run: RunDir) -> np.ndarray | None:
+    """The ys a run was trained on, (n, Dy), at most 50,000 of a table on disk; None for a density.
+
+    Raises: RunError if they came from a table that is no longer the same.
+    """
+    if run.pairs.is_file():
+        return kept_pairs(run, run.info()).y
+    task = task_of(run)
+    same_table(run, run.info(), task.fingerprint())
+    pairs = task.training_pairs(run.config()["seed"])
+    return (pairs.split(0.0)[0] if isinstance(pairs, StreamedPairs) else pairs).y  # of a table on disk some of them
+
+
+def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, str]:
+    """Pairs that the run was not trained on, and in words where they come from.
+
+    New ones of a simulator, by `seed`, so that runs of different seeds are compared on the same pairs; the test
+    rows of a table; without a task the run's validation rows, which had no part in training but chose its best epoch.
+
+    Raises: RunError if the table is no longer the same.
+    """
+    config = run.config()
+    if task is None:
+        rng = np.random.default_rng([config["seed"], SPLIT])
+        return split(kept_pairs(run, run.info()), config["trainer"]["val_fraction"], rng)[1], "validation rows"
+    if not task.is_measured:
+        return task.test_pairs(seed), "new pairs"
+    same_table(run, run.info(), task.fingerprint())
+    # By the seed of the split: another would hand out rows that this run was trained on.
+    return task.test_pairs(config["seed"]), "test rows of the table"
+
+
+def kept_pairs(run: RunDir, info: dict) -> Pairs:
+    """The pairs that `keep_pairs` wrote. Raises: CheckpointError if they are damaged or others."""
+    pairs = load_pairs(run.pairs)
+    before = (info.get("data") or {}).get("pairs_sha256")  # absent if killed just before it was noted
+    if before is not None and file_sha256(run.pairs) != before:
+        raise CheckpointError(f"{run.pairs} has changed since run {run.id} wrote it; restore it or train again")
+    return pairs
+
+
+def same_table(run: RunDir, info: dict, fingerprint: dict | None) -> None:
+    """Raises: RunError if the table that the run was trained on is no longer the same."""
+    before = (info.get("data") or {}).get("sha256")
+    if fingerprint is not None and before is not None and fingerprint["sha256"] != before:
+        raise RunError(f"{fingerprint['file']} has changed since run {run.id} was trained on it; "
+                       "restore the table or train again")
+
+
+WENT_ON = "training went on with the pairs that were kept"  # what a changed simulator means for a run resumed
+
+
+def changed_simulator(
+    run: RunDir, resimulate: bool, means: str = "what it simulates now need not be what the model learned",
+) -> list[str]:
+    """A warning, if the simulator file of a run is no longer the one that drew its pairs; none of older runs, which don't say.
+
+    Args:
+        resimulate: whether the file was run: where it was not, it doesn't matter.
+        means: what follows from it.
+    """
+    if not resimulate:
+        return []
+    before = (run.info().get("data") or {}).get("simulator_sha256")
+    file = run.config()["task"].get("file")
+    if before is None or not file or not Path(file).is_file() or file_sha256(Path(file)) == before:
+        return []
+    return [f"{file} has changed since run {run.id} was trained on it: {means}; restore the file or train again"]

@@ -1,0 +1,112 @@
+"""What `inn sample` and `inn density` write: draws without an observation, and points with log densities."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from inncli.io.tables import (
+    Labels,
+    check_suffix,
+    column_outside,
+    distinct_columns,
+    labels_of,
+    matrix,
+    names_of,
+    to_outside,
+    write_npz,
+    write_table,
+)
+
+SUFFIXES = (".npz", ".csv", ".parquet")
+
+
+@dataclass
+class SampleSet:
+    """Draws from p(x), or pairs: y from the training ys and x from p(x|y).
+
+    Shape: x (n, Dx); y (n, Dy) or None, a categorical column in codes.
+    """
+
+    x: np.ndarray
+    y: np.ndarray | None
+    x_names: tuple[str, ...]
+    y_names: tuple[str, ...] = ()
+    y_labels: Labels = ()
+
+    def __post_init__(self) -> None:
+        self.x = matrix("x", self.x, (None, None), "(n, Dx)")
+        self.x_names = names_of("x", self.x_names, self.x.shape[1])
+        if self.y is not None:
+            self.y = matrix("y", self.y, (len(self.x), None), f"({len(self.x)}, Dy), one row a draw")
+            self.y_names = names_of("y", self.y_names, self.y.shape[1])
+            self.y_labels = labels_of(self.y_labels, self.y)
+
+    def save(self, path: str | Path) -> Path:
+        """Writes .npz (x, y, x_names, y_names), .csv or .parquet (columns of y, then of x)."""
+        path = Path(path)
+        y = None if self.y is None else to_outside(self.y, self.y_labels)
+        if check_suffix(path, SUFFIXES) == ".npz":
+            arrays = {"x": self.x} if y is None else {"x": self.x, "y": y}
+            write_npz(path, {**arrays, **self.names()})
+        else:
+            write_table(path, self.columns(), {})
+        return path
+
+    def names(self) -> dict[str, np.ndarray]:
+        """x_names and, where there is a y, y_names, as an .npz holds them."""
+        y = {} if self.y is None else {"y_names": np.array(self.y_names, dtype=np.str_)}
+        return {"x_names": np.array(self.x_names, dtype=np.str_), **y}
+
+    def numbers(self) -> dict[str, np.ndarray]:
+        """The columns that hold numbers, by name: x, and y where it holds no labels."""
+        y = () if self.y is None else zip(self.y_names, self.y.T, self.y_labels)
+        columns = dict(zip(self.x_names, self.x.T))
+        return {**columns, **{name: column for name, column, labels in y if labels is None and name not in columns}}
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns of y, then of x, by name; labels as the user writes them."""
+        return _columns(self)
+
+
+@dataclass
+class DensitySet:
+    """Points and the log density of each in the user's units, given y where the model has one.
+
+    Shape: x (n, Dx); log_prob (n,); y (n, Dy) or None, a categorical column in codes.
+    """
+
+    x: np.ndarray
+    log_prob: np.ndarray
+    x_names: tuple[str, ...]
+    y: np.ndarray | None = None
+    y_names: tuple[str, ...] = ()
+    y_labels: Labels = ()
+
+    def __post_init__(self) -> None:
+        pairs = SampleSet(self.x, self.y, self.x_names, self.y_names, self.y_labels)
+        self.x, self.y, self.x_names, self.y_names, self.y_labels = (
+            pairs.x, pairs.y, pairs.x_names, pairs.y_names, pairs.y_labels)
+        self.log_prob = matrix("log_prob", self.log_prob, (len(self.x),), f"({len(self.x)},), one a point")
+
+    def save(self, path: str | Path) -> Path:
+        """Writes .npz (x, log_prob, x_names, and y, y_names), .csv or .parquet (y.., x.., log_prob)."""
+        path = Path(path)
+        if check_suffix(path, SUFFIXES) == ".npz":
+            arrays = {"x": self.x, "log_prob": self.log_prob,
+                      "x_names": np.array(self.x_names, dtype=np.str_)}
+            if self.y is not None:
+                arrays |= {"y": to_outside(self.y, self.y_labels),
+                           "y_names": np.array(self.y_names, dtype=np.str_)}
+            write_npz(path, arrays)
+        else:
+            write_table(path, {**_columns(self, "log_prob"), "log_prob": self.log_prob}, {})
+        return path
+
+
+def _columns(draws: SampleSet | DensitySet, *reserved: str) -> dict[str, np.ndarray]:
+    names = distinct_columns(reserved, y=draws.y_names, x=draws.x_names)
+    y = [] if draws.y is None else [column_outside(*pair) for pair in zip(draws.y.T, draws.y_labels)]
+    return {**dict(zip(names["y"], y)), **dict(zip(names["x"], draws.x.T))}

@@ -1,0 +1,215 @@
+"""A trained run as an object: what notebooks hold and what the commands call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from inncli.errors import RunError, ShapeError
+from inncli.inference.posterior_set import PosteriorSet
+from inncli.metrics.out_of_distribution import familiarity, unfamiliar
+from inncli.models.base import Model
+from inncli.runtime import generator
+from inncli.variables import Variables
+
+BLOCK = 100_000  # draws that are made together; a larger set is made, written and summarised block by block
+CHUNK = 8192  # rows a call to the model: bounded memory, and the working set stays in the cache
+
+
+class Inverter:
+    """A trained model with its names, in NumPy and in the user's own units.
+
+    Attributes:
+        x, y: what is known about the columns (`Variables`); y is None for a density p(x).
+        id: the run's id. meta: what its checkpoint says of it.
+        has_density: whether `log_prob` answers.
+    """
+
+    def __init__(self, model: Model, meta: dict, id: str, device: torch.device) -> None:
+        self.model, self.meta, self.id, self.device = model, meta, id, device
+        self.x: Variables = model.x
+        self.y: Variables | None = model.y
+        self.has_density = model.has_density
+
+    def __repr__(self) -> str:
+        given = f" | {', '.join(self.y.names)}" if self.y else ""
+        return f"<run {self.id}: p({', '.join(self.x.names)}{given})>"
+
+    @property
+    def names(self) -> dict[str, tuple[str, ...]]:
+        """Column names of x and of y."""
+        return {"x": self.x.names, "y": self.y.names if self.y else ()}
+
+    def sample(self, y=None, n: int = 1000, seed: int = 0, start: int = 0) -> np.ndarray:
+        """n draws of x for each row of y (once, without y); (n_obs, n, Dx), float64.
+
+        Args:
+            start: names another stream of the seed, for the draws from this number on of a set made in blocks.
+        """
+        rows = self._rows(y)
+        key = (seed, "sample", start) if start else (seed, "sample")
+        with torch.no_grad():
+            x = self.model.sample(rows, n, generator(self.device, *key))
+        return x.double().cpu().numpy()
+
+    def log_prob(self, x, y=None) -> np.ndarray:
+        """log p(x | y) a row, (n,), in the user's units; one row of y serves all rows of x.
+
+        Raises: RunError if the model has no density.
+        """
+        if not self.has_density:
+            raise RunError(f"run {self.id}: {type(self.model).__name__} has no density; {self.model.without_density}")
+        points = np.atleast_2d(_numbers("x", x, self.x))
+        if points.shape[1] != self.x.dim:
+            raise ShapeError(f"x has {points.shape[1]} columns, run {self.id} was trained on {self.x.dim} "
+                             f"({', '.join(self.x.names)})")
+        rows = self._rows(y)
+        if rows is not None and len(rows) not in (1, len(points)):
+            raise ShapeError(f"expected 1 or {len(points)} rows of y, got {len(rows)}")
+        if rows is not None:
+            rows = rows.expand(len(points), -1)
+        out = []
+        with torch.no_grad():
+            for start in range(0, len(points), CHUNK):
+                part = slice(start, start + CHUNK)
+                x_part = torch.as_tensor(points[part], device=self.device)
+                out.append(self.model.log_prob(x_part, None if rows is None else rows[part]))
+        return torch.cat(out).double().cpu().numpy() if out else np.zeros(0)
+
+    def posterior(self, y, n: int = 1000, seed: int = 0, starts=None) -> PosteriorSet:
+        """The posterior set of each row of y.
+
+        Args:
+            starts: x to search from, (m, Dx), where the model is a search; None: draws of its own.
+
+        Raises: RunError if the run has no y, or its model takes no starts.
+        """
+        rows = self._rows(y)
+        if rows is None:
+            raise RunError(f"run {self.id} has no y to invert; draw from it with `inn sample`")
+        if starts is not None and not self.model.takes_starts:
+            raise RunError(f"run {self.id}: {type(self.model).__name__} draws from its latent and takes no starts; "
+                           "leave them out")
+        if starts is not None:
+            starts = torch.as_tensor(np.asarray(starts, dtype=np.float64), device=self.device)
+        return self._posterior(rows, n, seed, generator(self.device, seed, "sample"), starts)
+
+    def posterior_blocks(self, y, n: int, seed: int = 0) -> Iterator[tuple[int, int, PosteriorSet]]:
+        """The posterior set of each row of y in parts of at most 100,000 draws: (first observation, first draw, part).
+
+        The first part is that of `posterior`, and a draw depends on the seed, its observation and its number, and not on
+        how many there are (of more than 100,000). Each part has a generator of its own.
+
+        Raises: RunError if the run has no y, or its model searches: what it finds is sorted over all draws.
+        """
+        rows = self._rows(y)
+        if rows is None or self.model.takes_starts:
+            raise RunError(f"run {self.id} can't draw in blocks; use `posterior`")
+        together = max(BLOCK // n, 1)  # observations
+        for obs in range(0, len(rows), together):
+            for draw in range(0, n, BLOCK):
+                key = (seed, "sample") if obs == draw == 0 else (seed, "sample", obs, draw)
+                # Always a whole block: the last draws of a generator depend on how many it makes.
+                part = self._posterior(rows[obs:obs + together], min(n, BLOCK), seed, generator(self.device, *key), None)
+                yield obs, draw, part if n - draw >= part.n_draws else part.first(n - draw)
+
+    def in_blocks(self, n_obs: int, n: int) -> bool:
+        """Whether so many draws are more than one block, of a model that draws independently."""
+        return n_obs * n > BLOCK and not self.model.takes_starts
+
+    def _posterior(self, rows: torch.Tensor, n: int, seed: int, noise: torch.Generator, starts) -> PosteriorSet:
+        with torch.no_grad():
+            drawn, extra = self.model.posterior(rows, n, noise, starts)
+        x = drawn.double().cpu().numpy()
+        extra = {name: value.double().cpu().numpy() for name, value in extra.items()}
+        flat = x.reshape(-1, self.x.dim)
+        y_obs = rows.cpu().numpy()
+        log_prob = None
+        if self.has_density:
+            log_prob = self.log_prob(flat, np.repeat(y_obs, n, axis=0)).reshape(x.shape[:2])
+        meta = {"run": self.id, "model": self.meta["config"]["names"].get("model"), "seed": seed,
+                "versions": self.meta["versions"]}
+        return PosteriorSet(x, log_prob, y_obs, self.x.names, self.y.names, self.y.labels, meta, extra)
+
+    def latent(self, x, y=None, seed: int = 0) -> np.ndarray:
+        """z of pairs, (n, Dz); x and y as rows that belong together.
+
+        Raises: RunError if the model has no latent.
+        """
+        if not self.model.has_latent:
+            raise RunError(f"run {self.id}: {type(self.model).__name__} has no latent space; pick a run of a flow or an INN")
+        points = np.atleast_2d(_numbers("x", x, self.x))
+        rows = self._rows(y)
+        if points.shape[1] != self.x.dim or (rows is not None and len(rows) != len(points)):
+            raise ShapeError(f"expected (n, {self.x.dim}) of x and as many rows of y, got {points.shape} and "
+                             f"{None if rows is None else len(rows)}")
+        x_rows = torch.as_tensor(points, device=self.device)
+        with torch.no_grad():
+            z = self.model.latent(x_rows, rows, generator(self.device, seed, "latent"))
+        return z.double().cpu().numpy()
+
+    def unfamiliar(self, y) -> list[str]:
+        """One line for each y that is unlike those that training saw."""
+        seen = self.meta.get("seen")
+        return unfamiliar(seen, self._rows(y).cpu().numpy(), self.y) if seen else []
+
+    def familiarity(self, y) -> list[dict] | None:
+        """Of each y its distance to the training ys, that distance's percentile among them, and whether it is familiar.
+
+        None where the run keeps no distance: see `metrics.familiarity`.
+        """
+        seen = self.meta.get("seen")
+        return familiarity(seen, self._rows(y).cpu().numpy()) if seen else None
+
+    def diagnostics(self, n: int = 1000, seed: int = 0) -> dict[str, float]:
+        """The model's own health at n of its draws, at training ys' centre: `invertibility_error` and the like."""
+        y = self._typical_y()
+        x = self.sample(None if y is None else y.cpu().numpy(), n, seed).reshape(-1, self.x.dim)
+        rows = torch.as_tensor(x, device=self.device)
+        return self.model.diagnostics(rows, None if y is None else y.expand(len(rows), -1))
+
+    @property
+    def y_sd(self) -> dict[str, float]:
+        """About the sd of each column of the training ys: that of a uniform of their range."""
+        seen = self.meta.get("seen") or {"low": (), "high": ()}
+        return {name: (high - low) / 12**0.5 for name, low, high in zip(self.names["y"], seen["low"], seen["high"])}
+
+    def _typical_y(self) -> torch.Tensor | None:
+        if self.y is None:
+            return None
+        seen = self.meta["seen"]
+        row = np.array(seen["low"], dtype=np.float64)
+        if seen["columns"]:
+            row[seen["columns"]] = seen["centre"]
+        return torch.as_tensor(row[None], device=self.device)
+
+    def _rows(self, y) -> torch.Tensor | None:
+        """y as a checked tensor (n_obs, Dy); a single row or number may come without its brackets."""
+        if self.y is None:
+            if y is not None:
+                raise ShapeError(f"run {self.id} models p({', '.join(self.x.names)}) and takes no y; leave y out")
+            return None
+        if y is None:
+            raise ShapeError(f"run {self.id} models x given y ({', '.join(self.y.names)}); pass a y")
+        rows = _numbers("y", y, self.y)
+        rows = rows.reshape(1, -1) if rows.ndim < 2 else rows
+        if rows.ndim != 2 or rows.shape[1] != self.y.dim:
+            raise ShapeError(f"y has shape {rows.shape}, run {self.id} was trained on {self.y.dim} "
+                             f"({', '.join(self.y.names)}); pass (n_obs, {self.y.dim})")
+        if not np.isfinite(rows).all():
+            raise ShapeError(f"y has a value that is not finite: {rows[~np.isfinite(rows).all(1)][0].tolist()}; pass numbers")
+        for i, labels in enumerate(self.y.labels):
+            if labels is not None and not np.isin(rows[:, i], np.arange(len(labels))).all():
+                raise ShapeError(f"y column {self.y.names[i]} takes the codes 0 to {len(labels) - 1} "
+                                 f"of its labels {', '.join(labels)}, got {rows[0, i]:g}")
+        return torch.as_tensor(rows, device=self.device)
+
+
+def _numbers(letter: str, value, variables: Variables) -> np.ndarray:
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ShapeError(f"{letter}: expected rows of numbers ({', '.join(variables.names)}), got a {type(value).__name__}; "
+                         "pass an array of them in that order, a label as its code") from None

@@ -1,0 +1,199 @@
+"""Named arrays on disk: npz without pickle, and tables as CSV or Parquet. Shared by all result files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from inncli.errors import DataError, RequestError, ShapeError
+from inncli.io import npz
+from inncli.io.atomic import atomic_path
+from inncli.io.untrusted import parse_json
+
+Labels = tuple["tuple[str, ...] | None", ...]  # a column's labels, None for a number
+
+
+def check_suffix(path: str | Path, known: Sequence[str]) -> str:
+    """The suffix of `path`, which must be one of `known`; asked before any work is done."""
+    suffix = Path(path).suffix.lower()
+    if suffix not in known:
+        raise RequestError(f"expected a file name that ends in one of {' '.join(known)}, got {str(path)!r}; "
+                           "change its suffix")
+    return suffix
+
+
+def matrix(name: str, value, shape: tuple[int | None, ...], words: str) -> np.ndarray:
+    """`value` as float64 of `shape` (None: any size).
+
+    Raises:
+        ShapeError: with expected (in `words`) and got.
+    """
+    array = np.asarray(value, dtype=np.float64)
+    if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape)):
+        raise ShapeError(f"{name}: expected {words}, got {array.shape}; check the order of its axes")
+    return array
+
+
+def names_of(letter: str, names: Iterable[str], dim: int) -> tuple[str, ...]:
+    """`names` as a tuple of `dim` distinct words."""
+    names = tuple(str(name) for name in names)
+    if len(names) != dim:
+        raise ShapeError(f"{letter}_names: expected {dim} names, got {len(names)}; give one a column")
+    if len(set(names)) != dim:
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ShapeError(f"{letter}_names: expected distinct names, got {twice!r} twice; rename one")
+    return names
+
+
+def labels_of(labels: Iterable[Iterable[str] | None], y: np.ndarray) -> Labels:
+    """`labels` as a tuple with an entry a column of y; every code of a categorical column needs a label."""
+    labels = tuple(None if entry is None else tuple(str(word) for word in entry) for entry in labels)
+    labels = labels or (None,) * y.shape[1]
+    if len(labels) != y.shape[1]:
+        raise ShapeError(f"y_labels: expected {y.shape[1]} entries, got {len(labels)}; give one a column")
+    for entry, column in zip(labels, y.T):
+        if entry is not None and not np.isin(column, np.arange(len(entry))).all():
+            raise DataError(f"expected codes 0 to {len(entry) - 1} for the labels {', '.join(entry)}, "
+                            f"got {column[~np.isin(column, np.arange(len(entry)))][0]:g}; pass codes")
+    return labels
+
+
+def to_outside(y: np.ndarray, labels: Labels) -> np.ndarray:
+    """y as the user writes it: floats, or unicode throughout where any column has labels."""
+    if all(entry is None for entry in labels):
+        return y
+    columns = [column_outside(column, entry) for column, entry in zip(y.T, labels)]
+    # repr is the shortest text that reads back as the same float
+    texts = [column if column.dtype.kind == "U" else [repr(float(v)) for v in column] for column in columns]
+    return np.array(texts, dtype=np.str_).T.reshape(y.shape)
+
+
+def column_outside(column: np.ndarray, labels: tuple[str, ...] | None) -> np.ndarray:
+    """One column of y as the user writes it."""
+    return column if labels is None else np.array(labels, dtype=np.str_)[column.astype(int)]
+
+
+def to_codes(y: np.ndarray, labels: Labels) -> np.ndarray:
+    """The inverse of `to_outside`."""
+    if all(entry is None for entry in labels):
+        return np.asarray(y, dtype=np.float64)
+    columns = [column_codes(column, entry) for column, entry in zip(y.T, labels)]
+    return np.array(columns).T.reshape(y.shape)
+
+
+def column_codes(column: np.ndarray, labels: tuple[str, ...] | None) -> np.ndarray:
+    """The inverse of `column_outside`."""
+    if labels is None:
+        return np.asarray(column, dtype=np.float64)
+    code = {label: float(i) for i, label in enumerate(labels)}
+    return np.array([code[str(value)] for value in column])
+
+
+def distinct_columns(reserved: Iterable[str], **groups: Sequence[str]) -> dict[str, list[str]]:
+    """Column names of one table for several groups of names: a name used twice becomes `<group>.<name>`."""
+    reserved = set(reserved)
+    every = [name for names in groups.values() for name in names]
+
+    def clash(name: str) -> bool:
+        return name in reserved or every.count(name) > 1
+
+    out = {}
+    for group, names in groups.items():
+        out[group] = []
+        for name in names:
+            column = f"{group}.{name}" if clash(name) else name
+            while column in reserved or (column != name and column in every):
+                column = f"{group}.{column}"
+            reserved.add(column)
+            out[group].append(column)
+    return out
+
+
+# ---- npz ---------------------------------------------------------------------------------------------
+def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Writes arrays of numbers and text, whole or not at all; nothing in it is a pickle."""
+    if any(array.dtype == object for array in arrays.values()):
+        raise TypeError("an array of objects would be written as a pickle")
+    with atomic_path(path) as tmp, open(tmp, "wb") as f:
+        np.savez(f, **arrays)
+
+
+def read_npz(path: Path, what: str, needed: Sequence[str]) -> dict[str, np.ndarray]:
+    """The arrays of an npz file.
+
+    Raises:
+        DataError: no such file, not an npz file, cut short, or without an array that is needed.
+    """
+    try:
+        arrays = npz.read_npz(path)
+    except FileNotFoundError:
+        raise absent(path, what) from None
+    except (OSError, ValueError) as error:
+        raise unreadable(path, what, error) from None
+    missing = [name for name in needed if name not in arrays]
+    if missing:
+        raise DataError(f"expected a {what} with {', '.join(needed)}, got {path} without "
+                        f"{', '.join(missing)}; is it another kind of file?")
+    return arrays
+
+
+# ---- tables ------------------------------------------------------------------------------------------
+def write_table(path: Path, columns: dict[str, np.ndarray], note: dict) -> None:
+    """Writes columns as CSV or Parquet by suffix; Parquet keeps `note` in its schema's metadata."""
+    import pyarrow as pa
+
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    with atomic_path(path) as tmp:
+        if path.suffix.lower() == ".csv":
+            from pyarrow import csv
+            csv.write_csv(table, tmp)
+        else:
+            from pyarrow import parquet
+            parquet.write_table(table.replace_schema_metadata({"inn": json.dumps(note)}), tmp, write_page_checksum=True)
+
+
+def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict]:
+    """The columns of a CSV or Parquet file, in order, and the note of a Parquet file ({} without one)."""
+    import pyarrow as pa
+
+    try:
+        if path.suffix.lower() == ".csv":
+            from pyarrow import csv
+            table = csv.read_csv(path)
+        else:
+            from pyarrow import parquet
+            _check_unpacked(path, parquet.read_metadata(path))
+            table = parquet.read_table(path, page_checksum_verification=True)
+        note = parse_json((table.schema.metadata or {}).get(b"inn", b"{}"))
+    except FileNotFoundError:
+        raise absent(path, what) from None
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise unreadable(path, what, error) from None
+    columns = {}
+    for name, column in zip(table.column_names, table.columns):
+        text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
+        columns[name] = np.array(column.to_pylist(), dtype=np.str_) if text else \
+            column.to_numpy().astype(np.float64)
+    return columns, note
+
+
+def _check_unpacked(path: Path, facts) -> None:
+    """Raises ValueError for a Parquet file that would unpack to far more than it is: a run of equal values takes no bytes."""
+    size, unpacked = path.stat().st_size, 8 * facts.num_rows * facts.num_columns
+    if unpacked > max(npz.SMALL, npz.RATIO * size):
+        raise ValueError(f"{size:,} bytes unpack to {unpacked:,}")
+
+
+def unreadable(path: Path, what: str, error: BaseException) -> DataError:
+    """The error for a file that is there but damaged, or of another kind."""
+    text = " ".join(str(error).split())[:200]
+    return DataError(f"expected a {what}, got {path}, which can't be read ({text}); is it damaged or of "
+                     "another kind?")
+
+
+def absent(path: Path, what: str) -> DataError:
+    """The error for a file that is not there."""
+    return DataError(f"expected a {what}, got {path}, which is not there; check the path")

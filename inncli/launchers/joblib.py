@@ -1,0 +1,137 @@
+"""Jobs side by side in processes of this machine, by joblib's loky."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+
+import joblib
+from hydra.core.singleton import Singleton
+from hydra.core.utils import JobReturn, JobStatus, setup_globals
+from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
+from joblib.externals.loky.process_executor import ProcessPoolExecutor, ShutdownExecutorError
+
+from inncli.errors import RequestError
+from inncli.launchers.planned import execute_job
+
+log = logging.getLogger(__name__)
+GRACE = 30.0  # seconds that stopped jobs have for their checkpoints
+
+
+class Joblib(JoblibLauncher):
+    """The plugin's launcher, with a pool of one process for each job at a time.
+
+    The plugin's one pool of many processes is killed as a whole when one of them dies, and what ran beside it
+    with it. Here a killed process ends its own job, and a new one takes the next.
+    """
+
+    def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        setup_globals()
+        wanted = self.joblib["n_jobs"]
+        if not isinstance(wanted, int) or wanted == 0:
+            raise RequestError("hydra.launcher.n_jobs: expected a whole number of 1 or more, or -1 for one for each CPU, "
+                               f"got {wanted!r}")
+        slots = min(joblib.effective_n_jobs(wanted), len(job_overrides))
+        pools, state = _Pools(slots), Singleton.get_state()
+
+        def run(number: int, overrides: Sequence[str]) -> JobReturn:
+            with pools.one() as pool:
+                try:
+                    return pool.submit(_work, number, list(overrides), self.hydra_context, self.config,
+                                       self.task_function, state).result()
+                except BrokenExecutor:
+                    log.warning("job %d: its process was killed", number)
+                    pools.replace(pool)
+                except ShutdownExecutorError:
+                    pass  # Ctrl-C: it has not begun
+                return _gone()
+
+        with ThreadPoolExecutor(slots) as threads:
+            jobs = [threads.submit(run, number, overrides)
+                    for number, overrides in enumerate(job_overrides, initial_job_idx)]
+            try:
+                return [job.result() for job in jobs]
+            except BaseException:
+                pools.stop()
+                raise
+            finally:
+                pools.shutdown()
+
+
+class _Pools:
+    """So many pools of one process each, handed out one at a time; a process starts with its first job."""
+
+    def __init__(self, count: int) -> None:
+        self._all = [_pool() for _ in range(count)]
+        self._free: queue.SimpleQueue[int] = queue.SimpleQueue()
+        for slot in range(count):
+            self._free.put(slot)
+
+    @contextlib.contextmanager
+    def one(self) -> Iterator[ProcessPoolExecutor]:
+        slot = self._free.get()
+        try:
+            yield self._all[slot]
+        finally:
+            self._free.put(slot)
+
+    def replace(self, broken: ProcessPoolExecutor) -> None:
+        self._all[self._all.index(broken)] = _pool()
+
+    def stop(self) -> None:
+        """Lets the jobs that run write their checkpoints; none begins any more."""
+        processes = [process for pool in self._all for process in list((pool._processes or {}).values())]
+        for pool in self._all:
+            pool.shutdown(wait=False)
+        for process in processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGTERM)
+        end = time.monotonic() + GRACE
+        for process in processes:
+            process.join(max(end - time.monotonic(), 0))
+
+    def shutdown(self) -> None:
+        for pool in self._all:
+            pool.shutdown(wait=False, kill_workers=True)
+
+
+def _pool() -> ProcessPoolExecutor:
+    return ProcessPoolExecutor(max_workers=1, initializer=_end_with, initargs=(os.getpid(),))
+
+
+_working = threading.Lock()  # held by a worker while it runs a job
+
+
+def _work(*job: object) -> JobReturn:
+    with _working:
+        return execute_job(*job)
+
+
+def _end_with(parent: int) -> None:
+    """Stops this worker's job, checkpoint written, and the worker, soon after the sweep's own process was killed.
+
+    Else it would train on unseen, and `inn resume` would have to wait for it; then wait for a next job for ever.
+    """
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(1.0)
+        os.kill(os.getpid(), signal.SIGTERM)
+        with _working:
+            os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+def _gone() -> JobReturn:
+    """The return of a job that left none; its run.json tells what became of it."""
+    gone = JobReturn(status=JobStatus.COMPLETED)
+    gone.return_value = math.nan
+    return gone

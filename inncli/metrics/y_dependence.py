@@ -1,0 +1,89 @@
+r"""Do draws follow y? By a forward model that is learned from the held-out pairs themselves.
+
+A model that answers every y with the prior passes ranks and coverage of each unknown. What it can't pass is a test
+quantity that depends on y. Here: how far the y that x should have is from the y that was seen,
+
+.. math:: f(x, y) = |y - h(x)|^2
+
+where h is a regression of y on x, in sds of y. It needs no simulator, and h need not be good: f ranks the true x
+evenly among the draws of a right posterior whatever h is, as long as h does not know the row that is judged. Rows are
+judged in blocks, by an h of the blocks before, so that the ranks are exactly uniform and independent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from inncli.metrics.sbc import ranks
+
+BLOCKS = 5  # the first is only learned from
+DRAWS = 50  # of each row that are judged
+TREES, LEAF = 50, 3
+
+
+@dataclass(frozen=True)
+class Following:
+    """How draws follow y.
+
+    Attributes:
+        u: rank of f(x*, y) among the draws' f, (rows judged,).
+        share: how much of y's way through h the draws go along with: 1 right, 0 not at all; NaN where h learned
+            nothing. share_se: its standard error.
+        r2: share of the variance of y that h finds in the true x: what the test could see.
+    """
+
+    u: np.ndarray
+    share: float
+    share_se: float
+    r2: float
+
+
+def following(draws: np.ndarray, truth: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Following:
+    r"""Ranks f(x*, y) among f(draws, y), and how the mean of h over the draws goes along with y.
+
+    .. math:: \mathrm{share} = \frac{\mathrm{cov}(y, h(x_s))}{\mathrm{cov}(y, h(x^*))}
+
+    h is a linear regression with a forest of randomised trees on what it leaves.
+
+    Shape: draws (n, S, Dx), truth (n, Dx), y (n, Dy), labels as one-hot columns.
+    """
+    spread = y.std(0)
+    if not spread.any():  # a constant y: nothing to follow
+        return Following(rng.random(len(y)), float("nan"), float("nan"), 0.0)
+    y = (y - y.mean(0))[:, spread > 0] / spread[spread > 0]
+    draws = draws[:, :DRAWS]
+    order = rng.permutation(len(y))
+    blocks = np.array_split(order, BLOCKS)
+    u, along_draws, along_truth, left = [], [], [], []
+    for k in range(1, BLOCKS):
+        h = _regression(truth[np.concatenate(blocks[:k])], y[np.concatenate(blocks[:k])], seed=k)
+        rows = blocks[k]
+        of_draws = h(draws[rows].reshape(-1, draws.shape[2])).reshape(len(rows), -1, y.shape[1])
+        of_truth = h(truth[rows])
+        error = ((of_truth - y[rows]) ** 2).sum(1)
+        u.append(ranks(((of_draws - y[rows, None]) ** 2).sum(2), error, rng))
+        left.append(error)
+        along_draws.append((y[rows] * of_draws.mean(1)).sum(1))
+        along_truth.append((y[rows] * of_truth).sum(1))
+    u, a, b = np.concatenate(u), np.concatenate(along_draws), np.concatenate(along_truth)
+    share = a.mean() / b.mean()
+    share_se = (a - share * b).std(ddof=1) / np.sqrt(len(a)) / abs(b.mean())
+    r2 = 1 - np.concatenate(left).mean() / y.shape[1]
+    return Following(u, float(share), float(share_se), float(r2))
+
+
+def _regression(x: np.ndarray, y: np.ndarray, seed: int):
+    """A function (m, Dx) -> (m, Dy) that was fitted to these pairs."""
+    from sklearn.ensemble import ExtraTreesRegressor
+    from sklearn.linear_model import Ridge
+
+    mean, sd = x.mean(0), x.std(0)
+    sd = np.where(sd > 0, sd, 1.0)
+    line = Ridge(alpha=1.0).fit((x - mean) / sd, y)
+    trees = ExtraTreesRegressor(TREES, min_samples_leaf=LEAF, random_state=seed)
+    left = y - line.predict((x - mean) / sd).reshape(y.shape)
+    trees.fit(x, left if y.shape[1] > 1 else left[:, 0])
+    return lambda points: (line.predict((points - mean) / sd).reshape(len(points), -1)
+                           + trees.predict(points).reshape(len(points), -1))

@@ -1,0 +1,344 @@
+"""The run directory: every file name in it, and how each is read and written. `inncli.runs.registry` finds runs.
+
+    <run>/  config.yaml overrides.yaml run.json metrics.jsonl .lock
+            checkpoints/{last,best}.safetensors  data/pairs.npz  posteriors/  plots/  evaluations/
+
+Files appear whole or not at all; `metrics.jsonl` grows by one write() a line. `.lock` is created once,
+exclusively, so that two processes never share a new directory, and it is held (`inncli.runs.locks`) for as
+long as a process trains in it; meanwhile a thread renews the heartbeat in run.json. Nothing here imports
+numpy, torch or hydra: `inn runs` stays fast.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import threading
+from datetime import datetime
+from pathlib import Path
+
+from inncli.errors import CheckpointError, RunError
+from inncli.io import jsonl
+from inncli.io.atomic import atomic_write, clear_leftovers
+from inncli.io.untrusted import read_bytes, read_json, read_yaml, stranger_inside
+from inncli.runs import liveness, locks, provenance
+from inncli.runs.run_info import check_info
+
+STATUSES = ("running", "done", "failed", "interrupted")
+# What is read or written in a run directory.
+OWN = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", ".lock", "train.log", "checkpoints", "data",
+       "posteriors", "draws", "densities", "plots", "evaluations", "report.html", "tensorboard")
+FIRST_FILES = (".lock", "config.yaml", "overrides.yaml")  # what `create` writes before run.json
+_hearts: dict[Path, liveness.Heart] = {}  # one for each run directory that this process holds
+_writing = threading.RLock()  # run.json is read, changed and written by one thread at a time
+
+
+class RunDir:
+    """One run on disk. Making the object touches nothing; `create` and `reopen` claim the directory."""
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+
+    def __repr__(self) -> str:
+        return f"RunDir({str(self.path)!r})"
+
+    @property
+    def id(self) -> str:
+        """The directory's name; `<sweep>/<job>` for a job of a sweep."""
+        full = self.path.absolute()
+        return f"{full.parent.name}/{full.name}" if full.parent.parent.name == "sweeps" else full.name
+
+    @property
+    def last(self) -> Path:
+        """Checkpoint that resume continues from."""
+        return self.path / "checkpoints" / "last.safetensors"
+
+    @property
+    def best(self) -> Path:
+        """Checkpoint of the best validation loss."""
+        return self.path / "checkpoints" / "best.safetensors"
+
+    @property
+    def pairs(self) -> Path:
+        """The pairs of a simulator run."""
+        return self.path / "data" / "pairs.npz"
+
+    @property
+    def posteriors(self) -> Path:
+        """Folder of posterior sets."""
+        return self.path / "posteriors"
+
+    @property
+    def plots(self) -> Path:
+        """Folder of pictures."""
+        return self.path / "plots"
+
+    def evaluation(self, key: str) -> Path:
+        """Where the evaluation of this key is kept."""
+        return self.path / "evaluations" / f"{key}.json"
+
+    @property
+    def config_file(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def info_file(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def metrics_file(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    def next_posterior_path(self, suffix: str = ".npz") -> Path:
+        """A name under `posteriors/` that no other process picks; names sort by time."""
+        stamp = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{secrets.token_hex(2)}"
+        return self.posteriors / f"{stamp}{suffix}"
+
+    def latest_posterior(self) -> Path | None:
+        """The newest posterior set that `inn invert` kept here, or None."""
+        found = [path for path in self.posteriors.glob("*.npz") if not path.name.startswith(".")]
+        return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
+
+    # ---- claim -----------------------------------------------------------------------------------
+    @classmethod
+    def create(
+        cls, path: str | Path, config: dict | None = None, overrides: list[str] | None = None, **fields
+    ) -> RunDir:
+        """Claims `path` for this process and writes config.yaml, then its first run.json (status running).
+
+        In that order, so that whatever has a run.json can be resumed, also if the process is killed here.
+        `fields` (task, model, seed, device, ...) join what is found out here: times, versions,
+        git commit, host, scheduler ids, process id.
+
+        Raises:
+            RunError: another process, or an earlier run, has this directory, or it holds other files.
+        """
+        run = cls(path).check_new()
+        try:
+            run.path.mkdir(parents=True, exist_ok=True)
+            run._hold(os.open(run._lock_file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
+        except (FileExistsError, NotADirectoryError):
+            raise run._taken() from None
+        if config is not None:
+            run.write_config(config, overrides or [])
+        now = liveness.now()
+        run._write_info({
+            "id": run.id, "status": "running", "started": now, "ended": None, "seconds": None,
+            "task": None, "model": None, "seed": None, "device": None, "dtype": None, "threads": None,
+            "versions": provenance.versions(), "git": provenance.git_commit(), **liveness.here(),
+            "steps": 0, "planned_steps": None, "epochs": 0, "metrics": {}, **fields,
+        })
+        run._start_heart()
+        return run
+
+    def check_new(self) -> RunDir:
+        """This run, whose directory is not there yet, or holds nothing that a run writes but the log that hydra puts there.
+
+        Raises: RunError otherwise: a `config.yaml` or `data` of the user's must not be written over.
+        """
+        if self.info_file.exists() or self._lock_file.exists():
+            raise self._taken()
+        theirs = [name for name in OWN if name != "train.log" and os.path.lexists(self.path / name)]
+        if theirs:
+            raise RunError(f"expected a new directory for the run, got {self.path}, which holds another {theirs[0]}; "
+                           "leave hydra.run.dir out or name another")
+        return self
+
+    def reopen(self, **fields) -> None:
+        """Claims a stopped run to continue it: status running again, this process's id and host.
+
+        Raises:
+            RunError: another process is training in this directory, or has finished it.
+            CheckpointError: run.json is damaged.
+        """
+        info = self.info()
+        if self._lives_elsewhere(info):
+            raise self._busy(info)
+        self._hold(os.open(self._lock_file, os.O_CREAT | os.O_RDWR, 0o644), info)
+        try:
+            self.refuse_done()  # only now: the process that had the lock may have finished a moment ago
+        except BaseException:
+            self.release()
+            raise
+        # What killed writers left. An `inn invert` may write its set at this moment: that is left alone for a day.
+        for folder, seconds in ((self.path, 0), (self.last.parent, 0), (self.pairs.parent, 0), (self.posteriors, 86_400)):
+            clear_leftovers(folder, seconds)
+        self.update_info(status="running", ended=None, error=None, preempted=None, pruned=None, versions=provenance.versions(),
+                         resumed=liveness.now(), **liveness.here(), **fields)
+        self._start_heart()
+
+    def refuse_done(self) -> dict:
+        """run.json of a run that is not finished. Raises: RunError if it is."""
+        info = self.info()
+        if info["status"] == "done":
+            raise RunError(f"run {self.id} is finished ({info.get('steps')} steps); "
+                           "start a new one with `inn train`")
+        return info
+
+    def release(self) -> None:
+        """Gives the directory up; also done by `update_info` with any status but running."""
+        with _writing:  # a beat under way ends first
+            heart = _hearts.pop(self.path.resolve(), None)
+            if heart is not None:
+                heart.stop()
+            locks.release(self._lock_file)
+
+    @property
+    def _lock_file(self) -> Path:
+        return self.path / ".lock"
+
+    def _hold(self, fd: int, info: dict | None = None) -> None:
+        try:
+            locks.hold(self._lock_file, fd)
+        except locks.Taken:
+            raise self._busy(info) from None
+
+    def _taken(self) -> RunError:
+        return RunError(f"expected a new directory for the run, got {self.path}, which is taken; "
+                        "leave hydra.run.dir out or name another")
+
+    def _busy(self, info: dict | None) -> RunError:
+        who = f" (pid {info.get('pid')} on {info.get('host')})" if info else ""
+        return RunError(f"run {self.id} is being trained by another process{who}; wait for it or stop it first")
+
+    def _lives_elsewhere(self, info: dict) -> bool:
+        # Not every shared file system hands locks on to other hosts.
+        return info.get("host") != liveness.here()["host"] and self.fine_state(info) == "running"
+
+    def _start_heart(self) -> None:
+        def beat() -> None:
+            with _writing:
+                if self.path.resolve() in _hearts:  # else the run has ended since
+                    self.update_info()
+
+        key = self.path.resolve()
+        if key in _hearts:
+            _hearts[key].stop()
+        _hearts[key] = liveness.Heart(beat)
+
+    def check_own(self) -> RunDir:
+        """This run, all of whose files lie in its directory: through a link it could reach any file of the user's.
+
+        Raises: CheckpointError for a link, a pipe or a device among them.
+        """
+        found = stranger_inside(self.path, OWN)
+        if found is not None:
+            raise CheckpointError(f"{found} is a link or no regular file; a run's files lie in its own directory: "
+                                  "copy there what it points to, or remove it")
+        return self
+
+    # ---- config ----------------------------------------------------------------------------------
+    def write_config(self, config: dict, overrides: list[str]) -> None:
+        """Writes the resolved config and the words that made it, as plain YAML."""
+        import yaml
+
+        def dump(value):
+            return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
+
+        atomic_write(self.path / "overrides.yaml", dump([str(word) for word in overrides]))
+        atomic_write(self.config_file, dump(config))
+
+    def config(self) -> dict:
+        """The resolved config this run was trained with."""
+        try:
+            config = read_yaml(self.config_file)
+        except (OSError, ValueError) as error:
+            raise _damaged(self.config_file, error) from None
+        if not isinstance(config, dict) or not all(isinstance(config.get(key) or {}, dict) for key in ("task", "names")):
+            raise _damaged(self.config_file, "not a mapping, or one without a task")
+        return config
+
+    def overrides(self) -> list[str]:
+        """The words of the command line that made the config."""
+        try:
+            words = read_yaml(self.path / "overrides.yaml") or []
+            if not isinstance(words, list):
+                raise ValueError("not a list")
+        except (OSError, ValueError) as error:
+            raise _damaged(self.path / "overrides.yaml", error) from None
+        return [str(word) for word in words]
+
+    def config_hash(self) -> str:
+        """SHA-256 of config.yaml's bytes; a checkpoint carries the same."""
+        try:
+            return hashlib.sha256(read_bytes(self.config_file)).hexdigest()
+        except (OSError, ValueError) as error:
+            raise _damaged(self.config_file, error) from None
+
+    # ---- run.json --------------------------------------------------------------------------------
+    def info(self) -> dict:
+        """run.json as a dict.
+
+        Raises:
+            CheckpointError: the file is missing, cut short, or not this program's.
+        """
+        try:
+            info = read_json(self.info_file)
+            if not isinstance(info, dict) or info.get("status") not in STATUSES:
+                raise ValueError(f"no status out of {', '.join(STATUSES)}")
+            check_info(info)
+        except (OSError, ValueError) as error:  # ValueError: bad JSON, bad UTF-8, or not what inn writes
+            raise _damaged(self.info_file, error) from None
+        return info
+
+    def update_info(self, **fields) -> None:
+        """Sets fields of run.json, and its heartbeat; a status other than running frees the directory."""
+        with _writing:
+            info = {**self.info(), "heartbeat": liveness.now(), **fields}
+            if info["status"] not in STATUSES:
+                raise ValueError(f"status: expected one of {STATUSES}, got {info['status']!r}")
+            if info["status"] != "running" and "status" in fields and "ended" not in fields:
+                info["ended"] = liveness.now()
+            self._write_info(info)
+            if info["status"] != "running":
+                self.release()
+
+    def state(self, info: dict | None = None) -> str:
+        """The status, where `running` also means that its process lives: killed is `interrupted`."""
+        state = self.fine_state(info)
+        return "interrupted" if state in ("killed", "preempted", "pruned") else state
+
+    def fine_state(self, info: dict | None = None) -> str:
+        """`state`, with `killed`, `preempted` and `pruned` told apart from `interrupted`; see `inncli.runs.liveness`."""
+        return liveness.state(self.info() if info is None else info, self._lock_file)
+
+    def _write_info(self, info: dict) -> None:
+        atomic_write(self.info_file, json.dumps(jsonl.plain(info), indent=1) + "\n")
+
+    # ---- evaluations -----------------------------------------------------------------------------
+    def write_evaluation(self, key: str, entry: dict) -> None:
+        """Keeps what `inn evaluate` found; what is not finite becomes null, so that it stays JSON."""
+        atomic_write(self.evaluation(key), json.dumps(jsonl.plain(entry), indent=1) + "\n")
+
+    def read_evaluation(self, key: str) -> dict | None:
+        """What `write_evaluation` wrote; None where there is none, or what is there can't be read."""
+        try:
+            entry = read_json(self.evaluation(key))
+        except (OSError, ValueError):
+            return None
+        return entry if isinstance(entry, dict) else None
+
+    # ---- metrics.jsonl ---------------------------------------------------------------------------
+    def metrics(self) -> list[dict]:
+        """The epochs' lines in order; a half-written or foreign line is passed over."""
+        return [entry for _, entry in jsonl.entries(self.metrics_file)]
+
+    def append_metrics(self, entry: dict) -> None:
+        """Adds one line; what is not finite becomes null, so that it stays JSON."""
+        jsonl.append(self.metrics_file, entry)
+
+    def cut_metrics(self, epoch: int) -> None:
+        """Drops the lines after `epoch` and what is no line; kept lines keep their bytes."""
+        jsonl.cut(self.metrics_file, epoch)
+
+
+# ---- small parts -------------------------------------------------------------------------------------
+def _damaged(path: Path, why: object) -> CheckpointError:
+    if isinstance(why, FileNotFoundError):
+        return CheckpointError(f"{path} is missing; this is not a whole run: name another, try `inn runs`")
+    if isinstance(why, PermissionError):
+        return CheckpointError(f"{path} can't be read ({why.strerror}); ask its owner, or name another run")
+    text = " ".join(str(why).split())
+    return CheckpointError(f"{path} is damaged ({text}); restore it or name another run, try `inn runs`")

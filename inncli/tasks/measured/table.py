@@ -1,0 +1,364 @@
+"""The user's own table: some of its columns are the unknowns x, others the observation y."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from inncli.data import chunks, columns
+from inncli.data.pairs import Pairs
+from inncli.data.scan import Columns, Scan
+from inncli.data.stream import DiskRows, StreamedPairs
+from inncli.data.tables import RawTable, known_path, missing, not_a_number, odd_cells, read_table
+from inncli.errors import ConfigError, DataError, did_you_mean
+from inncli.io.atomic import file_sha256
+from inncli.tasks.base import Task, check_spread
+from inncli.tasks.measured.base import Rows
+from inncli.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
+from inncli.variables import Variables
+
+COPIES = 20  # times its numbers is what a table takes in memory at most: finding equal rows takes the most
+LARGEST = 1e30  # squares of larger numbers overflow a 32-bit float
+MANY_LABELS = 20
+FEW_ODD = 0.1  # share of cells of text below which the others, numbers, are what a column is
+
+
+class Table(Rows):
+    """Measured rows from a CSV, Parquet, NPZ or NPY file.
+
+    A table too large for `memory_mb` stays on disk (`tasks.stream`), and no more than 50,000 of its rows are kept for
+    testing or validation. The facts that the model needs are found in the columns of x, over all rows, and can be overridden: a box
+    around each column's values (`x_bounds`), the grid it was recorded on (`steps`), and the values that many
+    rows share (heaps).
+
+    Args:
+        file: path of a .csv, .tsv, .parquet, .npz or .npy file.
+        x: columns of x (one name, or a list); None is all columns but those of y.
+        y: columns of y; [] is none, the density p(x). None is the last `n_y` columns of a CSV without a
+            header, array y of an NPZ, and a mistake where the columns have names.
+        n_y: columns of y at the end of a CSV without a header; None is 1.
+        y_kind: class makes every column of y categorical; number none; auto those that hold text.
+        on_invalid: whether rows with a missing or infinite value in x or y are refused or dropped.
+        test_fraction: share of the rows set aside for `test_pairs`.
+        margin: how far beyond the range of its values the box of a column reaches, in widths of that range. A
+            column without a negative value stays non-negative.
+        x_bounds: name -> [low, high] instead of that box; null is open.
+        steps: name -> recording step instead of the one found; 0 is continuous.
+        n_train: rows to train and validate on, at random; None is all but the test rows.
+        fresh: must be false.
+        memory_mb: what the rows may take of the memory, in 10^6 bytes. A table that would take more is read block by
+            block, as often as need be; so it must not be CSV, nor compressed NPZ. None reads any table whole.
+
+    Raises: ConfigError and DataError, one line each, for a wrong name, option or value in the table.
+    """
+
+    def __init__(
+        self,
+        file: str,
+        x: str | int | None | list[str | int] = None,
+        y: str | int | None | list[str | int] = None,
+        n_y: PositiveInt | None = None,
+        y_kind: Literal["auto", "number", "class"] = "auto",
+        on_invalid: Literal["refuse", "drop"] = "refuse",
+        test_fraction: Fraction = 0.1,
+        margin: NonNegativeFloat = 0.2,
+        x_bounds: dict[str | int, list[float | None]] | None = None,
+        steps: dict[str | int, float] | None = None,
+        n_train: PositiveInt | None = None,
+        fresh: bool = False,
+        memory_mb: PositiveFloat | None = None,
+    ) -> None:
+        if fresh:
+            raise ConfigError("task.fresh=true needs a simulator, a table has only its rows; drop task.fresh")
+        # A year in the header is a number to a config.
+        x, y = ([str(names)] if isinstance(names, (str, int)) else names and [*map(str, names)] for names in (x, y))
+        x_bounds, steps = ({str(name): fact for name, fact in (given or {}).items()} for given in (x_bounds, steps))
+        self._disk: DiskRows | None = None
+        if memory_mb is not None and _too_large(known_path(file), memory_mb):
+            Task.__init__(self, n_train, fresh=False)
+            self.test_fraction = test_fraction
+            self._open(file, x, y, n_y, y_kind, on_invalid, margin, x_bounds, steps, memory_mb)
+            self._check_sizes(self._disk.rows, Path(file).name)
+            return
+        raw = read_table(file)
+        x_names, y_names, by_name = _roles(raw, x, y, n_y)
+        rows, dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
+        by_name = {name: by_name[name][rows] for name in x_names + y_names}
+        x_values = np.column_stack([_numbers(raw, "x", name, by_name[name], "name the columns of x in task.x without it")
+                                    for name in x_names])
+        self.x = _x_variables(raw, x_names, x_values.T, margin, x_bounds, steps)
+        self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
+        super().__init__(Pairs(x_values, y_values), raw.path.name, test_fraction, n_train)
+        check_spread("x", self.x, x_values)  # of a single row all columns are constant, which is not what is wrong
+        if self.y is not None:
+            check_spread("y", self.y, y_values)
+        self.dropped = dropped
+        self._fingerprint = {"file": str(raw.path), "sha256": raw.sha256}
+
+    def _open(self, file, x, y, n_y, y_kind, on_invalid, margin, x_bounds, steps, memory_mb) -> None:
+        """Finds all that is known of a table that stays on disk."""
+        path = known_path(file)
+        self._fingerprint = {"file": str(path.resolve()), "sha256": file_sha256(path)}
+        raw = chunks.open_blocks(path)
+        if not raw.columns or not raw.rows:
+            raise DataError(f"{path} has no rows")
+        x_names, y_names, by_name = _roles(raw, x, y, n_y)
+        table = Columns(raw, x_names + y_names, [by_name[name] for name in x_names + y_names])
+        found = Scan(table, len(x_names), y_kind, on_invalid == "refuse", 1e6 * memory_mb)
+        values = [_numbers(raw, "x", name, column) for name, column in zip(x_names, found.values)]
+        self.x = _x_variables(raw, x_names, values, margin, x_bounds, steps)
+        labels = []
+        for name, words, column in list(zip(table.names, table.labels, found.values))[len(x_names):]:
+            labels.append(None if words is None else tuple(_label(word) for word in words.tolist()))
+            _numbers(raw, "y", name, column)
+        self.y = Variables(y_names, labels=tuple(labels)) if y_names else None
+        ends = np.stack([found.low, found.high])
+        check_spread("x", self.x, ends[:, : len(x_names)], found.rows)
+        if self.y is not None:
+            check_spread("y", self.y, ends[:, len(x_names) :], found.rows)
+        self._disk = DiskRows(table, len(x_names), found.valid, 1e6 * memory_mb)
+        self.read_rows, self.dropped = raw.rows, found.dropped
+
+    def training_pairs(self, seed: int) -> Pairs | StreamedPairs:
+        """Rows to train and validate on; on disk, where they are too large for the memory."""
+        if self._disk is None:
+            return super().training_pairs(seed)
+        if self.n_train is not None and COPIES * self.n_train * self._disk.width <= self._disk.memory:
+            return self._disk.some(seed, self.test_fraction, self.n_train)
+        return StreamedPairs(self._disk, seed, self.test_fraction, self.n_train)
+
+    def test_pairs(self, seed: int, n: int | None = None) -> Pairs:
+        if self._disk is None:
+            return super().test_pairs(seed, n)
+        return self._disk.test(seed, self.test_fraction).take(slice(n))
+
+    def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        return super().prior(n, rng) if self._disk is None else self._disk.draw(n, rng)
+
+    def fingerprint(self) -> dict:
+        return dict(self._fingerprint)
+
+    def describe(self) -> list[str]:
+        rows = len(self._pairs) if self._disk is None else self._disk.rows
+        lines = [*super().describe(), f"rows: {rows:,} of {self.read_rows:,} in {self._fingerprint['file']}"]
+        if self.dropped:
+            lines.append(f"dropped: {self.dropped:,} rows with a missing or non-finite value")
+        if self._disk is not None:
+            return [*lines, f"on disk: read in {len(self._disk.valid):,} blocks, {self._disk.buffer:,} rows shuffled at a time",
+                    *self._label_lines()]
+        repeated = len(self._pairs) - len(np.unique(self._groups))
+        if repeated:
+            lines.append(f"exact duplicates of another row: {repeated:,}, kept on one side of every split")
+        zeros = {
+            name: (self._pairs.x[:, i] == 0).mean()
+            for i, name in enumerate(self.x.names)
+            if 0.0 in self.x.heaps[i]
+        }
+        if zeros:
+            lines.append("exact zeros: " + ", ".join(f"{name} {share:.0%}" for name, share in zeros.items()))
+        return lines + self._label_lines()
+
+    def _label_lines(self) -> list[str]:
+        known = zip(self.y.names, self.y.labels, strict=True) if self.y else ()
+        return [f"{name} is one of: " + ", ".join(labels) for name, labels in known if labels]
+
+
+def _too_large(path: Path, memory_mb: float) -> bool:
+    """Whether a table takes more than this memory, read whole. Raises: DataError where it can't be streamed."""
+    if path.suffix.lower() in chunks.SUFFIXES:
+        return COPIES * 8 * (chunks.cells(path) or 0) > 1e6 * memory_mb
+    # A number written out takes about as many bytes as in memory.
+    size = path.stat().st_size if path.is_file() else 0
+    if COPIES * size > 1e6 * memory_mb:
+        raise DataError(
+            f"{path} has {size / 1e6:,.0f} MB, read whole it takes about {COPIES} times as much, more than "
+            f"task.memory_mb={memory_mb:g}, and a text can't be streamed; convert it to Parquet, e.g. pandas.read_csv(...)"
+            ".to_parquet(...), or raise task.memory_mb")
+    return False
+
+
+def _roles(
+    raw: RawTable | chunks.Blocks, x: list[str] | None, y: list[str] | None, n_y: int | None
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, np.ndarray]]:
+    """Names of x, names of y, and every column by its name."""
+    names, roles = raw.names, raw.roles
+    if n_y is not None and names is not None:
+        raise ConfigError(
+            f"task.n_y is for a CSV without a header, {raw.path.name} names its columns; pass task.y"
+        )
+    if names is None:
+        last = (1 if y is None else len(y)) if n_y is None else n_y
+        if last >= len(raw.columns):
+            raise ConfigError(
+                f"{raw.path.name} has no header and {len(raw.columns)} columns, {last} of them y: none is "
+                f"left for x"
+            )
+        first = len(raw.columns) - last
+        roles = tuple(f"x{i + 1}" for i in range(first)), tuple(f"y{i + 1}" for i in range(last))
+        names = roles[0] + roles[1]
+    by_name = dict(zip(names, raw.columns, strict=True))
+    if y is None and roles is None:
+        raise ConfigError(
+            f"task.y must name the columns of y, e.g. 'task.y=[{names[-1]}]', or be [] for a density of x; "
+            f"{raw.path.name} has {', '.join(names)}"
+        )
+    y_names = roles[1] if y is None else _known(raw, "y", y, names)
+    rest = tuple(name for name in (roles[0] if roles and y is None else names) if name not in y_names)
+    x_names = rest if x is None else _known(raw, "x", x, names)
+    both = [name for name in x_names if name in y_names]
+    if both:
+        raise ConfigError(f"column {both[0]!r} is in task.x and in task.y; leave it in one of them")
+    if not x_names:
+        raise ConfigError(f"task.x must name at least one column of {raw.path.name}: {', '.join(names)}")
+    return x_names, y_names, by_name
+
+
+def _known(raw: RawTable, letter: str, asked: list[str], names: tuple[str, ...]) -> tuple[str, ...]:
+    for name, count in Counter(asked).items():
+        if name not in names:
+            raise DataError(
+                f"{raw.path.name} has no column {name!r} (task.{letter}){did_you_mean(name, names)}; "
+                f"it has {', '.join(names)}{', without a header of names' if raw.names is None else ''}"
+            )
+        if count > 1:
+            raise ConfigError(f"task.{letter} names column {name!r} {count} times; name it once")
+    return tuple(asked)
+
+
+def _valid_rows(
+    raw: RawTable, by_name: dict[str, np.ndarray], names: tuple[str, ...], on_invalid: str
+) -> tuple[np.ndarray, int, int]:
+    """Mask of rows whose cells are all present and finite, how many are not, and how many there were."""
+    invalid = {
+        name: missing(column) | (np.isinf(column) if column.dtype.kind == "f" else False)
+        for name, column in by_name.items()
+        if name in names
+    }
+    bad = np.logical_or.reduce(list(invalid.values()))
+    count = int(bad.sum())
+    if count and on_invalid == "refuse":
+        row = int(np.flatnonzero(bad)[0])
+        name = next(name for name in names if invalid[name][row])
+        raise DataError(
+            f"{count:,} of {raw.rows:,} rows of {raw.path.name} have a missing or non-finite value (the "
+            f"first: "
+            f"{name!r} in row {row + 1}); fill them in or pass task.on_invalid=drop"
+        )
+    if bad.all():
+        raise DataError(
+            f"every row of {raw.path.name} has a missing or non-finite value in {', '.join(names)}"
+        )
+    return ~bad, count, raw.rows
+
+
+def _numbers(raw: RawTable, letter: str, name: str, column: np.ndarray, advice: str = "") -> np.ndarray:
+    """A column as float64, refusing text and numbers too large to be squared.
+
+    Args:
+        advice: what else to do about text, where there may be some.
+    """
+    if column.dtype == object:
+        row = next(iter(odd_cells(column)), 0)
+        kind, mend = not_a_number(column[row])
+        raise DataError(
+            f"{letter} column {name!r} of {raw.path.name} holds {kind} ({column[row]!r} in row {row + 1} of "
+            f"those used), a number was expected; {mend} or {advice}"
+        )
+    values = column.astype(np.float64)
+    if np.abs(values).max() > LARGEST:
+        raise DataError(
+            f"{letter} column {name!r} of {raw.path.name} reaches {np.abs(values).max():g}, beyond "
+            f"{LARGEST:g}; "
+            f"give it in a larger unit"
+        )
+    return values
+
+
+def _x_variables(
+    raw: RawTable | chunks.Blocks,
+    names: tuple[str, ...],
+    values: Sequence[np.ndarray],
+    margin: float,
+    x_bounds: dict[str, list[float | None]],
+    steps: dict[str, float],
+) -> Variables:
+    for key, given in (("x_bounds", x_bounds), ("steps", steps)):
+        for name in given:
+            if name not in names:
+                raise ConfigError(f"task.{key} names {name!r}, which is not in x{did_you_mean(name, names)}")
+    for name, step in steps.items():
+        if not 0 <= step < np.inf:
+            raise ConfigError(f"task.steps.{name} must be 0 (continuous) or a step above it, got {step}")
+    columns_of_x = list(zip(names, values, strict=True))
+    grid = [
+        float(steps[name]) if name in steps else columns.recording_step(column)
+        for name, column in columns_of_x
+    ]
+    bounds = [
+        _given_box(raw, name, column, x_bounds[name])
+        if name in x_bounds
+        else columns.box(column, margin, step)
+        for (name, column), step in zip(columns_of_x, grid, strict=True)
+    ]
+    # A column that the user calls continuous (step 0) has no cells that a heap could fill.
+    heaps = [columns.heaps(column) if step else () for (_, column), step in zip(columns_of_x, grid, strict=True)]
+    return Variables(names, tuple(bounds), tuple(grid), tuple(heaps))
+
+
+def _given_box(raw: RawTable, name: str, column: np.ndarray, given: list[float | None]) -> tuple:
+    if len(given) != 2:
+        raise ConfigError(f"task.x_bounds.{name} must be [low, high], null where open, got {given}")
+    low, high = given
+    if low is not None and high is not None and not low < high:
+        raise ConfigError(f"task.x_bounds.{name} must have low < high, got {given}")
+    outside = int(
+        ((column < (-np.inf if low is None else low)) | (column > (np.inf if high is None else high))).sum()
+    )
+    if outside:
+        count = f"{outside:,}" if isinstance(raw, RawTable) else "some"  # of a streamed table not every value is here
+        raise DataError(
+            f"{count} rows of {raw.path.name} have {name!r} outside task.x_bounds.{name}={given}; "
+            f"widen it"
+        )
+    return low, high
+
+
+def _y_variables(
+    raw: RawTable, names: tuple[str, ...], by_name: dict[str, np.ndarray], y_kind: str
+) -> tuple[Variables | None, np.ndarray | None]:
+    """What is known of y, and its columns: numbers, or the codes of labels."""
+    if not names:
+        return None, None
+    labels: list[tuple[str, ...] | None] = []
+    values = []
+    for name in names:
+        column = by_name[name]
+        if y_kind == "number" or (y_kind == "auto" and column.dtype.kind == "f"):
+            labels.append(None)
+            values.append(_numbers(raw, "y", name, column, "leave task.y_kind at auto"))
+        else:
+            found, codes = np.unique(
+                column.astype(str) if column.dtype == object else column, return_inverse=True
+            )
+            if len(found) > max(MANY_LABELS, len(column) / 2):
+                if column.dtype == object and 0 < len(odd_cells(column)) < FEW_ODD * len(column):
+                    _numbers(raw, "y", name, column, "empty it and pass task.on_invalid=drop")
+                raise DataError(
+                    f"y column {name!r} of {raw.path.name} has {len(found):,} different labels in "
+                    f"{len(column):,} rows; "
+                    f"a class needs several rows a label, is it a name or a number?"
+                )
+            labels.append(tuple(_label(value) for value in found.tolist()))
+            values.append(codes.reshape(-1).astype(np.float64))
+    return Variables(names, labels=tuple(labels)), np.column_stack(values)
+
+
+def _label(value: str | bool | float) -> str:
+    """A label as the table writes it: 3, not 3.0; true, not True."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return value if isinstance(value, str) else str(int(value)) if value.is_integer() else repr(value)

@@ -1,0 +1,288 @@
+"""The user's own simulator: a Python file with a prior and a simulate function."""
+
+from __future__ import annotations
+
+import functools
+import multiprocessing
+from collections.abc import Callable, Iterable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+
+import numpy as np
+
+from inncli.data.pairs import Pairs
+from inncli.errors import ConfigError, DataError
+from inncli.tasks.base import Task
+from inncli.tasks.user.module import UserFile
+from inncli.types import PositiveInt
+from inncli.variables import Bound, Variables
+
+_TRIAL_PRIOR = 100  # enough that two honest draws of a discrete prior never coincide
+_TRIAL_SIMULATIONS = 2
+
+
+class Simulator(Task):
+    """x ~ prior(n, rng), y = simulate(x, rng), both from a file that the user names.
+
+    The file is run when the task is built, and each worker runs it again for itself. Building also tries it
+    once: `prior` for 100 draws, `simulate` for 2, each twice with equal generators, which must give equal
+    results.
+
+    Optional in the file: `x_names`, `y_names`; `x_bounds`, a list of (low, high) with None for open;
+    `observe(x)`, y without its noise, for the resimulation error (without it `simulate` is called with a
+    fixed seed); `log_prior(x)`, `log_likelihood(y, x)`, `reference_posterior(y, n, rng)`; `differentiable = True`
+    where `observe` (or a `simulate` without noise) works on torch tensors too, for `inn invert --refine`.
+
+    Args:
+        file: path of the .py file.
+        workers: processes that draw pairs. The pairs are the same for any number of them.
+        n_train: see `Task`.
+        fresh: must be false.
+
+    Raises: DataError, one line, for whatever the file does wrong; ConfigError for `fresh`.
+    """
+
+    can_simulate = True
+
+    def __init__(
+        self, file: str, workers: PositiveInt = 1, n_train: PositiveInt | None = None, fresh: bool = False
+    ) -> None:
+        if fresh:
+            # Resuming would have to run the file again, and a run directory must never make code run.
+            raise ConfigError(
+                "task.fresh=true is for the built-in tasks; pairs of a simulator file are drawn once and "
+                "kept, "
+                "raise task.n_train instead"
+            )
+        super().__init__(n_train, fresh)
+        self.workers = workers
+        self._file = UserFile(file)
+        x, y = self._trial()
+        x_names = self._names("x_names", "x", x.shape[1])
+        y_names = self._names("y_names", "y", y.shape[1])
+        shared = sorted(set(x_names) & set(y_names))
+        if shared:
+            raise DataError(f"{self._file.path.name}: {shared[0]!r} is in x_names and in y_names; rename one")
+        self.x = Variables(x_names, bounds=self._bounds(x_names))
+        self.y = Variables(y_names)
+        self._check_inside(x)
+        self.has_reference = self._file.has("reference_posterior")
+        self.differentiable = self._file.fact("differentiable") or False
+        if not isinstance(self.differentiable, bool):
+            raise DataError(
+                f"{self._file.path.name}: differentiable must be True or False, got {self.differentiable!r}"
+            )
+
+    @property
+    def simulator_sha256(self) -> str:
+        """Checksum of the file as it was when it was run."""
+        return self._file.sha256
+
+    @property
+    def has_log_prior(self) -> bool:
+        """Whether the file defines log_prior."""
+        return self._file.has("log_prior")
+
+    @property
+    def has_log_likelihood(self) -> bool:
+        """Whether the file defines log_likelihood."""
+        return self._file.has("log_likelihood")
+
+    @functools.cached_property
+    def noisy(self) -> bool:
+        """Whether two generators give 8 xs two different ys, or `observe` another than `simulate`."""
+        x = self.prior(8, np.random.default_rng(0))
+        one, two = (self.simulate(x, np.random.default_rng(seed)) for seed in (1, 2))
+        if not np.array_equal(one, two, equal_nan=True):
+            return True
+        close = 1e-9 * np.nanmax(np.abs(one), initial=0.0)  # the same formula may be rounded in two ways
+        return not np.allclose(one, self.observe(x), rtol=0, atol=close, equal_nan=True)
+
+    def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
+        """n draws of x. Raises DataError if one is not finite or outside `x_bounds`."""
+        x = self._file.call("prior", n, rng, shape=(n, self.x.dim))
+        self._check_finite(x)
+        self._check_inside(x)
+        return x
+
+    def simulate(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """y of each x; a row with a NaN or an infinite value is a failed simulation."""
+        # a copy, so that a simulator that works in place can't change the x of the pair
+        y = self._file.call("simulate", x.copy(), rng, shape=(len(x), self.y.dim))
+        y[~np.isfinite(y).all(axis=1)] = np.nan
+        return y
+
+    def observe(self, x: np.ndarray) -> np.ndarray:
+        """The file's observe(x), else simulate(x) with a fixed seed, which has noise where simulate has.
+
+        A torch tensor comes back as one, where the file says `differentiable = True`.
+        """
+        if not isinstance(x, np.ndarray):
+            if self._file.has("observe"):
+                return self._file.call_on_tensor("observe", x)
+            if self.noisy:
+                raise DataError(f"{self._file.path.name}: simulate has noise; define observe(x), y without its noise")
+            return self._file.call_on_tensor("simulate", x, np.random.default_rng(0))
+        if not self._file.has("observe"):
+            return self.simulate(x, np.random.default_rng(0))
+        return self._file.call("observe", x.copy(), shape=(len(x), self.y.dim))
+
+    def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+        if not self.has_reference:
+            return super().reference_posterior(y, n, rng)
+        return self._file.call(
+            "reference_posterior", np.asarray(y, dtype=np.float64).reshape(-1), n, rng, shape=(n, self.x.dim)
+        )
+
+    def log_prior(self, x: np.ndarray) -> np.ndarray:
+        """log p(x) of the file, (n,); works where `has_log_prior`."""
+        self._need("log_prior")
+        return self._file.call("log_prior", x.copy(), shape=(len(x), 0))
+
+    def log_likelihood(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
+        """log p(y | x) of the file, (n,), for rows of y and x; works where `has_log_likelihood`."""
+        self._need("log_likelihood")
+        return self._file.call("log_likelihood", y.copy(), x.copy(), shape=(len(x), 0))
+
+    def describe(self) -> list[str]:
+        lines = [*super().describe(), f"simulator: {self._file.path}"]
+        boxed = [
+            f"{name} in [{'-inf' if low is None else f'{low:g}'}, {'inf' if high is None else f'{high:g}'}]"
+            for name, (low, high) in zip(self.x.names, self.x.bounds, strict=True)
+            if (low, high) != (None, None)
+        ]
+        if boxed:
+            lines.append("bounds: " + ", ".join(boxed))
+        if self.failed:
+            lines.append(f"failed simulations, left out: {self.failed:,}")
+        return lines
+
+    def _map(self, function: Callable[..., Pairs], *arguments: Iterable) -> Iterable[Pairs]:
+        arguments = [list(argument) for argument in arguments]
+        workers = min(self.workers, len(arguments[0]))
+        if workers == 1:
+            return map(function, *arguments)
+        # spawn, since a fork of a process whose libraries run threads can hang
+        pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+        with pool:
+            try:
+                return list(pool.map(functools.partial(_draw, str(self._file.path)), *arguments))
+            except BrokenProcessPool as error:
+                raise DataError(
+                    f"{self._file.path.name} ended a worker process (out of memory, or a crash in compiled "
+                    f"code); "
+                    f"try task.workers=1"
+                ) from error
+            finally:
+                pool.shutdown(wait=True, cancel_futures=True)
+
+    def _trial(self) -> tuple[np.ndarray, np.ndarray]:
+        """Calls the file's functions a first time; what is wrong with them shows here, before training."""
+        name = self._file.path.name
+        first, again, other = (
+            self._file.call("prior", _TRIAL_PRIOR, np.random.default_rng(seed), shape=(_TRIAL_PRIOR, None))
+            for seed in (0, 0, 1)
+        )
+        self._check_finite(first)
+        advice = "draw every random number from rng, e.g. rng.normal(size=(n, 2))"
+        if not np.array_equal(first, again):
+            raise DataError(f"{name}: prior(n, rng) gave two different results for equal rngs; {advice}")
+        if np.array_equal(first, other):
+            raise DataError(
+                f"{name}: prior(n, rng) gave the same {_TRIAL_PRIOR} rows for two different rngs; {advice}"
+            )
+        x = first[:_TRIAL_SIMULATIONS]
+        one, two = (
+            self._file.call("simulate", x.copy(), np.random.default_rng(0), shape=(len(x), None))
+            for _ in range(2)
+        )
+        if not np.array_equal(one, two, equal_nan=True):
+            raise DataError(
+                f"{name}: simulate(x, rng) gave two different results for equal x and rngs; {advice}"
+            )
+        return first, one
+
+    def _names(self, fact: str, letter: str, dim: int) -> tuple[str, ...]:
+        given = self._file.fact(fact)
+        if given is None:
+            return Variables.numbered(letter, dim).names
+        name = self._file.path.name
+        listed = isinstance(given, (list, tuple, np.ndarray))
+        if not listed or not all(isinstance(entry, str) and entry.strip() for entry in given):
+            raise DataError(f"{name}: {fact} must be a list of names, got {given!r}")
+        if len(given) != dim:
+            function = {"x": "prior", "y": "simulate"}[letter]
+            raise DataError(
+                f"{name}: {fact} has {len(given)} names, {function} returned {dim} columns; they must agree"
+            )
+        if len(set(given)) < dim:
+            raise DataError(f"{name}: {fact} must be different names, got {list(given)}")
+        return tuple(entry.strip() for entry in given)
+
+    def _bounds(self, names: tuple[str, ...]) -> tuple[Bound, ...]:
+        given = self._file.fact("x_bounds")
+        if given is None:
+            return ()
+        file = self._file.path.name
+        if isinstance(given, (str, dict)) or not hasattr(given, "__len__") or len(given) != len(names):
+            raise DataError(
+                f"{file}: x_bounds must be {len(names)} pairs (low, high), None where open, got {given!r}"
+            )
+        bounds = []
+        for name, pair in zip(names, given, strict=True):
+            try:
+                low, high = (
+                    _end(end, open_end) for end, open_end in zip(pair, (-np.inf, np.inf), strict=True)
+                )
+            except (TypeError, ValueError):
+                raise DataError(
+                    f"{file}: x_bounds of {name} must be (low, high), None where open, got {pair!r}"
+                ) from None
+            if low is not None and high is not None and not low < high:
+                raise DataError(f"{file}: x_bounds of {name} must have low < high, got {pair!r}")
+            bounds.append((low, high))
+        return tuple(bounds)
+
+    def _check_finite(self, x: np.ndarray) -> None:
+        bad = ~np.isfinite(x).all(axis=1)
+        if bad.any():
+            raise DataError(
+                f"{self._file.path.name}: prior(n, rng) must return finite numbers, got {bad.sum():,} of "
+                f"{len(x):,} rows "
+                f"with NaN or inf"
+            )
+
+    def _check_inside(self, x: np.ndarray) -> None:
+        for name, (low, high), column in zip(self.x.names, self.x.bounds, x.T, strict=True):
+            outside = column[
+                (column < (-np.inf if low is None else low)) | (column > (np.inf if high is None else high))
+            ]
+            if len(outside):
+                raise DataError(
+                    f"{self._file.path.name}: prior drew {name} = {outside[0]:g}, outside its x_bounds "
+                    f"({low}, {high}); "
+                    f"mend one of them"
+                )
+
+    def _need(self, function: str) -> None:
+        if not self._file.has(function):
+            raise DataError(f"{self._file.path.name} defines no {function}; add it to the file")
+
+
+def _end(value: float | None, open_end: float) -> float | None:
+    """One end of a bound; None and the matching infinity are open."""
+    if value is None or float(value) == open_end:
+        return None
+    if not np.isfinite(float(value)):
+        raise ValueError
+    return float(value)
+
+
+@functools.lru_cache(maxsize=1)
+def _in_worker(file: str) -> Simulator:
+    return Simulator(file)
+
+
+def _draw(file: str, n: int, rng: np.random.Generator) -> Pairs:
+    """One block, in a worker process, which has run the file for itself."""
+    return _in_worker(file)._draw(n, rng)

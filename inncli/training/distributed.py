@@ -1,0 +1,306 @@
+"""Several processes that train one model: `device=[cuda:0,cuda:1]`, `device=[cpu,cpu]`, or torchrun.
+
+    run(devices, function, ...)  ->  function(group, ...) in this process, in one for each device, or in torchrun's
+
+Every process builds the same model from the same pairs and takes the same steps; rows are shared out as `inncli.nn.sharding`
+says, and gradients are summed, so that the weights keep the same bits everywhere. The first process alone writes and
+shows anything. The processes that are started here talk over the loopback device and find each other by a file; the one
+that started them trains nothing: it hands signals on, and ends all of them when one is gone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import signal
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+import torch
+from torch import Tensor, distributed
+
+from inncli import runtime
+from inncli.config import registry
+from inncli.errors import ConfigError, LostProcessError, TrainingError
+from inncli.nn.sharding import all_reduce, all_sum, shared_out
+from inncli.training.stop_signals import stop_signals
+
+REASONS = (None, "pruned", *(number.name for number in signal.Signals))  # to stop
+GRACE = 10.0  # seconds that the others have to end by themselves, once one of them has failed
+
+
+@dataclass(frozen=True)
+class Group:
+    """The processes that train together, seen from one of them. One process is a group, too: all of this is then free.
+
+    Args:
+        device: this process's own.
+        names: the devices of all of them, by rank.
+    """
+
+    device: torch.device
+    names: tuple[str, ...]
+    rank: int = 0
+
+    @property
+    def size(self) -> int:
+        """Number of processes."""
+        return len(self.names)
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes and shows things."""
+        return self.rank == 0
+
+    def sharing(self) -> contextlib.AbstractContextManager:
+        """While entered, functions of rows are shared out between the processes."""
+        return shared_out(self.rank, self.size)
+
+    def same(self, value):
+        """The first process's value, in every process."""
+        if self.size == 1:
+            return value
+        held = [value]
+        with _lost():
+            distributed.broadcast_object_list(held, src=0)
+        return held[0]
+
+    def each(self, value) -> list:
+        """The values of all processes, by rank."""
+        if self.size == 1:
+            return [value]
+        held = [None] * self.size
+        with _lost():
+            distributed.all_gather_object(held, value)
+        return held
+
+    def sum_gradients(self, parameters: list[Tensor]) -> None:
+        """Sums the gradients over the processes, in place, by one exchange for each dtype."""
+        if self.size == 1:
+            return
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        for dtype in sorted({g.dtype for g in gradients}, key=str):
+            some = [g for g in gradients if g.dtype == dtype]
+            joined = all_sum(torch.cat([g.reshape(-1) for g in some]))
+            for g, total in zip(some, joined.split([g.numel() for g in some])):
+                g.copy_(total.view_as(g))
+
+    def reason(self, own: str | None) -> str | None:
+        """The reason to stop that any process has, a signal's name as a rule, so that all of them stop at one step."""
+        if self.size == 1:
+            return own
+        if not all_reduce(torch.tensor([own is not None], dtype=torch.int32), distributed.ReduceOp.MAX):
+            return None
+        return next(reason for reason in self.each(own) if reason is not None)
+
+
+def alone(device: torch.device) -> Group:
+    """The group of one process."""
+    return Group(device, (str(device),))
+
+
+def run(names: str | list[str], function: Callable, *args):
+    """function(group, *args), in each of the processes that train together; what the first one returns.
+
+    Args:
+        names: the devices asked for.
+        function: of a module, since it is named to other processes.
+
+    Raises: whatever the first process to fail raised; ConfigError if a device isn't here.
+    """
+    rank = runtime.launcher_rank()
+    if rank is not None:
+        with _joined(_of_launcher(names), rank, int(os.environ["LOCAL_RANK"])) as group:
+            return function(group, *args)
+    devices = runtime.resolve_devices(names)
+    return function(alone(devices[0]), *args) if len(devices) == 1 else _spawn(devices, function, args)
+
+
+# ---- one process -----------------------------------------------------------------------------------
+def _of_launcher(names: str | list[str]) -> list[torch.device]:
+    """The device of each of torchrun's processes on this machine."""
+    here = int(os.environ.get("LOCAL_WORLD_SIZE") or os.environ["WORLD_SIZE"])
+    if isinstance(names, str):
+        first = runtime.resolve_device(names)
+        any_cuda = first.type == "cuda" and names in ("auto", "cuda")
+        names = [f"cuda:{k}" if any_cuda else str(first) for k in range(here)]
+    elif len(names) != here:
+        raise ConfigError(f"device: torchrun started {here} processes here, got {len(names)} devices; "
+                          "give --nproc-per-node that number")
+    return runtime.resolve_devices(names)
+
+
+@contextlib.contextmanager
+def _joined(devices: list[torch.device], rank: int, local_rank: int, store=None) -> Iterator[Group]:
+    """Makes this process one of its group; without a store, that of the environment, as torchrun sets it."""
+    device = devices[local_rank]
+    size = len(devices) if store is not None else int(os.environ["WORLD_SIZE"])
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
+    with _lost():
+        distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
+        names = [None] * size
+        distributed.all_gather_object(names, str(device))
+    yield Group(device, tuple(names), rank)
+    # Only now: a process that failed ends without waiting for the others.
+    distributed.destroy_process_group()
+
+
+@contextlib.contextmanager
+def _lost() -> Iterator[None]:
+    try:
+        yield
+    except RuntimeError as error:
+        raise LostProcessError("a process of this run has ended; see its own line") from error
+
+
+def _work(rank: int, devices: list[torch.device], meeting: str, trusted: list[Path], stops: list[int],
+          reports: Connection, function: Callable, args: tuple) -> None:
+    """The life of a process that was started here."""
+    os.setpgid(0, 0)  # Ctrl-C on the terminal reaches the starting process alone, which hands it on once
+    for number in stops:
+        signal.signal(number, signal.default_int_handler)  # until the training looks out for them
+    threading.Thread(target=_follow_to_the_end, daemon=True).start()
+    os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
+    if devices[rank].type == "cuda":
+        os.environ.setdefault("NCCL_SOCKET_IFNAME", "lo")
+    for folder in trusted:
+        registry.trust(folder)
+    try:
+        store = distributed.FileStore(meeting, len(devices))
+        with _joined(devices, rank, rank, store) as group:
+            reports.send((function(group, *args), None, None))
+    except BaseException as error:
+        with contextlib.suppress(OSError):  # nobody is left to hear it
+            reports.send((None, _portable(error), traceback.format_exc()))
+        os._exit(1)  # not through the closing of a group that may wait for the others
+
+
+def _follow_to_the_end() -> None:
+    """Stops this process, with a checkpoint, when the one that started it is gone."""
+    multiprocessing.parent_process().join()
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _portable(error: BaseException) -> BaseException:
+    """The error as it can be sent."""
+    try:
+        return pickle.loads(pickle.dumps(error))
+    except Exception:  # one with arguments of its own kind
+        return RuntimeError(f"{type(error).__name__}: {error}")
+
+
+class _Elsewhere(Exception):
+    """The traceback of an error in another process, shown as its cause."""
+
+
+# ---- the process that starts them ------------------------------------------------------------------
+def _spawn(devices: list[torch.device], function: Callable, args: tuple):
+    if multiprocessing.current_process().daemon:
+        raise ConfigError("device: a list starts processes of its own, which a worker of this launcher may not; "
+                          "take another launcher, or one device")
+    if multiprocessing.get_start_method(allow_none=True) not in (None, *multiprocessing.get_all_start_methods()):
+        # A worker of joblib hands down a way of starting processes that only joblib knows.
+        multiprocessing.set_start_method("spawn", force=True)
+    context = multiprocessing.get_context("spawn")
+    with tempfile.TemporaryDirectory(prefix="inn-") as folder:
+        workers = []
+        try:
+            for rank in range(len(devices)):
+                ours, theirs = context.Pipe(duplex=False)
+                process = context.Process(target=_work, args=(
+                    rank, devices, str(Path(folder) / "meeting"), list(registry.trusted_folders), stop_signals(), theirs,
+                    function, args))
+                process.start()
+                theirs.close()
+                workers.append(_Worker(rank, devices[rank], process, ours))
+            with _handed_on(workers):
+                _until_all_ended(workers)
+        finally:
+            for worker in workers:
+                worker.process.kill()
+                worker.process.join()
+    return _outcome(workers)
+
+
+@dataclass
+class _Worker:
+    rank: int
+    device: torch.device
+    process: multiprocessing.Process
+    reports: Connection
+    report: tuple | None = None
+    killed: bool = False  # by us
+
+    def listen(self) -> None:
+        with contextlib.suppress(EOFError, OSError):
+            if self.report is None and self.reports.poll():
+                self.report = self.reports.recv()
+
+    @property
+    def failed(self) -> bool:
+        return self.report[1] is not None if self.report else self.process.exitcode is not None
+
+    @property
+    def error(self) -> BaseException | None:
+        if self.report is not None:
+            return self.report[1]
+        code = self.process.exitcode
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        return TrainingError(f"process {self.rank} of this run (pid {self.process.pid}, {self.device}) {how}; "
+                             "the last checkpoint is kept, continue with `inn train --resume RUN`")
+
+
+def _until_all_ended(workers: list[_Worker]) -> None:
+    """Waits; once one has failed the others have a moment to end by themselves."""
+    deadline = None
+    while running := [worker for worker in workers if worker.process.exitcode is None]:
+        wait([worker.process.sentinel for worker in running], timeout=0.2)
+        for worker in workers:
+            worker.listen()
+        if deadline is None and any(worker.failed for worker in workers):
+            deadline = time.monotonic() + GRACE
+        if deadline is not None and time.monotonic() > deadline:
+            for worker in running:
+                worker.killed = True
+                worker.process.kill()
+    for worker in workers:
+        worker.listen()
+
+
+def _outcome(workers: list[_Worker]):
+    """What the first process returned, or the error that came first in cause: what was lost says only that."""
+    failed = [worker for worker in workers if worker.failed and not worker.killed]
+    if not failed:
+        return workers[0].report[0]
+    cause = min(failed, key=lambda worker: isinstance(worker.error, LostProcessError))
+    raise cause.error from (_Elsewhere(f"\n{cause.report[2]}") if cause.report else None)
+
+
+@contextlib.contextmanager
+def _handed_on(workers: list[_Worker]) -> Iterator[None]:
+    """While entered, signals that stop a run go to the processes that train it."""
+    def hand_on(number: int, frame: object) -> None:
+        for worker in workers:
+            if worker.process.exitcode is None:
+                os.kill(worker.process.pid, number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, hand_on) for number in stop_signals()}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

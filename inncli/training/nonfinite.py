@@ -1,0 +1,47 @@
+"""Naming the place where a number stopped being finite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+LOSS_ITSELF = "the loss itself"  # where no layer is to blame
+
+
+def _finite(value: object) -> bool:
+    tensors = value if isinstance(value, (tuple, list)) else [value]
+    return all(bool(t.isfinite().all()) for t in tensors if isinstance(t, Tensor) and t.is_floating_point())
+
+
+def non_finite_layer(model: nn.Module, run: Callable[[], object]) -> str:
+    """Runs `run` once more with hooks and names the first place that is not finite.
+
+    A parameter or its gradient is named before a layer's output, since a layer can only pass on
+    what its parameters hold.
+    """
+    for name, parameter in model.named_parameters():
+        if not _finite(parameter.detach()):
+            return f"parameter {name}"
+    found: list[str] = []
+
+    def watch(name: str) -> Callable:
+        def hook(module: nn.Module, inputs: tuple, output: object) -> None:
+            if not found and not _finite(output):
+                found.append(f"layer {name} ({type(module).__name__})")
+        return hook
+
+    handles = [module.register_forward_hook(watch(name)) for name, module in model.named_modules() if name]
+    try:
+        with torch.no_grad():
+            run()
+    finally:
+        for handle in handles:
+            handle.remove()
+    if found:
+        return found[0]
+    for name, parameter in model.named_parameters():
+        if parameter.grad is not None and not _finite(parameter.grad):
+            return f"gradient of {name}"
+    return LOSS_ITSELF
