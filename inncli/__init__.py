@@ -10,7 +10,8 @@ From a notebook:
 
 from __future__ import annotations
 
-__version__ = "0.4.0"
+from inncli._version import __version__
+
 __all__ = ["__version__", "load"]
 
 

@@ -12,7 +12,7 @@ from typing import Annotated
 
 import typer
 
-from inncli import __version__
+from inncli._version import __version__
 from inncli.cli import (
     compare,
     console,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from inncli import __version__
+from inncli._version import __version__
 from inncli.io.atomic import file_sha256
 from inncli.metrics.verdicts import Verdict
 from inncli.runs.run_dir import RunDir

@@ -7,7 +7,7 @@ import platform
 import subprocess
 from importlib import metadata
 
-from inncli import __version__
+from inncli._version import __version__
 
 
 def versions() -> dict[str, str | None]:
