@@ -49,8 +49,13 @@ def read(folder: Path, names: list[str] | None = None) -> list[Defect]:
 
 def copy_of_the_tree() -> Path:
     """Every file that git tracks or would track, in a new temporary folder."""
-    listed = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"], cwd=ROOT,
-                            capture_output=True, text=True, check=True).stdout
+    listed = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
     copy = Path(tempfile.mkdtemp(prefix="defects-"))
     for name in filter(None, listed.split("\0")):
         if (ROOT / name).is_file():  # not one that was deleted and is still listed
@@ -65,8 +70,9 @@ def pytest(copy: Path, *tests: str, timeout: float) -> tuple[int | None, str]:
     # on the path of child processes too, which else would import the installed package.
     env = {**os.environ, "PYTHONPATH": str(copy), "PYTHONDONTWRITEBYTECODE": "1"}
     words = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", "-m", "slow or not slow", *tests]
-    process = subprocess.Popen(words, cwd=copy, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-                               start_new_session=True)
+    process = subprocess.Popen(
+        words, cwd=copy, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+    )
     try:
         out, _ = process.communicate(timeout=timeout)
         return process.returncode, out

@@ -61,7 +61,9 @@ def ring() -> None:
                 assert drawn.shape == (1000, 2)
                 scores.setdefault((y, "mean |x|^2 of 1,000 draws by inn invert"), []).append((drawn**2).sum(1).mean())
         for (y, what), values in scores.items():
-            limit = {"C2ST to the exact posterior": "<= .55", "max harmonic of the angle": "<= .05"}.get(what, f"{y} +- .02")
+            limit = {"C2ST to the exact posterior": "<= .55", "max harmonic of the angle": "<= .05"}.get(
+                what, f"{y} +- .02"
+            )
             row(line, f"{model}, y = {y}: {what}", values, limit if model == "rnvp" and y == 0.3 else "")
         row(line, f"{model}: training, s", seconds, "< 60" if model == "rnvp" else "")
     bent = x * np.array([1.1, 1.0])
@@ -86,7 +88,12 @@ def linear() -> None:
                     errors.setdefault((where, what), []).append(error)
         for (where, what), values in errors.items():
             limit = "<= .03" if what == "mean, posterior sds" else "<= .05"
-            row("3", f"linear 2x4, {'with' if start == 'true' else 'without'} closed form, y {where}: {what}", values, limit)
+            row(
+                "3",
+                f"linear 2x4, {'with' if start == 'true' else 'without'} closed form, y {where}: {what}",
+                values,
+                limit,
+            )
     wide = task.reference_posterior(ys[0], 100_000, np.random.default_rng(0)) * 1.05
     for what, error in moments(wide, *task.posterior(ys[0])).items():
         row("", f"control: exact draws 1.05 times too wide: {what}", error, "covariance must exceed .05")
@@ -124,19 +131,30 @@ def concrete() -> None:
         spread = test.x + steps * (rng.random(test.x.shape) - 0.5)
         flow = trained.log_prob(spread, test.y)
         gaussian = linear_gaussian_log_prob(
-            pairs.x + steps * (rng.random(pairs.x.shape) - 0.5), pairs.y, spread, test.y)
+            pairs.x + steps * (rng.random(pairs.x.shape) - 0.5), pairs.y, spread, test.y
+        )
         differences.append((flow - gaussian).mean())
     row("4", "concrete: zeros, draws against the whole table, largest column, 5 splits", whole_gaps, "<= .05")
     row("4", "concrete: zeros, draws against the test rows themselves", gaps, "")
     error = np.std(differences, ddof=1) / np.sqrt(5)
-    row("4", "concrete: flow over Gaussian, nats a row, 5 splits", differences, f"mean / se = {np.mean(differences) / error:.1f} > 2")
+    row(
+        "4",
+        "concrete: flow over Gaussian, nats a row, 5 splits",
+        differences,
+        f"mean / se = {np.mean(differences) / error:.1f} > 2",
+    )
     shuffled = trained.log_prob(spread, np.random.default_rng(0).permutation(test.y))
     row("", "control: flow at shuffled ys over flow at the true ones", (shuffled - flow).mean(), "must be below 0")
-    row("", "control: draws with .01 for 0: gap of zeros", np.abs((draws + 0.01 == 0).mean(0) - (test.x == 0).mean(0)).max(), "")
+    row(
+        "",
+        "control: draws with .01 for 0: gap of zeros",
+        np.abs((draws + 0.01 == 0).mean(0) - (test.x == 0).mean(0)).max(),
+        "",
+    )
 
 
 def linear_gaussian_log_prob(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
-    """log density of the full-covariance Gaussian of x given y, fitted by maximum likelihood."""
+    """Log density of the full-covariance Gaussian of x given y, fitted by maximum likelihood."""
     from scipy.stats import multivariate_normal
 
     design = np.column_stack([np.ones(len(y)), y])
@@ -166,7 +184,12 @@ def density() -> None:
             integrals.append(np.exp(log_prob).sum() * cell)
         row("5", f"eight_gaussians, {model}: test cross-entropy, nats", entropies, "best <= 2.9314")
         row("5", f"eight_gaussians, {model}: integral over the grid", integrals, "1 +- .01")
-    row("", "control: cross-entropy of the same points moved by .2", -trained.log_prob(test + 0.2).mean(), "must exceed 2.9314")
+    row(
+        "",
+        "control: cross-entropy of the same points moved by .2",
+        -trained.log_prob(test + 0.2).mean(),
+        "must exceed 2.9314",
+    )
 
 
 # ---- 6: kill -9 --------------------------------------------------------------------------------------
@@ -179,8 +202,9 @@ def kill() -> None:
     for _ in range(5):
         root = Path(tempfile.mkdtemp(dir=WORK))
         env = {**os.environ, "INN_OUTPUTS": str(root)}
-        victim = subprocess.Popen([*INN, "train", *words], cwd=WORK, env=env, stderr=subprocess.DEVNULL,
-                                  stdout=subprocess.DEVNULL)
+        victim = subprocess.Popen(
+            [*INN, "train", *words], cwd=WORK, env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
         while not list(root.glob("*/metrics.jsonl")):
             time.sleep(0.05)
         time.sleep(rng.uniform(0, 0.8 * whole.info()["seconds"]))
@@ -195,7 +219,12 @@ def kill() -> None:
         assert lines == [{k: v for k, v in line.items() if k != "seconds"} for line in whole.metrics()]
     row("6", f"killed at steps {steps} of {whole.info()['steps']}: resumed weights bit-identical, of 5", equal, "5")
     other = load_checkpoint(train(*words, "seed=1")[0].best)[0]
-    row("", "control: another seed has the same weights", all(torch.equal(truth[k], other[k]) for k in truth), "must be 0")
+    row(
+        "",
+        "control: another seed has the same weights",
+        all(torch.equal(truth[k], other[k]) for k in truth),
+        "must be 0",
+    )
 
 
 # ---- 7: contracts ------------------------------------------------------------------------------------
@@ -204,6 +233,7 @@ def contracts() -> None:
     tests = Path(__file__).parent.parent / "tests"
     sys.path[:0] = [str(tests / "support"), str(tests / "contracts")]
     import test_transforms
+
     from catalogue import TRANSFORMS
 
     torch.set_default_dtype(torch.float64)
@@ -214,8 +244,10 @@ def contracts() -> None:
         truth = torch.linalg.slogdet(test_transforms.jacobian(transform.forward, x, context))[1]
         back, ladj_back = transform.inverse(z.detach(), context)
         truth_back = torch.linalg.slogdet(test_transforms.jacobian(transform.inverse, z.detach(), context))[1]
-        found = {"round trip": float((back - x).abs().max()),
-                 "log-det": float(torch.maximum((ladj - truth).abs(), (ladj_back - truth_back).abs()).max())}
+        found = {
+            "round trip": float((back - x).abs().max()),
+            "log-det": float(torch.maximum((ladj - truth).abs(), (ladj_back - truth_back).abs()).max()),
+        }
         worst = {key: max(worst[key], (value, name)) for key, value in found.items()}
     torch.set_default_dtype(torch.float32)
     for key, (value, name) in worst.items():
@@ -229,7 +261,12 @@ def contracts() -> None:
     trained = inncli.load(run.path)
     with torch.no_grad():
         trained.model.blocks.parts[0].parts[0].subnet.hidden[0].weight.fill_(1e6)
-    row("", "control: a weight of 1e6 in one subnet: round trip", trained.diagnostics(1000)["invertibility_error"], "must exceed 1e-4")
+    row(
+        "",
+        "control: a weight of 1e6 in one subnet: round trip",
+        trained.diagnostics(1000)["invertibility_error"],
+        "must exceed 1e-4",
+    )
 
 
 # ---- 8, 9, 11: the command line ----------------------------------------------------------------------
@@ -254,8 +291,11 @@ def cli() -> None:
     (WORK / "points.csv").write_text("x1,wrong\n1,2\n")
     before = sorted(WORK.rglob("*"))
     requests = [
-        ["train", "trainer.learning_rate=1"], ["train", "--epochs", "3"], ["train", "trainer.lr=fast"],
-        ["invert", "--run", "nosuchrun", "--y", "1"], ["invert", "--run", str(run.path), "--y", "1.5,0"],
+        ["train", "trainer.learning_rate=1"],
+        ["train", "--epochs", "3"],
+        ["train", "trainer.lr=fast"],
+        ["invert", "--run", "nosuchrun", "--y", "1"],
+        ["invert", "--run", str(run.path), "--y", "1.5,0"],
         ["invert", "--run", str(run.path), "--y", "nan"],
         ["density", "--run", str(run.path), "--y", "1", "--points", "points.csv"],
         ["invert", "--run", str(broken), "--y", "1"],
@@ -267,12 +307,20 @@ def cli() -> None:
         good += done.returncode == 2 and len(lines) == 1 and not done.stdout
         shown = " ".join(words).replace(str(WORK), "...")
         print(f"    inn {shown}\n      -> {done.returncode}: {lines[0].replace(str(WORK), '...')}")
-    row("9", "wrong requests with code 2, one line, nothing written", good * (sorted(WORK.rglob('*')) == before), "8")
+    row("9", "wrong requests with code 2, one line, nothing written", good * (sorted(WORK.rglob("*")) == before), "8")
 
     root = Path(tempfile.mkdtemp(dir=WORK))
     env = {**os.environ, "INN_OUTPUTS": str(root)}
-    four = [subprocess.Popen([*INN, "train", "trainer.max_steps=30", f"seed={seed}"], cwd=WORK, env=env,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for seed in range(4)]
+    four = [
+        subprocess.Popen(
+            [*INN, "train", "trainer.max_steps=30", f"seed={seed}"],
+            cwd=WORK,
+            env=env,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        for seed in range(4)
+    ]
     codes = [process.wait() for process in four]
     done = json.loads(inn("runs", "--json", env=env).stdout)
     seeds = {RunDir(root / entry["id"]).config()["seed"] for entry in done if entry["status"] == "done"}
@@ -287,12 +335,21 @@ def extras() -> None:
     rng = np.random.default_rng(0)
     a = (0.5 * rng.standard_normal((10, 10)) + np.eye(10)).round(2).tolist()
     task = Linear(A=a, noise=0.3)
-    for words, what in ((["model.n_blocks=1", "trainer.max_steps=1", "trainer.lr=1e-12"], "closed form alone"),
-                        (["model.linear_start=false"], "flow without it")):
+    for words, what in (
+        (["model.n_blocks=1", "trainer.max_steps=1", "trainer.lr=1e-12"], "closed form alone"),
+        (["model.linear_start=false"], "flow without it"),
+    ):
         scores = []
         for seed in SEEDS:
-            run, _ = train("task=linear", f"task.A={json.dumps(a)}", "task.b=null", "task.noise=0.3",
-                           "task.n_train=10000", f"seed={seed}", *words)
+            run, _ = train(
+                "task=linear",
+                f"task.A={json.dumps(a)}",
+                "task.b=null",
+                "task.noise=0.3",
+                "task.n_train=10000",
+                f"seed={seed}",
+                *words,
+            )
             y = task.test_pairs(seed, 1).y
             x = inncli.load(run.path).sample(y, 10_000, seed)[0]
             reference = task.reference_posterior(y[0], 10_000, np.random.default_rng(seed))
@@ -307,11 +364,18 @@ def extras() -> None:
         for bounds in ("logit", "truncate"):
             scores = []
             for seed in SEEDS:
-                run, _ = train("task=simulator", f"task.file={WORK / (name + '.py')}", f"model.bounds={bounds}", f"seed={seed}")
+                run, _ = train(
+                    "task=simulator", f"task.file={WORK / (name + '.py')}", f"model.bounds={bounds}", f"seed={seed}"
+                )
                 trained = inncli.load(run.path)
                 reference, y = box_truth(name, seed)
                 scores.append(c2st(trained.sample([[y]], len(reference), seed)[0], reference))
-            row("", f"box, posterior {'inside' if name == 'inside' else 'on the edge'}, bounds={bounds}: C2ST", scores, "")
+            row(
+                "",
+                f"box, posterior {'inside' if name == 'inside' else 'on the edge'}, bounds={bounds}: C2ST",
+                scores,
+                "",
+            )
 
 
 BOX_INSIDE = """import numpy as np

@@ -30,10 +30,14 @@ def parts(folder: Path) -> dict[str, dict[str, Callable[[], None]]]:
 
 def chosen(folder: Path, words: list[str]) -> dict[str, Callable[[], None]]:
     """What to run, by `part.name`: whole parts or single figures; everything without a word."""
-    every = {f"{part}.{name}": function for part, figures in parts(folder).items() for name, function in figures.items()}
+    every = {
+        f"{part}.{name}": function for part, figures in parts(folder).items() for name, function in figures.items()
+    }
     found = {}
     for word in words or [""]:
-        fits = {name: function for name, function in every.items() if not word or name == word or word in name.split(".")}
+        fits = {
+            name: function for name, function in every.items() if not word or name == word or word in name.split(".")
+        }
         if not fits:
             raise SystemExit(f"no figure {word!r}; there are {', '.join(every)}")
         found |= fits

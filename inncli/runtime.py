@@ -12,8 +12,19 @@ from inncli.errors import ConfigError, did_you_mean
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["DTYPES", "available_devices", "generator", "is_here", "launcher_rank", "resolve_device", "resolve_devices",
-           "resolve_dtype", "set_deterministic", "set_threads", "stream_seed"]
+__all__ = [
+    "DTYPES",
+    "available_devices",
+    "generator",
+    "is_here",
+    "launcher_rank",
+    "resolve_device",
+    "resolve_devices",
+    "resolve_dtype",
+    "set_deterministic",
+    "set_threads",
+    "stream_seed",
+]
 
 DTYPES = ("float32", "float64")
 MOST_PROCESSES = 8  # of one run, or as many as there are cores: a list of devices may be a stranger's
@@ -44,7 +55,8 @@ def resolve_device(name: str) -> torch.device:
     wanted = "cuda:0" if name == "cuda" else name
     if wanted not in here:
         raise ConfigError(
-            f"device {name!r} is not available; this machine has {', '.join(here)}{did_you_mean(name, here)}")
+            f"device {name!r} is not available; this machine has {', '.join(here)}{did_you_mean(name, here)}"
+        )
     return torch.device(wanted)
 
 
@@ -71,8 +83,9 @@ def resolve_devices(names: str | list[str]) -> list[torch.device]:
     devices = [resolve_device(name) for name in names]
     kinds = {device.type for device in devices}
     if len(devices) > 1 and kinds != {"cpu"} and kinds != {"cuda"}:
-        raise ConfigError(f"device: expected a list of CUDA devices or of cpu, got [{', '.join(names)}]; "
-                          "name devices of one kind")
+        raise ConfigError(
+            f"device: expected a list of CUDA devices or of cpu, got [{', '.join(names)}]; name devices of one kind"
+        )
     for device in devices:
         if device.type == "cuda" and devices.count(device) > 1:
             raise ConfigError(f"device: {device} is named twice in [{', '.join(names)}]; each process needs its own")

@@ -53,8 +53,10 @@ class Variables:
     @property
     def cells(self) -> tuple[Bound, ...]:
         """Bounds of the spread values: half a recording step wider than those of the recorded ones."""
-        return tuple((None if low is None else low - step / 2, None if high is None else high + step / 2)
-                     for (low, high), step in zip(self.bounds, self.steps))
+        return tuple(
+            (None if low is None else low - step / 2, None if high is None else high + step / 2)
+            for (low, high), step in zip(self.bounds, self.steps)
+        )
 
     @classmethod
     def numbered(cls, letter: str, dim: int, **facts) -> Variables:

@@ -17,8 +17,12 @@ def test_wheel_works_from_an_empty_directory(tmp_path):
     subprocess.run([*pip, "wheel", "--no-deps", "--wheel-dir", tmp_path, REPO], check=True, timeout=300)
     (wheel,) = tmp_path.glob("*.whl")
     names = zipfile.ZipFile(wheel).namelist()
-    assert {"inncli/conf/train.yaml", "inncli/conf/model/rnvp.yaml", "inncli/data/concrete.csv",
-            "inncli/tasks/published/sir.csv"} <= set(names)
+    assert {
+        "inncli/conf/train.yaml",
+        "inncli/conf/model/rnvp.yaml",
+        "inncli/data/concrete.csv",
+        "inncli/tasks/published/sir.csv",
+    } <= set(names)
     data = {name for name in names if name.startswith("inncli/data/")}
     assert data == {"inncli/data/concrete.csv", "inncli/data/README.md"}, "only what is ours to give"
 
@@ -26,8 +30,14 @@ def test_wheel_works_from_an_empty_directory(tmp_path):
     (tmp_path / "empty").mkdir()
 
     def inn(*words):
-        done = subprocess.run([sys.executable, "-m", "inncli", *words], cwd=tmp_path / "empty", text=True,
-                              capture_output=True, env=os.environ | {"PYTHONPATH": str(tmp_path / "site")}, timeout=300)
+        done = subprocess.run(
+            [sys.executable, "-m", "inncli", *words],
+            cwd=tmp_path / "empty",
+            text=True,
+            capture_output=True,
+            env=os.environ | {"PYTHONPATH": str(tmp_path / "site")},
+            timeout=300,
+        )
         assert done.returncode == 0, done.stderr
         return done.stdout
 

@@ -62,7 +62,19 @@ def starts() -> None:
     share = {name: [] for name in steps}
     for seed in SEEDS:
         search, source = trained("adjoint", seed), trained(SOURCE, seed)
-        inn("invert", "--run", str(source), "--y", str(-Y), "--samples", "1000", "--seed", str(seed), "--out", str(WORK / "far.npz"))
+        inn(
+            "invert",
+            "--run",
+            str(source),
+            "--y",
+            str(-Y),
+            "--samples",
+            "1000",
+            "--seed",
+            str(seed),
+            "--out",
+            str(WORK / "far.npz"),
+        )
         sets = {"the prior": inverted(search, seed=seed), SOURCE: inverted(search, "--starts", str(source), seed=seed)}
         far = PosteriorSet.load(WORK / "far.npz").x
         sets["control"] = inncli.load(search).posterior([[Y]], 1000, seed, starts=far)
@@ -84,8 +96,19 @@ def refine() -> None:
     for y in (Y, 0.5):
         reports = []
         for seed in SEEDS:
-            done = inn("invert", "--run", str(trained(SOURCE, seed)), "--y", str(y), "--samples", "1000", "--seed", str(seed),
-                       "--refine", "--json")
+            done = inn(
+                "invert",
+                "--run",
+                str(trained(SOURCE, seed)),
+                "--y",
+                str(y),
+                "--samples",
+                "1000",
+                "--seed",
+                str(seed),
+                "--refine",
+                "--json",
+            )
             reports.append(json.loads(done.stdout)["observations"][0]["refined"])
         what = f"sine, y = {y}, --refine of {SOURCE}"
         for key in ("q50", "q99"):

@@ -74,8 +74,12 @@ def breast_cancer() -> None:
         flows, differences, elsewhere = against([f"model={model}"])
         row("8", f"breast cancer, {model}: test log-likelihood, 5 splits", flows)
         error = np.std(differences, ddof=1) / np.sqrt(5)
-        row("8", f"breast cancer, {model}: over the Gaussian's, paired", differences,
-            f"mean {np.mean(differences):.2f} +- {error:.2f}; asked: > 0 for spline, maf, iresnet")
+        row(
+            "8",
+            f"breast cancer, {model}: over the Gaussian's, paired",
+            differences,
+            f"mean {np.mean(differences):.2f} +- {error:.2f}; asked: > 0 for spline, maf, iresnet",
+        )
         row("8", f"breast cancer, {model}: the same without rows of concavity 0", elsewhere)
     gaussians = [a - b for a, b in zip(flows, differences)]
     row("8", "breast cancer, full-covariance Gaussian on all 455 rows", gaussians, "field.md: about -9.41")
@@ -86,8 +90,12 @@ def breast_cancer() -> None:
         row("8", f"breast cancer, {model} without the power map, over the Gaussian's", differences)
     test, rng = task.test_pairs(4).x, np.random.default_rng(0)
     shuffled = trained.log_prob(np.column_stack([rng.permutation(column) for column in test.T]))
-    row("", "control: the last of these at test rows whose columns are shuffled, against the true ones",
-        (shuffled - trained.log_prob(test)).mean(), "must be below 0")
+    row(
+        "",
+        "control: the last of these at test rows whose columns are shuffled, against the true ones",
+        (shuffled - trained.log_prob(test)).mean(),
+        "must be below 0",
+    )
 
 
 def _children_seconds() -> float:
@@ -98,9 +106,10 @@ def _children_seconds() -> float:
 def contracts() -> None:
     """Worst round trip and log-det error of every transform and model of the catalogue, in float64."""
     sys.path[:0] = [str(TESTS / "support"), str(TESTS / "contracts")]
-    import catalogue
     import test_models
     import test_transforms
+
+    import catalogue
 
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
@@ -114,8 +123,13 @@ def contracts() -> None:
     row("1", f"float64, {len(catalogue.TRANSFORMS)} transforms, worst round trip", worst[0], "asked: <= 1e-9")
     row("1", f"float64, {len(catalogue.TRANSFORMS)} transforms, worst log-det", worst[1], "asked: <= 1e-9")
     transform, x, context = test_transforms.build("affine_coupling")
-    off = _errors(lambda x, c: (transform(x, c)[0], transform(x, c)[1] + 1e-6), transform.inverse, x, context,
-                  test_transforms.jacobian)
+    off = _errors(
+        lambda x, c: (transform(x, c)[0], transform(x, c)[1] + 1e-6),
+        transform.inverse,
+        x,
+        context,
+        test_transforms.jacobian,
+    )
     row("", "control: an affine coupling with a log-det off by 1e-6: log-det", off[1], "must exceed 1e-9")
     torch.set_default_dtype(before)
     for name in catalogue.MODELS:
@@ -124,10 +138,20 @@ def contracts() -> None:
             continue
         x, y = torch.randn(200, 2, dtype=torch.float64) * 3 + 10, torch.randn(200, 1, dtype=torch.float64)
         row("1", f"float64, model {name}: round trip", model.diagnostics(x, y)["invertibility_error"], "asked: <= 1e-9")
-        truth = torch.linalg.slogdet(torch.stack([
-            torch.autograd.functional.jacobian(lambda r: model._to_z(r[None], y[i : i + 1])[0][0], x[i])
-            for i in range(20)]))[1]
-        row("1", f"float64, model {name}: log-det", float((model._to_z(x[:20], y[:20])[1] - truth).abs().max()), "asked: <= 1e-9")
+        truth = torch.linalg.slogdet(
+            torch.stack(
+                [
+                    torch.autograd.functional.jacobian(lambda r: model._to_z(r[None], y[i : i + 1])[0][0], x[i])
+                    for i in range(20)
+                ]
+            )
+        )[1]
+        row(
+            "1",
+            f"float64, model {name}: log-det",
+            float((model._to_z(x[:20], y[:20])[1] - truth).abs().max()),
+            "asked: <= 1e-9",
+        )
 
 
 def _errors(forward, inverse, x, context, jacobian) -> list[float]:
@@ -166,8 +190,12 @@ def speed() -> None:
 
     base = step("rnvp")
     for model in ("spline", "maf", "iaf"):
-        row("", f"step of {model} / step of rnvp ({1e3 * base:.1f} ms), batch 256", step(model) / base,
-            "asked: <= 2.5" if model == "spline" else "")
+        row(
+            "",
+            f"step of {model} / step of rnvp ({1e3 * base:.1f} ms), batch 256",
+            step(model) / base,
+            "asked: <= 2.5" if model == "spline" else "",
+        )
 
 
 FIGURES = {f.__name__: f for f in (ring, breast_cancer, contracts, speed)}

@@ -48,7 +48,10 @@ def inn_modes() -> None:
         for seed in SEEDS:
             run, _ = train("task=gaussian_modes", "model=inn", f"task.labels={labels}", f"seed={seed}")
             trained, task = inncli.load(run.path), task_of(run)
-            worst = [judged(task, trained.sample([[label]], 10_000, seed)[0], label) for label in range(task.labels.max() + 1)]
+            worst = [
+                judged(task, trained.sample([[label]], 10_000, seed)[0], label)
+                for label in range(task.labels.max() + 1)
+            ]
             apart.append(max(a for a, _ in worst))
             far.append(max(f for _, f in worst))
         row("3", f"gaussian_modes, labels {labels}: total variation of mode shares, worst label", apart, "<= .10")

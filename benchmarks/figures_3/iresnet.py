@@ -44,14 +44,20 @@ def ring() -> None:
             begun = time.process_time()
             x = opened.sample([[y]], 10_000, seed)[0]
             drawing.append(time.process_time() - begun)
-            scores.setdefault(y, []).append(c2st(x, task.reference_posterior(np.array([y]), 10_000, np.random.default_rng(seed))))
+            scores.setdefault(y, []).append(
+                c2st(x, task.reference_posterior(np.array([y]), 10_000, np.random.default_rng(seed)))
+            )
     for y, values in scores.items():
         row("2", f"ring, iresnet, y = {y}: C2ST to the exact posterior", values, "asked: <= .60")
     row("2", "ring, iresnet: training, CPU seconds", seconds, "asked: <= 180")
     row("2", "ring, iresnet: 10,000 draws, CPU seconds", drawing)
     bent = x * np.array([1.1, 1.0])
-    row("", "control: one axis stretched by a tenth, y = 4: C2ST", c2st(
-        bent, task.reference_posterior(np.array([4.0]), 10_000, np.random.default_rng(0))), "must exceed .60")
+    row(
+        "",
+        "control: one axis stretched by a tenth, y = 4: C2ST",
+        c2st(bent, task.reference_posterior(np.array([4.0]), 10_000, np.random.default_rng(0))),
+        "must exceed .60",
+    )
 
 
 def certificates() -> None:
@@ -81,10 +87,15 @@ def _log_det() -> None:
     torch.set_default_dtype(torch.float64)
     for dim in (2, 16, 64):
         block, x = _block(dim)
-        truth = torch.linalg.slogdet(torch.stack(
-            [torch.autograd.functional.jacobian(lambda r: block(r[None])[0][0], r) for r in x]))[1]
-        row("4", f"d = {dim}, L = {block.parts[-1].net.certificate():.3f}: log-det against autograd's slogdet, float64",
-            float((block(x)[1] - truth).abs().max()), "asked: <= 1e-8")
+        truth = torch.linalg.slogdet(
+            torch.stack([torch.autograd.functional.jacobian(lambda r: block(r[None])[0][0], r) for r in x])
+        )[1]
+        row(
+            "4",
+            f"d = {dim}, L = {block.parts[-1].net.certificate():.3f}: log-det against autograd's slogdet, float64",
+            float((block(x)[1] - truth).abs().max()),
+            "asked: <= 1e-8",
+        )
         wrong = float((-block.inverse(x)[1] - block(x)[1]).abs().max())
         row("", f"control: d = {dim}: the log-det taken at z instead of x", wrong, "must exceed 1e-8")
     torch.set_default_dtype(before)
@@ -126,15 +137,21 @@ def solver() -> None:
     opened.diagnostics(1000)
     parts = [part for _, part in residuals(opened.model)]
     for tolerance, share in ((1e-6, "1/2"), (1e-10, "1/3")):
-        counts = {method: [float(part.solve(*part.asked, method, tolerance).evaluations.double().mean()) for part in parts]
-                  for method in ("banach", "anderson", "newton")}
+        counts = {
+            method: [float(part.solve(*part.asked, method, tolerance).evaluations.double().mean()) for part in parts]
+            for method in ("banach", "anderson", "newton")
+        }
         for k, part in enumerate(parts):
             shown = ", ".join(f"{method} {values[k]:.1f}" for method, values in counts.items())
             print(f"      error <= {tolerance:g}, block {k}, L = {part.net.certificate():.3f}: {shown}")
         plain = np.mean(counts["banach"])
         for method in ("anderson", "newton"):
-            row("4", f"evaluations a block, {method} / Banach, error <= {tolerance:g}", np.mean(counts[method]) / plain,
-                f"asked: <= {share}" if method == "anderson" else "its Jacobian counts as d")
+            row(
+                "4",
+                f"evaluations a block, {method} / Banach, error <= {tolerance:g}",
+                np.mean(counts[method]) / plain,
+                f"asked: <= {share}" if method == "anderson" else "its Jacobian counts as d",
+            )
 
 
 def speed() -> None:
@@ -149,7 +166,9 @@ def speed() -> None:
     dim, width, blocks, rows = 4, 128, 8, 1000
     x = torch.randn(rows, dim, generator=torch.Generator().manual_seed(0))
     print(f"      dim {dim}, {blocks} blocks of {width}, batch {rows}, float32, 1 thread, CPU time; FrEIA's defaults:")
-    print("      20 series terms, 1 Hutchinson probe, ELU. Ours: exact log-det, its gradient, bounds of all norms, AdamW")
+    print(
+        "      20 series terms, 1 Hutchinson probe, ELU. Ours: exact log-det, its gradient, bounds of all norms, AdamW"
+    )
 
     def ours(layers: int):
         torch.manual_seed(0)
@@ -161,6 +180,7 @@ def speed() -> None:
             z, ladj = chain(x)
             (z.square().sum(1) / 2 - ladj).mean().backward()
             optimizer.step()
+
         return step
 
     def freia(layers: int):
@@ -174,13 +194,16 @@ def speed() -> None:
 
     for mine, theirs, what in (
         (1, 2, "the shipped block, 4-128-4, to FrEIA's default, 4-128-128-4"),
-        (1, 1, "4-128-4 to 4-128-4"), (2, 2, "4-128-128-4 to 4-128-128-4"),
+        (1, 1, "4-128-4 to 4-128-4"),
+        (2, 2, "4-128-128-4 to 4-128-128-4"),
     ):
         pair = ours(mine), freia(theirs)
         seconds = np.array([[_cpu_seconds(f) for f in pair] for _ in range(12)])[2:]
         ratios = seconds[:, 1] / seconds[:, 0]
         row("5", f"FrEIA forward / our train step, {what}", ratios, "asked: >= 8")
-        print(f"      medians: ours {statistics.median(seconds[:, 0]) * 1e3:.1f} ms, FrEIA {statistics.median(seconds[:, 1]) * 1e3:.0f} ms")
+        print(
+            f"      medians: ours {statistics.median(seconds[:, 0]) * 1e3:.1f} ms, FrEIA {statistics.median(seconds[:, 1]) * 1e3:.0f} ms"
+        )
 
 
 def _cpu_seconds(function) -> float:

@@ -1,7 +1,7 @@
 """Done line 7: maximum-entropy flows against closed forms, about 20 CPU-minutes.
 
 KL(q || p*) and the residual come from the run's own report (200,000 Latin hypercube draws, fresh) and, against it, from
-independent draws by `Inverter.sample` (Monte Carlo) or, for one unknown, from quadrature of `log_prob`.
+independent draws by `TrainedModel.sample` (Monte Carlo) or, for one unknown, from quadrature of `log_prob`.
 """
 
 from __future__ import annotations
@@ -51,14 +51,26 @@ def dirichlet() -> None:
         runs = [trained("task=maxent_dirichlet", f"task.alpha=[{alpha}]", f"seed={seed}") for seed in SEEDS]
         rows(f"Dirichlet({alpha})", [metrics for _, _, metrics in runs])
         found = [by_sampling(model, task) for model, task, _ in runs]
-        row("7", f"Dirichlet({alpha}): kl by 200,000 draws of inn's sample and log_prob", [kl for kl, _ in found],
-            "asked: <= .002")
+        row(
+            "7",
+            f"Dirichlet({alpha}): kl by 200,000 draws of inn's sample and log_prob",
+            [kl for kl, _ in found],
+            "asked: <= .002",
+        )
         row("", f"Dirichlet({alpha}): its standard error", [error for _, error in found])
-        row("7", f"Dirichlet({alpha}): draws outside the simplex, of 200,000",
-            [(~inside(model.sample(None, 200_000, 8)[0])).sum() for model, _, _ in runs], "asked: 0")
+        row(
+            "7",
+            f"Dirichlet({alpha}): draws outside the simplex, of 200,000",
+            [(~inside(model.sample(None, 200_000, 8)[0])).sum() for model, _, _ in runs],
+            "asked: 0",
+        )
     model, _, _ = runs[0]
-    row("", "control: Dirichlet(2,2,2)'s flow held against (2,2,2.2): kl", by_sampling(model, MaxentDirichlet([2, 2, 2.2]))[0],
-        "must exceed .002")
+    row(
+        "",
+        "control: Dirichlet(2,2,2)'s flow held against (2,2,2.2): kl",
+        by_sampling(model, MaxentDirichlet([2, 2, 2.2]))[0],
+        "must exceed .002",
+    )
 
 
 def inside(x: np.ndarray) -> np.ndarray:
@@ -92,5 +104,9 @@ def frozen() -> None:
     row("", "control: the same: kl", metrics["kl"], "must exceed .002")
 
 
-FIGURES = {"maxent_dirichlet": dirichlet, "maxent_one_unknown": one_unknown, "maxent_gaussian": gaussian,
-           "maxent_frozen": frozen}
+FIGURES = {
+    "maxent_dirichlet": dirichlet,
+    "maxent_one_unknown": one_unknown,
+    "maxent_gaussian": gaussian,
+    "maxent_frozen": frozen,
+}

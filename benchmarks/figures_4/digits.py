@@ -19,7 +19,7 @@ CLASSIFIER = dict(gamma=0.001, C=10.0)  # scikit-learn's own example
 
 
 def digits() -> None:
-    """inn train experiment=digits, inn invert of all ten digits, three seeds; about 3 CPU-minutes."""
+    """Inn train experiment=digits, inn invert of all ten digits, three seeds; about 3 CPU-minutes."""
     task, labels = Digits(), np.repeat(np.arange(10), PER_CLASS)
     every, out = WORK / "every.csv", WORK / "digits.npz"
     every.write_text("digit\n" + "\n".join("0123456789") + "\n")
@@ -76,14 +76,19 @@ def digits() -> None:
         ("shuffled", "control: draws with their labels shuffled: share recognised", "must be about .1"),
         ("noisy", "control: draws with noise of 3 grey levels: nearest over that of test images", "must exceed 1.2"),
         ("copies", "control: training images themselves as the draws", "must be below .8"),
-        ("wrong class", "control: each test image scored as the next digit, over the Gaussians' of its own", "must be < 0"),
+        (
+            "wrong class",
+            "control: each test image scored as the next digit, over the Gaussians' of its own",
+            "must be < 0",
+        ),
     ):
         row("7", f"digits, {what}" if not what.startswith("control") else what, found[name], limit)
 
 
 def by_class(task: Digits, training, points: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
-    """log density of points under a Gaussian of each class: full covariance, shrunk towards the shared one and
-    towards its diagonal by the weights that serve held-out fifths of the training rows best."""
+    """Log density of points under a Gaussian of each class: full covariance, shrunk towards the shared one and
+    towards its diagonal by the weights that serve held-out fifths of the training rows best.
+    """
     live = np.array(task.x.bounds)[:, 1] > 0  # the others are uniform noise to the Gaussians too: 0 nats
     x = (training.x + np.random.default_rng(seed).random(training.x.shape) - 0.5)[:, live]
     y, fold = training.y[:, 0], np.random.default_rng(seed).permutation(len(training)) % 5
@@ -103,13 +108,15 @@ def by_class(task: Digits, training, points: np.ndarray, labels: np.ndarray, see
         return out
 
     grid = [(shared, diagonal) for shared in (0, 0.03, 0.1, 0.2, 0.4) for diagonal in (0, 0.03, 0.06, 0.1, 0.2)]
-    held_out = {weights: sum(score(x[fold != f], y[fold != f], x[fold == f], y[fold == f], weights).sum() for f in range(5))
-                for weights in grid}
+    held_out = {
+        weights: sum(score(x[fold != f], y[fold != f], x[fold == f], y[fold == f], weights).sum() for f in range(5))
+        for weights in grid
+    }
     return score(x, y, points[:, live], labels, max(held_out, key=held_out.get))
 
 
 def pooled(training, points: np.ndarray, seed: int) -> np.ndarray:
-    """log density under one Gaussian for all classes."""
+    """Log density under one Gaussian for all classes."""
     x = training.x + np.random.default_rng(seed).random(training.x.shape) - 0.5
     return multivariate_normal(x.mean(0), np.cov(x.T)).logpdf(points)
 

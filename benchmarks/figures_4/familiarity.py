@@ -9,7 +9,7 @@ from common import SEEDS, inn, row, train
 
 from inncli.config.registry import data_dir
 from inncli.data.pairs import split
-from inncli.metrics.out_of_distribution import LEVEL, familiarity, seen_in_training
+from inncli.metrics.out_of_distribution import LEVEL, familiarity, training_statistics
 from inncli.tasks.base import SPLIT
 from inncli.tasks.densities.eight_gaussians import EightGaussians
 from inncli.tasks.measured.table import Table
@@ -30,13 +30,19 @@ def _concrete() -> Table:
     return Table(file, y=[names[-1]], test_fraction=0.3)  # more held-out rows a seed than the default tenth
 
 
-TASKS = {"ring": Ring, "sine": Sine, "linear, 2 ys": lambda: Linear([[1.0, 0.5, -0.5, 0.0], [0.0, 1.0, 1.0, 2.0]], noise=0.2),
-         "linear, 10 ys": lambda: Linear(MIX.tolist(), noise=0.2), "ring, 100 pairs": lambda: Ring(n_train=100),
-         "ring, 1,000 pairs": lambda: Ring(n_train=1_000), "concrete table, 30 % held out": _concrete}
+TASKS = {
+    "ring": Ring,
+    "sine": Sine,
+    "linear, 2 ys": lambda: Linear([[1.0, 0.5, -0.5, 0.0], [0.0, 1.0, 1.0, 2.0]], noise=0.2),
+    "linear, 10 ys": lambda: Linear(MIX.tolist(), noise=0.2),
+    "ring, 100 pairs": lambda: Ring(n_train=100),
+    "ring, 1,000 pairs": lambda: Ring(n_train=1_000),
+    "concrete table, 30 % held out": _concrete,
+}
 
 
 def _seen(y: np.ndarray, variables: Variables) -> dict:
-    return json.loads(json.dumps(seen_in_training(y, variables)))
+    return json.loads(json.dumps(training_statistics(y, variables)))
 
 
 def _alarms(seen: dict, y: np.ndarray) -> float:
@@ -50,13 +56,22 @@ def false_alarms() -> None:
         for seed in MANY:
             task = build()
             pairs = task.training_pairs(seed)
-            kept = split(pairs, 0.25 if task.fresh else 0.1, np.random.default_rng([seed, SPLIT]), task.groups(pairs))[0]
+            kept = split(pairs, 0.25 if task.fresh else 0.1, np.random.default_rng([seed, SPLIT]), task.groups(pairs))[
+                0
+            ]
             seen, held_out = _seen(kept.y, task.y), task.test_pairs(seed).y
             rates.append(_alarms(seen, held_out))
             centre = kept.y.mean(0)
             wrong.append(_alarms(seen, centre + 2 * (held_out - centre)))
-        row("6", f"{name}: share of held-out ys flagged at {LEVEL:g}", rates, f"asked: about {LEVEL:g}; mean {np.mean(rates):.4f}")
-        row("", "control: held-out ys twice as far from their mean", wrong, f"must be larger; mean {np.mean(wrong):.4f}")
+        row(
+            "6",
+            f"{name}: share of held-out ys flagged at {LEVEL:g}",
+            rates,
+            f"asked: about {LEVEL:g}; mean {np.mean(rates):.4f}",
+        )
+        row(
+            "", "control: held-out ys twice as far from their mean", wrong, f"must be larger; mean {np.mean(wrong):.4f}"
+        )
 
 
 def strangers() -> None:
@@ -80,7 +95,7 @@ def strangers() -> None:
 
 
 def commands() -> None:
-    """inn invert on three ring runs of 10 steps each (what is kept of ys does not depend on the weights)."""
+    """Inn invert on three ring runs of 10 steps each (what is kept of ys does not depend on the weights)."""
     for y, asked in (("40", 0), ("1.5", 1), ("0.3", 1)):
         found = []
         for seed in SEEDS:

@@ -24,11 +24,15 @@ THROWS = (1.0, 8.0, 15.0)
 def exact() -> None:
     """Exact samplers: resimulation error at 1,000 ys and at the ends of the range, C2ST to rejection draws."""
     arm, ball = InverseKinematics(), InverseBallistics()
-    for name, task, ends in (("kinematics", arm, [[2, 0.1], [2 - 1e-9, 0], [1, 0], [0, 0], [-2, 0], [1.5, 6]]),
-                             ("ballistics", ball, [[-1.5], [0.0], [30.0]])):
+    for name, task, ends in (
+        ("kinematics", arm, [[2, 0.1], [2 - 1e-9, 0], [1, 0], [0, 0], [-2, 0], [1.5, 6]]),
+        ("ballistics", ball, [[-1.5], [0.0], [30.0]]),
+    ):
         ys = np.concatenate([task.test_pairs(0).y, ends])
-        errors = [np.sqrt(((task.observe(task.reference_posterior(y, 100, np.random.default_rng(k))) - y) ** 2).sum(1)).max()
-                  for k, y in enumerate(ys)]
+        errors = [
+            np.sqrt(((task.observe(task.reference_posterior(y, 100, np.random.default_rng(k))) - y) ** 2).sum(1)).max()
+            for k, y in enumerate(ys)
+        ]
         row("1", f"{name}: largest |s(x) - y| of exact draws, {len(ys):,} ys", max(errors), "asked: <= 1e-12")
     for y, width in ARMS:
         _against_rejection("kinematics", arm, np.array(y), lambda rng, y=y, width=width: _slab(arm, y, width, rng))
@@ -41,11 +45,19 @@ def _against_rejection(name, task, y, draw) -> None:
     while sum(map(len, rejected)) < DRAWS:
         rejected.append(draw(rng))
     rejected = np.concatenate(rejected)[:DRAWS]
-    row("1", f"{name}, y = {y.tolist()}: C2ST of exact draws to rejection draws",
-        c2st(task.reference_posterior(y, DRAWS, rng), rejected), "asked: .5 +- .03")
+    row(
+        "1",
+        f"{name}, y = {y.tolist()}: C2ST of exact draws to rejection draws",
+        c2st(task.reference_posterior(y, DRAWS, rng), rejected),
+        "asked: .5 +- .03",
+    )
     off = y + np.eye(len(y))[-1] * 0.3
-    row("", f"control: exact draws of y = {off.round(2).tolist()} in their place",
-        c2st(task.reference_posterior(off, DRAWS, rng), rejected), "must exceed .53")
+    row(
+        "",
+        f"control: exact draws of y = {off.round(2).tolist()} in their place",
+        c2st(task.reference_posterior(off, DRAWS, rng), rejected),
+        "must exceed .53",
+    )
 
 
 def _slab(arm, y, width, rng) -> np.ndarray:
@@ -66,7 +78,9 @@ def _moved(ball, y, rng) -> np.ndarray:
 def prior() -> None:
     """The rows of a model that ignores y."""
     for task, post, resim in (("kinematics", 0.242, 2.73), ("ballistics", 0.105, 19.5)):
-        found, _, _ = _row(f"experiment=kruse_{task}", "model=marginal", "trainer.max_steps=2000", more=())  # enough for p(x)
+        found, _, _ = _row(
+            f"experiment=kruse_{task}", "model=marginal", "trainer.max_steps=2000", more=()
+        )  # enough for p(x)
         row("3", f"{task}, a model that ignores y: Err_post", found["mmd2"], f"asked: {post} within 5 %")
         row("3", f"{task}, a model that ignores y: Err_resim", found["err_resim"], f"asked: {resim} within 5 %")
 
@@ -87,18 +101,25 @@ def _rows(task: str, limits: dict[str, str]) -> None:
     row("3", f"{task}, spline: CPU-s of an evaluation", judged)
     for prefix in ("", "refined_"):
         for name in ("mmd2", "mmd2_median", "mmd2_worst", "err_resim"):
-            row("3", f"{task}, spline: {prefix}{name}", [metrics[prefix + name] for metrics in found],
-                "" if prefix else limits.get(name, ""))
+            row(
+                "3",
+                f"{task}, spline: {prefix}{name}",
+                [metrics[prefix + name] for metrics in found],
+                "" if prefix else limits.get(name, ""),
+            )
 
 
 def _row(*words: str, more: tuple[str, ...] = ("--refine",)) -> tuple[dict[str, float], float, float]:
     """Metrics of `inn evaluate` of a run trained by these words (its C2ST with few draws: it is no column of theirs);
-    CPU-s of training and of evaluation."""
+    CPU-s of training and of evaluation.
+    """
     before = _children_seconds()
     run, _ = train(*words)
     trained = _children_seconds()
     env = {**os.environ, "INN_OUTPUTS": str(run.path.parent)}
-    metrics = json.loads(inn("evaluate", "--run", str(run.path), *more, "-n", "500", "--json", env=env).stdout)["metrics"]
+    metrics = json.loads(inn("evaluate", "--run", str(run.path), *more, "-n", "500", "--json", env=env).stdout)[
+        "metrics"
+    ]
     return metrics, trained - before, _children_seconds() - trained
 
 

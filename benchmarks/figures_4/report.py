@@ -13,17 +13,38 @@ from common import WORK, inn, row, train
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # What the browser asks for on its own account is left out by its initiator; this keeps most of it from being asked.
-QUIET = ("--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--no-first-run", "--disable-default-apps",
-         "--host-resolver-rules=MAP * ~NOTFOUND")
+QUIET = (
+    "--headless=new",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--hide-scrollbars",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--no-first-run",
+    "--disable-default-apps",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+)
 
 
 def requests(browser: str, page: Path, size: str = "1000,1400") -> tuple[list[str], Path]:
     """URLs that a page asked the network for, by Chromium's own log, and a screenshot."""
     work = WORK / f"browser-{page.stem}-{time.monotonic_ns()}"
     log, shot = work.with_suffix(".json"), work.with_suffix(".png")
-    subprocess.run([browser, *QUIET, f"--user-data-dir={work}", f"--log-net-log={log}", f"--screenshot={shot}",
-                    f"--window-size={size}", page.absolute().as_uri()], capture_output=True, timeout=120, check=True)
+    subprocess.run(
+        [
+            browser,
+            *QUIET,
+            f"--user-data-dir={work}",
+            f"--log-net-log={log}",
+            f"--screenshot={shot}",
+            f"--window-size={size}",
+            page.absolute().as_uri(),
+        ],
+        capture_output=True,
+        timeout=120,
+        check=True,
+    )
     events = json.loads(log.read_text())["events"]
     asked = [event["params"] for event in events if {"url", "initiator"} <= set(event.get("params") or {})]
     # A file's origin is `null`; requests of the browser itself have none.
@@ -51,8 +72,12 @@ def offline() -> None:
     image = '<img src="https://example.org/pixel.png">'
     spoiled.write_text(bare.read_text().replace("<main>", f"<main>{image}", 1))
     row("5", "control: the same with one image from elsewhere", len(requests(browser, spoiled)[0]), "asked: not 0")
-    row("5", "control: that image under the policy",
-        len(requests(browser, _copy(page, "guarded", image))[0]), "asked: 0, the policy holds")
+    row(
+        "5",
+        "control: that image under the policy",
+        len(requests(browser, _copy(page, "guarded", image))[0]),
+        "asked: 0, the policy holds",
+    )
     print(f"5   screenshot {shot} ({time.process_time() - begun:.0f} CPU-s of this process)", flush=True)
 
 
@@ -75,10 +100,20 @@ def sameness() -> None:
             shutil.rmtree(run.path / "evaluations")
         inn("report", str(run.path))
         pages.append((run.path / "report.html").read_bytes())
-    row("8", "reports of one run that differ from the first, of 2", sum(page != pages[0] for page in pages[1:]), "asked: 0")
+    row(
+        "8",
+        "reports of one run that differ from the first, of 2",
+        sum(page != pages[0] for page in pages[1:]),
+        "asked: 0",
+    )
     other, _ = train("trainer.max_steps=200", "seed=1")
     inn("report", str(other.path))
-    row("8", "control: report of another seed differs", (other.path / "report.html").read_bytes() != pages[0], "asked: 1")
+    row(
+        "8",
+        "control: report of another seed differs",
+        (other.path / "report.html").read_bytes() != pages[0],
+        "asked: 1",
+    )
 
 
 FIGURES = {"offline": offline, "sameness": sameness}

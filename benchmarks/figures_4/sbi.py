@@ -1,5 +1,6 @@
 """Done 1 and 4: the tasks of the benchmark of simulation-based inference. The files of sbibm are needed for Done 1:
-`pip install --no-deps sbibm==1.1.0`. About 45 CPU-minutes, most of them the classifier's."""
+`pip install --no-deps sbibm==1.1.0`. About 45 CPU-minutes, most of them the classifier's.
+"""
 
 from __future__ import annotations
 
@@ -16,20 +17,31 @@ from inncli.tasks.benchmarks.sir import Sir
 from inncli.tasks.benchmarks.slcp import Slcp
 from inncli.tasks.benchmarks.two_moons import RADIUS_SD, TwoMoons
 
-TASKS = {"two_moons": (TwoMoons(), 10_000), "gaussian_linear": (GaussianLinear(), 2_000), "slcp": (Slcp(), 2_000),
-         "sir": (Sir(), 10_000)}
+TASKS = {
+    "two_moons": (TwoMoons(), 10_000),
+    "gaussian_linear": (GaussianLinear(), 2_000),
+    "slcp": (Slcp(), 2_000),
+    "sir": (Sir(), 10_000),
+}
 
 
 def _references(name: str) -> None:
     """C2ST of our exact draws against those of the wheel at its ten observations, and of draws that are too wide."""
     task, n = TASKS[name]
-    ours = [task.reference_posterior(y, n, np.random.default_rng([0, k]))
-            for k, y in enumerate(task.published_observations())]
+    ours = [
+        task.reference_posterior(y, n, np.random.default_rng([0, k]))
+        for k, y in enumerate(task.published_observations())
+    ]
     theirs = [published.draws(name, k + 1)[:n] for k in range(len(ours))]
     scores = c2st_scores(list(zip(ours, theirs)))
     row("1", f"{name}: C2ST of exact draws to the wheel's, 10 observations", scores, "asked: .5 +- .03 each")
     wide = ours[0].mean(0) + 1.5 * (ours[0] - ours[0].mean(0))
-    row("", f"control: {name}: the first of them made 1.5 times too wide", c2st_scores([(wide, theirs[0])]), "must be above .53")
+    row(
+        "",
+        f"control: {name}: the first of them made 1.5 times too wide",
+        c2st_scores([(wide, theirs[0])]),
+        "must be above .53",
+    )
 
 
 def two_moons_references() -> None:
@@ -65,8 +77,12 @@ def rejection() -> None:
             kept.append(x[np.log(rng.random(len(x))) < task.log_likelihood(y[None], x) - log_bound])
         accepted = np.concatenate(kept)[:n]
         exact = task.reference_posterior(y, n, rng)
-        row("1", f"{name}: C2ST of {n:,} exact draws to rejection sampling", c2st_scores([(exact, accepted)]),
-            "asked: .5 +- .03")
+        row(
+            "1",
+            f"{name}: C2ST of {n:,} exact draws to rejection sampling",
+            c2st_scores([(exact, accepted)]),
+            "asked: .5 +- .03",
+        )
 
 
 def _evaluated(*words: str, samples: int | None = None) -> tuple[dict, float]:
@@ -89,7 +105,9 @@ def _benchmark(line: str, words: list[str], seeds: tuple[int, ...], limit: str) 
 
 def two_moons() -> None:
     """Two moons at 10,000 simulations by the recipe, at the wheel's ten observations."""
-    _benchmark("4", ["experiment=two_moons"], SEEDS, "asked: <= .55; stretch .535; sbi's NSF .553 in 215 CPU-s, published .606")
+    _benchmark(
+        "4", ["experiment=two_moons"], SEEDS, "asked: <= .55; stretch .535; sbi's NSF .553 in 215 CPU-s, published .606"
+    )
     found, _ = _evaluated("experiment=two_moons", "trainer.max_steps=200")
     row("", "control: the same stopped after 200 steps", found["metrics"]["c2st"], "must be above .55")
 
@@ -101,7 +119,9 @@ def two_moons_defaults() -> None:
 
 def gaussian_linear() -> None:
     """Gaussian linear at 10,000 simulations."""
-    _benchmark("4", ["task=gaussian_linear", "task.n_train=10000", "model=spline"], SEEDS, "published .552; no figure asked")
+    _benchmark(
+        "4", ["task=gaussian_linear", "task.n_train=10000", "model=spline"], SEEDS, "published .552; no figure asked"
+    )
 
 
 def slcp() -> None:
@@ -115,8 +135,14 @@ def sir() -> None:
 
 
 FIGURES = {
-    "two_moons_references": two_moons_references, "gaussian_linear_references": gaussian_linear_references,
-    "slcp_references": slcp_references, "sir_references": sir_references, "rejection": rejection,
-    "two_moons": two_moons, "two_moons_defaults": two_moons_defaults, "gaussian_linear": gaussian_linear,
-    "slcp": slcp, "sir": sir,
+    "two_moons_references": two_moons_references,
+    "gaussian_linear_references": gaussian_linear_references,
+    "slcp_references": slcp_references,
+    "sir_references": sir_references,
+    "rejection": rejection,
+    "two_moons": two_moons,
+    "two_moons_defaults": two_moons_defaults,
+    "gaussian_linear": gaussian_linear,
+    "slcp": slcp,
+    "sir": sir,
 }

@@ -11,7 +11,7 @@ from common import SEEDS, inn, row, train
 
 from inncli.evaluation.cache import Evaluation
 from inncli.evaluation.calibration import add_calibration
-from inncli.inference.trained_model import Inverter
+from inncli.inference.trained_model import TrainedModel
 from inncli.models.base import Model
 from inncli.tasks.base import Task
 from inncli.tasks.toy.gaussian_modes import GaussianModes
@@ -42,7 +42,12 @@ class Spoiled(Model):
             return self.task.prior(n, rng)
         exact = self.task.reference_posterior(y, n + FOR_MOMENTS, rng)
         x, mean, sd = exact[:n], exact.mean(0), exact.std(0)
-        moved = {"exact": x, "wide": mean + 1.5 * (x - mean), "narrow": mean + 0.67 * (x - mean), "shifted": x + 0.5 * sd}[self.how]
+        moved = {
+            "exact": x,
+            "wide": mean + 1.5 * (x - mean),
+            "narrow": mean + 0.67 * (x - mean),
+            "shifted": x + 0.5 * sd,
+        }[self.how]
         return moved if self.only is None else np.where(np.arange(x.shape[1]) == self.only, moved, x)
 
 
@@ -51,20 +56,27 @@ def ten_dimensions() -> Linear:
     return Linear(A=(np.random.default_rng(0).standard_normal((10, 10)) / 3).tolist(), noise=0.5)
 
 
-TASKS = {"ring": Ring, "sine": Sine, "gaussian_modes, labels some": lambda: GaussianModes("some"), "linear in 10-D": ten_dimensions}
+TASKS = {
+    "ring": Ring,
+    "sine": Sine,
+    "gaussian_modes, labels some": lambda: GaussianModes("some"),
+    "linear in 10-D": ten_dimensions,
+}
 
 
 def judged(task: Task, how: str, seed: int, rows: int = 1_000, only: int | None = None) -> Evaluation:
     """What the calibration part of `inn evaluate` says of a spoiled posterior."""
     found = Evaluation()
-    inverter = Inverter(Spoiled(task, how, only), {"config": {"dtype": "float64"}}, how, torch.device("cpu"))
-    add_calibration(found, inverter, task.test_pairs(seed, rows), seed)
+    trained = TrainedModel(Spoiled(task, how, only), {"config": {"dtype": "float64"}}, how, torch.device("cpu"))
+    add_calibration(found, trained, task.test_pairs(seed, rows), seed)
     return found
 
 
 def named(task: Task, how: str, rows: int = 1_000, only: int | None = None) -> Counter:
     """How often each name is given, over 20 seeds."""
-    return Counter(" and ".join(judged(task, how, seed, rows, only).details["calibration"]["faults"]) for seed in TWENTY)
+    return Counter(
+        " and ".join(judged(task, how, seed, rows, only).details["calibration"]["faults"]) for seed in TWENTY
+    )
 
 
 def table(name: str, rows: int = 1_000, line: str = "2") -> None:
@@ -106,8 +118,11 @@ def few_rows() -> None:
         table(name, 103, "")
     for how, right in (("wide", "too wide"), ("narrow", "too narrow"), ("shifted", "biased")):
         found = [judged(ten_dimensions(), how, seed, only=3).verdicts["calibrated"].text for seed in TWENTY]
-        row("", f"linear in 10-D, only x4 {how}: `{right}` and no other unknown named, of 20",
-            sum(text.startswith(right) and "x4" in text and text.count(" x") == 1 for text in found))
+        row(
+            "",
+            f"linear in 10-D, only x4 {how}: `{right}` and no other unknown named, of 20",
+            sum(text.startswith(right) and "x4" in text and text.count(" x") == 1 for text in found),
+        )
 
 
 def trained() -> None:
@@ -136,11 +151,28 @@ def concrete() -> None:
         print(f"    seed {seed}: {found[-1]['verdicts']['calibrated']}; measured again, agrees: {first == second}")
     row("5", "concrete, spline: held-out rows", [entry["settings"]["held_out"] for entry in found])
     row("5", "concrete, spline: calibrated, of 3", sum(entry["verdicts"]["calibrated"]["ok"] for entry in found))
-    for name, limit in (("coverage_50", ".5"), ("coverage_80", ".8"), ("coverage_90", ".9"), ("sbc_p", ""), ("tarp_p", ""),
-                        ("contraction", ""), ("follows_y", "1"), ("z_score", "1"), ("nll", "nats")):
+    for name, limit in (
+        ("coverage_50", ".5"),
+        ("coverage_80", ".8"),
+        ("coverage_90", ".9"),
+        ("sbc_p", ""),
+        ("tarp_p", ""),
+        ("contraction", ""),
+        ("follows_y", "1"),
+        ("z_score", "1"),
+        ("nll", "nats"),
+    ):
         row("5", f"concrete, spline: {name}", [entry["metrics"][name] for entry in found], limit)
         if name in found[0]["se"]:
             row("", f"concrete, spline: +- of {name}", [entry["se"][name] for entry in found])
 
 
-FIGURES = {"ring": ring, "sine": sine, "modes": modes, "linear": linear, "few_rows": few_rows, "trained": trained, "concrete": concrete}
+FIGURES = {
+    "ring": ring,
+    "sine": sine,
+    "modes": modes,
+    "linear": linear,
+    "few_rows": few_rows,
+    "trained": trained,
+    "concrete": concrete,
+}

@@ -21,7 +21,7 @@ import slurm_cluster  # noqa: E402
 
 STEPS = 500
 # In the sweep that is broken on purpose it also slows the training down: 10 s at least, in which a job can be struck.
-SIMULATOR = '''
+SIMULATOR = """
 import os
 import time
 from pathlib import Path
@@ -38,17 +38,34 @@ def prior(n, rng):
 
 def simulate(x, rng):
     return (x ** 2).sum(1, keepdims=True) + .05 * rng.normal(size=(len(x), 1))
-'''
+"""
 
 
 def grid(launcher: str, env: dict, *words: str) -> tuple[subprocess.Popen, SweepDir]:
     """Starts the 2 x 3 sweep in an outputs folder of its own."""
     root = Path(tempfile.mkdtemp(dir=WORK))
     env["INN_OUTPUTS"], env["PYTHONPATH"] = str(root), str(Path(__file__).parents[2])
-    process = subprocess.Popen([*INN, "train", "-m", "model=nice,rnvp", "seed=range(0,3)", "task=simulator",
-                                f"task.file={WORK / 'sim.py'}", "task.n_train=2000", f"trainer.max_steps={STEPS}",
-                                "trainer.checkpoint_seconds=.5", f"hydra/launcher={launcher}", *words],
-                               env=env, cwd=WORK, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        [
+            *INN,
+            "train",
+            "-m",
+            "model=nice,rnvp",
+            "seed=range(0,3)",
+            "task=simulator",
+            f"task.file={WORK / 'sim.py'}",
+            "task.n_train=2000",
+            f"trainer.max_steps={STEPS}",
+            "trainer.checkpoint_seconds=.5",
+            f"hydra/launcher={launcher}",
+            *words,
+        ],
+        env=env,
+        cwd=WORK,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     until(lambda: list(root.glob("sweeps/*/sweep.json")))
     return process, SweepDir(next(root.glob("sweeps/*")))
 
@@ -59,7 +76,7 @@ def until(condition, seconds: float = 300):
     while not (value := condition()):
         if time.monotonic() > end:
             raise SystemExit("waited in vain")
-        time.sleep(.1)
+        time.sleep(0.1)
     return value
 
 
@@ -120,8 +137,12 @@ def slurm() -> None:
         log = "".join(path.read_text() for path in bad.path.glob(".submitit/*_2/*log.err"))
         *_, after = log.split(f"training {STEPS} steps")
         row("1", "step at which USR2 met the job", stopped)
-        row("1", "step of the first epoch line after the requeue", int(re.search(r"step (\d+)/", after)[1]),
-            f"asked: > {stopped}")
+        row(
+            "1",
+            "step of the first epoch line after the requeue",
+            int(re.search(r"step (\d+)/", after)[1]),
+            f"asked: > {stopped}",
+        )
         row("1", "cancelled jobs that were queued again", info(bad, 3)["status"] != "interrupted", "asked: 0")
 
         (WORK / "broken").unlink()
@@ -131,19 +152,26 @@ def slurm() -> None:
         print(done.stdout)
         row("1", "inn resume SWEEP: exit code", done.returncode, "asked: 0")
         row("1", "jobs done", sum(job["status"] == "done" for job in bad.jobs()), "asked: 6")
-        row("1", "finished jobs that were run again",
-            sum(info(bad, n)["ended"] != ended[n] for n in ended), "asked: 0")
+        row("1", "finished jobs that were run again", sum(info(bad, n)["ended"] != ended[n] for n in ended), "asked: 0")
         row("1", "wall s", time.monotonic() - begun)
-        row("1", "jobs whose val_loss is not that of the undisturbed sweep, bit for bit",
-            sum(losses(bad)[key] != wanted[key] for key in wanted), "asked: 0")
+        row(
+            "1",
+            "jobs whose val_loss is not that of the undisturbed sweep, bit for bit",
+            sum(losses(bad)[key] != wanted[key] for key in wanted),
+            "asked: 0",
+        )
     for launcher in ("joblib", "ray"):
         begun = time.monotonic()
         process, sweep = grid(launcher, dict(os.environ))
         err = process.communicate()[1]
         if process.returncode:
             raise SystemExit(err)
-        row("1", f"{launcher}: jobs whose val_loss is not Slurm's, bit for bit",
-            sum(losses(sweep)[key] != wanted[key] for key in wanted), "asked: 0")
+        row(
+            "1",
+            f"{launcher}: jobs whose val_loss is not Slurm's, bit for bit",
+            sum(losses(sweep)[key] != wanted[key] for key in wanted),
+            "asked: 0",
+        )
         row("1", f"{launcher}: wall s", time.monotonic() - begun)
     row("1", "control: different val_losses among the 6 jobs", len(set(wanted.values())), "asked: 6")
 
@@ -154,10 +182,23 @@ def search() -> None:
 
     root = Path(tempfile.mkdtemp(dir=WORK))
     env = {**os.environ, "INN_OUTPUTS": str(root), "PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen([*INN, "train", "-m", "experiment=search_spline", "task.n_train=4000",
-                                "trainer.max_epochs=12", "trainer.checkpoint_seconds=.5", "hydra.sweeper.n_trials=12",
-                                "hydra.sweeper.n_jobs=1"], env=env, cwd=WORK, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [
+            *INN,
+            "train",
+            "-m",
+            "experiment=search_spline",
+            "task.n_train=4000",
+            "trainer.max_epochs=12",
+            "trainer.checkpoint_seconds=.5",
+            "hydra.sweeper.n_trials=12",
+            "hydra.sweeper.n_jobs=1",
+        ],
+        env=env,
+        cwd=WORK,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
     until(lambda: [p for p in root.glob("sweeps/*/5/run.json") if '"steps": 0' not in p.read_text()], 600)
     process.kill()
     process.communicate()
@@ -176,8 +217,12 @@ def search() -> None:
     after = trials()
     row("2", "exit code of inn resume", done.returncode, "asked: 0")
     row("2", "trials of the study", len(after), "asked: 12")
-    row("2", "ended trials that the resume touched", sum(
-        sweep.run(n).info_file.read_bytes() != raw for n, raw in kept.items()), "asked: 0")
+    row(
+        "2",
+        "ended trials that the resume touched",
+        sum(sweep.run(n).info_file.read_bytes() != raw for n, raw in kept.items()),
+        "asked: 0",
+    )
     row("2", "settings tried twice", 12 - len({str(trial.params) for trial in after}), "asked: 0")
     row("2", "step at which trial 5 was killed, before it went on", steps)
     row("2", "trials pruned, no failures", sum(trial.state.name == "PRUNED" for trial in after))
@@ -190,8 +235,12 @@ def search() -> None:
     row("2", "val_loss of the best trial", best.value)
     row("2", "val_loss of `inn train --config-dir SWEEP experiment=best`", again, "asked: the same")
     inn("train", "model=spline", "task.n_train=4000", "trainer.max_epochs=12", env=env)
-    row("2", "control: val_loss of the untuned spline in the same epochs",
-        find_run(None, root).info()["metrics"]["val_loss"], "asked: above")
+    row(
+        "2",
+        "control: val_loss of the untuned spline in the same epochs",
+        find_run(None, root).info()["metrics"]["val_loss"],
+        "asked: above",
+    )
 
 
 FIGURES = {"slurm": slurm, "search": search}

@@ -75,15 +75,26 @@ def curves() -> None:
         row("4", f"{name}: largest relative difference of the loss over {STEPS} steps", _apart(two, one), "asked: 1e-6")
         row("4", f"{name}: both processes end with the same bits of every weight", weights[0] == weights[1], "asked: 1")
         if words == MMD:
-            for broken, what in (("apart", "each process's MMD of its own rows"), ("noise", "noise of its own in each process")):
+            for broken, what in (
+                ("apart", "each process's MMD of its own rows"),
+                ("noise", "noise of its own in each process"),
+            ):
                 worse = distributed.run(["cpu", "cpu"], _curve, words, broken)[0]
                 row("", f"control: {what}", _apart(worse, one), "must be above 1e-6")
     short = [*MMD, f"trainer.max_steps={STEPS}"]
     one = _curve(alone(CPU), short)[0]
-    row("4", f"inn by MMD, its whole schedule squeezed into {STEPS} steps: two against one",
-        _apart(distributed.run(["cpu", "cpu"], _curve, short)[0], one), "chaotic: no bound asked")
-    row("", "the same, one process against itself with a weight moved by 1e-15 of it",
-        _apart(_curve(alone(CPU), short, nudge=1e-15)[0], one), "as much")
+    row(
+        "4",
+        f"inn by MMD, its whole schedule squeezed into {STEPS} steps: two against one",
+        _apart(distributed.run(["cpu", "cpu"], _curve, short)[0], one),
+        "chaotic: no bound asked",
+    )
+    row(
+        "",
+        "the same, one process against itself with a weight moved by 1e-15 of it",
+        _apart(_curve(alone(CPU), short, nudge=1e-15)[0], one),
+        "as much",
+    )
 
 
 def _cpu_seconds_a_step(group, batch: int, steps: int = 60) -> list[float]:
@@ -109,15 +120,25 @@ def speed() -> None:
         runtime.set_threads(1)
         (one,) = _cpu_seconds_a_step(alone(CPU), batch)
         two = distributed.run(["cpu", "cpu"], _cpu_seconds_a_step, batch)
-        row("4", f"spline, batch {batch}: {1e3 * one:.1f} ms a step; share of it in each of two", max(two) / one, ".5 is ideal")
+        row(
+            "4",
+            f"spline, batch {batch}: {1e3 * one:.1f} ms a step; share of it in each of two",
+            max(two) / one,
+            ".5 is ideal",
+        )
 
 
 def _ended(words: list[str], who: str, number: int) -> tuple[int, float, str, RunDir, int]:
     """A run of two processes, one of which gets a signal: exit code, seconds until all ended, last line, run, left over."""
     root = Path(tempfile.mkdtemp(dir=WORK))
     env = {**os.environ, "INN_OUTPUTS": str(root), "PYTHONPATH": str(Path(__file__).parents[2])}
-    process = subprocess.Popen([*INN, "train", "device=[cpu,cpu]", "model=rnvp", "task.n_train=1000", *words], env=env,
-                               stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        [*INN, "train", "device=[cpu,cpu]", "model=rnvp", "task.n_train=1000", *words],
+        env=env,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
     while not list(root.glob("*/metrics.jsonl")):
         time.sleep(0.05)
     run = RunDir(next(root.glob("*/metrics.jsonl")).parent)
@@ -142,19 +163,37 @@ def _lives(pid: int) -> bool:
 
 def endings() -> None:
     """Signals to each of the processes of one run: all end, with a checkpoint that can be resumed."""
-    for who, number, code in (("starter", signal.SIGINT, 130), ("second", signal.SIGTERM, 130), ("first", signal.SIGKILL, 1),
-                              ("second", signal.SIGKILL, 1), ("starter", signal.SIGKILL, -9)):
+    for who, number, code in (
+        ("starter", signal.SIGINT, 130),
+        ("second", signal.SIGTERM, 130),
+        ("first", signal.SIGKILL, 1),
+        ("second", signal.SIGKILL, 1),
+        ("starter", signal.SIGKILL, -9),
+    ):
         got, seconds, line, run, left = _ended(["trainer.max_steps=1000000"], who, number)
-        row("4", f"{signal.Signals(number).name} to the {who}: seconds until all had ended", seconds, f"exit code {got}: {line[:90]}")
-        row("", "exit code as it should be, checkpoint whole, nobody left behind",
-            got == code and left == 0 and run.last.is_file(), "asked: 1")
+        row(
+            "4",
+            f"{signal.Signals(number).name} to the {who}: seconds until all had ended",
+            seconds,
+            f"exit code {got}: {line[:90]}",
+        )
+        row(
+            "",
+            "exit code as it should be, checkpoint whole, nobody left behind",
+            got == code and left == 0 and run.last.is_file(),
+            "asked: 1",
+        )
 
 
 def precision() -> None:
     """Subnets in bf16 against float32 on the ring: what rounding costs in 500 steps."""
     for choice in ("full", "bf16"):
-        losses = [train("task=ring", "model=rnvp", f"seed={seed}", "trainer.max_steps=500",
-                        f"trainer.precision={choice}")[0].info()["metrics"]["val_loss"] for seed in SEEDS]
+        losses = [
+            train("task=ring", "model=rnvp", f"seed={seed}", "trainer.max_steps=500", f"trainer.precision={choice}")[
+                0
+            ].info()["metrics"]["val_loss"]
+            for seed in SEEDS
+        ]
         row("", f"rnvp, 500 steps, precision={choice}: validation loss in nats", losses, "bf16 near full")
 
 

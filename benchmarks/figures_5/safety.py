@@ -32,7 +32,12 @@ def _tell(what: str, tally: killing.Tally, asked: tuple[str, str, str] = ("0", "
     row("3", f"{what}: unreadable files", len(tally.unreadable), f"asked: {asked[0]}")
     if asked[1]:
         row("3", f"{what}: finished results lost", len(tally.lost), f"asked: {asked[1]}")
-        row("3", f"{what}: resumed weights, losses or sets that differ by a bit", len(tally.different), f"asked: {asked[2]}")
+        row(
+            "3",
+            f"{what}: resumed weights, losses or sets that differ by a bit",
+            len(tally.different),
+            f"asked: {asked[2]}",
+        )
 
 
 def hostile() -> None:
@@ -54,9 +59,17 @@ def enospc() -> None:
 
 def _tests(name: str, *words: str) -> tuple[int, int]:
     """Passed and failed tests of a file; a skipped one counts as failed: a figure must have been seen."""
-    done = subprocess.run([sys.executable, "-m", "pytest", "-q", "--tb=no", "-rA", TESTS / name, *words], cwd=TESTS.parent,
-                          capture_output=True, text=True)
-    outcomes = [line.split()[0] for line in done.stdout.splitlines() if line.startswith(("PASSED", "FAILED", "ERROR", "SKIPPED"))]
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "--tb=no", "-rA", TESTS / name, *words],
+        cwd=TESTS.parent,
+        capture_output=True,
+        text=True,
+    )
+    outcomes = [
+        line.split()[0]
+        for line in done.stdout.splitlines()
+        if line.startswith(("PASSED", "FAILED", "ERROR", "SKIPPED"))
+    ]
     return outcomes.count("PASSED"), len(outcomes) - outcomes.count("PASSED")
 
 

@@ -52,7 +52,7 @@ def table(rows: int) -> Path:
         values = np.lib.format.open_memmap(path, "w+", np.float32, (rows, 5))
         rng = np.random.default_rng(0)
         for start in range(0, rows, 1 << 18):
-            part = values[start:start + (1 << 18)]
+            part = values[start : start + (1 << 18)]
             part[:, :3] = x = rng.standard_normal((len(part), 3))
             part[:, 3:] = np.column_stack([x[:, 0] + x[:, 1] * x[:, 2], x[:, 2] ** 2 - x[:, 0]])
             part[:, 3:] += 0.1 * rng.standard_normal((len(part), 2))
@@ -74,8 +74,15 @@ def measured(*words: str, root: Path, code: str = TIMED) -> tuple[float, float, 
 def trained(rows: int, memory_mb: str) -> tuple[float, float, RunDir, float]:
     """Peak MB, CPU-s, the run, and rows a CPU second of its epoch, reading and validation included."""
     root = Path(tempfile.mkdtemp(dir=WORK))
-    peak, cpu, said = measured("train", "task=table", f"task.file={table(rows)}", "task.n_y=2", f"task.memory_mb={memory_mb}",
-                         *SETTINGS, root=root)
+    peak, cpu, said = measured(
+        "train",
+        "task=table",
+        f"task.file={table(rows)}",
+        "task.n_y=2",
+        f"task.memory_mb={memory_mb}",
+        *SETTINGS,
+        root=root,
+    )
     run = find_run(None, root)
     fit = float(re.search(r"^fit (\S+)$", said, re.M).group(1))
     return peak, cpu, run, run.info()["steps"] * min(BATCH, rows) / fit
@@ -91,42 +98,100 @@ def stream() -> None:
     empty = trained(20_000, "null")[0]
     row("5", "a table of 20,000 rows, one step: peak MB, the process itself", empty)
     peak, cpu, run, rate = trained(ROWS, str(BOUND))
-    row("5", f"{ROWS:,} rows streamed: peak MB less the process itself", peak - empty, f"asked: under {BOUND}; {peak:.0f} in all")
+    row(
+        "5",
+        f"{ROWS:,} rows streamed: peak MB less the process itself",
+        peak - empty,
+        f"asked: under {BOUND}; {peak:.0f} in all",
+    )
     info, losses = run.info(), run.metrics()[-1]
-    row("5", f"{ROWS:,} rows streamed: rows in the epoch", info["steps"] * BATCH, f"{info['seconds']:.0f} s, {cpu:.0f} CPU-s in all")
+    row(
+        "5",
+        f"{ROWS:,} rows streamed: rows in the epoch",
+        info["steps"] * BATCH,
+        f"{info['seconds']:.0f} s, {cpu:.0f} CPU-s in all",
+    )
     whole_peak, whole_cpu, whole, whole_rate = trained(FITS, "null")
-    row("5", f"rows a CPU-s: {ROWS:,} streamed over {FITS:,} read whole", rate / whole_rate, f"asked: above 0.7; {rate:,.0f}")
-    row("5", f"rows a second by the clock: {ROWS:,} streamed over {FITS:,} read whole", by_clock(run) / by_clock(whole),
-        f"asked: above 0.7 where nothing else runs; {by_clock(run):,.0f}")
+    row(
+        "5",
+        f"rows a CPU-s: {ROWS:,} streamed over {FITS:,} read whole",
+        rate / whole_rate,
+        f"asked: above 0.7; {rate:,.0f}",
+    )
+    row(
+        "5",
+        f"rows a second by the clock: {ROWS:,} streamed over {FITS:,} read whole",
+        by_clock(run) / by_clock(whole),
+        f"asked: above 0.7 where nothing else runs; {by_clock(run):,.0f}",
+    )
     _, few_cpu, few, few_rate = trained(FITS, "100")
-    row("5", f"rows a CPU-s: {FITS:,} streamed over the same read whole", few_rate / whole_rate, f"asked: above 0.7; {few_rate:,.0f}")
+    row(
+        "5",
+        f"rows a CPU-s: {FITS:,} streamed over the same read whole",
+        few_rate / whole_rate,
+        f"asked: above 0.7; {few_rate:,.0f}",
+    )
     row("5", f"CPU-s of the whole command: {FITS:,} streamed over read whole", few_cpu / whole_cpu, "below 1 is faster")
-    row("5", "val_loss: 2 million streamed less read whole", few.metrics()[-1]["val_loss"] - whole.metrics()[-1]["val_loss"],
-        f"other splits and orders; 20 million streamed: {losses['val_loss']:.4f}")
-    row("5", f"control: {FITS:,} rows, a tenth, read whole: peak MB less the process itself", whole_peak - empty, f"must be > {BOUND}")
+    row(
+        "5",
+        "val_loss: 2 million streamed less read whole",
+        few.metrics()[-1]["val_loss"] - whole.metrics()[-1]["val_loss"],
+        f"other splits and orders; 20 million streamed: {losses['val_loss']:.4f}",
+    )
+    row(
+        "5",
+        f"control: {FITS:,} rows, a tenth, read whole: peak MB less the process itself",
+        whole_peak - empty,
+        f"must be > {BOUND}",
+    )
     later = measured("evaluate", "--run", str(run.path), root=run.path.parent)[0]
-    row("5", "inn evaluate on the run of 20 million: peak MB", later, f"the numbers alone, read whole: {ROWS * 5 * 8 / 1e6:.0f}")
+    row(
+        "5",
+        "inn evaluate on the run of 20 million: peak MB",
+        later,
+        f"the numbers alone, read whole: {ROWS * 5 * 8 / 1e6:.0f}",
+    )
 
 
 def draws() -> None:
-    """inn invert -n 10,000,000 --out set.parquet: peak memory; the control holds the same draws."""
+    """Inn invert -n 10,000,000 --out set.parquet: peak memory; the control holds the same draws."""
     root, out = Path(tempfile.mkdtemp(dir=WORK)), WORK / "set.parquet"
     measured("train", "task=ring", "model.n_blocks=1", "trainer.max_steps=200", root=root)
     peak, cpu, printed = measured("invert", "--y", "0.3", "-n", str(DRAWS), "--out", str(out), "--json", root=root)
     said = json.loads(printed)["observations"][0]["x"]["x1"]
-    row("5", f"{DRAWS:,} draws to Parquet: peak MB in all", peak, f"asked: under 1000; {cpu:.0f} CPU-s, {out.stat().st_size / 1e6:.0f} MB")
+    row(
+        "5",
+        f"{DRAWS:,} draws to Parquet: peak MB in all",
+        peak,
+        f"asked: under 1000; {cpu:.0f} CPU-s, {out.stat().st_size / 1e6:.0f} MB",
+    )
     few = measured("invert", "--y", "0.3", "-n", "1000", "--out", str(WORK / "few.parquet"), root=root)[0]
     row("5", "1,000 draws to Parquet: peak MB, the process itself", few)
     values = parquet.read_table(out, columns=["x1"])["x1"].to_numpy()
     row("5", "draws in the file", len(values), f"asked: {DRAWS:,}")
-    row("5", "mean and sd in the summary less those of the file", [said["mean"] - values.mean(), said["sd"] - values.std()])
+    row(
+        "5",
+        "mean and sd in the summary less those of the file",
+        [said["mean"] - values.mean(), said["sd"] - values.std()],
+    )
     for name, share in (("q05", 0.05), ("q50", 0.5), ("q95", 0.95)):
-        row("5", f"share of the draws below the summary's {name}, less {share}", (values < said[name]).mean() - share,
-            "asked: within 1/4000 = .00025")
-    whole = TIMED.replace("code = main(sys.argv[1:])", "import inncli; code = 0; inncli.load(sys.argv[1]).posterior([[0.3]], "
-                          f"{DRAWS // 4}).save({str(WORK / 'once.parquet')!r})")
-    row("5", f"control: {DRAWS // 4:,} draws, a quarter, made and saved at once: peak MB",
-        measured(str(find_run(None, root).path), root=root, code=whole)[0], "must be far above the first line")
+        row(
+            "5",
+            f"share of the draws below the summary's {name}, less {share}",
+            (values < said[name]).mean() - share,
+            "asked: within 1/4000 = .00025",
+        )
+    whole = TIMED.replace(
+        "code = main(sys.argv[1:])",
+        "import inncli; code = 0; inncli.load(sys.argv[1]).posterior([[0.3]], "
+        f"{DRAWS // 4}).save({str(WORK / 'once.parquet')!r})",
+    )
+    row(
+        "5",
+        f"control: {DRAWS // 4:,} draws, a quarter, made and saved at once: peak MB",
+        measured(str(find_run(None, root).path), root=root, code=whole)[0],
+        "must be far above the first line",
+    )
 
 
 FIGURES = {"stream": stream, "draws": draws}

@@ -23,8 +23,13 @@ from inncli.runs.run_dir import RunDir
 from inncli.runs.sweep_dir import SweepDir
 from inncli.training.checkpoint import load_checkpoint
 
-TINY = ["task.n_train=400", "model.n_blocks=1", "model.block.hidden=[8]", "trainer.max_steps=60",
-        "trainer.checkpoint_seconds=0.1"]
+TINY = [
+    "task.n_train=400",
+    "model.n_blocks=1",
+    "model.block.hidden=[8]",
+    "trainer.max_steps=60",
+    "trainer.checkpoint_seconds=0.1",
+]
 JOBLIB = ["hydra/launcher=joblib", "hydra.launcher.n_jobs=2"]
 JOBS = int(os.environ.get("INN_JOBS") or 64)
 KILLS = int(os.environ.get("INN_KILLS") or 25)
@@ -58,10 +63,19 @@ def overhead() -> None:
     infos = [RunDir(Path(job["path"])).info() for job in only_sweep(root).jobs()]
     first = min(datetime.fromisoformat(info["started"]).timestamp() for info in infos)
     trained = sum(info["seconds"] for info in infos)
-    row("8", f"ratio of wall time to the ideal of {JOBS // 2} s, from the first job on", (ended - first) / (JOBS / 2),
-        "asked: < 1.5")
+    row(
+        "8",
+        f"ratio of wall time to the ideal of {JOBS // 2} s, from the first job on",
+        (ended - first) / (JOBS / 2),
+        "asked: < 1.5",
+    )
     row("8", "the same of the whole command, imports, planning and start-up included", (ended - begun) / (JOBS / 2))
-    row("8", "ratio of wall time to the seconds trained / 2", (ended - first) / (trained / 2), f"load before: {load:.1f}")
+    row(
+        "8",
+        "ratio of wall time to the seconds trained / 2",
+        (ended - first) / (trained / 2),
+        f"load before: {load:.1f}",
+    )
     row("8", f"s before the first job: planning {JOBS} jobs, starting 2 workers", first - begun)
     cpu = used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
     row("8", f"CPU-s in all, of {JOBS} s trained", cpu)
@@ -109,8 +123,12 @@ def same_metrics() -> None:
         inn("train", "-m", "model=rnvp,nice", "seed=range(3)", *TINY, *launcher, env=env)
         found.append({" ".join(job["overrides"]): (weights(job), job["metrics"]) for job in only_sweep(root).jobs()})
     plain, joblib = found
-    row("1", "override sets whose metrics or weights differ, of 6", sum(plain[words] != joblib[words] for words in plain),
-        "asked: 0")
+    row(
+        "1",
+        "override sets whose metrics or weights differ, of 6",
+        sum(plain[words] != joblib[words] for words in plain),
+        "asked: 0",
+    )
     row("1", "control: the same of seed 0 and seed 1", float(plain[min(plain)][0] == plain[max(plain)][0]), "must be 0")
 
 
@@ -122,7 +140,7 @@ def weights(job: dict) -> str:
 
 # ---- kill -9 -----------------------------------------------------------------------------------------
 def kills() -> None:
-    """kill -9 at random moments of a joblib sweep, of its own process or a worker, each followed by `inn resume`."""
+    """Kill -9 at random moments of a joblib sweep, of its own process or a worker, each followed by `inn resume`."""
     words = ["seed=range(6)", *TINY, *JOBLIB]
     root, env = outputs()
     inn("train", "-m", *words, env=env)
@@ -165,7 +183,9 @@ DONE: dict[int, dict] = {}  # what was done after the attempt before: job -> its
 
 def one_attempt(command: list[str], root: Path, env: dict, rng: random.Random, enough: bool) -> tuple[str | None, int]:
     """Runs a sweep and kills something of it at a random moment; what it was, and the exit code."""
-    process = subprocess.Popen([*INN, *command], env=env, cwd=WORK, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [*INN, *command], env=env, cwd=WORK, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     if enough:
         return None, process.wait()
     early, deadline = rng.random() < 0.2, time.monotonic() + rng.uniform(2.0, 10.0)

@@ -31,10 +31,26 @@ from inncli.cli import (
 from inncli.errors import InnError, RequestError, did_you_mean
 
 # No rich in help texts: it doubles the time of `inn --help`.
-app = typer.Typer(name="inn", rich_markup_mode=None, pretty_exceptions_enable=False,
-                  context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110})
-for command in (train.train, resume.resume, invert.invert, sample.sample, density.density, evaluate.evaluate, compare.compare, runs.runs,
-                show.show, plot.plot, report.report, doctor.doctor):
+app = typer.Typer(
+    name="inn",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
+)
+for command in (
+    train.train,
+    resume.resume,
+    invert.invert,
+    sample.sample,
+    density.density,
+    evaluate.evaluate,
+    compare.compare,
+    runs.runs,
+    show.show,
+    plot.plot,
+    report.report,
+    doctor.doctor,
+):
     app.command()(command)
 
 
@@ -46,9 +62,12 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True,
-                                          help="Print the version and leave.")] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Print the traceback of an error; works in any place.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and leave.")
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", help="Print the traceback of an error; works in any place.")
+    ] = False,
 ) -> None:
     """Invertible neural networks from the command line: which x could have caused this y?
 
@@ -165,7 +184,7 @@ def _pipe_closed() -> int:
 
 
 def _open_closed_streams() -> None:
-    """stdout and stderr that who started us has closed, e.g. a daemon: what is said goes nowhere, in child processes too."""
+    """Stdout and stderr that who started us has closed, e.g. a daemon: what is said goes nowhere, in child processes too."""
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             free = os.open(os.devnull, os.O_WRONLY)

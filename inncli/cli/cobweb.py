@@ -14,33 +14,70 @@ from inncli.errors import RequestError, did_you_mean
 MAPS = {"logistic": {"--r": 3.2}, "circle": {"--omega": 0.1, "--k": 0.9}, "kepler": {"--e": 0.8, "--y": 0.3}}
 START, STEPS = 0.1, 60
 
-MapName = Annotated[str | None, typer.Option(
-    "--map", metavar="NAME", show_default="logistic, without --run", autocompletion=lambda incomplete: [
-        name for name in MAPS if name.startswith(incomplete)],
-    help="cobweb: logistic x <- r x (1 - x); circle x <- x + omega - k/(2 pi) sin(2 pi x); "
-         "kepler x <- y + e sin x, which inverts the increasing function x - e sin x.")]
+MapName = Annotated[
+    str | None,
+    typer.Option(
+        "--map",
+        metavar="NAME",
+        show_default="logistic, without --run",
+        autocompletion=lambda incomplete: [name for name in MAPS if name.startswith(incomplete)],
+        help="cobweb: logistic x <- r x (1 - x); circle x <- x + omega - k/(2 pi) sin(2 pi x); "
+        "kepler x <- y + e sin x, which inverts the increasing function x - e sin x.",
+    ),
+]
 R = Annotated[float | None, typer.Option("--r", metavar="R", show_default="3.2", help="cobweb of logistic.")]
-Omega = Annotated[float | None, typer.Option("--omega", metavar="W", show_default="0.1", help="cobweb of circle: turns a step.")]
+Omega = Annotated[
+    float | None, typer.Option("--omega", metavar="W", show_default="0.1", help="cobweb of circle: turns a step.")
+]
 K = Annotated[float | None, typer.Option("--k", metavar="K", show_default="0.9", help="cobweb of circle: coupling.")]
-E = Annotated[float | None, typer.Option("--e", metavar="E", show_default="0.8", help="cobweb of kepler; its y is --y.")]
-Block = Annotated[int | None, typer.Option(
-    "--block", min=0, metavar="N", show_default="0", help="cobweb of a run: which residual block, from x to z.")]
-Z = Annotated[float | None, typer.Option(
-    "--z", metavar="Z", show_default="that of a draw", help="cobweb of a run: the block's output that is inverted.")]
-X0 = Annotated[float | None, typer.Option(
-    "--x0", metavar="X", show_default="0.1; what is inverted, for kepler and a run", help="cobweb: start of the orbit.")]
-Steps = Annotated[int | None, typer.Option(
-    "--steps", min=1, max=10_000, metavar="N", show_default="60", help="cobweb: steps of the orbit.")]
+E = Annotated[
+    float | None, typer.Option("--e", metavar="E", show_default="0.8", help="cobweb of kepler; its y is --y.")
+]
+Block = Annotated[
+    int | None,
+    typer.Option(
+        "--block", min=0, metavar="N", show_default="0", help="cobweb of a run: which residual block, from x to z."
+    ),
+]
+Z = Annotated[
+    float | None,
+    typer.Option(
+        "--z", metavar="Z", show_default="that of a draw", help="cobweb of a run: the block's output that is inverted."
+    ),
+]
+X0 = Annotated[
+    float | None,
+    typer.Option(
+        "--x0",
+        metavar="X",
+        show_default="0.1; what is inverted, for kepler and a run",
+        help="cobweb: start of the orbit.",
+    ),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option("--steps", min=1, max=10_000, metavar="N", show_default="60", help="cobweb: steps of the orbit."),
+]
 
 
 def options(map_name, r, omega, k, e, block, z, x0, steps) -> dict[str, object]:
     """The options of this picture alone, by name."""
-    return {"--map": map_name, "--r": r, "--omega": omega, "--k": k, "--e": e, "--block": block, "--z": z, "--x0": x0,
-            "--steps": steps}
+    return {
+        "--map": map_name,
+        "--r": r,
+        "--omega": omega,
+        "--k": k,
+        "--e": e,
+        "--block": block,
+        "--z": z,
+        "--x0": x0,
+        "--steps": steps,
+    }
 
 
-def figure(run, y, map_name, r, omega, k, e, block, z, x0, steps, json: bool, path: Path | None, seed: int, device,
-           config_dir):
+def figure(
+    run, y, map_name, r, omega, k, e, block, z, x0, steps, json: bool, path: Path | None, seed: int, device, config_dir
+):
     """The picture and where it goes by default; prints the facts."""
     given = options(map_name, r, omega, k, e, block, z, None, None) | {"--y": y}
     of_run = run is not None or block is not None or z is not None
@@ -56,10 +93,18 @@ def figure(run, y, map_name, r, omega, k, e, block, z, x0, steps, json: bool, pa
     points, constant = iterated_maps.fixed_points(made), iterated_maps.lipschitz(made)
     orbit, cycle = iterated_maps.orbit(made, start, steps or STEPS), iterated_maps.cycle(made, start)
     if json:
-        console.as_json({
-            "map": made.name, "interval": [made.low, made.high], "lipschitz": constant, "certificate": certificate,
-            "fixed_points": [{"x": p.x, "slope": p.slope, "stable": p.stable} for p in points],
-            "orbit": orbit.tolist(), "cycle": None if cycle is None else cycle.tolist(), "out": str(path or default)})
+        console.as_json(
+            {
+                "map": made.name,
+                "interval": [made.low, made.high],
+                "lipschitz": constant,
+                "certificate": certificate,
+                "fixed_points": [{"x": p.x, "slope": p.slope, "stable": p.stable} for p in points],
+                "orbit": orbit.tolist(),
+                "cycle": None if cycle is None else cycle.tolist(),
+                "out": str(path or default),
+            }
+        )
     else:
         _print(made, points, constant, certificate, orbit, cycle)
     return cobweb(made, points, orbit, constant), default
@@ -71,11 +116,14 @@ def _map(given: dict):
 
     name = given["--map"] or "logistic"
     if name not in MAPS:
-        raise RequestError(f"--map: expected one of {', '.join(MAPS)}, got {name!r}"
-                           f"{did_you_mean(name, MAPS) or '; pick one of those'}")
+        raise RequestError(
+            f"--map: expected one of {', '.join(MAPS)}, got {name!r}{did_you_mean(name, MAPS) or '; pick one of those'}"
+        )
     _refuse(given, {"--map", *MAPS[name]}, f"--map {name}")
-    values = {key.strip("-"): _number(key, default if given[key] is None else given[key])
-              for key, default in MAPS[name].items()}
+    values = {
+        key.strip("-"): _number(key, default if given[key] is None else given[key])
+        for key, default in MAPS[name].items()
+    }
     return getattr(iterated_maps, name)(**values)
 
 
@@ -106,19 +154,21 @@ def _block(spec, k: int, y, z, seed: int, device, config_dir):
     from inncli.inference.opening import open_run
     from inncli.inference.residual_block import inversion_of_block
 
-    inverter = open_run(run, device, config_dir)
-    if inverter.y is not None and y is None:
-        raise RequestError(f"run {run.id} models x given y ({', '.join(inverter.y.names)}); pass --y, e.g. --y 0.3")
-    row = None if y is None else parse_y(y, inverter.y, run.id)
-    made, certificate = inversion_of_block(inverter, k, row, z, seed)
+    trained = open_run(run, device, config_dir)
+    if trained.y is not None and y is None:
+        raise RequestError(f"run {run.id} models x given y ({', '.join(trained.y.names)}); pass --y, e.g. --y 0.3")
+    row = None if y is None else parse_y(y, trained.y, run.id)
+    made, certificate = inversion_of_block(trained, k, row, z, seed)
     return made, certificate, run.plots / f"cobweb_block{k}.png"
 
 
 def _print(made, points, constant: float, certificate: float | None, orbit, cycle) -> None:
     console.line(f"{made.name}, on [{made.low:g}, {made.high:g}]")
     what = "below 1: a contraction" if constant < 1 else "not below 1: no contraction"
-    console.line(f"Lipschitz constant {constant:.6g} there, {what}"
-                + (f"; certified everywhere: {certificate:.6g}" if certificate is not None else ""))
+    console.line(
+        f"Lipschitz constant {constant:.6g} there, {what}"
+        + (f"; certified everywhere: {certificate:.6g}" if certificate is not None else "")
+    )
     if points:
         console.table(["fixed point", "slope", ""], [[p.x, p.slope, p.kind] for p in points])
     else:

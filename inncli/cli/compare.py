@@ -15,34 +15,82 @@ if TYPE_CHECKING:
     from inncli.evaluation.compare import Entry, Group, Problem
 
 PICTURES = (".png", ".svg", ".pdf")
-TITLES = {"mmd2": "Err_post", "mmd2_median": "Err_post median", "mmd2_worst": "Err_post worst", "err_resim": "Err_resim",
-          "err_resim_median": "Err_resim median"}  # as the published table of kruse runs heads its columns
+TITLES = {
+    "mmd2": "Err_post",
+    "mmd2_median": "Err_post median",
+    "mmd2_worst": "Err_post worst",
+    "err_resim": "Err_resim",
+    "err_resim_median": "Err_resim median",
+}  # as the published table of kruse runs heads its columns
 
 
 def compare(
-    runs: Annotated[list[str] | None, typer.Argument(
-        metavar="[RUN|SWEEP]...", autocompletion=completion.runs, show_default="all finished runs",
-        help="Directories, ids or unique prefixes of runs and of sweeps.")] = None,
-    metric: Annotated[list[str] | None, typer.Option(
-        "--metric", "-m", metavar="NAME", help="A column to show instead of the usual ones; may be repeated.")] = None,
-    sort: Annotated[str | None, typer.Option("--sort", metavar="NAME", show_default="the first column",
-                                             help="The column to sort by, best first.")] = None,
-    evaluate: Annotated[bool | None, typer.Option(
-        "--evaluate/--no-evaluate", show_default="where runs are named",
-        help="Evaluate runs that were not yet; else show what is known.")] = None,
-    samples: Annotated[int | None, typer.Option(
-        "--samples", "-n", min=100, metavar="N", show_default="as in inn evaluate",
-        help="Draws a side of the two-sample test.")] = None,
+    runs: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN|SWEEP]...",
+            autocompletion=completion.runs,
+            show_default="all finished runs",
+            help="Directories, ids or unique prefixes of runs and of sweeps.",
+        ),
+    ] = None,
+    metric: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--metric", "-m", metavar="NAME", help="A column to show instead of the usual ones; may be repeated."
+        ),
+    ] = None,
+    sort: Annotated[
+        str | None,
+        typer.Option(
+            "--sort", metavar="NAME", show_default="the first column", help="The column to sort by, best first."
+        ),
+    ] = None,
+    evaluate: Annotated[
+        bool | None,
+        typer.Option(
+            "--evaluate/--no-evaluate",
+            show_default="where runs are named",
+            help="Evaluate runs that were not yet; else show what is known.",
+        ),
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            "-n",
+            min=100,
+            metavar="N",
+            show_default="as in inn evaluate",
+            help="Draws a side of the two-sample test.",
+        ),
+    ] = None,
     seed: SeedOption = 0,
-    resimulate: Annotated[bool, typer.Option(
-        "--resimulate", help="Run your own simulator files again, as in `inn evaluate`.")] = False,
-    plot: Annotated[bool, typer.Option("--plot", help="Draw accuracy against the number that differs, a line a model.")] = False,
-    x: Annotated[str | None, typer.Option(
-        "--x", metavar="KEY", help="The setting to draw against, e.g. task.n_train, where several differ.")] = None,
-    out: Annotated[str | None, typer.Option(
-        "--out", "-o", metavar="FILE", show_default="compare.png in the sweep, else here",
-        help="Where to write the picture (.png .svg .pdf).")] = None,
-    csv: Annotated[str | None, typer.Option("--csv", metavar="FILE", help="Write a table of one row a run; - is stdout.")] = None,
+    resimulate: Annotated[
+        bool, typer.Option("--resimulate", help="Run your own simulator files again, as in `inn evaluate`.")
+    ] = False,
+    plot: Annotated[
+        bool, typer.Option("--plot", help="Draw accuracy against the number that differs, a line a model.")
+    ] = False,
+    x: Annotated[
+        str | None,
+        typer.Option(
+            "--x", metavar="KEY", help="The setting to draw against, e.g. task.n_train, where several differ."
+        ),
+    ] = None,
+    out: Annotated[
+        str | None,
+        typer.Option(
+            "--out",
+            "-o",
+            metavar="FILE",
+            show_default="compare.png in the sweep, else here",
+            help="Where to write the picture (.png .svg .pdf).",
+        ),
+    ] = None,
+    csv: Annotated[
+        str | None, typer.Option("--csv", metavar="FILE", help="Write a table of one row a run; - is stdout.")
+    ] = None,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
     json: JsonOption = False,
@@ -78,8 +126,11 @@ def compare(
     settings = {"seed": seed, "samples": samples, "resimulate": resimulate, "device": device}
     _add_evaluations(entries, evaluate, settings, config_dir)
     found = comparison.problems(entries)
-    left_out += [{"run": entry.run.id, "status": entry.info["status"], "error": entry.problem}
-                 for entry in entries if entry.problem]
+    left_out += [
+        {"run": entry.run.id, "status": entry.info["status"], "error": entry.problem}
+        for entry in entries
+        if entry.problem
+    ]
     if not found:
         why = f" ({left_out[0]['error']})" if left_out else ""
         raise RequestError(f"expected finished runs to compare, got none{why}; try `inn runs`")
@@ -116,8 +167,14 @@ def _named(words: list[str]) -> tuple[list[Entry], list[dict], Path | None]:
     for word in words:
         found, without = comparison.find(word)
         runs |= {run.path.resolve(): run for run in found}
-        lost += [{"run": f"job {job['job']} of {word}", "status": job.get("status"),
-                  "error": f"{' '.join(job.get('overrides') or [])}: {job.get('error') or 'left no run'}"} for job in without]
+        lost += [
+            {
+                "run": f"job {job['job']} of {word}",
+                "status": job.get("status"),
+                "error": f"{' '.join(job.get('overrides') or [])}: {job.get('error') or 'left no run'}",
+            }
+            for job in without
+        ]
     parents = {path.parent for path in runs}
     only = parents.pop() if len(parents) == 1 else None
     folder = only if only is not None and (only / "sweep.json").is_file() else None
@@ -130,15 +187,17 @@ def _finished() -> tuple[list[Entry], list[dict], None]:
 
     done = [run for run, info in read_runs() if info["status"] == "done"]
     if not done:
-        raise RequestError(f"expected finished runs under {outputs_root()}, got none; train some with `inn train -m "
-                           "model=rnvp,spline`, or name them")
+        raise RequestError(
+            f"expected finished runs under {outputs_root()}, got none; train some with `inn train -m "
+            "model=rnvp,spline`, or name them"
+        )
     return [comparison.read(run) for run in done], [], None
 
 
 def _add_evaluations(entries: list[Entry], evaluate: bool, settings: dict, config_dir: str | None) -> None:
     """Reads what is kept, then measures the rest, one line on stderr each."""
-    from inncli.evaluation.cache import kept
     from inncli.evaluation import compare as comparison
+    from inncli.evaluation.cache import kept
 
     missing = []
     for entry in entries:
@@ -156,8 +215,9 @@ def _add_evaluations(entries: list[Entry], evaluate: bool, settings: dict, confi
     for number, entry in enumerate(missing, 1):
         console.note(f"evaluating {number} of {len(missing)}: {entry.run.id}")
         try:
-            comparison.add_evaluation(entry, evaluate_kept(
-                entry.run, config_dir=config_dir, **comparison.asked_of(entry, **settings)))
+            comparison.add_evaluation(
+                entry, evaluate_kept(entry.run, config_dir=config_dir, **comparison.asked_of(entry, **settings))
+            )
         except InnError as error:  # one run that can't be judged leaves the others
             console.note(f"{entry.run.id} was not evaluated: {error}")
 
@@ -166,7 +226,9 @@ def _check_names(found: list[Problem], names: list[str]) -> None:
     known = list(dict.fromkeys(name for problem in found for name in problem.metrics))
     for name in names:
         if name not in known:
-            raise RequestError(f"no run has a metric {name!r}{did_you_mean(name, known) or '; there are ' + ', '.join(known)}")
+            raise RequestError(
+                f"no run has a metric {name!r}{did_you_mean(name, known) or '; there are ' + ', '.join(known)}"
+            )
 
 
 # ---- the table ---------------------------------------------------------------------------------------
@@ -177,9 +239,17 @@ def _print(problem: Problem, metric: list[str] | None) -> None:
     kruse = not metric and "mmd2_median" in columns
     headers = ["config", "seeds", *(TITLES.get(name, name) if kruse else name for name in columns)]
     best = {name: problem.best(name) for name in columns}
-    rows = [[_words(group.config) or group.entries[0].config.get("model") or "?", len(group.entries),
-             *(_cell(group, name, any(best[name]), group in best[name]) for name in columns)] for group in problem.groups]
-    marked = {(i, j) for i, group in enumerate(problem.groups) for j, name in enumerate(columns, 2) if group in best[name]}
+    rows = [
+        [
+            _words(group.config) or group.entries[0].config.get("model") or "?",
+            len(group.entries),
+            *(_cell(group, name, any(best[name]), group in best[name]) for name in columns),
+        ]
+        for group in problem.groups
+    ]
+    marked = {
+        (i, j) for i, group in enumerate(problem.groups) for j, name in enumerate(columns, 2) if group in best[name]
+    }
     console.table(headers, rows, title, marked)
     if marked:
         console.line("* best of its column")
@@ -228,7 +298,9 @@ def _csv(found: list[Problem], metric: list[str] | None, path: Path | None) -> N
 
     from inncli.io.atomic import atomic_write
 
-    keys = list(dict.fromkeys(key for problem in found for group in problem.groups for key in (*problem.config, *group.config)))
+    keys = list(
+        dict.fromkeys(key for problem in found for group in problem.groups for key in (*problem.config, *group.config))
+    )
     names = metric or list(dict.fromkeys(name for problem in found for name in problem.metrics))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -259,7 +331,13 @@ def _picture(found: list[Problem], metric: list[str] | None, x: str | None, path
     names = metric or [name for name in ("nll", "c2st", "mmd2", "err_resim", "val_loss") if name in problem.columns][:3]
     names = [name for name in names if any(group.values(name) for group in problem.groups)]
     if not names:
-        raise RequestError("--plot: no number to draw is known of these runs; leave out --no-evaluate, or choose with --metric")
-    series = {_words(dict(label)) or problem.task: [(at, {name: group.values(name) for name in names}) for at, group in points]
-              for label, points in lines}
+        raise RequestError(
+            "--plot: no number to draw is known of these runs; leave out --no-evaluate, or choose with --metric"
+        )
+    series = {
+        _words(dict(label)) or problem.task: [
+            (at, {name: group.values(name) for name in names}) for at, group in points
+        ]
+        for label, points in lines
+    }
     return save(compare_plot(series, names, key, f"{problem.task}{_words(problem.config, ' ')}"), path)

@@ -20,8 +20,12 @@ class Number(str):
     """A number that is text already: `2.31 +- 0.02`. It stands to the right."""
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None,
-          bold: Collection[tuple[int, int]] = ()) -> None:
+def table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    title: str | None = None,
+    bold: Collection[tuple[int, int]] = (),
+) -> None:
     """Prints a table: text to the left, numbers to the right with five digits, `-` for nothing.
 
     Args:
@@ -57,8 +61,12 @@ def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[object]], width: i
     return [head, "─" * total, *body]
 
 
-def as_table(headers: Sequence[str], rows: Sequence[Sequence[object]], title: str | None = None,
-             bold: Collection[tuple[int, int]] = ()):
+def as_table(
+    headers: Sequence[str],
+    rows: Sequence[Sequence[object]],
+    title: str | None = None,
+    bold: Collection[tuple[int, int]] = (),
+):
     """The same table as an object of rich's, for a display that changes."""
     from rich import box
     from rich.table import Table

@@ -15,12 +15,17 @@ SHOWN = 20  # points printed
 
 
 def density(
-    points: Annotated[str | None, typer.Option(
-        "--points", metavar="FILE", help="A table of x (CSV, Parquet, NPZ), one point a row.")] = None,
-    grid: Annotated[int | None, typer.Option(
-        "--grid", min=2, metavar="N", help="N points along each unknown, over where the density lies.")] = None,
-    y: Annotated[str | None, typer.Option(
-        "--y", metavar="VALUES", help="The observation, where the model is conditional: 0.3 or name=3.")] = None,
+    points: Annotated[
+        str | None, typer.Option("--points", metavar="FILE", help="A table of x (CSV, Parquet, NPZ), one point a row.")
+    ] = None,
+    grid: Annotated[
+        int | None,
+        typer.Option("--grid", min=2, metavar="N", help="N points along each unknown, over where the density lies."),
+    ] = None,
+    y: Annotated[
+        str | None,
+        typer.Option("--y", metavar="VALUES", help="The observation, where the model is conditional: 0.3 or name=3."),
+    ] = None,
     run: RunOption = None,
     out: OutOption = None,
     device: DeviceOption = None,
@@ -43,8 +48,11 @@ def density(
     from inncli.runs.registry import find_run
 
     if (points is None) == (grid is None):
-        raise RequestError("expected one of --points and --grid, got " + ("neither" if grid is None else "both")
-                           + "; e.g. inn density --grid 200")
+        raise RequestError(
+            "expected one of --points and --grid, got "
+            + ("neither" if grid is None else "both")
+            + "; e.g. inn density --grid 200"
+        )
     path = checked_out(out, SUFFIXES)
     found = find_run(run)
     path = path or in_run(found.path / "densities" / found.next_posterior_path().name)
@@ -56,34 +64,42 @@ def density(
     from inncli.inference.sample_set import DensitySet
     from inncli.numerics import grid as grids
 
-    inverter = open_run(found, device, config_dir)
+    trained = open_run(found, device, config_dir)
     given = None
-    if inverter.y is not None and y is None:
-        raise RequestError(f"run {found.id} models x given y ({', '.join(inverter.y.names)}); "
-                           "pass the observation with --y")
+    if trained.y is not None and y is None:
+        raise RequestError(
+            f"run {found.id} models x given y ({', '.join(trained.y.names)}); pass the observation with --y"
+        )
     if y is not None:
-        given = parse_y(y, inverter.y, found.id)
+        given = parse_y(y, trained.y, found.id)
     if points is not None:
-        axes, x = None, read_points(points, inverter.x, found.id, letter="x")
+        axes, x = None, read_points(points, trained.x, found.id, letter="x")
     else:
-        axes = grids.axes_around(inverter.sample(given, 10_000)[0], grid, inverter.x.cells)
+        axes = grids.axes_around(trained.sample(given, 10_000)[0], grid, trained.x.cells)
         x = grids.points(axes)
-    log_prob = inverter.log_prob(x, given)
+    log_prob = trained.log_prob(x, given)
     rows = None if given is None else np.repeat(given, len(x), axis=0)
-    names, labels = ((), ()) if inverter.y is None else (inverter.y.names, inverter.y.labels)
-    kept = DensitySet(x, log_prob, inverter.x.names, rows, names, labels)
+    names, labels = ((), ()) if trained.y is None else (trained.y.names, trained.y.labels)
+    kept = DensitySet(x, log_prob, trained.x.names, rows, names, labels)
     path = kept.save(path)
-    picture = _picture(path, axes, log_prob, inverter.x.names) if axes and len(axes) == 2 else None
+    picture = _picture(path, axes, log_prob, trained.x.names) if axes and len(axes) == 2 else None
     mass = grids.integral(axes, log_prob) if axes else None
     if json:
-        console.as_json({"run": found.id, "out": str(path), "picture": str(picture) if picture else None,
-                        "points": len(x), "integral": mass,
-                        "log_prob": log_prob.tolist() if axes is None else None})
+        console.as_json(
+            {
+                "run": found.id,
+                "out": str(path),
+                "picture": str(picture) if picture else None,
+                "points": len(x),
+                "integral": mass,
+                "log_prob": log_prob.tolist() if axes is None else None,
+            }
+        )
         return
     console.line(f"log density at {len(x):,} points from run {found.id}")
     if axes is None:
         columns = [console.numbers(column[:SHOWN], column.std()) for column in x.T]
-        console.table([*inverter.x.names, "log_prob"], [[*row, float(value)] for *row, value in zip(*columns, log_prob)])
+        console.table([*trained.x.names, "log_prob"], [[*row, float(value)] for *row, value in zip(*columns, log_prob)])
         if len(x) > SHOWN:
             console.line(f"and {len(x) - SHOWN:,} more in the file")
     else:

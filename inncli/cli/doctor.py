@@ -115,5 +115,5 @@ def _outputs() -> str:
 def _model(run, config_dir: str | None) -> str:
     from inncli.inference.opening import open_run
 
-    inverter = open_run(run, "cpu", config_dir)
-    return ", ".join(f"{name} {value:.3g}" for name, value in inverter.diagnostics().items()) or "opens and draws"
+    trained = open_run(run, "cpu", config_dir)
+    return ", ".join(f"{name} {value:.3g}" for name, value in trained.diagnostics().items()) or "opens and draws"

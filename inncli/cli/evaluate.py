@@ -46,19 +46,42 @@ MEANING = {
 
 def evaluate(
     run: RunOption = None,
-    y: Annotated[list[str] | None, typer.Option(
-        "--y", metavar="VALUES", show_default="the published observations, or 3 held-out ys",
-        help="Where to compare with the exact posterior: 0.3 or name=3,other=4; may be repeated.")] = None,
-    y_file: Annotated[str | None, typer.Option(
-        "--y-file", metavar="FILE", help="The same as a table (CSV, Parquet, NPZ), one a row.")] = None,
-    samples: Annotated[int | None, typer.Option(
-        "--samples", "-n", min=100, metavar="N", show_default="10000; 2000 of more than 4 unknowns",
-        help="Draws a side of the two-sample test; fewer are faster, and not comparable with published figures.")] = None,
+    y: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--y",
+            metavar="VALUES",
+            show_default="the published observations, or 3 held-out ys",
+            help="Where to compare with the exact posterior: 0.3 or name=3,other=4; may be repeated.",
+        ),
+    ] = None,
+    y_file: Annotated[
+        str | None, typer.Option("--y-file", metavar="FILE", help="The same as a table (CSV, Parquet, NPZ), one a row.")
+    ] = None,
+    samples: Annotated[
+        int | None,
+        typer.Option(
+            "--samples",
+            "-n",
+            min=100,
+            metavar="N",
+            show_default="10000; 2000 of more than 4 unknowns",
+            help="Draws a side of the two-sample test; fewer are faster, and not comparable with published figures.",
+        ),
+    ] = None,
     seed: SeedOption = 0,
-    resimulate: Annotated[bool, typer.Option(
-        "--resimulate", help="Run your own simulator file again, for new pairs and the resimulation error.")] = False,
-    refine: Annotated[bool, typer.Option(
-        "--refine", help="Also compare draws moved onto the simulator's own y, as `inn invert --refine` moves them.")] = False,
+    resimulate: Annotated[
+        bool,
+        typer.Option(
+            "--resimulate", help="Run your own simulator file again, for new pairs and the resimulation error."
+        ),
+    ] = False,
+    refine: Annotated[
+        bool,
+        typer.Option(
+            "--refine", help="Also compare draws moved onto the simulator's own y, as `inn invert --refine` moves them."
+        ),
+    ] = False,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what an earlier call has found.")] = False,
@@ -87,18 +110,19 @@ def evaluate(
     from inncli.evaluation.cache import kept
     from inncli.inference.run_task import changed_simulator
 
-    asked = {"seed": seed, "samples": samples, "y": None, "resimulate": resimulate, "refine": refine,
-             "device": device}
-    inverter, warnings = None, []
+    asked = {"seed": seed, "samples": samples, "y": None, "resimulate": resimulate, "refine": refine, "device": device}
+    trained, warnings = None, []
     if y or y_file is not None:
-        inverter, asked["y"] = _given(found, y, y_file, device, config_dir)
-        warnings = inverter.unfamiliar(asked["y"])
+        trained, asked["y"] = _given(found, y, y_file, device, config_dir)
+        warnings = trained.unfamiliar(asked["y"])
     before = None if fresh else kept(found, **asked)
     if before is None:
         from inncli.evaluation.evaluate import evaluate_kept
 
-        with console.progress() as tell:
-            result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, fresh=True, tell=tell, **asked)
+        with console.progress() as on_progress:
+            result = evaluate_kept(
+                found, trained=trained, config_dir=config_dir, fresh=True, on_progress=on_progress, **asked
+            )
         if kept(found, **asked) is None:
             console.note(f"not kept, since {found.path} can't be written to")
     else:
@@ -120,26 +144,43 @@ def _given(run, y, y_file, device, config_dir):
     from inncli.data.observations import parse_y, read_points
     from inncli.inference.opening import open_run
 
-    inverter = open_run(run, device, config_dir)
-    if y_file is not None and inverter.y is not None:
-        return inverter, read_points(y_file, inverter.y, run.id)
-    return inverter, np.concatenate([parse_y(words, inverter.y, run.id) for words in y or [""]])
+    trained = open_run(run, device, config_dir)
+    if y_file is not None and trained.y is not None:
+        return trained, read_points(y_file, trained.y, run.id)
+    return trained, np.concatenate([parse_y(words, trained.y, run.id) for words in y or [""]])
 
 
 def _print(run, found) -> None:
     from inncli.metrics.verdicts import QUESTIONS
 
     info = run.info()
-    console.line(f"run {run.id}: {info['model']} on {info['task']}, {found.settings['held_out']:,} held-out rows "
-                f"({found.settings['held_out_from']})")
-    console.table(["metric", "value", "+-", ""], [
-        [name, None if value is None else float(value), found.se.get(name), MEANING.get(name, "")] for name, value in found.metrics.items()])
+    console.line(
+        f"run {run.id}: {info['model']} on {info['task']}, {found.settings['held_out']:,} held-out rows "
+        f"({found.settings['held_out_from']})"
+    )
+    console.table(
+        ["metric", "value", "+-", ""],
+        [
+            [name, None if value is None else float(value), found.se.get(name), MEANING.get(name, "")]
+            for name, value in found.metrics.items()
+        ],
+    )
     console.line("")
     told = [entry for entry in found.observations if "familiarity" in entry]
     if told:
-        console.table(["y", "c2st", "distance to training ys", "percentile", "familiar"], [
-            [", ".join(shown(value, sd=10, least=6) for value in entry["y"]), entry.get("c2st"), entry["familiarity"]["distance"],
-             entry["familiarity"]["percentile"], "yes" if entry["familiarity"]["familiar"] else "NO"] for entry in told])
+        console.table(
+            ["y", "c2st", "distance to training ys", "percentile", "familiar"],
+            [
+                [
+                    ", ".join(shown(value, sd=10, least=6) for value in entry["y"]),
+                    entry.get("c2st"),
+                    entry["familiarity"]["distance"],
+                    entry["familiarity"]["percentile"],
+                    "yes" if entry["familiarity"]["familiar"] else "NO",
+                ]
+                for entry in told
+            ],
+        )
         console.line("")
     for name, question in QUESTIONS.items():
         if name in found.verdicts:

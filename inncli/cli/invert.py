@@ -29,23 +29,39 @@ if TYPE_CHECKING:
 
 
 def invert(
-    y: Annotated[str | None, typer.Option(
-        "--y", metavar="VALUES", help="One observation: 0.3, or 1.5,0, or name=3,other=4.")] = None,
-    y_file: Annotated[str | None, typer.Option(
-        "--y-file", metavar="FILE", help="A table of observations (CSV, Parquet, NPZ), one a row.")] = None,
+    y: Annotated[
+        str | None, typer.Option("--y", metavar="VALUES", help="One observation: 0.3, or 1.5,0, or name=3,other=4.")
+    ] = None,
+    y_file: Annotated[
+        str | None,
+        typer.Option("--y-file", metavar="FILE", help="A table of observations (CSV, Parquet, NPZ), one a row."),
+    ] = None,
     samples: SamplesOption = 1000,
     seed: SeedOption = 0,
     run: RunOption = None,
     out: OutOption = None,
-    resimulate: Annotated[bool, typer.Option(
-        "--resimulate", help="Run your own simulator file again for the resimulation error.")] = False,
-    starts: Annotated[str | None, typer.Option(
-        "--starts", metavar="RUN", autocompletion=completion.runs,
-        help="Search from the draws of this run at the same y (model=adjoint).")] = None,
-    refine: Annotated[bool, typer.Option(
-        "--refine", help="Move each draw onto the simulator's own y = s(x), where it can be differentiated.")] = False,
-    ignore_noise: Annotated[bool, typer.Option(
-        "--ignore-noise", help="Refine on a task with noise too; the posterior comes out too narrow.")] = False,
+    resimulate: Annotated[
+        bool, typer.Option("--resimulate", help="Run your own simulator file again for the resimulation error.")
+    ] = False,
+    starts: Annotated[
+        str | None,
+        typer.Option(
+            "--starts",
+            metavar="RUN",
+            autocompletion=completion.runs,
+            help="Search from the draws of this run at the same y (model=adjoint).",
+        ),
+    ] = None,
+    refine: Annotated[
+        bool,
+        typer.Option(
+            "--refine", help="Move each draw onto the simulator's own y = s(x), where it can be differentiated."
+        ),
+    ] = False,
+    ignore_noise: Annotated[
+        bool,
+        typer.Option("--ignore-noise", help="Refine on a task with noise too; the posterior comes out too narrow."),
+    ] = False,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
     json: JsonOption = False,
@@ -73,8 +89,11 @@ def invert(
     from inncli.runs.registry import find_run, name_of
 
     if (y is None) == (y_file is None):
-        raise RequestError("expected one of --y and --y-file, got " + ("neither" if y is None else "both")
-                           + "; e.g. inn invert --y 0.3")
+        raise RequestError(
+            "expected one of --y and --y-file, got "
+            + ("neither" if y is None else "both")
+            + "; e.g. inn invert --y 0.3"
+        )
     path = checked_out(out, SUFFIXES)
     found = find_run(run)
     where = path or in_run(found.next_posterior_path())
@@ -86,26 +105,27 @@ def invert(
 
     if ignore_noise and not refine:
         raise RequestError("--ignore-noise goes with --refine; add that, or leave it out")
-    inverter = open_run(found, device, config_dir)
-    if y is None and inverter.y is not None:
-        rows = read_points(y_file, inverter.y, found.id)
+    trained = open_run(found, device, config_dir)
+    if y is None and trained.y is not None:
+        rows = read_points(y_file, trained.y, found.id)
     else:
-        rows = parse_y(y or "", inverter.y, found.id)
-    warnings, familiar = inverter.unfamiliar(rows), inverter.familiarity(rows)
+        rows = parse_y(y or "", trained.y, found.id)
+    warnings, familiar = trained.unfamiliar(rows), trained.familiarity(rows)
     task = refine.task_to_refine(found, resimulate, ignore_noise) if refine else None
     source = None if starts is None else open_run(find_run(starts), device, config_dir)
     how = None
-    if task is None and source is None and inverter.in_blocks(len(rows), samples):
+    if task is None and source is None and trained.in_blocks(len(rows), samples):
         from inncli.inference import streaming
 
         simulator = _simulator(found, resimulate)
-        with console.progress() as tell:
+        with console.progress() as on_progress:
             posterior, errors = streaming.write_posterior(
-                inverter, rows, samples, seed, where, observe=simulator and simulator.observe, tell=tell)
+                trained, rows, samples, seed, where, observe=simulator and simulator.observe, on_progress=on_progress
+            )
         refined, how = None, posterior.how
     else:
-        begin = None if source is None else sampling.starts_from(source, inverter, rows, samples, seed)
-        posterior = inverter.posterior(rows, samples, seed, begin)
+        begin = None if source is None else sampling.starts_from(source, trained, rows, samples, seed)
+        posterior = trained.posterior(rows, samples, seed, begin)
         if source is not None:
             posterior.meta["starts"] = source.id
         posterior, refined = (posterior, None) if task is None else refine.refine(found, task, posterior)
@@ -113,11 +133,18 @@ def invert(
         posterior.save(where)
     warnings = [*warnings, *changed_simulator(found, resimulate)]
     if json:
-        console.as_json({"run": found.id, "out": str(where), "samples": posterior.n_draws,
-                        "observations": entries(posterior, errors, refined, familiar), "warnings": warnings,
-                        **({"quantiles": how} if how else {})})
+        console.as_json(
+            {
+                "run": found.id,
+                "out": str(where),
+                "samples": posterior.n_draws,
+                "observations": entries(posterior, errors, refined, familiar),
+                "warnings": warnings,
+                **({"quantiles": how} if how else {}),
+            }
+        )
     else:
-        show(found.id, posterior, errors, refined, familiar, inverter.y_sd)
+        show(found.id, posterior, errors, refined, familiar, trained.y_sd)
         if how:
             console.line(how)
         console.line(f"kept in {where}")
@@ -133,8 +160,7 @@ def _simulator(run: RunDir, resimulate: bool) -> Task | None:
 
     task = task_of(run, resimulate) if resimulate else built_in_task_of(run)
     if resimulate and not task.can_simulate:
-        raise RequestError(f"--resimulate: the task of run {run.id} is a table and has no simulator; "
-                           "leave it out")
+        raise RequestError(f"--resimulate: the task of run {run.id} is a table and has no simulator; leave it out")
     return task if task is not None and task.can_simulate else None
 
 
@@ -151,5 +177,6 @@ def _resimulation_errors(task: Task | None, posterior: PosteriorSet) -> list[dic
     for obs, converged in enumerate(posterior.extra.get("converged", ())):
         found = posterior.x[obs][converged > 0]
         errors[obs]["resimulation_error_converged"] = (
-            resimulation_error(task.observe, found, posterior.y[obs]) if len(found) else None)
+            resimulation_error(task.observe, found, posterior.y[obs]) if len(found) else None
+        )
     return errors

@@ -12,18 +12,43 @@ import typer
 from inncli.cli import completion
 from inncli.errors import RequestError
 
-RunOption = Annotated[str | None, typer.Option(
-    "--run", metavar="RUN", autocompletion=completion.runs, show_default="the latest finished run",
-    help="Run directory, run id or a unique prefix of it.")]
-DeviceOption = Annotated[str | None, typer.Option(
-    "--device", metavar="NAME", show_default="auto", help="Where to compute: auto, cpu, cuda, cuda:1, mps.")]
-ConfigDirOption = Annotated[str | None, typer.Option(
-    "--config-dir", metavar="DIR", help="Your own config folder (DIR/model/mine.yaml); its classes may then be built.")]
+RunOption = Annotated[
+    str | None,
+    typer.Option(
+        "--run",
+        metavar="RUN",
+        autocompletion=completion.runs,
+        show_default="the latest finished run",
+        help="Run directory, run id or a unique prefix of it.",
+    ),
+]
+DeviceOption = Annotated[
+    str | None,
+    typer.Option(
+        "--device", metavar="NAME", show_default="auto", help="Where to compute: auto, cpu, cuda, cuda:1, mps."
+    ),
+]
+ConfigDirOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config-dir",
+        metavar="DIR",
+        help="Your own config folder (DIR/model/mine.yaml); its classes may then be built.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Seed of the draws.")]
 SamplesOption = Annotated[int, typer.Option("--samples", "-n", min=1, metavar="N", help="Number of draws.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]
-OutOption = Annotated[str | None, typer.Option(
-    "--out", "-o", metavar="FILE", show_default="in the run directory", help="Where to write; the suffix is the format.")]
+OutOption = Annotated[
+    str | None,
+    typer.Option(
+        "--out",
+        "-o",
+        metavar="FILE",
+        show_default="in the run directory",
+        help="Where to write; the suffix is the format.",
+    ),
+]
 
 
 def checked_out(out: str | None, suffixes: Sequence[str]) -> Path | None:
@@ -35,11 +60,13 @@ def checked_out(out: str | None, suffixes: Sequence[str]) -> Path | None:
         return None
     path = Path(out).expanduser()
     if path.is_dir():
-        raise RequestError(f"--out: expected a file name, got the folder {out}; add a name, e.g. "
-                           f"{path / ('result' + suffixes[0])}")
+        raise RequestError(
+            f"--out: expected a file name, got the folder {out}; add a name, e.g. {path / ('result' + suffixes[0])}"
+        )
     if path.suffix.lower() not in suffixes:
-        raise RequestError(f"--out: expected a name that ends in one of {' '.join(suffixes)}, got {out!r}; "
-                           "change its suffix")
+        raise RequestError(
+            f"--out: expected a name that ends in one of {' '.join(suffixes)}, got {out!r}; change its suffix"
+        )
     if (above := _closed(path)) is not None:
         raise RequestError(f"--out: {above} can't be written to; name a file elsewhere")
     return path

@@ -14,37 +14,88 @@ from inncli.errors import RequestError, did_you_mean
 KINDS = ("training", "posterior", "density", "calibration", "latent", "view", "convergence", "cobweb")
 SUFFIXES = (".png", ".svg", ".pdf")
 
-Kind = Annotated[str, typer.Argument(metavar="KIND", autocompletion=lambda incomplete: [
-    kind for kind in KINDS if kind.startswith(incomplete)], help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}.")]
-Set = Annotated[str | None, typer.Option(
-    "--set", metavar="FILE", show_default="the newest that `inn invert` kept in the run",
-    help="posterior: the posterior set to draw (.npz .csv .parquet .nc).")]
-Y = Annotated[str | None, typer.Option(
-    "--y", metavar="VALUES", help="posterior, density, view: the observation, e.g. 0.3 or name=3,other=4.")]
-Samples = Annotated[int | None, typer.Option(
-    "--samples", "-n", min=1, metavar="N", show_default="10000; 400 of a view; none over a density",
-    help="posterior with --y, density, view: number of draws.")]
-Obs = Annotated[int, typer.Option(
-    "--obs", min=0, metavar="K", help="posterior: which observation of the set, from 0.")]
-Names = Annotated[str | None, typer.Option(
-    "--x", metavar="NAMES", show_default="all, at most 12",
-    help="posterior: unknowns to show, e.g. water,age.")]
-Reference = Annotated[bool, typer.Option(
-    "--reference", help="posterior: lay the exact posterior beside it, where the task has one.")]
-Cloud = Annotated[bool, typer.Option(
-    "--cloud", help="posterior: simulate the draws again and show their ys around the observed one.")]
-Resimulate = Annotated[bool, typer.Option(
-    "--resimulate", help="posterior, calibration, latent, view: run your own simulator file again.")]
-Grid = Annotated[int | None, typer.Option(
-    "--grid", min=2, max=2000, metavar="N", show_default="200", help="density: points a side.")]
+Kind = Annotated[
+    str,
+    typer.Argument(
+        metavar="KIND",
+        autocompletion=lambda incomplete: [kind for kind in KINDS if kind.startswith(incomplete)],
+        help=f"{', '.join(KINDS[:-1])} or {KINDS[-1]}.",
+    ),
+]
+Set = Annotated[
+    str | None,
+    typer.Option(
+        "--set",
+        metavar="FILE",
+        show_default="the newest that `inn invert` kept in the run",
+        help="posterior: the posterior set to draw (.npz .csv .parquet .nc).",
+    ),
+]
+Y = Annotated[
+    str | None,
+    typer.Option(
+        "--y", metavar="VALUES", help="posterior, density, view: the observation, e.g. 0.3 or name=3,other=4."
+    ),
+]
+Samples = Annotated[
+    int | None,
+    typer.Option(
+        "--samples",
+        "-n",
+        min=1,
+        metavar="N",
+        show_default="10000; 400 of a view; none over a density",
+        help="posterior with --y, density, view: number of draws.",
+    ),
+]
+Obs = Annotated[int, typer.Option("--obs", min=0, metavar="K", help="posterior: which observation of the set, from 0.")]
+Names = Annotated[
+    str | None,
+    typer.Option(
+        "--x", metavar="NAMES", show_default="all, at most 12", help="posterior: unknowns to show, e.g. water,age."
+    ),
+]
+Reference = Annotated[
+    bool, typer.Option("--reference", help="posterior: lay the exact posterior beside it, where the task has one.")
+]
+Cloud = Annotated[
+    bool, typer.Option("--cloud", help="posterior: simulate the draws again and show their ys around the observed one.")
+]
+Resimulate = Annotated[
+    bool, typer.Option("--resimulate", help="posterior, calibration, latent, view: run your own simulator file again.")
+]
+Grid = Annotated[
+    int | None, typer.Option("--grid", min=2, max=2000, metavar="N", show_default="200", help="density: points a side.")
+]
 
 
-def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set = None, y: Y = None,
-         samples: Samples = None, obs: Obs = 0, x: Names = None, reference: Reference = False, cloud: Cloud = False,
-         resimulate: Resimulate = False, grid: Grid = None, map_name: cobweb.MapName = None, r: cobweb.R = None,
-         omega: cobweb.Omega = None, k: cobweb.K = None, e: cobweb.E = None, block: cobweb.Block = None,
-         z: cobweb.Z = None, x0: cobweb.X0 = None, steps: cobweb.Steps = None, json: JsonOption = False,
-         seed: SeedOption = 0, device: DeviceOption = None, config_dir: ConfigDirOption = None) -> None:
+def plot(
+    kind: Kind,
+    run: RunOption = None,
+    out: OutOption = None,
+    set_file: Set = None,
+    y: Y = None,
+    samples: Samples = None,
+    obs: Obs = 0,
+    x: Names = None,
+    reference: Reference = False,
+    cloud: Cloud = False,
+    resimulate: Resimulate = False,
+    grid: Grid = None,
+    map_name: cobweb.MapName = None,
+    r: cobweb.R = None,
+    omega: cobweb.Omega = None,
+    k: cobweb.K = None,
+    e: cobweb.E = None,
+    block: cobweb.Block = None,
+    z: cobweb.Z = None,
+    x0: cobweb.X0 = None,
+    steps: cobweb.Steps = None,
+    json: JsonOption = False,
+    seed: SeedOption = 0,
+    device: DeviceOption = None,
+    config_dir: ConfigDirOption = None,
+) -> None:
     """Draw a picture of a run as PNG, SVG or PDF and print where it is.
 
     \b
@@ -63,10 +114,16 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
       inn plot cobweb --run RUN --block 0      how an i-ResNet of one unknown is inverted
     """
     if kind not in KINDS:
-        raise RequestError(f"expected a picture out of {', '.join(KINDS)}, got {kind!r}"
-                           f"{did_you_mean(kind, KINDS) or '; pick one of those'}")
+        raise RequestError(
+            f"expected a picture out of {', '.join(KINDS)}, got {kind!r}"
+            f"{did_you_mean(kind, KINDS) or '; pick one of those'}"
+        )
     path = checked_out(out, SUFFIXES)
-    _only(kind, "posterior", {"--set": set_file, "--x": x, "--reference": reference, "--cloud": cloud, "--obs": obs or None})
+    _only(
+        kind,
+        "posterior",
+        {"--set": set_file, "--x": x, "--reference": reference, "--cloud": cloud, "--obs": obs or None},
+    )
     _only(kind, "posterior, density or view", {"--samples": samples})
     _only(kind, "posterior, calibration, latent or view", {"--resimulate": resimulate})
     _only(kind, "density", {"--grid": grid})
@@ -74,11 +131,13 @@ def plot(kind: Kind, run: RunOption = None, out: OutOption = None, set_file: Set
     if kind in ("training", "convergence", "calibration", "latent"):
         _only(kind, "posterior, density or view", {"--y": y})
     if kind == "cobweb":
-        figure, default = cobweb.figure(run, y, map_name, r, omega, k, e, block, z, x0, steps, json, path, seed,
-                                        device, config_dir)
+        figure, default = cobweb.figure(
+            run, y, map_name, r, omega, k, e, block, z, x0, steps, json, path, seed, device, config_dir
+        )
     elif kind == "posterior":
-        figure, default = _posterior(run, set_file, y, samples, obs, x, reference, cloud, resimulate, seed, device,
-                                     config_dir)
+        figure, default = _posterior(
+            run, set_file, y, samples, obs, x, reference, cloud, resimulate, seed, device, config_dir
+        )
     elif kind == "training":
         figure, default = _training(run)
     else:
@@ -107,8 +166,10 @@ def _training(spec: str | None):
 
     run = find_run(spec)
     if not run.metrics():  # said before torch is loaded
-        raise RequestError(f"run {run.id} has no trained epoch yet (status {run.state()}); "
-                           "wait for its first, or pick another run with --run")
+        raise RequestError(
+            f"run {run.id} has no trained epoch yet (status {run.state()}); "
+            "wait for its first, or pick another run with --run"
+        )
     from inncli.plots.training import training_curve
 
     return training_curve(run.metrics(), run.id), run.plots / "training.png"
@@ -132,13 +193,14 @@ def _posterior(spec, set_file, y, samples, obs, x, reference, cloud, resimulate,
         from inncli.data.observations import parse_y
         from inncli.inference.opening import open_run
 
-        inverter = open_run(run, device, config_dir)
-        draws = inverter.posterior(parse_y(y, inverter.y, run.id), samples or 10_000, seed)
+        trained = open_run(run, device, config_dir)
+        draws = trained.posterior(parse_y(y, trained.y, run.id), samples or 10_000, seed)
     else:
         file = Path(set_file).expanduser() if set_file is not None else run.latest_posterior()
         if file is None:
-            raise RequestError(f"run {run.id} has kept no posterior set; draw one with `inn invert --y ...`, "
-                               "or pass --y here")
+            raise RequestError(
+                f"run {run.id} has kept no posterior set; draw one with `inn invert --y ...`, or pass --y here"
+            )
         draws = PosteriorSet.load(file)
     beside = {}
     if asked and obs < draws.n_obs:  # posterior_pairs says what is wrong with another
@@ -176,14 +238,14 @@ def _of_model(kind, spec, y, samples, grid, resimulate, seed, device, config_dir
         asked = {"seed": seed, "resimulate": resimulate, "device": device}
         found = kept_calibration(run, **asked) or evaluate_kept(run, config_dir=config_dir, **asked)
         return figures.calibration(run, found), default
-    inverter = open_run(run, device, config_dir)
-    row = None if y is None else parse_y(y, inverter.y, run.id)
+    trained = open_run(run, device, config_dir)
+    row = None if y is None else parse_y(y, trained.y, run.id)
     if kind == "density":
-        return figures.density(inverter, run, row, grid, seed, samples), default
+        return figures.density(trained, run, row, grid, seed, samples), default
     if kind == "convergence":
-        return figures.convergence(inverter, run, seed), default
+        return figures.convergence(trained, run, seed), default
     task = figures.task_to_ask(run, resimulate)
     pairs = held_out_pairs(run, task, seed)[0]
     if kind == "latent":
-        return figures.latent(inverter, run, pairs, seed), default
-    return figures.view(inverter, run, task, row, pairs, samples or 400, seed), default
+        return figures.latent(trained, run, pairs, seed), default
+    return figures.view(trained, run, task, row, pairs, samples or 400, seed), default

@@ -12,18 +12,38 @@ from inncli.errors import RequestError
 
 
 def report(
-    run: Annotated[str | None, typer.Argument(
-        metavar="[RUN]", autocompletion=completion.runs, show_default="the latest finished run",
-        help="Run directory, run id or a unique prefix of it.")] = None,
-    named: Annotated[str | None, typer.Option(
-        "--run", metavar="RUN", autocompletion=completion.runs, show_default=False, help="The same, as elsewhere.")] = None,
+    run: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]",
+            autocompletion=completion.runs,
+            show_default="the latest finished run",
+            help="Run directory, run id or a unique prefix of it.",
+        ),
+    ] = None,
+    named: Annotated[
+        str | None,
+        typer.Option(
+            "--run", metavar="RUN", autocompletion=completion.runs, show_default=False, help="The same, as elsewhere."
+        ),
+    ] = None,
     out: OutOption = None,
-    y: Annotated[list[str] | None, typer.Option(
-        "--y", metavar="VALUES", show_default="2 held-out ys",
-        help="Where to draw the posterior: 0.3 or name=3,other=4; may be repeated.")] = None,
+    y: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--y",
+            metavar="VALUES",
+            show_default="2 held-out ys",
+            help="Where to draw the posterior: 0.3 or name=3,other=4; may be repeated.",
+        ),
+    ] = None,
     seed: SeedOption = 0,
-    resimulate: Annotated[bool, typer.Option(
-        "--resimulate", help="Run your own simulator file again, for new pairs and what it makes of the draws.")] = False,
+    resimulate: Annotated[
+        bool,
+        typer.Option(
+            "--resimulate", help="Run your own simulator file again, for new pairs and what it makes of the draws."
+        ),
+    ] = False,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
 ) -> None:
@@ -57,14 +77,16 @@ def report(
     from inncli.reporting import figures
     from inncli.reporting.report import report as written
 
-    inverter = open_run(found, device, config_dir)
-    rows = np.concatenate([parse_y(words, inverter.y, found.id) for words in y]) if y else None
-    warnings = [*([] if rows is None else inverter.unfamiliar(rows)), *changed_simulator(found, resimulate)]
+    trained = open_run(found, device, config_dir)
+    rows = np.concatenate([parse_y(words, trained.y, found.id) for words in y]) if y else None
+    warnings = [*([] if rows is None else trained.unfamiliar(rows)), *changed_simulator(found, resimulate)]
     figures.task_to_ask(found, resimulate)  # what is wrong with the request shows before anything is measured
-    result = evaluate_kept(found, inverter=inverter, config_dir=config_dir, seed=seed, resimulate=resimulate,
-                           device=device)
-    text = written(found, inverter, result, meanings=MEANING, seed=seed, y=rows, resimulate=resimulate,
-                   warnings=warnings)
+    result = evaluate_kept(
+        found, trained=trained, config_dir=config_dir, seed=seed, resimulate=resimulate, device=device
+    )
+    text = written(
+        found, trained, result, meanings=MEANING, seed=seed, y=rows, resimulate=resimulate, warnings=warnings
+    )
     atomic_write(path, text)
     for warning in warnings:
         console.note(f"warning: {warning}")

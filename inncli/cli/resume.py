@@ -12,13 +12,29 @@ from inncli.errors import RequestError
 
 
 def resume(
-    name: Annotated[str, typer.Argument(metavar="RUN|SWEEP", autocompletion=completion.runs_and_sweeps, show_default=False,
-                                        help="Directory, id or unique prefix of a run or of a sweep.")],
-    overrides: Annotated[list[str] | None, typer.Argument(
-        metavar="[hydra/launcher=NAME]...", show_default=False,
-        help="For a sweep: another launcher, or other settings of its own (hydra.launcher.n_jobs=2).")] = None,
-    resimulate: Annotated[bool, typer.Option(
-        "--resimulate", help="Run the simulator file that it was trained on: a run directory may be a stranger's.")] = False,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="RUN|SWEEP",
+            autocompletion=completion.runs_and_sweeps,
+            show_default=False,
+            help="Directory, id or unique prefix of a run or of a sweep.",
+        ),
+    ],
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[hydra/launcher=NAME]...",
+            show_default=False,
+            help="For a sweep: another launcher, or other settings of its own (hydra.launcher.n_jobs=2).",
+        ),
+    ] = None,
+    resimulate: Annotated[
+        bool,
+        typer.Option(
+            "--resimulate", help="Run the simulator file that it was trained on: a run directory may be a stranger's."
+        ),
+    ] = False,
     config_dir: ConfigDirOption = None,
 ) -> None:
     """Continue what was stopped, killed or failed, bit for bit as if it never had been.

@@ -20,9 +20,16 @@ SETTLE = 5.0  # seconds in which a sweep without its parent and without running 
 
 
 def runs(
-    sweep: Annotated[str | None, typer.Option(
-        "--sweep", metavar="SWEEP", autocompletion=completion.sweeps, show_default=False,
-        help="The jobs of this sweep: directory, id or unique prefix.")] = None,
+    sweep: Annotated[
+        str | None,
+        typer.Option(
+            "--sweep",
+            metavar="SWEEP",
+            autocompletion=completion.sweeps,
+            show_default=False,
+            help="The jobs of this sweep: directory, id or unique prefix.",
+        ),
+    ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Follow the sweep until it ends.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -58,8 +65,15 @@ def runs(
 
 def _row(info: dict) -> tuple:
     loss = (info.get("metrics") or {}).get("val_loss")
-    return (info["id"], info["status"], info.get("task"), info.get("model"), loss, steps(info),
-            duration(info.get("seconds")))
+    return (
+        info["id"],
+        info["status"],
+        info.get("task"),
+        info.get("model"),
+        loss,
+        steps(info),
+        duration(info.get("seconds")),
+    )
 
 
 # ---- one sweep ---------------------------------------------------------------------------------------
@@ -97,8 +111,9 @@ def _watch(sweep: SweepDir) -> None:
 
     with Live(auto_refresh=False) as live:
         for jobs in _looks(sweep):
-            shown = console.as_table(sweep_table.HEADERS, sweep_table.rows(jobs),
-                                    title=f"sweep {sweep.id}: {sweep_table.counts(jobs)}")
+            shown = console.as_table(
+                sweep_table.HEADERS, sweep_table.rows(jobs), title=f"sweep {sweep.id}: {sweep_table.counts(jobs)}"
+            )
             live.update(shown, refresh=True)
 
 

@@ -47,24 +47,26 @@ def sample(
 
     from inncli.inference import opening, run_task, sampling
 
-    inverter = opening.open_run(found, device, config_dir)
-    if inverter.in_blocks(1, samples):
+    trained = opening.open_run(found, device, config_dir)
+    if trained.in_blocks(1, samples):
         from inncli.inference import streaming
 
-        with console.progress() as tell:
-            rows = streaming.write_sample(inverter, run_task.training_ys(found), samples, seed, path, tell)
+        with console.progress() as on_progress:
+            rows = streaming.write_sample(trained, run_task.training_ys(found), samples, seed, path, on_progress)
     else:
-        x, y = sampling.sample(inverter, found, samples, seed)
-        names, labels = ((), ()) if inverter.y is None else (inverter.y.names, inverter.y.labels)
-        draws = SampleSet(x, y, inverter.x.names, names, labels)
+        x, y = sampling.sample(trained, found, samples, seed)
+        names, labels = ((), ()) if trained.y is None else (trained.y.names, trained.y.labels)
+        draws = SampleSet(x, y, trained.x.names, names, labels)
         draws.save(path)
         rows = summary(draws)
     if json:
         console.as_json({"run": found.id, "out": str(path), "samples": samples, "columns": rows})
         return
     console.line(f"{samples:,} draws from run {found.id}")
-    console.table(["column", "mean", "sd", "5%", "50%", "95%"],
-                 [[name, *console.numbers(stats.values(), stats["sd"])] for name, stats in rows.items()])
+    console.table(
+        ["column", "mean", "sd", "5%", "50%", "95%"],
+        [[name, *console.numbers(stats.values(), stats["sd"])] for name, stats in rows.items()],
+    )
     console.line(f"\nkept in {path}")
 
 
@@ -72,6 +74,11 @@ def summary(draws) -> dict[str, dict[str, float]]:
     """Mean, sd and quantiles of each column of numbers; a column of labels has none."""
     import numpy as np
 
-    return {name: {"mean": float(column.mean()), "sd": float(column.std()),
-                   **{f"q{int(q * 100):02d}": float(np.quantile(column, q)) for q in (0.05, 0.5, 0.95)}}
-            for name, column in draws.numbers().items()}
+    return {
+        name: {
+            "mean": float(column.mean()),
+            "sd": float(column.std()),
+            **{f"q{int(q * 100):02d}": float(np.quantile(column, q)) for q in (0.05, 0.5, 0.95)},
+        }
+        for name, column in draws.numbers().items()
+    }

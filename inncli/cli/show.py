@@ -7,8 +7,9 @@ from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, RunOpt
 from inncli.cli.runs import duration, steps
 
 
-def show(run: RunOption = None, json: JsonOption = False, device: DeviceOption = None,
-         config_dir: ConfigDirOption = None) -> None:
+def show(
+    run: RunOption = None, json: JsonOption = False, device: DeviceOption = None, config_dir: ConfigDirOption = None
+) -> None:
     """Show a run: its state, its metrics, its config, its task and its model's health.
 
     \b
@@ -46,12 +47,22 @@ def _about(info: dict) -> list[tuple[str, object]]:
     versions = ", ".join(f"{name} {n}" for name, n in (info.get("versions") or {}).items() if n)
     threads = info.get("threads")
     where = [info.get("device"), info.get("dtype"), f"threads {threads}" if threads else None]
-    shown = [("id", info["id"]), ("status", info["status"]), ("error", info.get("error")),
-             ("task", info.get("task")), ("model", info.get("model")), ("seed", info.get("seed")),
-             ("steps", steps(info)), ("time", duration(info.get("seconds"))),
-             ("started", info.get("started")), ("ended", info.get("ended")),
-             ("on", ", ".join(filter(None, [info.get("host"), *where]))), ("versions", versions),
-             ("git", info.get("git")), ("path", info["path"])]
+    shown = [
+        ("id", info["id"]),
+        ("status", info["status"]),
+        ("error", info.get("error")),
+        ("task", info.get("task")),
+        ("model", info.get("model")),
+        ("seed", info.get("seed")),
+        ("steps", steps(info)),
+        ("time", duration(info.get("seconds"))),
+        ("started", info.get("started")),
+        ("ended", info.get("ended")),
+        ("on", ", ".join(filter(None, [info.get("host"), *where]))),
+        ("versions", versions),
+        ("git", info.get("git")),
+        ("path", info["path"]),
+    ]
     return [(name, value) for name, value in shown if value not in (None, "")]
 
 
@@ -64,18 +75,20 @@ def _facts(run, info: dict, device: str | None, config_dir: str | None) -> tuple
     from inncli.inference import opening, run_task
 
     registry.trust(config_dir)
-    inverter = opening.open_run(run, device, config_dir) if run.best.is_file() else None
+    trained = opening.open_run(run, device, config_dir) if run.best.is_file() else None
     task = run_task.built_in_task_of(run)
     if task is not None:
         facts = task.describe()
-    elif inverter is not None:
-        names = inverter.names
-        facts = [f"x: {', '.join(names['x'])}", f"y: {', '.join(names['y'])}" if names["y"] else
-                 "no y: the density p(x)"]
+    elif trained is not None:
+        names = trained.names
+        facts = [
+            f"x: {', '.join(names['x'])}",
+            f"y: {', '.join(names['y'])}" if names["y"] else "no y: the density p(x)",
+        ]
     else:
         facts = []
     facts += [f"{key}: {value}" for key, value in (info.get("data") or {}).items() if value not in (None, 0)]
-    return facts, None if inverter is None else inverter.diagnostics()
+    return facts, None if trained is None else trained.diagnostics()
 
 
 def _section(title: str, rows: list[tuple[str, object]]) -> None:

@@ -21,8 +21,17 @@ def rows(jobs: list[dict]) -> list[tuple]:
     shared = set.intersection(*(set(job["overrides"]) for job in jobs)) if len(jobs) > 1 else set()
     if all(shared == set(job["overrides"]) for job in jobs):
         shared = set()  # of one value, repeated: it is all that there is to see
-    return [(job["job"], " ".join(word for word in job["overrides"] if word not in shared) or None, job["status"],
-             job["metrics"].get("val_loss"), steps(job), duration(job["seconds"])) for job in jobs]
+    return [
+        (
+            job["job"],
+            " ".join(word for word in job["overrides"] if word not in shared) or None,
+            job["status"],
+            job["metrics"].get("val_loss"),
+            steps(job),
+            duration(job["seconds"]),
+        )
+        for job in jobs
+    ]
 
 
 def counts(jobs: list[dict]) -> str:
@@ -48,7 +57,9 @@ def report(sweep: SweepDir, jobs: list[dict]) -> None:
     done, pruned = (sum(job["status"] == state for job in jobs) for state in ("done", "pruned"))
     console.line(f"\nsweep {sweep.id}: {done} of {len(jobs)} jobs done" + (f", {pruned} pruned" if pruned else ""))
     if sweep.best_config.is_file():
-        console.line(f"best config: {sweep.best_config}; train it with `inn train --config-dir {shlex.quote(str(sweep.path))} experiment=best`")
+        console.line(
+            f"best config: {sweep.best_config}; train it with `inn train --config-dir {shlex.quote(str(sweep.path))} experiment=best`"
+        )
     console.line(f"next: inn compare {sweep.id}" if done + pruned == len(jobs) else f"next: inn resume {sweep.id}")
     for line in failures(jobs):
         console.note(line)

@@ -18,12 +18,37 @@ if TYPE_CHECKING:
     from inncli import config
     from inncli.runs.sweep_dir import SweepDir
 
-HARMLESS = ("n_jobs", "n_trials", "partition", "account", "qos", "constraint", "gpus_per_node", "gpus_per_task", "mem_gb",
-            "mem_per_gpu", "cpus_per_task", "nodes", "tasks_per_node", "array_parallelism", "timeout_min", "signal_delay_s",
-            "max_num_timeout", "name", "num_cpus", "num_gpus", "address", "n_startup_trials", "n_warmup_steps", "seed")
+HARMLESS = (
+    "n_jobs",
+    "n_trials",
+    "partition",
+    "account",
+    "qos",
+    "constraint",
+    "gpus_per_node",
+    "gpus_per_task",
+    "mem_gb",
+    "mem_per_gpu",
+    "cpus_per_task",
+    "nodes",
+    "tasks_per_node",
+    "array_parallelism",
+    "timeout_min",
+    "signal_delay_s",
+    "max_num_timeout",
+    "name",
+    "num_cpus",
+    "num_gpus",
+    "address",
+    "n_startup_trials",
+    "n_warmup_steps",
+    "seed",
+)
 SUBMITIT = "hydra.launcher.submitit_folder"
-CHOSEN = {"hydra.sweep.dir": "so that no two sweeps share one; set INN_OUTPUTS to keep them elsewhere",
-          "hydra.sweep.subdir": "the number of the job; leave it out"}
+CHOSEN = {
+    "hydra.sweep.dir": "so that no two sweeps share one; set INN_OUTPUTS to keep them elsewhere",
+    "hydra.sweep.subdir": "the number of the job; leave it out",
+}
 
 
 def start(words: list[str], jobs: list[config.Job]) -> None:
@@ -49,8 +74,14 @@ def start(words: list[str], jobs: list[config.Job]) -> None:
     chosen = jobs[0].config["names"]
     sweep = SweepDir(reserve(outputs_root() / "sweeps", chosen["task"], chosen["model"]))
     with sweep.held():
-        sweep.start(words, [{"overrides": own_words(planned.overrides), "config": train.with_absolute_file(planned.config)}
-                            for planned in jobs if planned.exact])
+        sweep.start(
+            words,
+            [
+                {"overrides": own_words(planned.overrides), "config": train.with_absolute_file(planned.config)}
+                for planned in jobs
+                if planned.exact
+            ],
+        )
         exact = [n for n, planned in enumerate(jobs) if planned.exact]
         try:
             # A recipe among the words may choose the launcher, and the launcher's settings may name others.
@@ -76,21 +107,27 @@ def resume(sweep: SweepDir, words: list[str], resimulate: bool = False) -> None:
         own += [word for word in words if _key(word).startswith("hydra.sweeper.")]
     wrong = [word for word in words if word not in own]
     if wrong:
-        raise RequestError(f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
-                           f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}")
+        raise RequestError(
+            f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
+            f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}"
+        )
     manifest = sweep.check_own().manifest()
     kept = _kept(sweep, manifest, words)
     if not resimulate:
         planned = [config.plan([*kept, *words], multirun=True)[0].config] if sweep.is_search else []
         for entry in [*planned, *sweep.configs()]:
             if registry.runs_a_file(entry):
-                raise RequestError(f"the jobs of sweep {sweep.id} run a simulator file, {entry['task'].get('file')}; "
-                                   "look at it, and add --resimulate to run it")
+                raise RequestError(
+                    f"the jobs of sweep {sweep.id} run a simulator file, {entry['task'].get('file')}; "
+                    "look at it, and add --resimulate to run it"
+                )
     with sweep.held():
         alive = [job for job in sweep.jobs() if job["status"] == "running"]
         if alive:
-            raise RunError(f"{len(alive)} jobs of sweep {sweep.id} are still being trained (the first: job "
-                           f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.id} --watch`")
+            raise RunError(
+                f"{len(alive)} jobs of sweep {sweep.id} are still being trained (the first: job "
+                f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.id} --watch`"
+            )
         todo = [job["job"] for job in sweep.jobs() if job["status"] not in GOOD]
         if not todo and not sweep.is_search:  # a study knows itself what is left to do
             console.line(f"sweep {sweep.id} is done; nothing is left to run")
@@ -115,12 +152,18 @@ def _kept(sweep: SweepDir, manifest: dict, words: list[str]) -> list[str]:
     recipe = [word for word in _shared(manifest["jobs"]) if _key(word) == "experiment"]
     kept = [] if names(words, "hydra/launcher") else [*launcher_words(own), *recipe]
     if sweep.is_search:
-        kept += [word for word in own if not _is_of_the_launch(word) or _key(word).startswith(("hydra/sweeper", "hydra.sweeper."))]
+        kept += [
+            word
+            for word in own
+            if not _is_of_the_launch(word) or _key(word).startswith(("hydra/sweeper", "hydra.sweeper."))
+        ]
     kept = [word for word in kept if not names(words, _key(word))]
     for word in kept:
         if _is_of_the_launch(word) and not harmless(word):
-            raise RequestError(f"sweep {sweep.id} sets {word!r}, which is not taken from a file, since it could run a "
-                               f"command; give it again, or another launcher: inn resume {sweep.id} hydra/launcher=NAME")
+            raise RequestError(
+                f"sweep {sweep.id} sets {word!r}, which is not taken from a file, since it could run a "
+                f"command; give it again, or another launcher: inn resume {sweep.id} hydra/launcher=NAME"
+            )
     return kept
 
 
@@ -147,8 +190,10 @@ def _run(sweep: SweepDir, words: list[str]) -> None:
     sweep_table.report(sweep, ended)
     bad = [job for job in ended if job["status"] not in GOOD]
     if bad:
-        raise TrainingError(f"expected {len(ended)} jobs done, got {len(ended) - len(bad)}, kept under {sweep.path}; "
-                            f"`inn resume {sweep.id}` runs the others")
+        raise TrainingError(
+            f"expected {len(ended)} jobs done, got {len(ended) - len(bad)}, kept under {sweep.path}; "
+            f"`inn resume {sweep.id}` runs the others"
+        )
 
 
 # ---- one job -----------------------------------------------------------------------------------------
@@ -173,8 +218,12 @@ def job(cfg, place: config.Place) -> float:
             return float("nan")
         console.note(f"job {place.number}: {' '.join(entry['overrides'])}")
         try:
-            metrics = _trained(run, lambda: entry["config"] or config.job_config(cfg), entry["overrides"],
-                               config.job_pruning(sweep.path))
+            metrics = _trained(
+                run,
+                lambda: entry["config"] or config.job_config(cfg),
+                entry["overrides"],
+                config.job_pruning(sweep.path),
+            )
         except (KeyboardInterrupt, Interrupted) as stop:
             if getattr(stop, "reason", None) == "pruned":
                 run.update_info(pruned=True)
@@ -232,8 +281,11 @@ def launcher_words(words: list[str]) -> list[str]:
 
 def sweep_words(words: list[str]) -> list[str]:
     """Those that choose and set what a sweep alone has: a launcher, a sweeper, where its jobs go."""
-    return [word for word in words
-            if re.match(r"hydra/(launcher|sweeper)$|hydra\.(launcher|sweeper|sweep)(\.|$)", _key(word))]
+    return [
+        word
+        for word in words
+        if re.match(r"hydra/(launcher|sweeper)$|hydra\.(launcher|sweeper|sweep)(\.|$)", _key(word))
+    ]
 
 
 def harmless(word: str) -> bool:
@@ -252,7 +304,11 @@ def own_words(words: list[str]) -> list[str]:
 
 def _shared(jobs: list[dict]) -> list[str]:
     """The words of what is trained that every job has."""
-    return [word for word in own_words(jobs[0]["overrides"]) if all(word in job["overrides"] for job in jobs)] if jobs else []
+    return (
+        [word for word in own_words(jobs[0]["overrides"]) if all(word in job["overrides"] for job in jobs)]
+        if jobs
+        else []
+    )
 
 
 def _is_of_the_launch(word: str) -> bool:

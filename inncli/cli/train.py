@@ -19,17 +19,31 @@ if TYPE_CHECKING:
 
 
 def train(
-    overrides: Annotated[list[str] | None, typer.Argument(
-        metavar="[KEY=VALUE]...", autocompletion=completion.overrides, show_default=False,
-        help="Hydra overrides: choices (task=linear model=glow) and settings (trainer.lr=1e-3).")] = None,
-    multirun: Annotated[bool, typer.Option(
-        "--multirun", "-m", help="Sweep: train every combination of values separated by commas.")] = False,
-    cfg: Annotated[Literal["job", "hydra", "all"] | None, typer.Option(
-        "--cfg", "-c", help="Print the composed config and leave; nothing is written.")] = None,
-    resume: Annotated[str | None, typer.Option(
-        "--resume", metavar="RUN", autocompletion=completion.runs, help="Continue a stopped run, bit for bit.")] = None,
-    resimulate: Annotated[bool, typer.Option(
-        "--resimulate", help="With --resume: run the simulator file that the run was trained on.")] = False,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[KEY=VALUE]...",
+            autocompletion=completion.overrides,
+            show_default=False,
+            help="Hydra overrides: choices (task=linear model=glow) and settings (trainer.lr=1e-3).",
+        ),
+    ] = None,
+    multirun: Annotated[
+        bool, typer.Option("--multirun", "-m", help="Sweep: train every combination of values separated by commas.")
+    ] = False,
+    cfg: Annotated[
+        Literal["job", "hydra", "all"] | None,
+        typer.Option("--cfg", "-c", help="Print the composed config and leave; nothing is written."),
+    ] = None,
+    resume: Annotated[
+        str | None,
+        typer.Option(
+            "--resume", metavar="RUN", autocompletion=completion.runs, help="Continue a stopped run, bit for bit."
+        ),
+    ] = None,
+    resimulate: Annotated[
+        bool, typer.Option("--resimulate", help="With --resume: run the simulator file that the run was trained on.")
+    ] = False,
     config_dir: ConfigDirOption = None,
 ) -> None:
     """Train a model on a task and keep it in a new run directory.
@@ -55,8 +69,10 @@ def train(
     config.trust(config_dir)
     if resume is not None:
         if words or multirun or cfg:
-            raise RequestError("--resume takes the run's own config and nothing else; leave out "
-                               + (repr(words[0]) if words else "-m and -c"))
+            raise RequestError(
+                "--resume takes the run's own config and nothing else; leave out "
+                + (repr(words[0]) if words else "-m and -c")
+            )
         from inncli.runs.registry import find_run
 
         resume_run(find_run(resume), resimulate)
@@ -167,8 +183,10 @@ def report(path: Path) -> None:
     if dropped:
         console.line(f"{dropped:,} rows with a missing or non-finite value were dropped")
     if "val_loss" in metrics:
-        console.line(f"val_loss {metrics['val_loss']:.4f} at epoch {metrics['best_epoch']}, "
-                    f"{metrics['val_loss_untrained']:.4f} untrained")
+        console.line(
+            f"val_loss {metrics['val_loss']:.4f} at epoch {metrics['best_epoch']}, "
+            f"{metrics['val_loss_untrained']:.4f} untrained"
+        )
     for name, value in metrics.items():
         if name not in ("best_epoch", "loss", "val_loss", "val_loss_untrained") and not name.endswith("_se"):
             error = metrics.get(f"{name}_se")

@@ -22,8 +22,25 @@ from inncli.config.messages import not_a_choice, plain_errors
 from inncli.config.registry import GROUPS, allowed_targets, check, choices, conf_dir, data_dir, instantiate, trust
 from inncli.errors import ConfigError
 
-__all__ = ["GROUPS", "Job", "Place", "allowed_targets", "carry", "check", "choices", "conf_dir", "data_dir",
-           "instantiate", "job_config", "job_place", "jobs", "job_pruning", "launch", "plan", "trust"]
+__all__ = [
+    "GROUPS",
+    "Job",
+    "Place",
+    "allowed_targets",
+    "carry",
+    "check",
+    "choices",
+    "conf_dir",
+    "data_dir",
+    "instantiate",
+    "job_config",
+    "job_place",
+    "jobs",
+    "job_pruning",
+    "launch",
+    "plan",
+    "trust",
+]
 
 
 @dataclass(frozen=True)
@@ -69,8 +86,14 @@ def plan(overrides: list[str], multirun: bool = False) -> list[Job]:
     return jobs
 
 
-def launch(task: Callable, overrides: list[str], *, directory: Path | None = None, multirun: bool = False,
-           show: str | None = None) -> None:
+def launch(
+    task: Callable,
+    overrides: list[str],
+    *,
+    directory: Path | None = None,
+    multirun: bool = False,
+    show: str | None = None,
+) -> None:
     """Hands the request to the real `hydra.main`, which calls `task(cfg)` for every job.
 
     Args:
@@ -119,8 +142,11 @@ def jobs(numbers: list[int]) -> list[str]:
     Hydra numbers the jobs of a multirun itself, and what is left of a sweep is no grid; so the job's own
     number travels as the one thing that is swept over, and all else is in the manifest.
     """
-    return [f"+{launchers.NUMBER}={','.join(map(str, numbers))}", f"hydra.sweep.subdir=${{{launchers.NUMBER}}}",
-            "hydra.sweeper._target_=hydra_plugins.inncli.Planned"]
+    return [
+        f"+{launchers.NUMBER}={','.join(map(str, numbers))}",
+        f"hydra.sweep.subdir=${{{launchers.NUMBER}}}",
+        "hydra.sweeper._target_=hydra_plugins.inncli.Planned",
+    ]
 
 
 def job_place(cfg) -> Place:

@@ -1,8 +1,8 @@
 """Words composed to configs by hydra, those of a sweep to one for each job.
 
-    with composer() as compose:  compose(overrides) -> the whole config
-    by_choices(compose)          the same, fast where many overrides share their yamls
-    expand(overrides, compose)   the overrides of every job of a sweep
+with composer() as compose:  compose(overrides) -> the whole config
+by_choices(compose)          the same, fast where many overrides share their yamls
+expand(overrides, compose)   the overrides of every job of a sweep
 """
 
 from __future__ import annotations
@@ -46,8 +46,9 @@ def by_choices(compose: Callable) -> Callable:
 
     def is_choice(override) -> bool:
         """Whether hydra must see it to compose: its own, or a yaml of a group as hydra tells one from a value."""
-        return override.is_hydra_override() or (loader.repository.group_exists(override.key_or_group)
-                                                and not isinstance(override.value(), dict))
+        return override.is_hydra_override() or (
+            loader.repository.group_exists(override.key_or_group) and not isinstance(override.value(), dict)
+        )
 
     def composing(words: list[str]):
         parsed = parse(words)
@@ -83,18 +84,28 @@ def expand(overrides: list[str], compose: Callable) -> tuple[list[list[str]], bo
     if sweeper._target_.endswith(".BasicSweeper"):
         for o in swept:
             if o.is_interval_sweep():
-                raise ConfigError(f"{o.input_line!r} is for a search to choose from; list values, or add hydra/sweeper=optuna")
+                raise ConfigError(
+                    f"{o.input_line!r} is for a search to choose from; list values, or add hydra/sweeper=optuna"
+                )
             if o.is_sweep_override() and not list(o.sweep_string_iterator()):
                 raise ConfigError(f"{o.input_line!r} names no value; there is nothing to train")
         (batch,) = BasicSweeper.split_arguments(swept, None)
         return [[*hydra_words, *job] for job in batch], True
     free = {o.get_key_element() for o in swept if o.is_sweep_override()}
-    if sweeper._target_.endswith(".Optuna") and free <= {o.get_key_element() for o in swept if not o.is_sweep_override()}:
-        raise ConfigError("a search needs settings to choose from, and got one value of each, by words or by a recipe; free some, e.g. "
-                          "'trainer.lr=interval(1e-3,1e-2)' or model.n_blocks=2,4")
+    if sweeper._target_.endswith(".Optuna") and free <= {
+        o.get_key_element() for o in swept if not o.is_sweep_override()
+    }:
+        raise ConfigError(
+            "a search needs settings to choose from, and got one value of each, by words or by a recipe; free some, e.g. "
+            "'trainer.lr=interval(1e-3,1e-2)' or model.n_blocks=2,4"
+        )
     # Another sweeper picks its values as it goes: each that is written out, or ends an interval, is checked alone.
-    singles = [f"{o.get_key_element()}={value}" for o in swept if o.is_sweep_override() for value in
-               (o.sweep_string_iterator() if o.is_discrete_sweep() else (o.value().start, o.value().end))]
+    singles = [
+        f"{o.get_key_element()}={value}"
+        for o in swept
+        if o.is_sweep_override()
+        for value in (o.sweep_string_iterator() if o.is_discrete_sweep() else (o.value().start, o.value().end))
+    ]
     return [fixed, *([*fixed, word] for word in singles)], False
 
 
@@ -110,8 +121,10 @@ def _no_hydra(parsed: list, swept_only: bool = False) -> None:
     for override in parsed:
         part = override.is_hydra_override() and (override.is_sweep_override() or not swept_only)
         if part or override.key_or_group == "hydra":
-            raise ConfigError("hydra's own settings are for the whole sweep: give one value, and name the part, e.g. "
-                              f"hydra.launcher.n_jobs=2; got {override.input_line!r}")
+            raise ConfigError(
+                "hydra's own settings are for the whole sweep: give one value, and name the part, e.g. "
+                f"hydra.launcher.n_jobs=2; got {override.input_line!r}"
+            )
 
 
 def enter_plugins(overrides: list[str], compose: Callable) -> None:

@@ -27,8 +27,10 @@ def plain_errors(overrides: list[str]) -> Iterator[None]:
     except (AttributeError, AssertionError) as error:  # so it fails to set a key below a mapping that is null
         if not any(re.match(r"\+*hydra\.sweeper\.params", word) for word in overrides):
             raise
-        raise ConfigError("hydra.sweeper.params is set by recipes only; name the values themselves, "
-                          "e.g. -m seed=0,1 trainer.lr=1e-3,5e-3") from error
+        raise ConfigError(
+            "hydra.sweeper.params is set by recipes only; name the values themselves, "
+            "e.g. -m seed=0,1 trainer.lr=1e-3,5e-3"
+        ) from error
 
 
 def not_a_choice(group: str, name: str, there: Iterable[str]) -> str:
@@ -50,8 +52,10 @@ def _translate(error: Exception, overrides: list[str]) -> str:
     if "requires --multirun" in text or text.startswith("Ambiguous value"):
         return f"{quoted.group(1)!r} names several values; add -m to train each, or brackets for a list: KEY=[A,B]"
     if isinstance(error, OverrideParseException):
-        return (f"{error.override!r} can't be read; quote what holds blanks or signs, "
-                "e.g. 'task.x=[a,b]' or 'task.file=\"a b.csv\"'")
+        return (
+            f"{error.override!r} can't be read; quote what holds blanks or signs, "
+            "e.g. 'task.x=[a,b]' or 'task.file=\"a b.csv\"'"
+        )
     if "An item is already at" in text:
         return f"{quoted.group(1)} is set already; change it without the plus: {quoted.group(1)}=VALUE"
     if text.startswith("Config group override must be"):
@@ -81,6 +85,7 @@ def _takes(word: str, overrides: list[str]) -> bool:
 
 def _keys(overrides: Iterable[str] = ()) -> list[str]:
     """Every dotted key of the config that the choices among these overrides compose to."""
+
     def walk(node: dict, prefix: str) -> Iterator[str]:
         known = schema.signature(node["_target_"], source_roots()) if "_target_" in node else None
         for key in {**node, **(known.parameters if known else {})}:
@@ -98,8 +103,11 @@ def _neighbours(overrides: Iterable[str]) -> dict:
     from omegaconf import OmegaConf
     from omegaconf.errors import OmegaConfBaseException
 
-    words = [o for o in overrides if o.partition("=")[0] in (*GROUPS, "experiment") and o.partition("=")[2] in
-             choices(o.partition("=")[0])]
+    words = [
+        o
+        for o in overrides
+        if o.partition("=")[0] in (*GROUPS, "experiment") and o.partition("=")[2] in choices(o.partition("=")[0])
+    ]
     try:
         with composer() as compose:
             whole = OmegaConf.to_container(compose(words), resolve=False)

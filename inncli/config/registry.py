@@ -20,10 +20,19 @@ from inncli.config import renamed, schema
 from inncli.errors import ConfigError, InnError, did_you_mean
 
 GROUPS = ("task", "model", "objective", "trainer", "evaluation", "logger")
-LATER = {"evaluation": {"_target_": "inncli.evaluation.settings.Protocol", "_partial_": True},  # what older runs don't say
-         "logger": {"_target_": "inncli.loggers.base.Logger", "_partial_": True}}
-SETTINGS = {"seed": "NonNegativeInt", "device": "str | list[str]", "dtype": "Literal['float32', 'float64']",
-            "threads": "PositiveInt | None"}
+LATER = {
+    "evaluation": {
+        "_target_": "inncli.evaluation.settings.EvaluationSettings",
+        "_partial_": True,
+    },  # what older runs don't say
+    "logger": {"_target_": "inncli.loggers.base.Logger", "_partial_": True},
+}
+SETTINGS = {
+    "seed": "NonNegativeInt",
+    "device": "str | list[str]",
+    "dtype": "Literal['float32', 'float64']",
+    "threads": "PositiveInt | None",
+}
 RUN_FILES = ("inncli.tasks.user.simulator.Simulator",)  # tasks that run the Python file they are given
 MAX_THREADS = 4096  # torch ends the process when it can't make as many as it is told to
 trusted_folders: list[Path] = []  # config folders that the user named, like entries of sys.path
@@ -62,8 +71,9 @@ def trust(folder: str | Path | None) -> None:
         return
     path = Path(folder).resolve()
     if not path.is_dir():
-        raise ConfigError(f"--config-dir: expected a folder, got {folder}, which is none; "
-                          "it holds e.g. model/mine.yaml and mine.py")
+        raise ConfigError(
+            f"--config-dir: expected a folder, got {folder}, which is none; it holds e.g. model/mine.yaml and mine.py"
+        )
     if path not in trusted_folders:
         trusted_folders.append(path)
         sys.path.insert(0, str(path))
@@ -84,7 +94,9 @@ def _targets(value) -> Iterator[str]:
 def allowed_targets(group: str | None = None) -> frozenset[str]:
     """The targets that occur in a group (None: in any) of the shipped conf and of the trusted folders."""
     groups = GROUPS if group is None else (group,)
-    return frozenset().union(*(_targets_below(root)[name] for root in (conf_dir(), *trusted_folders) for name in groups))
+    return frozenset().union(
+        *(_targets_below(root)[name] for root in (conf_dir(), *trusted_folders) for name in groups)
+    )
 
 
 @functools.lru_cache(maxsize=16)
@@ -119,8 +131,10 @@ def check_targets(node, group: str | None = None) -> None:
         if not isinstance(target, str) or target not in allowed:
             near = did_you_mean(target, allowed) if isinstance(target, str) else ""
             elsewhere = group is not None and isinstance(target, str) and target in allowed_targets()
-            raise ConfigError(f"_target_ {target!r} is not one that conf/{f'{group}/' if elsewhere else ''} or your "
-                              f"--config-dir names{near or '; a config may only build what a yaml of a group names'}")
+            raise ConfigError(
+                f"_target_ {target!r} is not one that conf/{f'{group}/' if elsewhere else ''} or your "
+                f"--config-dir names{near or '; a config may only build what a yaml of a group names'}"
+            )
 
 
 def runs_a_file(config: dict) -> bool:
@@ -154,8 +168,9 @@ def check(config: dict) -> dict:
     for group in GROUPS:
         node = config.get(group, LATER.get(group))
         if not isinstance(node, dict) or "_target_" not in node:
-            raise ConfigError(f"{group}: expected one of {', '.join(choices(group))}, got {node!r}; "
-                              f"choose with {group}=NAME")
+            raise ConfigError(
+                f"{group}: expected one of {', '.join(choices(group))}, got {node!r}; choose with {group}=NAME"
+            )
         checked[group] = schema.check_node(node, group, roots)
     checked["names"] = dict(config["names"]) if isinstance(config.get("names"), dict) else {}
     return checked
@@ -187,8 +202,10 @@ def make(node: dict, kind: type, /, **extra):
     """
     made = instantiate({**node, "_partial_": False}, **extra)
     if not isinstance(made, kind):
-        raise ConfigError(f"{node['_target_']}: expected a {kind.__name__}, got {type(made).__name__}; "
-                          f"name a subclass of {kind.__module__}.{kind.__name__}")
+        raise ConfigError(
+            f"{node['_target_']}: expected a {kind.__name__}, got {type(made).__name__}; "
+            f"name a subclass of {kind.__module__}.{kind.__name__}"
+        )
     return made
 
 
@@ -211,7 +228,9 @@ def _build(value, extra: dict):
     try:
         function = getattr(importlib.import_module(module), name)
     except Exception as error:  # a module of the user's may raise anything
-        raise ConfigError(f"_target_ {target!r} can't be imported ({type(error).__name__}: {one_line(error)}); {advice}") from error
+        raise ConfigError(
+            f"_target_ {target!r} can't be imported ({type(error).__name__}: {one_line(error)}); {advice}"
+        ) from error
     partial = value.get("_partial_") is True
     try:
         # Bound here, so that a TypeError from inside a constructor is not taken for a wrong key.
@@ -227,8 +246,10 @@ def _build(value, extra: dict):
             raise
         frames = traceback.extract_tb(error.__traceback__)
         at = next((frame for frame in reversed(frames) if _is_trusted(Path(frame.filename))), frames[-1])
-        raise ConfigError(f"{target} raised {type(error).__name__}: {one_line(error)} ({Path(at.filename).name}, "
-                          f"line {at.lineno}); {advice}") from error
+        raise ConfigError(
+            f"{target} raised {type(error).__name__}: {one_line(error)} ({Path(at.filename).name}, "
+            f"line {at.lineno}); {advice}"
+        ) from error
 
 
 def one_line(error: object) -> str:

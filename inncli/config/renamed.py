@@ -7,7 +7,7 @@ asked, so that runs of 0.1 to 0.4 still open. A target that moves gets one more 
 from __future__ import annotations
 
 TARGETS = {
-    "inncli.protocol.Protocol": "inncli.evaluation.settings.Protocol",
+    "inncli.protocol.Protocol": "inncli.evaluation.settings.EvaluationSettings",
     "inncli.tasks.breast_cancer.BreastCancer": "inncli.tasks.measured.breast_cancer.BreastCancer",
     "inncli.tasks.checkerboard.Checkerboard": "inncli.tasks.densities.checkerboard.Checkerboard",
     "inncli.tasks.circles.Circles": "inncli.tasks.densities.circles.Circles",

@@ -102,8 +102,11 @@ def _of_class(node: ast.ClassDef, tree: ast.Module, module: str, roots: tuple[Pa
     if init is not None:
         own = _of_function(init, skip=1)
     elif any("dataclass" in ast.unparse(d) for d in node.decorator_list):
-        fields = {m.target.id: Parameter(m.annotation, m.value) for m in node.body
-                  if isinstance(m, ast.AnnAssign) and isinstance(m.target, ast.Name)}
+        fields = {
+            m.target.id: Parameter(m.annotation, m.value)
+            for m in node.body
+            if isinstance(m, ast.AnnAssign) and isinstance(m.target, ast.Name)
+        }
         own = Signature(node.name, fields)
     else:
         own = Signature(node.name, {}, open=True)
@@ -114,8 +117,13 @@ def _of_class(node: ast.ClassDef, tree: ast.Module, module: str, roots: tuple[Pa
     for base in node.bases:
         local = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == ast.unparse(base)), None)
         dotted = _imported(ast.unparse(base), tree, module)
-        above = (_of_class(local, tree, module, roots) if local is not None and local is not node
-                 else signature(dotted, roots) if dotted else None)
+        above = (
+            _of_class(local, tree, module, roots)
+            if local is not None and local is not node
+            else signature(dotted, roots)
+            if dotted
+            else None
+        )
         if above is not None:
             merged = {**above.parameters, **merged}
             still_open = above.open
@@ -146,8 +154,10 @@ def check_node(node: dict, where: str, roots: tuple[Path, ...]) -> dict:
     target = node["_target_"]
     known = signature(target, roots)
     if known is None and target.split(".")[0] == "inncli":
-        raise ConfigError(f"{where}._target_: expected a class of inncli, got {target!r}, which does not exist; "
-                          "was the run made by another version of inn?")
+        raise ConfigError(
+            f"{where}._target_: expected a class of inncli, got {target!r}, which does not exist; "
+            "was the run made by another version of inn?"
+        )
     checked = {}
     for key, value in node.items():
         place = f"{where}.{key}"
@@ -159,18 +169,24 @@ def check_node(node: dict, where: str, roots: tuple[Path, ...]) -> dict:
         hint = default = None
         if known is not None:
             if key not in known.parameters and not known.open:
-                takes = ", ".join(name for name, parameter in known.parameters.items()
-                                  if name in node or parameter.default is not None)
-                raise ConfigError(f"{place} is not a setting of {known.name}"
-                                  f"{did_you_mean(key, known.parameters) or f'; it takes {takes}'}")
+                takes = ", ".join(
+                    name
+                    for name, parameter in known.parameters.items()
+                    if name in node or parameter.default is not None
+                )
+                raise ConfigError(
+                    f"{place} is not a setting of {known.name}"
+                    f"{did_you_mean(key, known.parameters) or f'; it takes {takes}'}"
+                )
             parameter = known.parameters.get(key)
             hint, default = (parameter.hint, parameter.default) if parameter else (None, None)
         checked[key] = check_value(value, hint, place, roots, default)
     return checked
 
 
-def check_value(value, hint: ast.expr | None, where: str, roots: tuple[Path, ...] = (),
-                default: ast.expr | None = None):
+def check_value(
+    value, hint: ast.expr | None, where: str, roots: tuple[Path, ...] = (), default: ast.expr | None = None
+):
     """The value in its declared type, or a ConfigError: expected, got, an example."""
     if value == "???":
         raise ConfigError(f"{where} is required; give it as {where}=VALUE")
@@ -229,8 +245,10 @@ def _fit_one(value, hint: ast.expr) -> tuple[bool, object]:
             return all(ok for ok, _ in fits), [v for _, v in fits]
         if head in ("dict", "Mapping") and isinstance(value, dict):
             fits = {key: _fit(v, inner[1]) for key, v in value.items()}
-            return (all(ok for ok, _ in fits.values()) and all(_fit(k, inner[0])[0] for k in value),
-                    {key: v for key, (_, v) in fits.items()})
+            return (
+                all(ok for ok, _ in fits.values()) and all(_fit(k, inner[0])[0] for k in value),
+                {key: v for key, (_, v) in fits.items()},
+            )
         return False, value
     name = _name(hint)
     base, within = RANGES.get(name, (None, None))
@@ -252,6 +270,7 @@ def _fit_one(value, hint: ast.expr) -> tuple[bool, object]:
 
 def _describes_plain(hint: ast.expr) -> bool:
     """Whether every member of the hint is plain data, so that a built object can't stand there."""
+
     def plain(option: ast.expr) -> bool:
         head = _name(option.value) if isinstance(option, ast.Subscript) else _name(option)
         return head in PLAIN or head in RANGES or head in (*LISTS, "dict", "Mapping", "Literal", "None")
@@ -292,9 +311,12 @@ def _shown(value) -> str:
 
 def _advice(value, hint: ast.expr, where: str, default: ast.expr | None) -> str:
     """What to do next: the nearest choice, quotes, or the default as an example."""
-    choices = [ast.literal_eval(i) for option in _options(hint)
-               if isinstance(option, ast.Subscript) and _name(option.value) == "Literal"
-               for i in (option.slice.elts if isinstance(option.slice, ast.Tuple) else [option.slice])]
+    choices = [
+        ast.literal_eval(i)
+        for option in _options(hint)
+        if isinstance(option, ast.Subscript) and _name(option.value) == "Literal"
+        for i in (option.slice.elts if isinstance(option.slice, ast.Tuple) else [option.slice])
+    ]
     if choices and isinstance(value, str):
         return did_you_mean(value, [str(c) for c in choices])
     entries = value if isinstance(value, list) else [value]

@@ -91,7 +91,9 @@ def cells(path: Path) -> int | None:
 
             facts = parquet.read_metadata(path)
             return facts.num_rows * facts.num_columns
-        return sum(int(np.prod(member.shape)) * max(len(member.dtype.names or ()), 1) for member in _members(path).values())
+        return sum(
+            int(np.prod(member.shape)) * max(len(member.dtype.names or ()), 1) for member in _members(path).values()
+        )
     except Exception:  # whatever is wrong with it, the reader that comes next says so
         return None
 
@@ -110,7 +112,9 @@ class _Member:
     def rows(self, start: int, stop: int) -> np.ndarray:
         with open(self.path, "rb") as file:
             if self.fortran and len(self.shape) == 2:
-                parts = [self._run(file, column * self.shape[0] + start, stop - start) for column in range(self.shape[1])]
+                parts = [
+                    self._run(file, column * self.shape[0] + start, stop - start) for column in range(self.shape[1])
+                ]
                 return np.stack(parts, axis=1)
             width = self.shape[1] if len(self.shape) == 2 else 1
             values = self._run(file, start * width, (stop - start) * width)
@@ -138,7 +142,8 @@ class ArrayBlocks(Blocks):
         if packed:
             raise DataError(
                 f"{path} is compressed (array {packed[0]!r}) and too large for task.memory_mb; save it with np.savez "
-                "instead of np.savez_compressed, or as Parquet, or raise task.memory_mb")
+                "instead of np.savez_compressed, or as Parquet, or raise task.memory_mb"
+            )
         for _, member, _ in self.columns:
             if member.dtype.hasobject:
                 raise DataError(f"{path} holds Python objects; save plain numbers")
@@ -150,8 +155,14 @@ class ArrayBlocks(Blocks):
         stop = start + self.sizes[block]
         members = {key: member for key, member, _ in columns}
         arrays = {key: member.rows(start, stop) for key, member in members.items()}
-        return [_plain(self.path, key, arrays[key] if at is None else arrays[key][at] if isinstance(at, str)
-                       else arrays[key][:, at]) for key, _, at in columns]
+        return [
+            _plain(
+                self.path,
+                key,
+                arrays[key] if at is None else arrays[key][at] if isinstance(at, str) else arrays[key][:, at],
+            )
+            for key, _, at in columns
+        ]
 
 
 def _handles(key: str, member: _Member) -> list[tuple]:
@@ -224,16 +235,21 @@ class ParquetBlocks(Blocks):
         try:
             table = self._file.read_row_group(block, columns=list(columns), use_threads=False)
         except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{self.path} is damaged in row group {block} ({tables.line_of(error)}); "
-                            "write it again") from error
+            raise DataError(
+                f"{self.path} is damaged in row group {block} ({tables.line_of(error)}); write it again"
+            ) from error
         return [self._column(name, table.column(name)) for name in columns]
 
     def _column(self, name: str, column) -> np.ndarray | Text:
         import pyarrow as pa
 
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-        is_text = not (pa.types.is_primitive(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind)
-                       or pa.types.is_nested(kind)) or pa.types.is_temporal(kind)
+        is_text = not (
+            pa.types.is_primitive(kind)
+            or pa.types.is_decimal(kind)
+            or pa.types.is_null(kind)
+            or pa.types.is_nested(kind)
+        ) or pa.types.is_temporal(kind)
         if not is_text:
             return tables.column_of(self.path, name, column)
         coded = (column if pa.types.is_dictionary(column.type) else column.dictionary_encode()).unify_dictionaries()

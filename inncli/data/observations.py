@@ -32,14 +32,18 @@ def parse_y(text: str, y: Variables | None, run_id: str) -> np.ndarray:
     by_name = [name is not None and (name in y.names or "=" not in "".join(map(str, y.labels))) for name, _ in named]
     if any(by_name):
         if not all(by_name):
-            raise DataError(f"--y {text!r} mixes values with and without a name; name all of them, "
-                            f"e.g. --y {_example(y, named=True)}")
+            raise DataError(
+                f"--y {text!r} mixes values with and without a name; name all of them, "
+                f"e.g. --y {_example(y, named=True)}"
+            )
         words = _in_order(named, y, run_id)
     if len(words) != y.dim:
         got = "1 value" if len(words) == 1 else f"{len(words)} values"
         want = "one value" if y.dim == 1 else f"{y.dim} values"
-        raise DataError(f"y has {got}, run {run_id} was trained on {y.dim} ({', '.join(y.names)}); "
-                        f"pass {want}, e.g. --y {_example(y)}")
+        raise DataError(
+            f"y has {got}, run {run_id} was trained on {y.dim} ({', '.join(y.names)}); "
+            f"pass {want}, e.g. --y {_example(y)}"
+        )
     values = [_value(word, name, labels) for word, name, labels in zip(words, y.names, y.labels)]
     return np.array([values])
 
@@ -83,7 +87,7 @@ def _name_and_value(word: str, names: Sequence[str]) -> tuple[str | None, str]:
     """`name=value` apart, the name None where there is no sign; a known name may hold the sign itself."""
     signs = [i for i, letter in enumerate(word) if letter == "="]
     at = next((i for i in reversed(signs) if word[:i].strip() in names), signs[0] if signs else None)
-    return (None, word) if at is None else (word[:at].strip(), word[at + 1:].strip())
+    return (None, word) if at is None else (word[:at].strip(), word[at + 1 :].strip())
 
 
 def _in_order(pairs: Sequence[tuple[str, str]], y: Variables, run_id: str) -> list[str]:
@@ -91,18 +95,22 @@ def _in_order(pairs: Sequence[tuple[str, str]], y: Variables, run_id: str) -> li
     known = ", ".join(y.names)
     for name, _ in pairs:
         if name not in y.names:
-            raise DataError(f"y has no {name!r}, run {run_id} was trained on {known}"
-                            f"{did_you_mean(name, y.names) or f'; e.g. --y {_example(y, named=True)}'}")
+            raise DataError(
+                f"y has no {name!r}, run {run_id} was trained on {known}"
+                f"{did_you_mean(name, y.names) or f'; e.g. --y {_example(y, named=True)}'}"
+            )
     empty = next((name for name, value in pairs if not value), None)
     if empty is not None:
         raise DataError(f"--y names {empty} without a value; e.g. --y {_example(y, named=True)}")
     if len(given) < len(pairs):
-        raise DataError(f"--y names {next(n for n, _ in pairs if [m for m, _ in pairs].count(n) > 1)!r} twice; "
-                        "name each once")
+        raise DataError(
+            f"--y names {next(n for n, _ in pairs if [m for m, _ in pairs].count(n) > 1)!r} twice; name each once"
+        )
     absent = [name for name in y.names if name not in given]
     if absent:
-        raise DataError(f"y lacks {', '.join(absent)}, run {run_id} was trained on {known}; "
-                        f"e.g. --y {_example(y, named=True)}")
+        raise DataError(
+            f"y lacks {', '.join(absent)}, run {run_id} was trained on {known}; e.g. --y {_example(y, named=True)}"
+        )
     return [given[name] for name in y.names]
 
 
@@ -174,8 +182,10 @@ def _positions(raw: RawTable, variables: Variables, run_id: str, letter: str) ->
             return [raw.names.index(name) for name in names]
     elif names is not None:
         absent = next(name for name in variables.names if name not in names)
-        raise DataError(f"{raw.path.name} has no column {absent!r}, {trained}"
-                        f"{did_you_mean(absent, names) or '; it has ' + ', '.join(names[:8])}")
+        raise DataError(
+            f"{raw.path.name} has no column {absent!r}, {trained}"
+            f"{did_you_mean(absent, names) or '; it has ' + ', '.join(names[:8])}"
+        )
     count = len(names) if names is not None else len(raw.columns)
     if count != variables.dim:
         raise DataError(f"{raw.path.name} has {count} columns, {trained}; keep those, or add a header with the names")

@@ -137,6 +137,4 @@ def load_pairs(path: Path) -> Pairs:
         raise CheckpointError(f"{path} is missing; train again") from None
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
-        raise CheckpointError(
-            f"{path} is not a whole pairs file ({reason}); restore it or train again"
-        ) from error
+        raise CheckpointError(f"{path} is not a whole pairs file ({reason}); restore it or train again") from error

@@ -1,6 +1,6 @@
 """One look at every row of a table on disk: what is invalid, the range of each column, and enough rows to tell the rest.
 
-    blocks --Scan--> counts and ranges, exact; per column a sample of values that answers as the whole column does
+blocks --Scan--> counts and ranges, exact; per column a sample of values that answers as the whole column does
 """
 
 from __future__ import annotations
@@ -79,7 +79,9 @@ class Scan:
         self.valid: list[int] = []
         self.low, self.high = np.full(n, np.inf), np.full(n, -np.inf)
         self._sample: list[list[np.ndarray]] = [[] for _ in range(n)]
-        self._witness: list[dict[int, float]] = [{} for _ in range(n)]  # by decimals: a value off that grid; -1: see below
+        self._witness: list[dict[int, float]] = [
+            {} for _ in range(n)
+        ]  # by decimals: a value off that grid; -1: see below
         self._words: list[set] = [set() for _ in range(n)]
         self._kinds: list[set[str]] = [set() for _ in range(n)]
         self._bad, self._first = 0, None
@@ -94,8 +96,10 @@ class Scan:
         self._refuse(refuse)
         self.rows, self.dropped = sum(self.valid), self._bad
         self._label(y_kind)
-        self.values = [np.concatenate([*parts, [low, high], list(witness.values())]) for parts, low, high, witness in
-                       zip(self._sample, self.low, self.high, self._witness)]
+        self.values = [
+            np.concatenate([*parts, [low, high], list(witness.values())])
+            for parts, low, high, witness in zip(self._sample, self.low, self.high, self._witness)
+        ]
 
     def _note_invalid(self, block: int, found: list, valid: np.ndarray) -> None:
         if self._first is None and not valid.all():
@@ -114,8 +118,10 @@ class Scan:
         elif is_y and (y_kind == "class" or (y_kind == "auto" and column.dtype.kind == "b")):
             self._words[i].update(np.unique(column[valid]).tolist())
         if len(self._words[i]) > MOST_LABELS:
-            raise DataError(f"y column {self._table.names[i]!r} of {self._name} has more than {MOST_LABELS:,} different "
-                            "labels; a class needs several rows a label, is it a name or a number?")
+            raise DataError(
+                f"y column {self._table.names[i]!r} of {self._name} has more than {MOST_LABELS:,} different "
+                "labels; a class needs several rows a label, is it a name or a number?"
+            )
         if not is_text and valid.any():
             self._note_numbers(i, column[valid].astype(np.float64, copy=False), chosen)
 
@@ -135,17 +141,23 @@ class Scan:
         advice = "leave task.y_kind at auto" if is_y else "name the columns of x in task.x without it"
         word = str(column.words[0]) if len(column.words) else ""
         kind, mend = not_a_number(word)
-        raise DataError(f"{'y' if is_y else 'x'} column {self._table.names[i]!r} of {self._name} holds {kind} ({word!r}), "
-                        f"a number was expected; {mend} or {advice}")
+        raise DataError(
+            f"{'y' if is_y else 'x'} column {self._table.names[i]!r} of {self._name} holds {kind} ({word!r}), "
+            f"a number was expected; {mend} or {advice}"
+        )
 
     def _refuse(self, refuse: bool) -> None:
         total = self._table.blocks.rows
         if self._bad and refuse:
             name, row = self._first
-            raise DataError(f"{self._bad:,} of {total:,} rows of {self._name} have a missing or non-finite value (the first: "
-                            f"{name!r} in row {row}); fill them in or pass task.on_invalid=drop")
+            raise DataError(
+                f"{self._bad:,} of {total:,} rows of {self._name} have a missing or non-finite value (the first: "
+                f"{name!r} in row {row}); fill them in or pass task.on_invalid=drop"
+            )
         if not sum(self.valid):
-            raise DataError(f"every row of {self._name} has a missing or non-finite value in {', '.join(self._table.names)}")
+            raise DataError(
+                f"every row of {self._name} has a missing or non-finite value in {', '.join(self._table.names)}"
+            )
 
     def _label(self, y_kind: str) -> None:
         """Sets the labels of the columns of y that have some; their range is that of the codes."""
@@ -154,8 +166,10 @@ class Scan:
             if not (y_kind == "class" or (y_kind == "auto" and "f" not in kinds)):
                 continue
             if "text" in kinds and len(kinds) > 1:
-                raise DataError(f"y column {self._table.names[i]!r} of {self._name} holds text in some blocks and numbers "
-                                "in others; write it as one type")
+                raise DataError(
+                    f"y column {self._table.names[i]!r} of {self._name} holds text in some blocks and numbers "
+                    "in others; write it as one type"
+                )
             words = sorted(self._words[i])
             self._table.labels[i] = np.array(words)
             self.low[i], self.high[i] = 0.0, len(words) - 1.0

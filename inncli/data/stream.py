@@ -54,7 +54,8 @@ class DiskRows:
             raise DataError(
                 f"{table.blocks.path.name} has blocks of {largest:,} rows, and two of them must fit in task.memory_mb; "
                 f"pass task.memory_mb={np.ceil(least):.0f} or more"
-                + (", or write it with smaller row groups" if table.blocks.path.suffix.lower() == ".parquet" else ""))
+                + (", or write it with smaller row groups" if table.blocks.path.suffix.lower() == ".parquet" else "")
+            )
 
     def pairs(self, rows: np.ndarray) -> Pairs:
         """Rows as pairs, copied."""
@@ -67,7 +68,7 @@ class DiskRows:
         return self.pairs(self._take(lambda block, rows: uniform(rows, seed) < share))
 
     def some(self, seed: int, fraction: float, n: int) -> Pairs:
-        """n rows that are not for testing, in order; as many as there are if those are fewer."""
+        """N rows that are not for testing, in order; as many as there are if those are fewer."""
         low = self.test_share(fraction)
         share = n / self.rows
         high = low + share + 6 * (share / self.rows) ** 0.5 + 10 / self.rows  # six sd more than n
@@ -76,7 +77,7 @@ class DiskRows:
         return self.pairs(rows[np.sort(first)])
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n rows of x with replacement, out of at most `held_out` of them."""
+        """N rows of x with replacement, out of at most `held_out` of them."""
         key = int(rng.integers(2**31))
         share = self.held_out / self.rows
         rows = self._take(lambda block, rows: np.random.default_rng([key, block]).random(len(rows)) < share)
@@ -138,8 +139,10 @@ class StreamedPairs:
         validation = np.concatenate(held_out)
         self._size = self.rows + len(validation)
         if not self.rows or (not len(validation) and fraction > 0):
-            raise DataError(f"{disk.table.blocks.path.name} has too few different rows to split, equal ones stay together; "
-                            "raise task.memory_mb so that it is read whole")
+            raise DataError(
+                f"{disk.table.blocks.path.name} has too few different rows to split, equal ones stay together; "
+                "raise task.memory_mb so that it is read whole"
+            )
         self.low, self.high = low[disk.n_x :].tolist(), high[disk.n_x :].tolist()
         self.start = disk.pairs(np.concatenate(start))
         return self.start, disk.pairs(validation)

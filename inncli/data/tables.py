@@ -145,9 +145,7 @@ def _read_csv(path: Path, data: bytes) -> tuple:
     comma = delimiter != "," and _ROUNDED_COMMA.search(text) and not _POINT.search(text)
     has_header = not all(_is_number(field.replace(",", ".") if comma else field) for field in header)
     if has_header and len(header) == 1 and len(header[0].split()) > 1 and _is_number(header[0].split()[0]):
-        raise DataError(
-            f"{path} must separate columns by commas, semicolons or tabs, got {first_rows[0].strip()!r}"
-        )
+        raise DataError(f"{path} must separate columns by commas, semicolons or tabs, got {first_rows[0].strip()!r}")
     try:
         table = pa_csv.read_csv(
             io.BytesIO(text.encode()),
@@ -164,13 +162,13 @@ def _read_csv(path: Path, data: bytes) -> tuple:
         )
     except ArrowInvalid as error:
         if lines[0].lstrip().startswith("#"):  # or a header so begun, which fits its rows
-            raise DataError(f"{path} begins with a comment ({lines[0].strip()[:60]!r}); delete it, so that the header or the "
-                            "first row comes first") from error
+            raise DataError(
+                f"{path} begins with a comment ({lines[0].strip()[:60]!r}); delete it, so that the header or the "
+                "first row comes first"
+            ) from error
         raise DataError(f"{path} is not a readable CSV table ({line_of(error)}); mend that row") from error
     names = tuple(name.strip() for name in table.column_names)
-    columns = [
-        _numbers(column_of(path, name, column)) for name, column in zip(names, table.columns, strict=True)
-    ]
+    columns = [_numbers(column_of(path, name, column)) for name, column in zip(names, table.columns, strict=True)]
     # A trailing delimiter on every line makes a last column with neither name nor values.
     while len(columns) > 1 and missing(columns[-1]).all() and not (has_header and names[-1]):
         names, columns = names[:-1], columns[:-1]
@@ -297,15 +295,16 @@ def layout_of(path: Path, arrays: dict, columns_of: Callable) -> tuple:
     if "" in arrays:
         array = arrays[""]
         if len(array.shape) not in ((1,) if array.dtype.names else (1, 2)):
-            raise DataError(f"{path} must hold a 2-D array (rows, columns) or a structured one, got shape {array.shape}")
+            raise DataError(
+                f"{path} must hold a 2-D array (rows, columns) or a structured one, got shape {array.shape}"
+            )
         return array.dtype.names, columns_of("", array), None
     if "x" in arrays and len(arrays["x"].shape) == 2:
         return _matrices(path, {key: arrays[key] for key in ("x", "y") if key in arrays}, columns_of)
     for key, array in arrays.items():
         if (len(array.shape) != 1 and array.shape[1:] != (1,)) or array.dtype.names:
             raise DataError(
-                f"{path} must hold 2-D arrays x and y, or one 1-D array a column; {key!r} has shape "
-                f"{array.shape}"
+                f"{path} must hold 2-D arrays x and y, or one 1-D array a column; {key!r} has shape {array.shape}"
             )
     _check_lengths(path, arrays)
     roles = (("x",), ("y",)) if set(arrays) == {"x", "y"} else None

@@ -61,10 +61,14 @@ class Evaluation:
         """Whether the parts are of their types: the file may be a stranger's."""
         number = (int, float, type(None))
         numbers = [*self.metrics.values(), *self.se.values()]
-        return (all(isinstance(value, number) for value in numbers)
-                and isinstance(self.settings.get("held_out"), int) and isinstance(self.details, dict)
-                and all(type(verdict.ok) is bool and isinstance(verdict.text, str) for verdict in self.verdicts.values())
-                and isinstance(self.observations, list) and all(map(_is_observation, self.observations)))
+        return (
+            all(isinstance(value, number) for value in numbers)
+            and isinstance(self.settings.get("held_out"), int)
+            and isinstance(self.details, dict)
+            and all(type(verdict.ok) is bool and isinstance(verdict.text, str) for verdict in self.verdicts.values())
+            and isinstance(self.observations, list)
+            and all(map(_is_observation, self.observations))
+        )
 
 
 def _is_observation(entry: object) -> bool:
@@ -75,21 +79,37 @@ def _is_observation(entry: object) -> bool:
     if y is not None and not (isinstance(y, list) and all(isinstance(v, number) for v in y)):
         return False
     told = entry.get("familiarity", {"distance": 0.0, "percentile": 0.0, "familiar": True})
-    return (isinstance(told, dict) and {"distance", "percentile", "familiar"} <= told.keys()
-            and all(isinstance(v, number) for v in (*told.values(), entry.get("c2st"))))
+    return (
+        isinstance(told, dict)
+        and {"distance", "percentile", "familiar"} <= told.keys()
+        and all(isinstance(v, number) for v in (*told.values(), entry.get("c2st")))
+    )
 
 
 def key(
-    run: RunDir, *, seed: int = 0, samples: int | None = None, y: np.ndarray | None = None, resimulate: bool = False,
-    refine: bool = False, device: str | None = None,
+    run: RunDir,
+    *,
+    seed: int = 0,
+    samples: int | None = None,
+    y: np.ndarray | None = None,
+    resimulate: bool = False,
+    refine: bool = False,
+    device: str | None = None,
 ) -> str:
     """Names an evaluation: a hash of the weights, the config, the user's file and what was asked."""
     file = run.config()["task"].get("file")
     facts = {
-        "version": VERSION, "inn": __version__, "weights": file_sha256(run.best), "config": run.config_hash(),
+        "version": VERSION,
+        "inn": __version__,
+        "weights": file_sha256(run.best),
+        "config": run.config_hash(),
         "file": file_sha256(Path(file)) if file and Path(file).is_file() else None,
-        "seed": seed, "samples": samples, "y": None if y is None else np.asarray(y, dtype=np.float64).tolist(),
-        "resimulate": resimulate, "refine": refine, "device": device,
+        "seed": seed,
+        "samples": samples,
+        "y": None if y is None else np.asarray(y, dtype=np.float64).tolist(),
+        "resimulate": resimulate,
+        "refine": refine,
+        "device": device,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -109,9 +129,12 @@ def kept(run: RunDir, **asked) -> tuple[Evaluation, str] | None:
         return None
 
 
-def kept_calibration(run: RunDir, *, seed: int = 0, resimulate: bool = False, device: str | None = None) -> Evaluation | None:
+def kept_calibration(
+    run: RunDir, *, seed: int = 0, resimulate: bool = False, device: str | None = None
+) -> Evaluation | None:
     """An earlier evaluation that says how well the run is calibrated: whatever its samples, y and refine, which have no
-    part in that."""
+    part in that.
+    """
     if not run.best.is_file():
         return None
     base = key(run, seed=seed, resimulate=resimulate, device=device)
@@ -135,7 +158,3 @@ def keep(run: RunDir, found: Evaluation, **asked) -> Evaluation:
     except OSError:
         return found
     return kept(run, **asked)[0]
-
-
-
-

@@ -1,6 +1,6 @@
 """Asks a trained model whether it is calibrated: draws at the held-out ys, all tests, figures and one verdict.
 
-    held-out (x*, y*) --model--> draws at each y* --metrics.diagnosis--> ranks, coverage, verdict
+held-out (x*, y*) --model--> draws at each y* --metrics.diagnosis--> ranks, coverage, verdict
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import numpy as np
 
 from inncli.data.pairs import Pairs
 from inncli.evaluation.cache import Evaluation
-from inncli.inference.trained_model import CHUNK, Inverter
+from inncli.inference.trained_model import CHUNK, TrainedModel
 from inncli.metrics import sbc as metric
 from inncli.metrics.diagnosis import Diagnosis, diagnose
 from inncli.metrics.diagnosis_words import calibrated
@@ -27,15 +27,19 @@ PRINTED = (0.5, 0.8, 0.9)
 
 
 def add_calibration(
-    found: Evaluation, inverter: Inverter, pairs: Pairs, seed: int, tell: Callable[[str], None] = lambda text: None
+    found: Evaluation,
+    trained: TrainedModel,
+    pairs: Pairs,
+    seed: int,
+    on_progress: Callable[[str], None] = lambda text: None,
 ) -> None:
     """Metrics, details and the verdict `calibrated`; nothing where the model has no y or fewer than 20 rows are left.
 
     Recorded unknowns are spread over their cells, true values and draws alike, so that their ranks are even.
     """
-    n = SEARCH_DRAWS if inverter.model.takes_starts else DRAWS
+    n = SEARCH_DRAWS if trained.model.is_search else DRAWS
     pairs = pairs.take(slice(ROWS))
-    draws = _draws(inverter, pairs.y, n, seed, tell)
+    draws = _draws(trained, pairs.y, n, seed, on_progress)
     finite = np.isfinite(draws).all(2)
     share = float(1 - finite.mean())
     found.metrics["nonfinite_draws"] = max(share, found.metrics.get("nonfinite_draws", 0.0))
@@ -44,31 +48,37 @@ def add_calibration(
         return
     pairs, draws = pairs.take(some), _filled(draws[some], finite[some], seed)
     rng = np.random.default_rng([seed, CELLS])
-    steps = np.array(inverter.x.steps)
+    steps = np.array(trained.x.steps)
     truth = pairs.x + steps * (rng.random(pairs.x.shape) - 0.5)
     draws = draws + steps * (rng.random(draws.shape) - 0.5)
-    tell("testing")
-    log_prob = _log_prob_ranks(inverter, draws, truth, pairs.y, seed, tell) if inverter.has_density else None
-    diagnosis = diagnose(draws, truth, numbers(pairs.y, inverter.y), inverter.x.names, seed, log_prob)
+    on_progress("testing")
+    log_prob = _log_prob_ranks(trained, draws, truth, pairs.y, seed, on_progress) if trained.has_density else None
+    diagnosis = diagnose(draws, truth, numbers(pairs.y, trained.y), trained.x.names, seed, log_prob)
     _metrics(found, diagnosis, draws, truth)
     found.settings["calibration"] = {"observations": len(truth), "draws": n}
     found.verdicts["calibrated"] = calibrated(diagnosis, found.metrics["coverage_90"], found.se.get("coverage_90"))
 
 
 def numbers(y: np.ndarray, variables: Variables) -> np.ndarray:
-    """y with a one-hot column for each label: codes are no distances. Shape: (n, Dy) to (n, at least Dy)."""
-    columns = [y[:, [k]] if labels is None else y[:, [k]] == np.arange(len(labels))
-               for k, labels in enumerate(variables.labels)]
+    """Y with a one-hot column for each label: codes are no distances. Shape: (n, Dy) to (n, at least Dy)."""
+    columns = [
+        y[:, [k]] if labels is None else y[:, [k]] == np.arange(len(labels))
+        for k, labels in enumerate(variables.labels)
+    ]
     return np.hstack(columns).astype(np.float64)
 
 
-def _draws(inverter: Inverter, y: np.ndarray, n: int, seed: int, tell: Callable[[str], None]) -> np.ndarray:
-    """n draws at each y, a chunk of rows at a time, each chunk with a seed of its own. Shape: (n_obs, n, Dx)."""
+def _draws(trained: TrainedModel, y: np.ndarray, n: int, seed: int, on_progress: Callable[[str], None]) -> np.ndarray:
+    """N draws at each y, a chunk of rows at a time, each chunk with a seed of its own. Shape: (n_obs, n, Dx)."""
     rows = max(CHUNK // n, 1)
     parts = []
     for k, start in enumerate(range(0, len(y), rows)):
-        tell(f"draws at {start:,} of {len(y):,} held-out ys")
-        parts.append(inverter.sample(y[start:start + rows], n, int(np.random.SeedSequence([seed, RANKS, k]).generate_state(1)[0])))
+        on_progress(f"draws at {start:,} of {len(y):,} held-out ys")
+        parts.append(
+            trained.sample(
+                y[start : start + rows], n, int(np.random.SeedSequence([seed, RANKS, k]).generate_state(1)[0])
+            )
+        )
     return np.concatenate(parts)
 
 
@@ -84,29 +94,36 @@ def _filled(draws: np.ndarray, finite: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _log_prob_ranks(
-    inverter: Inverter, draws: np.ndarray, truth: np.ndarray, y: np.ndarray, seed: int, tell: Callable[[str], None]
+    trained: TrainedModel,
+    draws: np.ndarray,
+    truth: np.ndarray,
+    y: np.ndarray,
+    seed: int,
+    on_progress: Callable[[str], None],
 ) -> np.ndarray:
     """Where log q(x*|y) ranks among log q of draws; a true x outside the model's support has -inf, the lowest."""
-    tell("densities")
+    on_progress("densities")
     few = draws[:, :DENSITY_DRAWS]
     n = few.shape[1]
-    of_draws = inverter.log_prob(few.reshape(-1, few.shape[2]), np.repeat(y, n, axis=0)).reshape(len(y), n)
-    of_truth = inverter.log_prob(truth, y)
+    of_draws = trained.log_prob(few.reshape(-1, few.shape[2]), np.repeat(y, n, axis=0)).reshape(len(y), n)
+    of_truth = trained.log_prob(truth, y)
     rng = np.random.default_rng([seed, LOG_PROB])
     lowest = -np.finfo(float).max
-    return metric.ranks(np.nan_to_num(of_draws, nan=lowest, neginf=lowest), np.nan_to_num(of_truth, nan=lowest, neginf=lowest), rng)
+    return metric.ranks(
+        np.nan_to_num(of_draws, nan=lowest, neginf=lowest), np.nan_to_num(of_truth, nan=lowest, neginf=lowest), rng
+    )
 
 
 def _metrics(found: Evaluation, diagnosis: Diagnosis, draws: np.ndarray, truth: np.ndarray) -> None:
     checks = diagnosis.checks
-    names = list(diagnosis.corrections)
+    names = list(diagnosis.recalibrations)
     u = np.column_stack([checks.u[name] for name in names])
     for level in PRINTED:
         found.add(f"coverage_{100 * level:.0f}", metric.inside(u, level).mean(1))
     found.metrics["sbc_p"] = min(1.0, len(names) * min(checks.p[f"ranks of {name}"] for name in names))
     found.metrics["tarp_p"] = checks.p["tarp"]
-    found.metrics["follows_y"], found.se["follows_y"] = checks.following.share, checks.following.share_se
-    if not np.isfinite(checks.following.share):
+    found.metrics["follows_y"], found.se["follows_y"] = checks.y_dependence.share, checks.y_dependence.share_se
+    if not np.isfinite(checks.y_dependence.share):
         del found.metrics["follows_y"], found.se["follows_y"]
     contraction, error = metric.contraction(draws, truth)
     found.metrics["contraction"], found.se["contraction"] = float(contraction.mean()), float(error.mean())
@@ -116,15 +133,20 @@ def _metrics(found: Evaluation, diagnosis: Diagnosis, draws: np.ndarray, truth: 
     found.se["z_score"] /= 2 * found.metrics["z_score"]  # d sqrt(u) = du / 2 sqrt(u)
     levels = LEVELS.round(2).tolist()
     found.details["calibration"] = {
-        "n": len(truth), "draws": draws.shape[1], "names": list(checks.u),
+        "n": len(truth),
+        "draws": draws.shape[1],
+        "names": list(checks.u),
         "ranks": {name: metric.histogram(values).tolist() for name, values in checks.u.items()},
         "levels": levels,
         "coverage": {name: metric.coverage(values, LEVELS).tolist() for name, values in checks.u.items()},
         "tarp": {"levels": levels, "coverage": (checks.u["tarp"][:, None] <= LEVELS).mean(0).tolist()},
-        "contraction": dict(zip(names, contraction.tolist())), "contraction_se": dict(zip(names, error.tolist())),
+        "contraction": dict(zip(names, contraction.tolist())),
+        "contraction_se": dict(zip(names, error.tolist())),
         "z_score": {name: [float(column.mean()), float(column.std(ddof=1))] for name, column in zip(names, z.T)},
-        "shift": {name: [fix.shift, fix.shift_se] for name, fix in diagnosis.corrections.items()},
-        "width": {name: [fix.width, fix.width * fix.log_width_se] for name, fix in diagnosis.corrections.items()},
-        "p": checks.p, "p_alarm": checks.level, "faults": diagnosis.faults,
-        "follows_y": {"ranks": metric.histogram(checks.following.u).tolist(), "r2": checks.following.r2},
+        "shift": {name: [fix.shift, fix.shift_se] for name, fix in diagnosis.recalibrations.items()},
+        "width": {name: [fix.width, fix.width * fix.log_width_se] for name, fix in diagnosis.recalibrations.items()},
+        "p": checks.p,
+        "p_alarm": checks.level,
+        "faults": diagnosis.faults,
+        "follows_y": {"ranks": metric.histogram(checks.y_dependence.u).tolist(), "r2": checks.y_dependence.r2},
     }

@@ -24,9 +24,29 @@ from inncli.runs.run_dir import RunDir
 # What is to be small for a metric to be good. A metric that is not here has no best.
 BADNESS: dict[str, Callable[[float], float]] = {
     **dict.fromkeys(
-        ("nll", "kl", "val_loss", "loss", "c2st", "mmd2", "mmd2_median", "mmd2_worst", "err_resim", "err_resim_median",
-         "err_resim_worst", "refined_mmd2", "refined_err_resim", "resimulation_error", "invertibility_error", "nonfinite_draws", "share_without_density", "max_moment_error",
-         "seconds"), lambda value: value),
+        (
+            "nll",
+            "kl",
+            "val_loss",
+            "loss",
+            "c2st",
+            "mmd2",
+            "mmd2_median",
+            "mmd2_worst",
+            "err_resim",
+            "err_resim_median",
+            "err_resim_worst",
+            "refined_mmd2",
+            "refined_err_resim",
+            "resimulation_error",
+            "invertibility_error",
+            "nonfinite_draws",
+            "share_without_density",
+            "max_moment_error",
+            "seconds",
+        ),
+        lambda value: value,
+    ),
     "ess": lambda value: -value,
     **dict.fromkeys(("follows_y", "z_score"), lambda value: abs(value - 1)),
     "coverage_50": lambda value: abs(value - 0.5),
@@ -34,8 +54,18 @@ BADNESS: dict[str, Callable[[float], float]] = {
     "coverage_90": lambda value: abs(value - 0.9),
 }
 COLUMNS = ("nll", "kl", "c2st", "mmd2", "err_resim", "calibrated", "invertibility_error", "seconds", "parameters")
-KRUSE = ("mmd2", "mmd2_median", "mmd2_worst", "err_resim", "err_resim_median", "refined_mmd2", "refined_err_resim",
-         "calibrated", "seconds", "parameters")
+KRUSE = (
+    "mmd2",
+    "mmd2_median",
+    "mmd2_worst",
+    "err_resim",
+    "err_resim_median",
+    "refined_mmd2",
+    "refined_err_resim",
+    "calibrated",
+    "seconds",
+    "parameters",
+)
 TRAINING = ("val_loss", "seconds", "parameters")  # where nothing was evaluated
 BUDGET = ("n_train", "fresh", "workers")  # of a task: how its pairs are drawn, not what they are
 NOT_CONFIG = ("seed", "device", "threads", "names", "trainer.checkpoint_seconds")  # change no result, or are the seed
@@ -96,8 +126,11 @@ class Problem:
     @property
     def metrics(self) -> list[str]:
         """All that is known of any run, in order of appearance."""
-        return list(dict.fromkeys(name for group in self.groups for entry in group.entries
-                                  for name in (*entry.metrics, *entry.verdicts)))
+        return list(
+            dict.fromkeys(
+                name for group in self.groups for entry in group.entries for name in (*entry.metrics, *entry.verdicts)
+            )
+        )
 
     @property
     def columns(self) -> list[str]:
@@ -112,12 +145,16 @@ class Problem:
 
     def best(self, metric: str) -> list[Group]:
         """The groups with the best mean; none where the metric has no better, or there is nothing to compare."""
-        scored = [(BADNESS[metric](found[0]), group) for group in self.groups
-                  if metric in BADNESS and (found := group.mean_sd(metric)) and math.isfinite(found[0])]
+        scored = [
+            (BADNESS[metric](found[0]), group)
+            for group in self.groups
+            if metric in BADNESS and (found := group.mean_sd(metric)) and math.isfinite(found[0])
+        ]
         return [group for score, group in scored if len(scored) > 1 and score == min(scored, key=lambda s: s[0])[0]]
 
     def sort(self, metric: str) -> None:
         """Best first; groups without the metric last."""
+
         def key(group: Group) -> float:
             found = group.mean_sd(metric)
             return math.inf if found is None else BADNESS.get(metric, lambda value: value)(found[0])
@@ -140,7 +177,11 @@ def find(spec: str, root: Path | None = None) -> tuple[list[RunDir], list[dict]]
 def _jobs(folder: Path) -> tuple[list[RunDir], list[dict]]:
     jobs = sweep_dir.SweepDir(folder).manifest()["jobs"]
     # A job still running is not in the manifest of a sweeper that picks as it goes.
-    there = {int(path.name): RunDir(path) for path in folder.iterdir() if path.name.isdigit() and (path / "run.json").is_file()}
+    there = {
+        int(path.name): RunDir(path)
+        for path in folder.iterdir()
+        if path.name.isdigit() and (path / "run.json").is_file()
+    }
     lost = [job for job in jobs if job["job"] not in there]
     return [there[number] for number in sorted(there)], lost
 
@@ -202,15 +243,20 @@ def problems(entries: Iterable[Entry]) -> list[Problem]:
     for key, found in by_task.items():
         task = found[0].config.get("task") or "?"
         alike = [other for other in settings.values() if other.get("task") == found[0].config.get("task")]
-        named = {name: value for name, value in settings[key].items() if any(other.get(name) != value for other in alike)}
+        named = {
+            name: value for name, value in settings[key].items() if any(other.get(name) != value for other in alike)
+        }
         made.append(Problem(task, named, _groups(found)))
     return made
 
 
 def _setting(entry: Entry) -> dict:
     """The task and its settings, but for the budget: what must agree for runs to be compared."""
-    return {key: value for key, value in entry.config.items()
-            if key.partition(".")[0] == "task" and key not in [f"task.{name}" for name in BUDGET]}
+    return {
+        key: value
+        for key, value in entry.config.items()
+        if key.partition(".")[0] == "task" and key not in [f"task.{name}" for name in BUDGET]
+    }
 
 
 def _groups(entries: list[Entry]) -> list[Group]:
@@ -218,8 +264,10 @@ def _groups(entries: list[Entry]) -> list[Group]:
     by_config: dict[str, list[Entry]] = {}
     for entry in entries:
         by_config.setdefault(_key(entry.config), []).append(entry)
-    return [Group(found, {name: found[0].config.get(name) for name in names if name in found[0].config})
-            for found in by_config.values()]
+    return [
+        Group(found, {name: found[0].config.get(name) for name in names if name in found[0].config})
+        for found in by_config.values()
+    ]
 
 
 def differences(configs: list[dict]) -> list[str]:
@@ -232,7 +280,8 @@ def differences(configs: list[dict]) -> list[str]:
     for group in ("model", *(group for group in GROUPS if group != "model")):
         # Where every model has one choice, the model tells.
         implied = group != "model" and len({(c.get("model"), c.get(group)) for c in configs}) == len(
-            {c.get("model") for c in configs})
+            {c.get("model") for c in configs}
+        )
         if len({c.get(group) for c in configs}) > 1 and not implied:
             found.append(group)
     for key in dict.fromkeys(key for config in configs for key in config if key not in GROUPS):
@@ -240,7 +289,9 @@ def differences(configs: list[dict]) -> list[str]:
         values: dict[object, set[str]] = {}
         for config in configs:
             choice = config.get(group) if group in GROUPS else None
-            values.setdefault((choice, config.get("model") if group == "trainer" else None), set()).add(_key(config.get(key)))
+            values.setdefault((choice, config.get("model") if group == "trainer" else None), set()).add(
+                _key(config.get(key))
+            )
         if any(len(different) > 1 for different in values.values()):
             found.append(key)
     return found
@@ -256,10 +307,23 @@ def as_dict(found: list[Problem], left_out: list[dict]) -> dict:
     runs, groups = [], []
     for problem in found:
         for group in problem.groups:
-            runs += [{"run": entry.run.id, "path": str(entry.run.path), "task": problem.task, "task_config": problem.config,
-                      "model": entry.config.get("model"), "seed": entry.info.get("seed"), "config": group.config,
-                      "status": entry.info["status"], "evaluated": entry.evaluated, "metrics": entry.metrics,
-                      "se": entry.se, "verdicts": entry.verdicts} for entry in group.entries]
+            runs += [
+                {
+                    "run": entry.run.id,
+                    "path": str(entry.run.path),
+                    "task": problem.task,
+                    "task_config": problem.config,
+                    "model": entry.config.get("model"),
+                    "seed": entry.info.get("seed"),
+                    "config": group.config,
+                    "status": entry.info["status"],
+                    "evaluated": entry.evaluated,
+                    "metrics": entry.metrics,
+                    "se": entry.se,
+                    "verdicts": entry.verdicts,
+                }
+                for entry in group.entries
+            ]
             metrics, verdicts = {}, {}
             for name in problem.metrics:
                 summary, (yes, asked) = group.mean_sd(name), group.yes(name)
@@ -267,16 +331,26 @@ def as_dict(found: list[Problem], left_out: list[dict]) -> dict:
                     metrics[name] = {"mean": summary[0], "sd": summary[1], "n": len(group.values(name))}
                 if asked:
                     verdicts[name] = {"yes": yes, "of": asked}
-            groups.append({"task": problem.task, "task_config": problem.config, "config": group.config,
-                           "model": group.entries[0].config.get("model"), "metrics": metrics, "verdicts": verdicts,
-                           "seeds": [entry.info.get("seed") for entry in group.entries],
-                           "runs": [entry.run.id for entry in group.entries],
-                           "best": [name for name in metrics if group in problem.best(name)]})
+            groups.append(
+                {
+                    "task": problem.task,
+                    "task_config": problem.config,
+                    "config": group.config,
+                    "model": group.entries[0].config.get("model"),
+                    "metrics": metrics,
+                    "verdicts": verdicts,
+                    "seeds": [entry.info.get("seed") for entry in group.entries],
+                    "runs": [entry.run.id for entry in group.entries],
+                    "best": [name for name in metrics if group in problem.best(name)],
+                }
+            )
     return {"runs": runs, "groups": groups, "failed": left_out}
 
 
 # ---- as lines of a picture ---------------------------------------------------------------------------
-def lines(problem: Problem, x: str | None = None) -> tuple[str | None, list[tuple[dict, list[tuple[float | str, Group]]]]]:
+def lines(
+    problem: Problem, x: str | None = None
+) -> tuple[str | None, list[tuple[dict, list[tuple[float | str, Group]]]]]:
     """The setting to draw against, and for each combination of the others its groups along it.
 
     Without a number that differs the groups stand side by side: the setting is None, and a point's place is its config.
@@ -286,8 +360,10 @@ def lines(problem: Problem, x: str | None = None) -> tuple[str | None, list[tupl
     keys = list(dict.fromkeys(key for group in problem.groups for key in group.config))
     numbers = [key for key in keys if all(_is_number(group.config.get(key)) for group in problem.groups)]
     if x is not None and x not in numbers:
-        raise RunError(f"--x: {x!r} is no number that differs between these runs; "
-                       + (f"there are {', '.join(numbers)}" if numbers else "none does"))
+        raise RunError(
+            f"--x: {x!r} is no number that differs between these runs; "
+            + (f"there are {', '.join(numbers)}" if numbers else "none does")
+        )
     if x is None and len(numbers) > 1:
         raise RunError(f"--plot: {', '.join(numbers)} differ; choose one with --x {numbers[0]}")
     key = x or (numbers[0] if numbers else None)

@@ -19,11 +19,11 @@ from inncli.errors import RequestError
 from inncli.evaluation.cache import Evaluation, keep, kept
 from inncli.evaluation.calibration import add_calibration
 from inncli.evaluation.reference import add_c2st, add_mmd2, count_nonfinite, first_distinct, knows_prior
-from inncli.evaluation.settings import Protocol
+from inncli.evaluation.settings import EvaluationSettings
 from inncli.inference.opening import open_run
 from inncli.inference.refine import refiner, task_to_refine
 from inncli.inference.run_task import held_out_pairs, task_of
-from inncli.inference.trained_model import Inverter
+from inncli.inference.trained_model import TrainedModel
 from inncli.metrics.ess import effective_sample_size
 from inncli.metrics.resimulation import resimulation_error
 from inncli.metrics.verdicts import reproduces_y, round_trip
@@ -38,28 +38,40 @@ CELLS = 2  # a stream of random numbers that the model's draws don't share
 
 
 def evaluate_kept(
-    run: RunDir, *, inverter: Inverter | None = None, config_dir: str | Path | None = None, fresh: bool = False,
-    tell: Callable[[str], None] = lambda text: None, **asked,
+    run: RunDir,
+    *,
+    trained: TrainedModel | None = None,
+    config_dir: str | Path | None = None,
+    fresh: bool = False,
+    on_progress: Callable[[str], None] = lambda text: None,
+    **asked,
 ) -> Evaluation:
     """`evaluate`, or what an earlier one that was asked the same found: see `inncli.evaluation.cache`.
 
     Args:
-        inverter: the opened run, where it is at hand; else it is opened if need be, with `config_dir`.
+        trained: the opened run, where it is at hand; else it is opened if need be, with `config_dir`.
         fresh: measures anew, and keeps that.
-        tell: is told what is being done.
+        on_progress: is told what is being done.
         asked: seed, samples, y, resimulate, refine as in `evaluate`, and device as in `open_run`.
     """
     before = None if fresh else kept(run, **asked)
     if before is not None:
         return before[0]
     how = {name: value for name, value in asked.items() if name != "device"}
-    inverter = open_run(run, asked.get("device"), config_dir) if inverter is None else inverter
-    return keep(run, evaluate(inverter, run, tell=tell, **how), **asked)
+    trained = open_run(run, asked.get("device"), config_dir) if trained is None else trained
+    return keep(run, evaluate(trained, run, on_progress=on_progress, **how), **asked)
 
 
 def evaluate(
-    inverter: Inverter, run: RunDir, *, seed: int = 0, samples: int | None = None, y: np.ndarray | None = None,
-    resimulate: bool = False, refine: bool = False, tell: Callable[[str], None] = lambda text: None,
+    trained: TrainedModel,
+    run: RunDir,
+    *,
+    seed: int = 0,
+    samples: int | None = None,
+    y: np.ndarray | None = None,
+    resimulate: bool = False,
+    refine: bool = False,
+    on_progress: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """What a run is worth on pairs it never saw, see `measure` and `pipeline.held_out_pairs`.
 
@@ -79,20 +91,37 @@ def evaluate(
     if refine:
         move = refiner(run, task_to_refine(run, resimulate, ignore_noise=False))
         if not task.has_reference:
-            raise RequestError(f"--refine: the task of run {run.id} has no exact posterior to compare refined draws "
-                               "with; leave it out")
+            raise RequestError(
+                f"--refine: the task of run {run.id} has no exact posterior to compare refined draws with; leave it out"
+            )
         refined = lambda x, y: move(x, y).x  # noqa: E731
-    protocol = registry.make(registry.check(run.config())["evaluation"], Protocol)
-    found = measure(inverter, pairs, task, seed=seed, samples=samples, y=y, protocol=protocol, refined=refined,
-                    tell=tell)
+    settings = registry.make(registry.check(run.config())["evaluation"], EvaluationSettings)
+    found = measure(
+        trained,
+        pairs,
+        task,
+        seed=seed,
+        samples=samples,
+        y=y,
+        settings=settings,
+        refined=refined,
+        on_progress=on_progress,
+    )
     found.settings |= {"run": run.id, "held_out_from": source}
     return found
 
 
 def measure(
-    inverter: Inverter, pairs: Pairs, task: Task | None, *, seed: int = 0, samples: int | None = None,
-    y: np.ndarray | None = None, protocol: Protocol | None = None, refined: Callable | None = None,
-    tell: Callable[[str], None] = lambda text: None,
+    trained: TrainedModel,
+    pairs: Pairs,
+    task: Task | None,
+    *,
+    seed: int = 0,
+    samples: int | None = None,
+    y: np.ndarray | None = None,
+    settings: EvaluationSettings | None = None,
+    refined: Callable | None = None,
+    on_progress: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
     """All that a model, its held-out pairs and its task allow to be measured.
 
@@ -103,57 +132,57 @@ def measure(
         samples: draws a side of the C2ST; None is 10,000, or 2,000 of more than 4 unknowns.
         y: where to compare with exact draws, (n_obs, Dy); None is the task's published observations, or the first 3
             distinct held-out ys.
-        protocol: of the comparison by MMD; None leaves it out.
+        settings: of the comparison by MMD; None leaves it out.
         refined: moves draws (n, Dx) of y (Dy,), which are then compared beside those not moved.
-        tell: is told, in words, what is being done.
+        on_progress: is told, in words, what is being done.
     """
-    dtype = inverter.meta["config"]["dtype"]
+    dtype = trained.meta["config"]["dtype"]
     found = Evaluation(settings={"seed": seed, "held_out": len(pairs), "dtype": dtype})
-    _own_checks(found, inverter, pairs, seed)
-    if inverter.has_density:
-        _likelihood(found, inverter, pairs, task, seed)
-    if inverter.y is not None:
-        add_calibration(found, inverter, pairs, seed, tell)
+    _own_checks(found, trained, pairs, seed)
+    if trained.has_density:
+        _likelihood(found, trained, pairs, task, seed)
+    if trained.y is not None:
+        add_calibration(found, trained, pairs, seed, on_progress)
     if task is not None and task.can_simulate and pairs.y is not None:
-        _resimulation(found, inverter, pairs, task, seed)
-    if task is not None and task.has_log_prior and task.has_log_likelihood and inverter.has_density and inverter.y:
-        _importance(found, inverter, pairs, task, seed)
-    if task is not None and (task.has_reference if inverter.y else knows_prior(task)):
-        few = FEW_DRAWS if inverter.x.dim > MANY_UNKNOWNS else FULL_DRAWS
-        add_c2st(found, inverter, pairs, task, samples or few, y, seed)
-    if protocol is not None and task is not None and task.has_reference and inverter.y is not None:
-        add_mmd2(found, inverter, pairs, task, protocol, seed, refined)
+        _resimulation(found, trained, pairs, task, seed)
+    if task is not None and task.has_log_prior and task.has_log_likelihood and trained.has_density and trained.y:
+        _importance(found, trained, pairs, task, seed)
+    if task is not None and (task.has_reference if trained.y else knows_prior(task)):
+        few = FEW_DRAWS if trained.x.dim > MANY_UNKNOWNS else FULL_DRAWS
+        add_c2st(found, trained, pairs, task, samples or few, y, seed)
+    if settings is not None and task is not None and task.has_reference and trained.y is not None:
+        add_mmd2(found, trained, pairs, task, settings, seed, refined)
     if pairs.y is not None:
-        _familiarity(found, inverter, pairs)
+        _familiarity(found, trained, pairs)
     return found
 
 
-def _familiarity(found: Evaluation, inverter: Inverter, pairs: Pairs) -> None:
+def _familiarity(found: Evaluation, trained: TrainedModel, pairs: Pairs) -> None:
     """`unfamiliar_ys`, the share of held-out ys called unfamiliar, about the level; and each observation's own."""
-    held_out = inverter.familiarity(pairs.y)
+    held_out = trained.familiarity(pairs.y)
     if held_out is None:
         return
     found.add("unfamiliar_ys", np.array([not entry["familiar"] for entry in held_out]))
     for entry in found.observations:
-        (entry["familiarity"],) = inverter.familiarity([entry["y"]])
+        (entry["familiarity"],) = trained.familiarity([entry["y"]])
 
 
-def _own_checks(found: Evaluation, inverter: Inverter, pairs: Pairs, seed: int) -> None:
+def _own_checks(found: Evaluation, trained: TrainedModel, pairs: Pairs, seed: int) -> None:
     """The model's own numbers at the held-out pairs: the round trip, and what it has to say beside."""
-    x = torch.as_tensor(pairs.x, device=inverter.device)
-    y = None if pairs.y is None else torch.as_tensor(pairs.y, device=inverter.device)
+    x = torch.as_tensor(pairs.x, device=trained.device)
+    y = None if pairs.y is None else torch.as_tensor(pairs.y, device=trained.device)
     with torch.no_grad():
-        found.metrics |= inverter.model.diagnostics(x, y)
-        found.metrics |= inverter.model.check(x, y, generator(inverter.device, seed, "check"))
+        found.metrics |= trained.model.diagnostics(x, y)
+        found.metrics |= trained.model.check(x, y, generator(trained.device, seed, "check"))
     if "invertibility_error" in found.metrics:
         found.verdicts["invertible"] = round_trip(found.metrics["invertibility_error"], found.settings["dtype"])
 
 
-def _likelihood(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task | None, seed: int) -> None:
+def _likelihood(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Task | None, seed: int) -> None:
     """`nll` over the rows that have a density; recorded values are spread over their cells, as in training."""
     rng = np.random.default_rng([seed, CELLS])
-    x = pairs.x + np.array(inverter.x.steps) * (rng.random(pairs.x.shape) - 0.5)
-    log_prob = inverter.log_prob(x, pairs.y)
+    x = pairs.x + np.array(trained.x.steps) * (rng.random(pairs.x.shape) - 0.5)
+    log_prob = trained.log_prob(x, pairs.y)
     inside = np.isfinite(log_prob)
     if not inside.all():
         found.metrics["share_without_density"] = float(1 - inside.mean())
@@ -166,13 +195,13 @@ def _likelihood(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task 
         found.add("kl", exact - log_prob[inside])  # KL(p || model), since x ~ p
 
 
-def _resimulation(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, seed: int) -> None:
+def _resimulation(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Task, seed: int) -> None:
     """`err_resim`, the mean of |s(x) - y*|^2 over draws and held-out ys, and its square root.
 
     x* is itself a draw of p(x | y*), so an exact model's error is the truth's own in expectation, whatever
     the noise: that is what it is measured against.
     """
-    draws = inverter.sample(pairs.y, RESIMULATED_DRAWS, seed)
+    draws = trained.sample(pairs.y, RESIMULATED_DRAWS, seed)
     count_nonfinite(found, draws)
     squares = np.array([resimulation_error(task.observe, x, y) ** 2 for x, y in zip(draws, pairs.y)])
     truth = resimulation_error(task.observe, pairs.x, pairs.y)
@@ -190,14 +219,14 @@ def _resimulation(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Tas
     found.verdicts["reproduces_y"] = reproduces_y(squares, truth, spread)
 
 
-def _importance(found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, seed: int) -> None:
+def _importance(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Task, seed: int) -> None:
     """`ess`, the share of draws left when they are weighted by prior times likelihood; the mean over held-out ys."""
     ys = first_distinct(pairs.y, WEIGHTED)
-    x = inverter.sample(ys, WEIGHTED_DRAWS, seed).reshape(-1, inverter.x.dim)
+    x = trained.sample(ys, WEIGHTED_DRAWS, seed).reshape(-1, trained.x.dim)
     y = np.repeat(ys, WEIGHTED_DRAWS, axis=0)
     log_weights = np.full(len(x), -np.inf)
     good = np.isfinite(x).all(1) & np.isfinite(task.log_prior(x))
     x, y = x[good], y[good]
-    log_weights[good] = task.log_prior(x) + task.log_likelihood(y, x) - inverter.log_prob(x, y)
+    log_weights[good] = task.log_prior(x) + task.log_likelihood(y, x) - trained.log_prob(x, y)
     found.add("ess", np.array([effective_sample_size(row)[0] for row in log_weights.reshape(len(ys), -1)]))
     found.settings["ess"] = {"observations": len(ys), "draws": WEIGHTED_DRAWS}

@@ -8,8 +8,8 @@ import numpy as np
 
 from inncli.data.pairs import Pairs
 from inncli.evaluation.cache import Evaluation
-from inncli.evaluation.settings import Protocol
-from inncli.inference.trained_model import Inverter
+from inncli.evaluation.settings import EvaluationSettings
+from inncli.inference.trained_model import TrainedModel
 from inncli.metrics.c2st import CLASSIFIER, c2st_scores, mmd2_to_reference
 from inncli.metrics.resimulation import resimulation_error
 from inncli.metrics.verdicts import matches_truth
@@ -20,15 +20,15 @@ DRAWS, REFERENCE = range(2)  # streams of random numbers
 
 
 def add_c2st(
-    found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, n: int, y: np.ndarray | None, seed: int
+    found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Task, n: int, y: np.ndarray | None, seed: int
 ) -> None:
     """`c2st` of n draws to n exact draws, the mean over observations; once, to p(x), without a y."""
-    published = None if inverter.y is None or y is not None else task.published_observations()
-    if inverter.y is None:
-        ys, draws = [None], inverter.sample(None, n, seed)
+    published = None if trained.y is None or y is not None else task.published_observations()
+    if trained.y is None:
+        ys, draws = [None], trained.sample(None, n, seed)
     else:
         ys = y if y is not None else first_distinct(pairs.y, OBSERVATIONS) if published is None else published
-        draws = inverter.sample(ys, n, seed)
+        draws = trained.sample(ys, n, seed)
     count_nonfinite(found, draws)
     compared = []
     for k, (x, y_obs) in enumerate(zip(draws, ys)):
@@ -40,25 +40,37 @@ def add_c2st(
     if not compared:
         return
     scores = np.array(c2st_scores([(x, reference) for _, x, reference in compared]))
-    found.observations += [{"y": None if y_obs is None else y_obs.tolist(), "c2st": float(score)}
-                           for (y_obs, _, _), score in zip(compared, scores)]
+    found.observations += [
+        {"y": None if y_obs is None else y_obs.tolist(), "c2st": float(score)}
+        for (y_obs, _, _), score in zip(compared, scores)
+    ]
     found.add("c2st", scores)
     if len(scores) > 1:
         found.metrics["c2st_sd"] = float(scores.std(ddof=1))
-    found.settings["c2st"] = {"observations": len(scores), "published": published is not None, "draws": n,
-                              "classifier": CLASSIFIER}
+    found.settings["c2st"] = {
+        "observations": len(scores),
+        "published": published is not None,
+        "draws": n,
+        "classifier": CLASSIFIER,
+    }
     found.verdicts["matches_truth"] = matches_truth(found.metrics["c2st"])
 
 
 def add_mmd2(
-    found: Evaluation, inverter: Inverter, pairs: Pairs, task: Task, protocol: Protocol, seed: int, refined: Callable | None
+    found: Evaluation,
+    trained: TrainedModel,
+    pairs: Pairs,
+    task: Task,
+    settings: EvaluationSettings,
+    seed: int,
+    refined: Callable | None,
 ) -> None:
     """`mmd2` at many ys, its mean, median and worst; `err_resim` of the same draws where the protocol says so."""
-    ys = pairs.y[: protocol.observations]
-    columns = compare_with_exact(inverter, task, ys, protocol.draws, seed, refined)
+    ys = pairs.y[: settings.observations]
+    columns = compare_with_exact(trained, task, ys, settings.draws, seed, refined)
     for name, values in columns.items():
         values = values[np.isfinite(values)]
-        if not len(values) or (name == "err_resim" and not protocol.same_draws):
+        if not len(values) or (name == "err_resim" and not settings.same_draws):
             continue
         found.add(name, values)
         found.metrics |= {f"{name}_median": float(np.median(values)), f"{name}_worst": float(values.max())}
@@ -66,13 +78,20 @@ def add_mmd2(
             found.metrics["resimulation_error"] = error = float(np.sqrt(found.metrics[name]))
             if name in found.se and error > 0:
                 found.se["resimulation_error"] = found.se[name] / (2 * error)
-            found.settings["resimulation"] = {"observations": len(values), "draws": protocol.draws}
-    found.settings["mmd2"] = {"observations": len(ys), "draws": protocol.draws,
-                              "kernel": "inverse multiquadric, h = .05, .2, .9, raw x"}
+            found.settings["resimulation"] = {"observations": len(values), "draws": settings.draws}
+    found.settings["mmd2"] = {
+        "observations": len(ys),
+        "draws": settings.draws,
+        "kernel": "inverse multiquadric, h = .05, .2, .9, raw x",
+    }
 
 
 def compare_with_exact(
-    inverter: Inverter, task: Task, ys: np.ndarray, n: int, seed: int,
+    trained: TrainedModel,
+    task: Task,
+    ys: np.ndarray,
+    n: int,
+    seed: int,
     refined: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
 ) -> dict[str, np.ndarray]:
     """`mmd2` of n draws to n exact draws at each y and, where y can be simulated, `err_resim` of the same draws.
@@ -89,7 +108,7 @@ def compare_with_exact(
     found: dict[str, list[float]] = {}
     for k, y in enumerate(ys):
         own_seed = int(np.random.SeedSequence([seed, DRAWS, k]).generate_state(1)[0])
-        draws = {"": inverter.sample(y[None], n, own_seed)[0]}
+        draws = {"": trained.sample(y[None], n, own_seed)[0]}
         if refined is not None:
             draws["refined_"] = refined(draws[""], y)
         reference = task.reference_posterior(y, n, np.random.default_rng([seed, REFERENCE, k]))

@@ -11,7 +11,7 @@ MOST = 100_000  # the time goes with the square of the draws; a run's config may
 
 
 @dataclass(frozen=True)
-class Protocol:
+class EvaluationSettings:
     """The settings under which figures of different runs can be compared.
 
     Attributes:
@@ -27,4 +27,6 @@ class Protocol:
     def __post_init__(self) -> None:
         for name in ("observations", "draws"):
             if getattr(self, name) > MOST:
-                raise ConfigError(f"evaluation.{name}: expected at most {MOST:,}, got {getattr(self, name):,}; ask for fewer")
+                raise ConfigError(
+                    f"evaluation.{name}: expected at most {MOST:,}, got {getattr(self, name):,}; ask for fewer"
+                )

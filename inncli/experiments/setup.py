@@ -1,6 +1,6 @@
 """What a config builds for a training, and the pairs that a run keeps.
 
-    config --task--> pairs --split--> training and validation --model.initialise--> a model to train
+config --task--> pairs --split--> training and validation --model.initialise--> a model to train
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from inncli.inference.opening import build_model
 from inncli.inference.run_task import kept_pairs, same_table
 from inncli.io.atomic import file_sha256
 from inncli.loggers.base import Logger
-from inncli.metrics.out_of_distribution import seen_in_training
+from inncli.metrics.out_of_distribution import training_statistics
 from inncli.models.base import Model
 from inncli.objectives.base import Objective
 from inncli.runs.run_dir import RunDir
@@ -68,7 +68,9 @@ class Parts:
             pairs = kept_pairs(run, info)
             for letter, part, known in (("x", pairs.x, self.task.x), ("y", pairs.y, self.task.y)):
                 if (part is None) != (known is None) or known is not None and part.shape[1] != known.dim:
-                    raise CheckpointError(f"{run.pairs} has other columns of {letter} than the task; restore it or train again")
+                    raise CheckpointError(
+                        f"{run.pairs} has other columns of {letter} than the task; restore it or train again"
+                    )
             return pairs
         same_table(run, info, fingerprint)
         return self.task.training_pairs(self.seed)
@@ -78,12 +80,16 @@ class Parts:
         model = build_model(self.config, self.task.x, self.task.y, self.device, bound)
         if self.objective.needs_density and not model.has_density and type(model).loss is Model.loss:
             names = self.config["names"]
-            raise ConfigError(f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
-                              "has not; choose another objective")
+            raise ConfigError(
+                f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
+                "has not; choose another objective"
+            )
         if self.objective.needs_data and model.needs_data and not self.task.has_data:
             names = self.config["names"]
-            raise ConfigError(f"task={names.get('task')} gives moments and no pairs to learn from, "
-                              f"objective={names.get('objective')} needs pairs; use objective=maxent")
+            raise ConfigError(
+                f"task={names.get('task')} gives moments and no pairs to learn from, "
+                f"objective={names.get('objective')} needs pairs; use objective=maxent"
+            )
         self.objective.attach(model, self.task)
         model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
         self.trainer.check(model, self.objective, self.group)
@@ -95,15 +101,17 @@ class Parts:
         if self.pairs.y is None:
             return None
         ends = {} if self.streamed is None else {"low": self.streamed.low, "high": self.streamed.high}
-        return {**seen_in_training(self.pairs.y, variables), **ends}
+        return {**training_statistics(self.pairs.y, variables), **ends}
 
     def _same_everywhere(self, model: Model) -> None:
         """Raises TrainingError if another process starts from other weights or pairs than this one."""
         starts = self.group.each([float(t.double().nan_to_num(0, 0, 0).sum()) for t in model.state_dict().values()])
         # Another machine, or another kind of device, may round the data's mean differently.
         if not np.allclose(starts, starts[0], rtol=1e-5, atol=1e-5):
-            raise TrainingError("the processes of this run don't start from the same pairs; is the task's file "
-                                "the same everywhere, and does the simulator draw from its rng alone?")
+            raise TrainingError(
+                "the processes of this run don't start from the same pairs; is the task's file "
+                "the same everywhere, and does the simulator draw from its rng alone?"
+            )
 
     def data(self, model: Model) -> Data:
         """What the trainer asks for."""
@@ -111,8 +119,14 @@ class Parts:
             return Data(len(self.pairs), None, None)
 
         if (streamed := self.streamed) is not None:
-            return Data(streamed.rows, None, self.validation, batches=lambda epoch, size, first: (
-                self._tensors(pairs) for pairs in streamed.batches(epoch, size, first)))
+            return Data(
+                streamed.rows,
+                None,
+                self.validation,
+                batches=lambda epoch, size, first: (
+                    self._tensors(pairs) for pairs in streamed.batches(epoch, size, first)
+                ),
+            )
 
         def fresh(epoch: int):
             return self._tensors(self.task.fresh_pairs(self.seed, epoch))
@@ -123,8 +137,6 @@ class Parts:
     def _tensors(self, pairs: Pairs):
         x = torch.as_tensor(pairs.x, device=self.device)
         return x, None if pairs.y is None else torch.as_tensor(pairs.y, device=self.device)
-
-
 
 
 def keep_pairs(run: RunDir, task: Task, pairs: Pairs | StreamedPairs) -> None:
@@ -138,7 +150,3 @@ def keep_pairs(run: RunDir, task: Task, pairs: Pairs | StreamedPairs) -> None:
         if task.simulator_sha256 is not None:
             facts["simulator_sha256"] = task.simulator_sha256
     run.update_info(data={"pairs": len(pairs), "failed": task.failed, "dropped": task.dropped, **facts})
-
-
-
-

@@ -1,7 +1,7 @@
 """The contents page of the product: train, resume, open a run, invert, sample.
 
-    config --task--> pairs --model.initialise--> Trainer.fit --> run directory
-    run directory --open_run--> Inverter --> posterior set, draws, densities
+config --task--> pairs --model.initialise--> Trainer.fit --> run directory
+run directory --open_run--> TrainedModel --> posterior set, draws, densities
 """
 
 from __future__ import annotations
@@ -56,8 +56,9 @@ def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = 
         return distributed.run(config["device"], _train, config, path, overrides, prune)
 
 
-def _train(group: Group, config: dict, path: Path | None, overrides: list[str],
-           prune: Prune | None = None) -> dict | None:
+def _train(
+    group: Group, config: dict, path: Path | None, overrides: list[str], prune: Prune | None = None
+) -> dict | None:
     parts = Parts(config, group)
     pairs = parts.task.training_pairs(config["seed"])
     parts.prepare(pairs)
@@ -65,9 +66,16 @@ def _train(group: Group, config: dict, path: Path | None, overrides: list[str],
     if not group.first:
         return _follow(RunDir(group.same(None)), parts, model, resume=False)
     run = RunDir.create(
-        path, with_absolute_file(config), overrides,
-        task=config["names"]["task"], model=config["names"]["model"], seed=config["seed"],
-        device=",".join(group.names), dtype=config["dtype"], threads=parts.threads)
+        path,
+        with_absolute_file(config),
+        overrides,
+        task=config["names"]["task"],
+        model=config["names"]["model"],
+        seed=config["seed"],
+        device=",".join(group.names),
+        dtype=config["dtype"],
+        threads=parts.threads,
+    )
     with tracked(parts.logger, run) as tracker:
         try:
             group.same(run.path)
@@ -120,8 +128,15 @@ def _resume(group: Group, run: RunDir, resimulate: bool = False, prune: Prune | 
             if not group.same(meta is not None):
                 keep_pairs(run, parts.task, pairs)
             run.cut_metrics(meta["training"]["epoch"] if meta else 0)
-            return _fit(run, parts, model, tracker, resume=meta is not None, seconds_before=info.get("seconds") or 0.0,
-                        prune=prune)
+            return _fit(
+                run,
+                parts,
+                model,
+                tracker,
+                resume=meta is not None,
+                seconds_before=info.get("seconds") or 0.0,
+                prune=prune,
+            )
         except BaseException as error:
             _mark_end(run, error)
             raise
@@ -135,16 +150,36 @@ def with_absolute_file(config: dict) -> dict:
 
 def _follow(run: RunDir, parts: Parts, model: Model, resume: bool) -> None:
     """The part in `_fit` of every process but the first: it takes the same steps, and writes nothing."""
-    parts.trainer.fit(model, parts.objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta={},
-                      resume=resume, group=parts.group)
+    parts.trainer.fit(
+        model,
+        parts.objective,
+        parts.data(model),
+        seed=parts.seed,
+        last=run.last,
+        best=run.best,
+        meta={},
+        resume=resume,
+        group=parts.group,
+    )
 
 
-def _fit(run: RunDir, parts: Parts, model: Model, tracker: Tracker, resume: bool, seconds_before: float = 0.0,
-         prune: Prune | None = None) -> dict:
+def _fit(
+    run: RunDir,
+    parts: Parts,
+    model: Model,
+    tracker: Tracker,
+    resume: bool,
+    seconds_before: float = 0.0,
+    prune: Prune | None = None,
+) -> dict:
     tracker.start(run, resume)
     meta = {
-        "run": run.id, "config": run.config(), "config_hash": run.config_hash(), "versions": provenance.versions(),
-        "x": model.x.to_dict(), "y": model.y.to_dict() if model.y else None,
+        "run": run.id,
+        "config": run.config(),
+        "config_hash": run.config_hash(),
+        "versions": provenance.versions(),
+        "x": model.x.to_dict(),
+        "y": model.y.to_dict() if model.y else None,
         "seen": parts.seen(model.y),
     }
     begun = time.monotonic()
@@ -153,6 +188,7 @@ def _fit(run: RunDir, parts: Parts, model: Model, tracker: Tracker, resume: bool
         run.update_info(steps=progress.step, seconds=seconds_before + time.monotonic() - begun)
 
     with show_progress(run.id) as shown:
+
         def on_epoch(line: dict) -> str | None:
             run.append_metrics({**line, "seconds": round(seconds_before + time.monotonic() - begun, 3)})
             tracker.epoch(line)
@@ -160,14 +196,29 @@ def _fit(run: RunDir, parts: Parts, model: Model, tracker: Tracker, resume: bool
             return prune(run) if prune else None
 
         def on_plan(progress: Progress, steps_per_epoch: int) -> None:
-            run.update_info(planned_steps=progress.planned_steps, steps_per_epoch=steps_per_epoch,
-                            parameters=sum(p.numel() for p in model.parameters() if p.requires_grad))
+            run.update_info(
+                planned_steps=progress.planned_steps,
+                steps_per_epoch=steps_per_epoch,
+                parameters=sum(p.numel() for p in model.parameters() if p.requires_grad),
+            )
             shown.plan(progress.step, progress.planned_steps, steps_per_epoch)
 
         try:
             progress = parts.trainer.fit(
-                model, parts.objective, parts.data(model), seed=parts.seed, last=run.last, best=run.best, meta=meta,
-                resume=resume, group=parts.group, on_plan=on_plan, on_step=shown.step, on_epoch=on_epoch, on_checkpoint=keep)
+                model,
+                parts.objective,
+                parts.data(model),
+                seed=parts.seed,
+                last=run.last,
+                best=run.best,
+                meta=meta,
+                resume=resume,
+                group=parts.group,
+                on_plan=on_plan,
+                on_step=shown.step,
+                on_epoch=on_epoch,
+                on_checkpoint=keep,
+            )
         except InnError as error:
             run.update_info(seconds=seconds_before + time.monotonic() - begun)
             if isinstance(error, Interrupted):
@@ -177,8 +228,7 @@ def _fit(run: RunDir, parts: Parts, model: Model, tracker: Tracker, resume: bool
     with torch.no_grad():
         report = parts.objective.report(model.eval(), runtime.generator(parts.device, parts.seed, "report"))
     metrics = {**_final_metrics(run, progress), **report}
-    run.update_info(status="done", steps=progress.step, seconds=seconds, metrics=metrics,
-                    epochs=len(run.metrics()))
+    run.update_info(status="done", steps=progress.step, seconds=seconds, metrics=metrics, epochs=len(run.metrics()))
     return {**metrics, "steps": progress.step, "seconds": round(seconds, 1)}
 
 
@@ -193,8 +243,10 @@ def _final_metrics(run: RunDir, progress: Progress) -> dict:
 def _mark_end(run: RunDir, error: BaseException) -> None:
     stopped = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
     try:
-        run.update_info(status="interrupted" if stopped else "failed",
-                        error=None if stopped else f"{type(error).__name__}: {error}".splitlines()[0])
+        run.update_info(
+            status="interrupted" if stopped else "failed",
+            error=None if stopped else f"{type(error).__name__}: {error}".splitlines()[0],
+        )
     except (OSError, CheckpointError):
         run.release()  # the disk is full or the directory gone: the first error is the one to tell
 
@@ -212,23 +264,3 @@ def _cause_kept(run: RunDir) -> Iterator[None]:
 
 
 # ---- finished runs ---------------------------------------------------------------------------------
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-
-

@@ -39,7 +39,9 @@ def write(path: Path, draws: PosteriorSet) -> None:
 
 
 @contextlib.contextmanager
-def writer(path: Path, first: PosteriorSet, y: np.ndarray, n_draws: int) -> Iterator[Callable[[int, int, PosteriorSet], None]]:
+def writer(
+    path: Path, first: PosteriorSet, y: np.ndarray, n_draws: int
+) -> Iterator[Callable[[int, int, PosteriorSet], None]]:
     """Gives add(obs, draw, part), which writes a part of a set to its place; the file appears whole or not at all.
 
     Args:
@@ -49,8 +51,7 @@ def writer(path: Path, first: PosteriorSet, y: np.ndarray, n_draws: int) -> Iter
     import h5netcdf
 
     names = _variables(first.x_names, first.y_names)
-    note = {"x_names": first.x_names, "y_names": first.y_names, "y_labels": first.y_labels,
-            "meta": first.meta}
+    note = {"x_names": first.x_names, "y_names": first.y_names, "y_labels": first.y_labels, "meta": first.meta}
     _check_room(path, 8 * len(y) * n_draws * (first.x.shape[2] + 1 + len(first.extra)))
     with whole(path) as tmp, h5netcdf.File(tmp, "w") as file:
         file.attrs["inn"] = json.dumps(note)
@@ -67,6 +68,7 @@ def writer(path: Path, first: PosteriorSet, y: np.ndarray, n_draws: int) -> Iter
                 observed.create_variable(name, ("obs",), data=outside)
             else:
                 import h5py
+
                 text = observed.create_variable(name, ("obs",), dtype=h5py.string_dtype())
                 text[...] = outside.astype(object)
 
@@ -97,8 +99,16 @@ def read(path: Path) -> PosteriorSet:
             labels = labels_of(note["y_labels"], np.empty((0, len(note["y_names"]))))
             y = [column_codes(_text(observed[name]), entry) for name, entry in zip(names["y"], labels)]
             extra = {name: _read(stats[name]) for name in stats.variables if name not in ("lp", *_AXES)}
-            return PosteriorSet(x, _read(stats["lp"]), np.array(y).T.reshape(len(x), len(y)),
-                                note["x_names"], note["y_names"], labels, note["meta"], extra)
+            return PosteriorSet(
+                x,
+                _read(stats["lp"]),
+                np.array(y).T.reshape(len(x), len(y)),
+                note["x_names"],
+                note["y_names"],
+                labels,
+                note["meta"],
+                extra,
+            )
     except FileNotFoundError:
         raise absent(path, WHAT) from None
     except (OSError, KeyError) as error:
@@ -128,8 +138,10 @@ def _check_plain(file) -> None:
 
 def _variables(x_names: tuple[str, ...], y_names: tuple[str, ...]) -> dict[str, list[str]]:
     # "/" would make a group; a variable named as an axis would be taken for its coordinate
-    return {letter: distinct_columns(_AXES, **{letter: [name.replace("/", "_") for name in names]})[letter]
-            for letter, names in (("x", x_names), ("y", y_names))}
+    return {
+        letter: distinct_columns(_AXES, **{letter: [name.replace("/", "_") for name in names]})[letter]
+        for letter, names in (("x", x_names), ("y", y_names))
+    }
 
 
 def _group(file, name: str, n_obs: int, n_draws: int, axes: tuple[str, ...] = _AXES):
@@ -142,7 +154,7 @@ def _group(file, name: str, n_obs: int, n_draws: int, axes: tuple[str, ...] = _A
     for axis in axes:
         numbers = group.create_variable(axis, (axis,), dtype="i8")
         for start in range(0, sizes[axis], 1 << 20):
-            numbers[start:start + (1 << 20)] = np.arange(start, min(start + (1 << 20), sizes[axis]))
+            numbers[start : start + (1 << 20)] = np.arange(start, min(start + (1 << 20), sizes[axis]))
     return group
 
 
@@ -159,10 +171,10 @@ def _create(group, name: str) -> None:
 
 
 def _draws(group, name: str, obs: int, draw: int, values: np.ndarray) -> None:
-    """values (n_obs, S) into (chain, draw[, obs])."""
+    """Values (n_obs, S) into (chain, draw[, obs])."""
     draws = slice(draw, draw + values.shape[1])
     if "obs" in group.dimensions:
-        group[name][0, draws, obs:obs + len(values)] = values.T
+        group[name][0, draws, obs : obs + len(values)] = values.T
     else:
         group[name][0, draws] = values[0]
 
@@ -174,5 +186,8 @@ def _read(variable) -> np.ndarray:
 
 def _text(variable) -> np.ndarray:
     values = variable[...]
-    return values if values.dtype.kind == "f" else \
-        np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values.ravel()], dtype=np.str_)
+    return (
+        values
+        if values.dtype.kind == "f"
+        else np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values.ravel()], dtype=np.str_)
+    )

@@ -12,7 +12,7 @@ from inncli.config import registry
 from inncli.errors import (
     RunError,
 )
-from inncli.inference.trained_model import Inverter
+from inncli.inference.trained_model import TrainedModel
 from inncli.models.base import Model
 from inncli.runs.registry import name_of
 from inncli.runs.run_dir import RunDir
@@ -22,7 +22,7 @@ from inncli.training.size_guard import no_larger_than
 from inncli.variables import Variables
 
 
-def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | None = None) -> Inverter:
+def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | None = None) -> TrainedModel:
     """Opens a trained run from its own saved config and best checkpoint.
 
     Torch is set to the run's own number of CPU threads: a sum split over more rounds differently, and small
@@ -36,25 +36,29 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
     """
     registry.trust(config_dir)
     if not run.check_own().best.is_file():
-        raise RunError(f"run {run.id} has no checkpoint (status {run.state()}); "
-                       f"finish it with `inn train --resume {name_of(run)}`")
+        raise RunError(
+            f"run {run.id} has no checkpoint (status {run.state()}); finish it with `inn train --resume {name_of(run)}`"
+        )
     shapes = under("model", verify.declared(run, run.best))
     tensors, meta = load_checkpoint(run.best)
     where = runtime.resolve_device(device or "auto")
     x, y = verify.variables(run.best, meta)
-    verify.check_seen(run.best, meta.get("seen"), y)
+    verify.check_training_statistics(run.best, meta.get("seen"), y)
     config = registry.check(meta["config"])
     runtime.set_threads(config["threads"])
     model = build_model(config, x, y, where, no_larger_than(shapes))
     check_fit(run.best, shapes, shapes_of(model.state_dict()))
     weights = under("model", tensors)
-    check_values(run.best, weights, model.state_dict(), [name for name, p in model.named_parameters() if p.requires_grad])
+    check_values(
+        run.best, weights, model.state_dict(), [name for name, p in model.named_parameters() if p.requires_grad]
+    )
     model.load_state_dict(weights)
-    return Inverter(model.eval(), meta, run.id, where)
+    return TrainedModel(model.eval(), meta, run.id, where)
 
 
-def build_model(config: dict, x: Variables, y: Variables | None, device: torch.device,
-                bound: AbstractContextManager) -> Model:
+def build_model(
+    config: dict, x: Variables, y: Variables | None, device: torch.device, bound: AbstractContextManager
+) -> Model:
     """The model of a config with its first weights, which follow from the seed; `bound` holds while it is built."""
     torch.manual_seed(runtime.stream_seed(config["seed"], "weights"))
     before = torch.get_default_dtype()

@@ -54,6 +54,7 @@ class PosteriorSet:
         extra: further numbers a draw, by name (an optimiser's loss, say).
 
     Shape: x (n_obs, S, Dx); log_prob (n_obs, S); y (n_obs, Dy); each extra (n_obs, S).
+
     Raises:
         ShapeError, DataError: the parts don't fit each other.
     """
@@ -99,26 +100,45 @@ class PosteriorSet:
 
     def first(self, n: int) -> PosteriorSet:
         """The first n draws of each observation."""
-        return replace(self, x=self.x[:, :n], log_prob=self.log_prob[:, :n],
-                       extra={name: value[:, :n] for name, value in self.extra.items()})
+        return replace(
+            self,
+            x=self.x[:, :n],
+            log_prob=self.log_prob[:, :n],
+            extra={name: value[:, :n] for name, value in self.extra.items()},
+        )
 
     def y_outside(self, obs: int) -> dict[str, float | str]:
         """Observation `obs` by name, labels as the user writes them."""
-        return {name: float(value) if labels is None else labels[int(value)]
-                for name, value, labels in zip(self.y_names, self.y[obs], self.y_labels)}
+        return {
+            name: float(value) if labels is None else labels[int(value)]
+            for name, value, labels in zip(self.y_names, self.y[obs], self.y_labels)
+        }
 
     def summary(self) -> list[dict]:
         """A row an observation and unknown: obs, name, mean, sd (of the draws), q05, q50, q95."""
         mean, sd = self.x.mean(axis=1), self.x.std(axis=1)
         q05, q50, q95 = np.quantile(self.x, (0.05, 0.5, 0.95), axis=1)
-        return [{"obs": obs, "name": name, "mean": float(mean[obs, i]), "sd": float(sd[obs, i]),
-                 "q05": float(q05[obs, i]), "q50": float(q50[obs, i]), "q95": float(q95[obs, i])}
-                for obs in range(self.n_obs) for i, name in enumerate(self.x_names)]
+        return [
+            {
+                "obs": obs,
+                "name": name,
+                "mean": float(mean[obs, i]),
+                "sd": float(sd[obs, i]),
+                "q05": float(q05[obs, i]),
+                "q50": float(q50[obs, i]),
+                "q95": float(q95[obs, i]),
+            }
+            for obs in range(self.n_obs)
+            for i, name in enumerate(self.x_names)
+        ]
 
     def extra_summary(self, obs: int) -> dict[str, tuple[float, float]]:
         """Median and 95 % quantile of each further number a draw, where any is finite."""
-        return {name: tuple(np.nanquantile(value[obs], (0.5, 0.95)).tolist()) for name, value in self.extra.items()
-                if np.isfinite(value[obs]).any()}
+        return {
+            name: tuple(np.nanquantile(value[obs], (0.5, 0.95)).tolist())
+            for name, value in self.extra.items()
+            if np.isfinite(value[obs]).any()
+        }
 
     # ---- files -----------------------------------------------------------------------------------
     def save(self, path: str | Path) -> Path:
@@ -129,6 +149,7 @@ class PosteriorSet:
             write_npz(path, {"x": self.x, "log_prob": self.log_prob, **self.heading(), **self.extra})
         elif suffix == ".nc":
             from inncli.inference import netcdf
+
             netcdf.write(path, self)
         else:
             self._save_long(path)
@@ -148,6 +169,7 @@ class PosteriorSet:
                 return cls._load_npz(path)
             if suffix == ".nc":
                 from inncli.inference import netcdf
+
                 return netcdf.read(path)
             return cls._load_long(path)
         except (ShapeError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
@@ -156,8 +178,12 @@ class PosteriorSet:
 
     def heading(self) -> dict[str, np.ndarray]:
         """What an .npz says of the draws: y, names, meta."""
-        return {"y": to_outside(self.y, self.y_labels), "x_names": _text(self.x_names), "y_names": _text(self.y_names),
-                "meta": np.array(json.dumps(self._meta_outside()))}
+        return {
+            "y": to_outside(self.y, self.y_labels),
+            "x_names": _text(self.x_names),
+            "y_names": _text(self.y_names),
+            "meta": np.array(json.dumps(self._meta_outside())),
+        }
 
     def note(self) -> dict:
         """What the metadata of a Parquet file says of the draws."""
@@ -173,9 +199,16 @@ class PosteriorSet:
         arrays = read_npz(path, WHAT, _KEYS)
         meta = known_format(path, parse_json(str(arrays["meta"])))
         labels = labels_of(meta.pop("y_labels", ()), np.empty((0, len(arrays["y_names"]))))
-        return cls(arrays["x"], arrays["log_prob"], to_codes(arrays["y"], labels), arrays["x_names"].tolist(),
-                   arrays["y_names"].tolist(), labels, meta,
-                   {name: value for name, value in arrays.items() if name not in _KEYS})
+        return cls(
+            arrays["x"],
+            arrays["log_prob"],
+            to_codes(arrays["y"], labels),
+            arrays["x_names"].tolist(),
+            arrays["y_names"].tolist(),
+            labels,
+            meta,
+            {name: value for name, value in arrays.items() if name not in _KEYS},
+        )
 
     def columns(self, obs: int = 0, draw: int = 0) -> dict[str, np.ndarray]:
         """Long form: obs, the columns of y, draw, the columns of x, log_prob, extras.
@@ -188,12 +221,19 @@ class PosteriorSet:
         """
         n_obs, s, dx = self.x.shape
         names = distinct_columns(("obs", "draw", "log_prob", *self.extra), y=self.y_names, x=self.x_names)
-        y = {name: np.repeat(column_outside(column, labels), s)
-             for name, column, labels in zip(names["y"], self.y.T, self.y_labels)}
+        y = {
+            name: np.repeat(column_outside(column, labels), s)
+            for name, column, labels in zip(names["y"], self.y.T, self.y_labels)
+        }
         x = dict(zip(names["x"], self.x.reshape(-1, dx).T))
-        return {"obs": np.repeat(np.arange(obs, obs + n_obs), s), **y,
-                "draw": np.tile(np.arange(draw, draw + s), n_obs), **x,
-                "log_prob": self.log_prob.ravel(), **{name: v.ravel() for name, v in self.extra.items()}}
+        return {
+            "obs": np.repeat(np.arange(obs, obs + n_obs), s),
+            **y,
+            "draw": np.tile(np.arange(draw, draw + s), n_obs),
+            **x,
+            "log_prob": self.log_prob.ravel(),
+            **{name: v.ravel() for name, v in self.extra.items()},
+        }
 
     def _save_long(self, path: Path) -> None:
         write_table(path, self.columns(), self.note())
@@ -203,26 +243,37 @@ class PosteriorSet:
         table, note = read_table(path, WHAT)
         order = list(table)
         if not {"obs", "draw", "log_prob"} <= set(order) or order[0] != "obs":
-            raise DataError(f"expected a {WHAT} with the columns obs, y.., draw, x.., log_prob, "
-                            f"got {path} with {', '.join(order[:8])}; is it another kind of file?")
+            raise DataError(
+                f"expected a {WHAT} with the columns obs, y.., draw, x.., log_prob, "
+                f"got {path} with {', '.join(order[:8])}; is it another kind of file?"
+            )
         at_draw, at_log_prob = order.index("draw"), order.index("log_prob")
-        y_columns, x_columns = order[1:at_draw], order[at_draw + 1:at_log_prob]
+        y_columns, x_columns = order[1:at_draw], order[at_draw + 1 : at_log_prob]
         n_obs, s = int(table["obs"][-1]) + 1, int(table["draw"][-1]) + 1
         rows = len(table["obs"])  # before anything of the size that they claim is made
         grid = np.divmod(np.arange(rows), s) if rows == n_obs * s else (None, None)
         if not (np.array_equal(table["obs"], grid[0]) and np.array_equal(table["draw"], grid[1])):
-            raise DataError(f"expected {n_obs} x {s} rows in order of obs and draw, got {path} with "
-                            f"{rows}; rows were taken out or moved")
+            raise DataError(
+                f"expected {n_obs} x {s} rows in order of obs and draw, got {path} with "
+                f"{rows}; rows were taken out or moved"
+            )
         y = {name: table[name][::s] for name in y_columns}
         meta = known_format(path, note.get("meta", {}))
         found = meta.pop("y_labels", None) or [  # CSV: the labels that occur
-            sorted(set(column.tolist())) if column.dtype.kind == "U" else None for column in y.values()]
+            sorted(set(column.tolist())) if column.dtype.kind == "U" else None for column in y.values()
+        ]
         labels = tuple(None if entry is None else tuple(entry) for entry in found)
         codes = [column_codes(column, entry) for column, entry in zip(y.values(), labels)]
-        return cls(np.stack([table[name] for name in x_columns], axis=-1).reshape(n_obs, s, len(x_columns)),
-                   table["log_prob"].reshape(n_obs, s), np.array(codes).T.reshape(n_obs, len(y)),
-                   note.get("x_names", x_columns), note.get("y_names", y_columns), labels, meta,
-                   {name: table[name].reshape(n_obs, s) for name in order[at_log_prob + 1:]})
+        return cls(
+            np.stack([table[name] for name in x_columns], axis=-1).reshape(n_obs, s, len(x_columns)),
+            table["log_prob"].reshape(n_obs, s),
+            np.array(codes).T.reshape(n_obs, len(y)),
+            note.get("x_names", x_columns),
+            note.get("y_names", y_columns),
+            labels,
+            meta,
+            {name: table[name].reshape(n_obs, s) for name in order[at_log_prob + 1 :]},
+        )
 
 
 def known_format(path: Path, meta: dict) -> dict:

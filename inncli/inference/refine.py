@@ -24,18 +24,25 @@ def task_to_refine(run: RunDir, resimulate: bool, ignore_noise: bool) -> Task:
     """
     config = run.config()
     if "file" in config["task"] and config["names"].get("task") != "table" and not resimulate:
-        raise RequestError(f"--refine runs the simulator of run {run.id}, which is your own file; add --resimulate to "
-                           "say so")
+        raise RequestError(
+            f"--refine runs the simulator of run {run.id}, which is your own file; add --resimulate to say so"
+        )
     task = task_of(run, resimulate)
     if not task.can_simulate:
-        raise RequestError(f"--refine moves draws onto a simulator's y, and the task of run {run.id} ({task.name}) has "
-                           "none; leave it out")
+        raise RequestError(
+            f"--refine moves draws onto a simulator's y, and the task of run {run.id} ({task.name}) has "
+            "none; leave it out"
+        )
     if not task.differentiable:
-        raise RequestError(f"--refine needs a simulator that torch can differentiate, and task {task.name} of run "
-                           f"{run.id} does not say that it is one (differentiable = True); leave --refine out")
+        raise RequestError(
+            f"--refine needs a simulator that torch can differentiate, and task {task.name} of run "
+            f"{run.id} does not say that it is one (differentiable = True); leave --refine out"
+        )
     if task.noisy and not ignore_noise:
-        raise RequestError(f"--refine: y of task {task.name} has noise, so that draws moved onto y = s(x) would be too "
-                           "narrow a posterior; leave it out, or add --ignore-noise")
+        raise RequestError(
+            f"--refine: y of task {task.name} has noise, so that draws moved onto y = s(x) would be too "
+            "narrow a posterior; leave it out, or add --ignore-noise"
+        )
     return task
 
 
@@ -47,8 +54,11 @@ def refine(run: RunDir, task: Task, posterior: PosteriorSet) -> tuple[PosteriorS
     move = refiner(run, task)
     done = [move(x, y) for x, y in zip(posterior.x, posterior.y)]
     reports = [part.report() for part in done]
-    extra = {**posterior.extra, "refined": np.stack([part.converged for part in done]),
-             "moved": np.stack([part.moved for part in done])}
+    extra = {
+        **posterior.extra,
+        "refined": np.stack([part.converged for part in done]),
+        "moved": np.stack([part.moved for part in done]),
+    }
     meta = {**posterior.meta, "refined": reports}
     return replace(posterior, x=np.stack([part.x for part in done]), log_prob=None, meta=meta, extra=extra), reports
 
@@ -56,7 +66,8 @@ def refine(run: RunDir, task: Task, posterior: PosteriorSet) -> tuple[PosteriorS
 def refiner(run: RunDir, task: Task) -> Callable[[np.ndarray, np.ndarray], refinement.Refined]:
     """What moves the draws (n, Dx) of one y (Dy,) onto the task's own y = s(x), in the units of the run's pairs."""
     pairs = kept_pairs(run, run.info())
-    bounds = np.array([[-np.inf if low is None else low, np.inf if high is None else high]
-                       for low, high in task.x.bounds]).T
+    bounds = np.array(
+        [[-np.inf if low is None else low, np.inf if high is None else high] for low, high in task.x.bounds]
+    ).T
     fixed = np.array(task.x.steps) > 0
     return lambda x, y: refinement.refine(task.observe, x, y, pairs.x.std(0), pairs.y.std(0), bounds, fixed)

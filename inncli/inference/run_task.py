@@ -32,8 +32,10 @@ def task_of(run: RunDir, resimulate: bool = False) -> Task:
 def _ask_to_run(run: RunDir, config: dict, resimulate: bool) -> None:
     """A run directory that came from someone else must not run a file because it names one."""
     if registry.runs_a_file(config) and not resimulate:
-        raise RequestError(f"the task of run {run.id} is a simulator file, {config['task'].get('file')}; look at it, and "
-                           "add --resimulate to run it")
+        raise RequestError(
+            f"the task of run {run.id} is a simulator file, {config['task'].get('file')}; look at it, and "
+            "add --resimulate to run it"
+        )
 
 
 def built_in_task_of(run: RunDir) -> Task | None:
@@ -86,15 +88,18 @@ def same_table(run: RunDir, info: dict, fingerprint: dict | None) -> None:
     """Raises: RunError if the table that the run was trained on is no longer the same."""
     before = (info.get("data") or {}).get("sha256")
     if fingerprint is not None and before is not None and fingerprint["sha256"] != before:
-        raise RunError(f"{fingerprint['file']} has changed since run {run.id} was trained on it; "
-                       "restore the table or train again")
+        raise RunError(
+            f"{fingerprint['file']} has changed since run {run.id} was trained on it; restore the table or train again"
+        )
 
 
 WENT_ON = "training went on with the pairs that were kept"  # what a changed simulator means for a run resumed
 
 
 def changed_simulator(
-    run: RunDir, resimulate: bool, means: str = "what it simulates now need not be what the model learned",
+    run: RunDir,
+    resimulate: bool,
+    means: str = "what it simulates now need not be what the model learned",
 ) -> list[str]:
     """A warning, if the simulator file of a run is no longer the one that drew its pairs; none of older runs, which don't say.
 

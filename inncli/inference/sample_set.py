@@ -88,18 +88,21 @@ class DensitySet:
     def __post_init__(self) -> None:
         pairs = SampleSet(self.x, self.y, self.x_names, self.y_names, self.y_labels)
         self.x, self.y, self.x_names, self.y_names, self.y_labels = (
-            pairs.x, pairs.y, pairs.x_names, pairs.y_names, pairs.y_labels)
+            pairs.x,
+            pairs.y,
+            pairs.x_names,
+            pairs.y_names,
+            pairs.y_labels,
+        )
         self.log_prob = matrix("log_prob", self.log_prob, (len(self.x),), f"({len(self.x)},), one a point")
 
     def save(self, path: str | Path) -> Path:
         """Writes .npz (x, log_prob, x_names, and y, y_names), .csv or .parquet (y.., x.., log_prob)."""
         path = Path(path)
         if check_suffix(path, SUFFIXES) == ".npz":
-            arrays = {"x": self.x, "log_prob": self.log_prob,
-                      "x_names": np.array(self.x_names, dtype=np.str_)}
+            arrays = {"x": self.x, "log_prob": self.log_prob, "x_names": np.array(self.x_names, dtype=np.str_)}
             if self.y is not None:
-                arrays |= {"y": to_outside(self.y, self.y_labels),
-                           "y_names": np.array(self.y_names, dtype=np.str_)}
+                arrays |= {"y": to_outside(self.y, self.y_labels), "y_names": np.array(self.y_names, dtype=np.str_)}
             write_npz(path, arrays)
         else:
             write_table(path, {**_columns(self, "log_prob"), "log_prob": self.log_prob}, {})

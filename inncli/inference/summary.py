@@ -47,8 +47,11 @@ class Column:
 
     def summary(self, quantiles: Sequence[float] = QUANTILES) -> dict[str, float]:
         """mean, sd, and q05 and the like."""
-        return {"mean": self._mean, "sd": float(np.sqrt(self._square / self._n)),
-                **{f"q{100 * q:02.0f}": self.quantile(q) for q in quantiles}}
+        return {
+            "mean": self._mean,
+            "sd": float(np.sqrt(self._square / self._n)),
+            **{f"q{100 * q:02.0f}": self.quantile(q) for q in quantiles},
+        }
 
     def quantile(self, q: float) -> float:
         """The number below which the share q lies; NaN if any was NaN."""
@@ -61,7 +64,7 @@ class Column:
         return float(np.interp(q * self._n, below[j - 1 : j + 1], self._edges[j - 1 : j + 1]))
 
 
-class Digest:
+class StreamedSummary:
     """The summary of a posterior set that is too large to be kept: to a report it looks like the set itself.
 
     Args:
@@ -98,7 +101,9 @@ class Digest:
         if draw + part.n_draws == self.n_draws:
             obs = len(self._extras)
             self._rows += [{"obs": obs, "name": name, **column.summary()} for name, column in self._x.items()]
-            self._extras.append({name: (column.quantile(0.5), column.quantile(0.95)) for name, column in self._extra.items()})
+            self._extras.append(
+                {name: (column.quantile(0.5), column.quantile(0.95)) for name, column in self._extra.items()}
+            )
 
     def summary(self) -> list[dict]:
         """As `PosteriorSet.summary`."""

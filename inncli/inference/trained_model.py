@@ -18,7 +18,7 @@ BLOCK = 100_000  # draws that are made together; a larger set is made, written a
 CHUNK = 8192  # rows a call to the model: bounded memory, and the working set stays in the cache
 
 
-class Inverter:
+class TrainedModel:
     """A trained model with its names, in NumPy and in the user's own units.
 
     Attributes:
@@ -43,7 +43,7 @@ class Inverter:
         return {"x": self.x.names, "y": self.y.names if self.y else ()}
 
     def sample(self, y=None, n: int = 1000, seed: int = 0, start: int = 0) -> np.ndarray:
-        """n draws of x for each row of y (once, without y); (n_obs, n, Dx), float64.
+        """N draws of x for each row of y (once, without y); (n_obs, n, Dx), float64.
 
         Args:
             start: names another stream of the seed, for the draws from this number on of a set made in blocks.
@@ -55,7 +55,7 @@ class Inverter:
         return x.double().cpu().numpy()
 
     def log_prob(self, x, y=None) -> np.ndarray:
-        """log p(x | y) a row, (n,), in the user's units; one row of y serves all rows of x.
+        """Log p(x | y) a row, (n,), in the user's units; one row of y serves all rows of x.
 
         Raises: RunError if the model has no density.
         """
@@ -63,8 +63,10 @@ class Inverter:
             raise RunError(f"run {self.id}: {type(self.model).__name__} has no density; {self.model.without_density}")
         points = np.atleast_2d(_numbers("x", x, self.x))
         if points.shape[1] != self.x.dim:
-            raise ShapeError(f"x has {points.shape[1]} columns, run {self.id} was trained on {self.x.dim} "
-                             f"({', '.join(self.x.names)})")
+            raise ShapeError(
+                f"x has {points.shape[1]} columns, run {self.id} was trained on {self.x.dim} "
+                f"({', '.join(self.x.names)})"
+            )
         rows = self._rows(y)
         if rows is not None and len(rows) not in (1, len(points)):
             raise ShapeError(f"expected 1 or {len(points)} rows of y, got {len(rows)}")
@@ -89,9 +91,10 @@ class Inverter:
         rows = self._rows(y)
         if rows is None:
             raise RunError(f"run {self.id} has no y to invert; draw from it with `inn sample`")
-        if starts is not None and not self.model.takes_starts:
-            raise RunError(f"run {self.id}: {type(self.model).__name__} draws from its latent and takes no starts; "
-                           "leave them out")
+        if starts is not None and not self.model.is_search:
+            raise RunError(
+                f"run {self.id}: {type(self.model).__name__} draws from its latent and takes no starts; leave them out"
+            )
         if starts is not None:
             starts = torch.as_tensor(np.asarray(starts, dtype=np.float64), device=self.device)
         return self._posterior(rows, n, seed, generator(self.device, seed, "sample"), starts)
@@ -105,19 +108,21 @@ class Inverter:
         Raises: RunError if the run has no y, or its model searches: what it finds is sorted over all draws.
         """
         rows = self._rows(y)
-        if rows is None or self.model.takes_starts:
+        if rows is None or self.model.is_search:
             raise RunError(f"run {self.id} can't draw in blocks; use `posterior`")
         together = max(BLOCK // n, 1)  # observations
         for obs in range(0, len(rows), together):
             for draw in range(0, n, BLOCK):
                 key = (seed, "sample") if obs == draw == 0 else (seed, "sample", obs, draw)
                 # Always a whole block: the last draws of a generator depend on how many it makes.
-                part = self._posterior(rows[obs:obs + together], min(n, BLOCK), seed, generator(self.device, *key), None)
+                part = self._posterior(
+                    rows[obs : obs + together], min(n, BLOCK), seed, generator(self.device, *key), None
+                )
                 yield obs, draw, part if n - draw >= part.n_draws else part.first(n - draw)
 
     def in_blocks(self, n_obs: int, n: int) -> bool:
         """Whether so many draws are more than one block, of a model that draws independently."""
-        return n_obs * n > BLOCK and not self.model.takes_starts
+        return n_obs * n > BLOCK and not self.model.is_search
 
     def _posterior(self, rows: torch.Tensor, n: int, seed: int, noise: torch.Generator, starts) -> PosteriorSet:
         with torch.no_grad():
@@ -129,22 +134,30 @@ class Inverter:
         log_prob = None
         if self.has_density:
             log_prob = self.log_prob(flat, np.repeat(y_obs, n, axis=0)).reshape(x.shape[:2])
-        meta = {"run": self.id, "model": self.meta["config"]["names"].get("model"), "seed": seed,
-                "versions": self.meta["versions"]}
+        meta = {
+            "run": self.id,
+            "model": self.meta["config"]["names"].get("model"),
+            "seed": seed,
+            "versions": self.meta["versions"],
+        }
         return PosteriorSet(x, log_prob, y_obs, self.x.names, self.y.names, self.y.labels, meta, extra)
 
     def latent(self, x, y=None, seed: int = 0) -> np.ndarray:
-        """z of pairs, (n, Dz); x and y as rows that belong together.
+        """Z of pairs, (n, Dz); x and y as rows that belong together.
 
         Raises: RunError if the model has no latent.
         """
         if not self.model.has_latent:
-            raise RunError(f"run {self.id}: {type(self.model).__name__} has no latent space; pick a run of a flow or an INN")
+            raise RunError(
+                f"run {self.id}: {type(self.model).__name__} has no latent space; pick a run of a flow or an INN"
+            )
         points = np.atleast_2d(_numbers("x", x, self.x))
         rows = self._rows(y)
         if points.shape[1] != self.x.dim or (rows is not None and len(rows) != len(points)):
-            raise ShapeError(f"expected (n, {self.x.dim}) of x and as many rows of y, got {points.shape} and "
-                             f"{None if rows is None else len(rows)}")
+            raise ShapeError(
+                f"expected (n, {self.x.dim}) of x and as many rows of y, got {points.shape} and "
+                f"{None if rows is None else len(rows)}"
+            )
         x_rows = torch.as_tensor(points, device=self.device)
         with torch.no_grad():
             z = self.model.latent(x_rows, rows, generator(self.device, seed, "latent"))
@@ -186,7 +199,7 @@ class Inverter:
         return torch.as_tensor(row[None], device=self.device)
 
     def _rows(self, y) -> torch.Tensor | None:
-        """y as a checked tensor (n_obs, Dy); a single row or number may come without its brackets."""
+        """Y as a checked tensor (n_obs, Dy); a single row or number may come without its brackets."""
         if self.y is None:
             if y is not None:
                 raise ShapeError(f"run {self.id} models p({', '.join(self.x.names)}) and takes no y; leave y out")
@@ -196,14 +209,20 @@ class Inverter:
         rows = _numbers("y", y, self.y)
         rows = rows.reshape(1, -1) if rows.ndim < 2 else rows
         if rows.ndim != 2 or rows.shape[1] != self.y.dim:
-            raise ShapeError(f"y has shape {rows.shape}, run {self.id} was trained on {self.y.dim} "
-                             f"({', '.join(self.y.names)}); pass (n_obs, {self.y.dim})")
+            raise ShapeError(
+                f"y has shape {rows.shape}, run {self.id} was trained on {self.y.dim} "
+                f"({', '.join(self.y.names)}); pass (n_obs, {self.y.dim})"
+            )
         if not np.isfinite(rows).all():
-            raise ShapeError(f"y has a value that is not finite: {rows[~np.isfinite(rows).all(1)][0].tolist()}; pass numbers")
+            raise ShapeError(
+                f"y has a value that is not finite: {rows[~np.isfinite(rows).all(1)][0].tolist()}; pass numbers"
+            )
         for i, labels in enumerate(self.y.labels):
             if labels is not None and not np.isin(rows[:, i], np.arange(len(labels))).all():
-                raise ShapeError(f"y column {self.y.names[i]} takes the codes 0 to {len(labels) - 1} "
-                                 f"of its labels {', '.join(labels)}, got {rows[0, i]:g}")
+                raise ShapeError(
+                    f"y column {self.y.names[i]} takes the codes 0 to {len(labels) - 1} "
+                    f"of its labels {', '.join(labels)}, got {rows[0, i]:g}"
+                )
         return torch.as_tensor(rows, device=self.device)
 
 
@@ -211,5 +230,7 @@ def _numbers(letter: str, value, variables: Variables) -> np.ndarray:
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):
-        raise ShapeError(f"{letter}: expected rows of numbers ({', '.join(variables.names)}), got a {type(value).__name__}; "
-                         "pass an array of them in that order, a label as its code") from None
+        raise ShapeError(
+            f"{letter}: expected rows of numbers ({', '.join(variables.names)}), got a {type(value).__name__}; "
+            "pass an array of them in that order, a label as its code"
+        ) from None

@@ -48,8 +48,14 @@ def entries(path: Path) -> Iterator[tuple[bytes, dict]]:
             raw = piece.removesuffix(b"\n")
             with contextlib.suppress(ValueError):
                 entry = parse_json(raw)
-                if isinstance(entry, dict) and isinstance(entry.get("epoch"), int) and all(
-                        value is None or isinstance(value, (int, float)) and abs(value) < 1e300 for value in entry.values()):
+                if (
+                    isinstance(entry, dict)
+                    and isinstance(entry.get("epoch"), int)
+                    and all(
+                        value is None or isinstance(value, (int, float)) and abs(value) < 1e300
+                        for value in entry.values()
+                    )
+                ):
                     yield raw, entry
 
 

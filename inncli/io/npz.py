@@ -33,8 +33,20 @@ def read_npz(source: Path | BinaryIO) -> dict[str, np.ndarray]:
             _check_archive(members, source)
             return {member.filename.removesuffix(".npy"): _array(archive, member) for member in members}
     # What zipfile and numpy raise on damage: an unknown compression, a password, a cut stream, a wrong header.
-    except (zipfile.BadZipFile, zlib.error, NotImplementedError, RuntimeError, EOFError, TypeError, SyntaxError,
-            KeyError, AttributeError, OverflowError, UnicodeDecodeError, MemoryError) as error:
+    except (
+        zipfile.BadZipFile,
+        zlib.error,
+        NotImplementedError,
+        RuntimeError,
+        EOFError,
+        TypeError,
+        SyntaxError,
+        KeyError,
+        AttributeError,
+        OverflowError,
+        UnicodeDecodeError,
+        MemoryError,
+    ) as error:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
 
 

@@ -1,8 +1,8 @@
 """Result files written a block of rows at a time: whole or not at all, whatever their size.
 
-    with table_writer("set.parquet", note) as write:
-        for block in blocks:
-            write(columns)
+with table_writer("set.parquet", note) as write:
+    for block in blocks:
+        write(columns)
 """
 
 from __future__ import annotations
@@ -42,8 +42,10 @@ def table_writer(path: Path, note: dict) -> Iterator[Callable[[dict[str, np.ndar
 def _table(path: Path, tmp: Path, schema):
     if path.suffix.lower() == ".csv":
         from pyarrow import csv
+
         return csv.CSVWriter(tmp, schema)
     from pyarrow import parquet
+
     return parquet.ParquetWriter(tmp, schema)
 
 
@@ -95,4 +97,6 @@ def whole(path: Path) -> Iterator[Path]:
             yield tmp
     except OSError as error:
         full = "o space left" in str(error)  # of pyarrow and HDF5, which keep no number
-        raise OSError(error.errno or 0, "No space left on device" if full else error.strerror or str(error), str(path)) from error
+        raise OSError(
+            error.errno or 0, "No space left on device" if full else error.strerror or str(error), str(path)
+        ) from error

@@ -20,8 +20,9 @@ def check_suffix(path: str | Path, known: Sequence[str]) -> str:
     """The suffix of `path`, which must be one of `known`; asked before any work is done."""
     suffix = Path(path).suffix.lower()
     if suffix not in known:
-        raise RequestError(f"expected a file name that ends in one of {' '.join(known)}, got {str(path)!r}; "
-                           "change its suffix")
+        raise RequestError(
+            f"expected a file name that ends in one of {' '.join(known)}, got {str(path)!r}; change its suffix"
+        )
     return suffix
 
 
@@ -56,13 +57,15 @@ def labels_of(labels: Iterable[Iterable[str] | None], y: np.ndarray) -> Labels:
         raise ShapeError(f"y_labels: expected {y.shape[1]} entries, got {len(labels)}; give one a column")
     for entry, column in zip(labels, y.T):
         if entry is not None and not np.isin(column, np.arange(len(entry))).all():
-            raise DataError(f"expected codes 0 to {len(entry) - 1} for the labels {', '.join(entry)}, "
-                            f"got {column[~np.isin(column, np.arange(len(entry)))][0]:g}; pass codes")
+            raise DataError(
+                f"expected codes 0 to {len(entry) - 1} for the labels {', '.join(entry)}, "
+                f"got {column[~np.isin(column, np.arange(len(entry)))][0]:g}; pass codes"
+            )
     return labels
 
 
 def to_outside(y: np.ndarray, labels: Labels) -> np.ndarray:
-    """y as the user writes it: floats, or unicode throughout where any column has labels."""
+    """Y as the user writes it: floats, or unicode throughout where any column has labels."""
     if all(entry is None for entry in labels):
         return y
     columns = [column_outside(column, entry) for column, entry in zip(y.T, labels)]
@@ -135,8 +138,10 @@ def read_npz(path: Path, what: str, needed: Sequence[str]) -> dict[str, np.ndarr
         raise unreadable(path, what, error) from None
     missing = [name for name in needed if name not in arrays]
     if missing:
-        raise DataError(f"expected a {what} with {', '.join(needed)}, got {path} without "
-                        f"{', '.join(missing)}; is it another kind of file?")
+        raise DataError(
+            f"expected a {what} with {', '.join(needed)}, got {path} without "
+            f"{', '.join(missing)}; is it another kind of file?"
+        )
     return arrays
 
 
@@ -149,9 +154,11 @@ def write_table(path: Path, columns: dict[str, np.ndarray], note: dict) -> None:
     with atomic_path(path) as tmp:
         if path.suffix.lower() == ".csv":
             from pyarrow import csv
+
             csv.write_csv(table, tmp)
         else:
             from pyarrow import parquet
+
             parquet.write_table(table.replace_schema_metadata({"inn": json.dumps(note)}), tmp, write_page_checksum=True)
 
 
@@ -162,9 +169,11 @@ def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict]:
     try:
         if path.suffix.lower() == ".csv":
             from pyarrow import csv
+
             table = csv.read_csv(path)
         else:
             from pyarrow import parquet
+
             _check_unpacked(path, parquet.read_metadata(path))
             table = parquet.read_table(path, page_checksum_verification=True)
         note = parse_json((table.schema.metadata or {}).get(b"inn", b"{}"))
@@ -175,8 +184,7 @@ def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict]:
     columns = {}
     for name, column in zip(table.column_names, table.columns):
         text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        columns[name] = np.array(column.to_pylist(), dtype=np.str_) if text else \
-            column.to_numpy().astype(np.float64)
+        columns[name] = np.array(column.to_pylist(), dtype=np.str_) if text else column.to_numpy().astype(np.float64)
     return columns, note
 
 
@@ -190,8 +198,7 @@ def _check_unpacked(path: Path, facts) -> None:
 def unreadable(path: Path, what: str, error: BaseException) -> DataError:
     """The error for a file that is there but damaged, or of another kind."""
     text = " ".join(str(error).split())[:200]
-    return DataError(f"expected a {what}, got {path}, which can't be read ({text}); is it damaged or of "
-                     "another kind?")
+    return DataError(f"expected a {what}, got {path}, which can't be read ({text}); is it damaged or of another kind?")
 
 
 def absent(path: Path, what: str) -> DataError:

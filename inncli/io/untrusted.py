@@ -33,7 +33,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
         return file.read(limit)
 
 
-def stranger_inside(root: Path, names: Iterable[str]) -> Path | None:
+def untrusted_entry(root: Path, names: Iterable[str]) -> Path | None:
     """The first of the entries `names` of a directory, or of what lies in those, that is no file or folder of its own."""
     waiting = [root / name for name in names]
     while waiting:

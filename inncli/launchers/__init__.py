@@ -45,11 +45,14 @@ def enter(choice: str | None, hydra_plugins) -> None:
     missing = [name for name in modules if not _installed(name)]
     if missing:
         library = missing[0].rpartition(".")[2].replace("_", "-")
-        raise RequestError(f"{choice} needs {library}, which is not installed; get it with "
-                           f"`pip install 'inncli[{extra}]'`")
+        raise RequestError(
+            f"{choice} needs {library}, which is not installed; get it with `pip install 'inncli[{extra}]'`"
+        )
     if choice == "slurm" and shutil.which("sbatch") is None:
-        raise RequestError("hydra/launcher=slurm submits with sbatch, which is not on the PATH here; run it where "
-                           "Slurm is, or take hydra/launcher=slurm_local or joblib")
+        raise RequestError(
+            "hydra/launcher=slurm submits with sbatch, which is not on the PATH here; run it where "
+            "Slurm is, or take hydra/launcher=slurm_local or joblib"
+        )
     if path is not None:
         module, _, name = path.partition(".")
         ours = getattr(importlib.import_module(f"inncli.launchers.{module}"), name)

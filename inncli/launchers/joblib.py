@@ -37,16 +37,19 @@ class Joblib(JoblibLauncher):
         setup_globals()
         wanted = self.joblib["n_jobs"]
         if not isinstance(wanted, int) or wanted == 0:
-            raise RequestError("hydra.launcher.n_jobs: expected a whole number of 1 or more, or -1 for one for each CPU, "
-                               f"got {wanted!r}")
+            raise RequestError(
+                "hydra.launcher.n_jobs: expected a whole number of 1 or more, or -1 for one for each CPU, "
+                f"got {wanted!r}"
+            )
         slots = min(joblib.effective_n_jobs(wanted), len(job_overrides))
         pools, state = _Pools(slots), Singleton.get_state()
 
         def run(number: int, overrides: Sequence[str]) -> JobReturn:
             with pools.one() as pool:
                 try:
-                    return pool.submit(_work, number, list(overrides), self.hydra_context, self.config,
-                                       self.task_function, state).result()
+                    return pool.submit(
+                        _work, number, list(overrides), self.hydra_context, self.config, self.task_function, state
+                    ).result()
                 except BrokenExecutor:
                     log.warning("job %d: its process was killed", number)
                     pools.replace(pool)
@@ -55,8 +58,10 @@ class Joblib(JoblibLauncher):
                 return _gone()
 
         with ThreadPoolExecutor(slots) as threads:
-            jobs = [threads.submit(run, number, overrides)
-                    for number, overrides in enumerate(job_overrides, initial_job_idx)]
+            jobs = [
+                threads.submit(run, number, overrides)
+                for number, overrides in enumerate(job_overrides, initial_job_idx)
+            ]
             try:
                 return [job.result() for job in jobs]
             except BaseException:
@@ -120,6 +125,7 @@ def _end_with(parent: int) -> None:
 
     Else it would train on unseen, and `inn resume` would have to wait for it; then wait for a next job for ever.
     """
+
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(1.0)

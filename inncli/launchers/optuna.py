@@ -52,8 +52,14 @@ class Optuna(Sweeper):
         params: space and fixed values beside those of the command line.
     """
 
-    def __init__(self, n_trials: int, n_jobs: int, sampler: partial, pruner: optuna.pruners.BasePruner | None,
-                 params: DictConfig | None) -> None:
+    def __init__(
+        self,
+        n_trials: int,
+        n_jobs: int,
+        sampler: partial,
+        pruner: optuna.pruners.BasePruner | None,
+        params: DictConfig | None,
+    ) -> None:
         self.n_trials, self.n_jobs, self.sampler = n_trials, n_jobs, sampler
         self.params = {} if params is None else OmegaConf.to_container(params)
 
@@ -61,7 +67,8 @@ class Optuna(Sweeper):
         self.loader, self.seed = hydra_context.config_loader, config.seed
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.launcher = Plugins.instance().instantiate_launcher(
-            hydra_context=hydra_context, task_function=task_function, config=config)
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
 
     def sweep(self, arguments: list[str]) -> None:
         for name in ("n_trials", "n_jobs"):
@@ -117,12 +124,20 @@ class Optuna(Sweeper):
             return
         names = {group: name for group, name in config["names"].items() if group in registry.GROUPS}
         plain = self.loader.load_configuration(
-            "train", [f"{group}={name}" for group, name in names.items()], RunMode.RUN)
+            "train", [f"{group}={name}" for group, name in names.items()], RunMode.RUN
+        )
         changed = {group: _difference(config[group], OmegaConf.to_container(plain[group])) for group in names}
-        text = (f"# @package _global_\n# The best of {len(study.trials)} trials: trial {best.number}, "
-                f"val_loss {best.value:.4f} with seed {config['seed']}.\n")
-        text += yaml.safe_dump({"defaults": [{f"override /{group}": name} for group, name in names.items()],
-                                **{group: node for group, node in changed.items() if node}}, sort_keys=False)
+        text = (
+            f"# @package _global_\n# The best of {len(study.trials)} trials: trial {best.number}, "
+            f"val_loss {best.value:.4f} with seed {config['seed']}.\n"
+        )
+        text += yaml.safe_dump(
+            {
+                "defaults": [{f"override /{group}": name} for group, name in names.items()],
+                **{group: node for group, node in changed.items() if node},
+            },
+            sort_keys=False,
+        )
         atomic_write(SweepDir(self.folder).best_config, text)
 
 
@@ -137,7 +152,7 @@ class Pruning:
         self.pruner, self.folder = pruner, folder
 
     def __call__(self, run: RunDir) -> str | None:
-        """"pruned" if the run had better stop, else None; asked after each epoch."""
+        """ "pruned" if the run had better stop, else None; asked after each epoch."""
         study = optuna.create_study(pruner=self.pruner)
         for path in self.folder.iterdir():
             if path.name.isdecimal() and path.name != run.path.name:
@@ -179,5 +194,8 @@ def _difference(node, plain):
     """What `node` has that `plain` has not, or has otherwise."""
     if not (isinstance(node, dict) and isinstance(plain, dict)):
         return node
-    return {key: _difference(value, plain.get(key)) for key, value in node.items()
-            if key not in plain or value != plain[key]}
+    return {
+        key: _difference(value, plain.get(key))
+        for key, value in node.items()
+        if key not in plain or value != plain[key]
+    }

@@ -37,8 +37,9 @@ def planned_config(config: DictConfig, overrides: list[str]) -> DictConfig | Non
     return config
 
 
-def execute_job(number: int, overrides: list[str], context: HydraContext, config: DictConfig, task: TaskFunction,
-                state: dict) -> JobReturn:
+def execute_job(
+    number: int, overrides: list[str], context: HydraContext, config: DictConfig, task: TaskFunction, state: dict
+) -> JobReturn:
     """Runs one job in this process, as the function of that name in hydra's joblib launcher does."""
     gc.freeze()  # loky collects garbage after a job: what was there before is none, and looking at it takes .3 s
     setup_globals()
@@ -46,5 +47,10 @@ def execute_job(number: int, overrides: list[str], context: HydraContext, config
     composed = planned_config(config, overrides) or context.config_loader.load_sweep_config(config, overrides)
     with open_dict(composed):
         composed.hydra.job.id, composed.hydra.job.num = f"{composed.hydra.job.name}_{number}", number
-    return run_job(hydra_context=context, config=composed, task_function=task, job_dir_key="hydra.sweep.dir",
-                   job_subdir_key="hydra.sweep.subdir")
+    return run_job(
+        hydra_context=context,
+        config=composed,
+        task_function=task,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )

@@ -31,8 +31,11 @@ class Ray(RayLauncher):
             config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
             with open_dict(config):
                 config.hydra.job.id, config.hydra.job.num = f"job_id_for_{number}", number
-            jobs.append(launch_job_on_ray(self.hydra_context, self.ray_cfg.remote, config, self.task_function,
-                                          Singleton.get_state()))
+            jobs.append(
+                launch_job_on_ray(
+                    self.hydra_context, self.ray_cfg.remote, config, self.task_function, Singleton.get_state()
+                )
+            )
         return [_result(job) for job in jobs]
 
 

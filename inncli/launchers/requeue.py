@@ -55,8 +55,7 @@ def _at_controller() -> tuple[str | None, int]:
     # The bare id of an array's last task is that of the array.
     job = found["slurm_job_id"] if task is None else f"{found['slurm_array_job_id']}_{task}"
     try:
-        told = subprocess.run(["scontrol", "-o", "show", "job", job],
-                              capture_output=True, text=True, timeout=20).stdout
+        told = subprocess.run(["scontrol", "-o", "show", "job", job], capture_output=True, text=True, timeout=20).stdout
     except (OSError, subprocess.TimeoutExpired):
         told = ""
     state, restarts = re.search(r"JobState=(\w+)", told), re.search(r"Restarts=(\d+)", told)

@@ -27,8 +27,16 @@ from inncli.runs.sweep_dir import ENDED, SweepDir
 log = logging.getLogger(__name__)
 POLL = 5.0  # seconds between two questions to Slurm's controller
 # What submitit names alike on Slurm and on one machine.
-SHARED = {"name", "timeout_min", "gpus_per_node", "tasks_per_node", "nodes", "mem_gb", "cpus_per_task",
-          "stderr_to_stdout"}
+SHARED = {
+    "name",
+    "timeout_min",
+    "gpus_per_node",
+    "tasks_per_node",
+    "nodes",
+    "mem_gb",
+    "cpus_per_task",
+    "stderr_to_stdout",
+}
 
 
 class Launched(NamedTuple):
@@ -54,10 +62,14 @@ class _Submitit(BaseSubmititLauncher):
             jobs = self._executor().map_array(self, *zip(*calls))
         except (FailedJobError, ValueError, TypeError, AssertionError) as error:
             text = " ".join(str(error).split())
-            raise RequestError(f"{self._EXECUTOR}: the jobs were not accepted ({text}); change hydra.launcher.KEY, "
-                               "`inn train -c hydra` prints them") from None
+            raise RequestError(
+                f"{self._EXECUTOR}: the jobs were not accepted ({text}); change hydra.launcher.KEY, "
+                "`inn train -c hydra` prints them"
+            ) from None
         log.info("submitted as %s", ", ".join(job.job_id for job in jobs))
-        launched = [Launched(job, initial_job_idx + n, words) for n, (job, words) in enumerate(zip(jobs, job_overrides))]
+        launched = [
+            Launched(job, initial_job_idx + n, words) for n, (job, words) in enumerate(zip(jobs, job_overrides))
+        ]
         try:
             self._wait(launched)
         except KeyboardInterrupt:
@@ -72,11 +84,13 @@ class _Submitit(BaseSubmititLauncher):
         given = {key: value for key, value in self.params.items() if value is not None}
         folder, limit = given.pop("submitit_folder"), given.pop("max_num_timeout", 0)
         # The preemption signal must not kill a job that is just starting: it is ignored until submitit listens.
-        python = f"sh -c 'trap \"\" {JobEnvironment.USR_SIG}; exec \"$0\" \"$@\"' {shlex.quote(sys.executable)}"
-        executor = submitit.AutoExecutor(folder, self._EXECUTOR, **{
-            f"{self._EXECUTOR}_max_num_timeout": limit, f"{self._EXECUTOR}_python": python})
+        python = f'sh -c \'trap "" {JobEnvironment.USR_SIG}; exec "$0" "$@"\' {shlex.quote(sys.executable)}'
+        executor = submitit.AutoExecutor(
+            folder, self._EXECUTOR, **{f"{self._EXECUTOR}_max_num_timeout": limit, f"{self._EXECUTOR}_python": python}
+        )
         executor.update_parameters(
-            **{key if key in SHARED else f"{self._EXECUTOR}_{key}": value for key, value in given.items()})
+            **{key if key in SHARED else f"{self._EXECUTOR}_{key}": value for key, value in given.items()}
+        )
         return executor
 
     def _run(self, one: Launched) -> RunDir:
@@ -114,8 +128,7 @@ class Slurm(_Submitit):
         while waiting := [one for one in waiting if not _has_result(one.job)]:
             if time.monotonic() - asked >= POLL:
                 asked, queued = time.monotonic(), _queued()
-                waiting = [one for one in waiting
-                           if (self._alive(one) if queued is None else one.job.job_id in queued)]
+                waiting = [one for one in waiting if (self._alive(one) if queued is None else one.job.job_id in queued)]
             time.sleep(1.0)
 
     def _alive(self, one: Launched) -> bool:
@@ -162,8 +175,7 @@ def _result(job: submitit.Job) -> JobReturn:
 def _queued() -> set[str] | None:
     """Ids of this user's jobs that wait or run, as submitit writes them; None if the controller does not answer."""
     try:
-        answer = subprocess.run(["squeue", "--me", "-h", "-r", "-o", "%i"],
-                                capture_output=True, text=True, timeout=60)
+        answer = subprocess.run(["squeue", "--me", "-h", "-r", "-o", "%i"], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return None if answer.returncode else {word.partition("+")[0] for word in answer.stdout.split()}

@@ -77,8 +77,11 @@ class Tracker:
             yield
         except Exception as error:  # whatever a tracking library raises
             what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
-            print(f"warning: logger {type(self._logger).__name__} failed ({what}); training goes on without it, metrics.jsonl "
-                  "has everything", file=sys.stderr)
+            print(
+                f"warning: logger {type(self._logger).__name__} failed ({what}); training goes on without it, metrics.jsonl "
+                "has everything",
+                file=sys.stderr,
+            )
             self._logger = Logger()
 
 
@@ -98,8 +101,9 @@ def extra(name: str) -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise ConfigError(f"logger={name} needs a package that is not installed ({error.name or error}); "
-                          f"pip install 'inncli[{name}]'") from error
+        raise ConfigError(
+            f"logger={name} needs a package that is not installed ({error.name or error}); pip install 'inncli[{name}]'"
+        ) from error
 
 
 def _flat(node: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
@@ -111,5 +115,8 @@ def _flat(node: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
 
 
 def _finite(metrics: dict) -> dict[str, float]:
-    return {name: float(value) for name, value in metrics.items()
-            if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)}
+    return {
+        name: float(value)
+        for name, value in metrics.items()
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    }

@@ -48,7 +48,7 @@ class MLflow(Logger):
         self._run = made.info.run_id
         texts = [Param(key, str(value)[:LONGEST]) for key, value in params.items()]
         for at in range(0, len(texts), 100):  # as many as one call takes
-            self._client.log_batch(self._run, params=texts[at:at + 100])
+            self._client.log_batch(self._run, params=texts[at : at + 100])
         self._client.log_artifact(self._run, str(run.config_file))
         return {"mlflow_run": self._run}
 
@@ -62,5 +62,7 @@ class MLflow(Logger):
         for name, value in metrics.items():
             self._client.log_metric(self._run, f"final_{name}", value)
         for file in files:
-            self._client.log_artifact(self._run, str(file), "checkpoints" if file.parent.name == "checkpoints" else None)
+            self._client.log_artifact(
+                self._run, str(file), "checkpoints" if file.parent.name == "checkpoints" else None
+            )
         self._client.set_terminated(self._run, status)

@@ -24,7 +24,9 @@ class TensorBoard(Logger):
 
         # What lies after the checkpoint was cut from metrics.jsonl; here it is marked as superseded.
         self._writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=step + 1 if step else None)
-        plain = {key: value if isinstance(value, (bool, int, float, str)) else str(value) for key, value in params.items()}
+        plain = {
+            key: value if isinstance(value, (bool, int, float, str)) else str(value) for key, value in params.items()
+        }
         experiment, begin, self._finished = hparams(plain, {"loss": 0.0, "val_loss": 0.0})
         for summary in (experiment, begin):
             self._writer.file_writer.add_summary(summary)

@@ -61,7 +61,8 @@ def _accuracy(x: np.ndarray, reference: np.ndarray, seed: int, folds: int, fold:
     side = np.concatenate([np.zeros(len(reference)), np.ones(len(x))])
     width = 10 * x.shape[1]
     classifier = MLPClassifier(
-        activation="relu", hidden_layer_sizes=(width, width), max_iter=1000, solver="adam", random_state=seed)
+        activation="relu", hidden_layer_sizes=(width, width), max_iter=1000, solver="adam", random_state=seed
+    )
     train, test = list(KFold(n_splits=folds, shuffle=True, random_state=seed).split(rows))[fold]
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 1,000 iterations are part of the definition

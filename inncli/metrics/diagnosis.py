@@ -14,10 +14,10 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import stats
 
-from inncli.metrics.recalibration import Correction, corrected, correction
+from inncli.metrics.recalibration import Recalibration, recalibrated, recalibration
 from inncli.metrics.sbc import centre_p, chi_square, kolmogorov_smirnov_p, ranks, spread_p
 from inncli.metrics.tarp import tarp_ranks
-from inncli.metrics.y_dependence import Following, following
+from inncli.metrics.y_dependence import YDependence, y_dependence
 
 # Chance that a right posterior raises any alarm, over all of its tests together (Bonferroni). An alarm is to be
 # believed, also by who evaluates a hundred runs. It costs little: on 1,000 rows a width off by half has p < 1e-40, and
@@ -35,12 +35,12 @@ class Checks:
 
     Attributes:
         u: ranks by test quantity: the unknowns, `tarp`, `log_prob`.
-        following: how the draws go along with y.
+        y_dependence: how the draws go along with y.
         p: p-value by test.
     """
 
     u: dict[str, np.ndarray]
-    following: Following
+    y_dependence: YDependence
     p: dict[str, float]
 
     @property
@@ -62,18 +62,22 @@ class Diagnosis:
         faults: `ignores y`, `too wide`, `too narrow`, `biased`, `follows y too little`, `wrong in shape`; none where
             calibrated.
         checks: of the draws as they are.
-        corrections: shift and width by unknown.
+        recalibrations: shift and width by unknown.
         wrong: the unknowns of which width or shift are wrong, by fault.
     """
 
     faults: list[str]
     checks: Checks
-    corrections: dict[str, Correction]
+    recalibrations: dict[str, Recalibration]
     wrong: dict[str, list[str]]
 
 
 def check(
-    draws: np.ndarray, truth: np.ndarray, y: np.ndarray, names: tuple[str, ...], seed: int,
+    draws: np.ndarray,
+    truth: np.ndarray,
+    y: np.ndarray,
+    names: tuple[str, ...],
+    seed: int,
     log_prob: np.ndarray | None = None,
 ) -> Checks:
     """All tests of one set of draws.
@@ -85,31 +89,38 @@ def check(
     """
     rng = np.random.default_rng([seed, 0])
     u = dict(zip(names, ranks(draws, truth, rng).T))
-    p = {f"{test} of {name}": function(u[name]) for name in names
-         for test, function in (("centre", centre_p), ("spread", spread_p), ("ranks", lambda u: chi_square(u)[1]))}
+    p = {
+        f"{test} of {name}": function(u[name])
+        for name in names
+        for test, function in (("centre", centre_p), ("spread", spread_p), ("ranks", lambda u: chi_square(u)[1]))
+    }
     u["tarp"] = tarp_ranks(draws, truth, y, np.random.default_rng([seed, 1]))
     p["tarp"] = kolmogorov_smirnov_p(u["tarp"])
     if log_prob is not None:
         u["log_prob"] = log_prob
         p["log_prob"] = kolmogorov_smirnov_p(log_prob)
-    follows = following(draws, truth, y, np.random.default_rng([seed, 2]))
+    follows = y_dependence(draws, truth, y, np.random.default_rng([seed, 2]))
     p["follows_y"] = centre_p(follows.u)
     return Checks(u, follows, p)
 
 
 def diagnose(
-    draws: np.ndarray, truth: np.ndarray, y: np.ndarray, names: tuple[str, ...], seed: int,
+    draws: np.ndarray,
+    truth: np.ndarray,
+    y: np.ndarray,
+    names: tuple[str, ...],
+    seed: int,
     log_prob: np.ndarray | None = None,
 ) -> Diagnosis:
     """Tests the draws and names what is wrong with them; see the module, and `check` for the arguments."""
     checks = check(draws, truth, y, names, seed, log_prob)
-    fixes = {name: correction(draws[:, :, k], truth[:, k]) for k, name in enumerate(names)}
+    fixes = {name: recalibration(draws[:, :, k], truth[:, k]) for k, name in enumerate(names)}
     if not checks.alarms:
         return Diagnosis([], checks, fixes, {})
-    after = check(corrected(draws, list(fixes.values())), truth, y, names, seed)
+    after = check(recalibrated(draws, list(fixes.values())), truth, y, names, seed)
     wrong = {fault: found for fault, found in _by_remedy(fixes).items() if found}
-    if "follows_y" in after.alarms and after.following.share < PARTLY:
-        first = ["ignores y" if after.following.share < FOLLOWS else "follows y too little"]
+    if "follows_y" in after.alarms and after.y_dependence.share < PARTLY:
+        first = ["ignores y" if after.y_dependence.share < FOLLOWS else "follows y too little"]
     else:
         first = [] if wrong else [_by_test(checks, fixes)]
     if any(_uneven(name, checks, after) for named in wrong.values() for name in named):
@@ -126,18 +137,19 @@ def _uneven(name: str, before: Checks, after: Checks) -> bool:
     return f"ranks of {name}" in after.alarms and left > LEFT * was
 
 
-def _by_remedy(fixes: dict[str, Correction]) -> dict[str, list[str]]:
+def _by_remedy(fixes: dict[str, Recalibration]) -> dict[str, list[str]]:
     """The unknowns whose width or shift differs from 1 and 0 beyond chance, by the fault's name."""
     limit = significant(len(fixes))
     return {
         "too wide": [name for name, fix in fixes.items() if np.log(fix.width) > limit * fix.log_width_se],
-        "too narrow": [name for name, fix in fixes.items()
-                       if np.log(fix.width) + fix.log_width_slack < -limit * fix.log_width_se],
+        "too narrow": [
+            name for name, fix in fixes.items() if np.log(fix.width) + fix.log_width_slack < -limit * fix.log_width_se
+        ],
         "biased": [name for name, fix in fixes.items() if abs(fix.shift) > limit * fix.shift_se],
     }
 
 
-def _by_test(checks: Checks, fixes: dict[str, Correction]) -> str:
+def _by_test(checks: Checks, fixes: dict[str, Recalibration]) -> str:
     """The fault of the test that is surest, where no remedy stands out: just beyond chance, or of another kind."""
     test, _, name = min(checks.p, key=checks.p.get).partition(" of ")
     if test == "spread":
@@ -153,6 +165,6 @@ def significant(unknowns: int) -> float:
 def visible(diagnosis: Diagnosis) -> tuple[float, float]:
     """The factor of width and the shift in sds of all unknowns that these rows would have shown 4 times out of 5."""
     reach = stats.norm.isf(diagnosis.checks.level / 2) + POWER
-    fixes = diagnosis.corrections.values()
+    fixes = diagnosis.recalibrations.values()
     width = np.median([fix.log_width_se for fix in fixes])
     return float(np.exp(reach * width)), float(reach * np.median([fix.shift_se for fix in fixes]))

@@ -20,30 +20,39 @@ def calibrated(diagnosis: Diagnosis, coverage: float, coverage_se: float) -> Ver
     held = f"90 % intervals hold {coverage:.1%} +- {coverage_se:.1%} of the true values"
     if not diagnosis.faults:
         width, shift = visible(diagnosis)
-        return Verdict(True, f"{held}; with {rows:,} rows a width off by less than {width - 1:.0%}, or a shift of less "
-                             f"than {shift:.2g} sd, would not show")
+        return Verdict(
+            True,
+            f"{held}; with {rows:,} rows a width off by less than {width - 1:.0%}, or a shift of less "
+            f"than {shift:.2g} sd, would not show",
+        )
     return Verdict(False, f"{'; '.join(_fault(fault, diagnosis) for fault in diagnosis.faults)}; {held}")
 
 
 def _fault(fault: str, diagnosis: Diagnosis) -> str:
-    fixes = diagnosis.corrections
+    fixes = diagnosis.recalibrations
     names = diagnosis.wrong.get(fault, [])
     if fault == "biased":
-        parts = [f"{name} too {'high' if fixes[name].shift > 0 else 'low'} by "
-                 f"{_with_error(abs(fixes[name].shift), fixes[name].shift_se)} sd" for name in names]
+        parts = [
+            f"{name} too {'high' if fixes[name].shift > 0 else 'low'} by "
+            f"{_with_error(abs(fixes[name].shift), fixes[name].shift_se)} sd"
+            for name in names
+        ]
         return f"biased: {_listed(parts)}" if parts else "biased, just beyond chance"
     if fault in ("too wide", "too narrow"):
         means = "under-confident" if fault == "too wide" else "over-confident"
-        parts = [f"{name} spreads {_with_error(fixes[name].width, fixes[name].width * fixes[name].log_width_se)} times as "
-                 f"far as it should" for name in names]
+        parts = [
+            f"{name} spreads {_with_error(fixes[name].width, fixes[name].width * fixes[name].log_width_se)} times as "
+            f"far as it should"
+            for name in names
+        ]
         return f"{fault} ({means}): {_listed(parts)}" if parts else f"{fault} ({means}), just beyond chance"
     if fault == "wrong in shape":
         if diagnosis.wrong:
             return "and wrong in shape, which no shift or width would mend"
         test = min(diagnosis.checks.p, key=diagnosis.checks.p.get)
         return f"wrong in shape, no shift or width would mend it: {test.replace('_', ' ')}, p = {diagnosis.checks.p[test]:.1e}"
-    share = diagnosis.checks.following.share
-    return f"{fault}: its draws go along with y by {share:.2f} +- {diagnosis.checks.following.share_se:.2f} of what is right"
+    share = diagnosis.checks.y_dependence.share
+    return f"{fault}: its draws go along with y by {share:.2f} +- {diagnosis.checks.y_dependence.share_se:.2f} of what is right"
 
 
 def _with_error(value: float, error: float) -> str:

@@ -19,7 +19,7 @@ SPLIT_FROM = 1_000  # ys; with fewer, a half for calibration would not resolve a
 OTHER_LABEL = 3.0  # how far apart two labels are
 
 
-def seen_in_training(y: np.ndarray, variables: Variables) -> dict:
+def training_statistics(y: np.ndarray, variables: Variables) -> dict:
     r"""What is kept of the training ys: their ranges, some of them, and how far others lie from those.
 
     The distance of a y is that to its fifth nearest kept y, in the coordinates
@@ -49,15 +49,15 @@ def seen_in_training(y: np.ndarray, variables: Variables) -> dict:
     for i in numeric:
         y[:, i] += recording_step(y[:, i]) * (rng.random(len(y)) - 0.5)
     few = len(y) < SPLIT_FROM
-    fitted = y if few else y[:len(y) // 2]
+    fitted = y if few else y[: len(y) // 2]
     median, axes = _coordinates_of(fitted[:, numeric], axes=len(fitted) >= (50 if few else 5) * len(numeric))
-    kept = _cells(fitted[:min(REFERENCE, max(NUMBERS // y.shape[1], 100))], numeric, _scale(fitted[:, numeric]))
+    kept = _cells(fitted[: min(REFERENCE, max(NUMBERS // y.shape[1], 100))], numeric, _scale(fitted[:, numeric]))
     seen |= {"median": median.tolist(), "axes": _rounded(axes), "reference": kept.tolist()}
     if few:
         # A kept y is its own nearest neighbour, at no distance: one further.
-        distance = np.concatenate([_distance(seen, kept, NEIGHBOURS + 1), _distance(seen, y[len(kept):], NEIGHBOURS)])
+        distance = np.concatenate([_distance(seen, kept, NEIGHBOURS + 1), _distance(seen, y[len(kept) :], NEIGHBOURS)])
     else:
-        distance = _distance(seen, y[len(fitted):][:CALIBRATION], NEIGHBOURS)
+        distance = _distance(seen, y[len(fitted) :][:CALIBRATION], NEIGHBOURS)
     n = len(distance)
     tail = n - np.geomspace(1, max(n / 20, 1), 100)  # where the level lies, finer
     rank = np.unique(np.concatenate([np.linspace(0, n - 1, 101), tail]).round().astype(int))
@@ -80,8 +80,14 @@ def familiarity(seen: dict, y: np.ndarray, level: float = LEVEL) -> list[dict] |
         nearer = np.interp(distance, known, calibration["rank"]) if distance > known[0] else 0.0
         nearer = float(n if distance > known[-1] else nearer)
         p = (n - nearer + 1) / (n + 1)
-        found.append({"distance": float(distance), "percentile": 100 * nearer / n,
-                      "familiar": bool(p > max(level, 1 / (n + 1))), "level": level})
+        found.append(
+            {
+                "distance": float(distance),
+                "percentile": 100 * nearer / n,
+                "familiar": bool(p > max(level, 1 / (n + 1))),
+                "level": level,
+            }
+        )
     return found
 
 
@@ -97,15 +103,20 @@ def unfamiliar(seen: dict, y: np.ndarray, variables: Variables) -> list[str]:
     found = familiarity(seen, y)
     for obs, row in enumerate(y):
         where = f"observation {obs + 1}: " if len(y) > 1 else ""
-        outside = [_outside(variables.names[i], row[i], seen["low"][i], seen["high"][i])
-                   for i in seen["columns"] if not seen["low"][i] <= row[i] <= seen["high"][i]]
+        outside = [
+            _outside(variables.names[i], row[i], seen["low"][i], seen["high"][i])
+            for i in seen["columns"]
+            if not seen["low"][i] <= row[i] <= seen["high"][i]
+        ]
         if found is not None and found[obs]["familiar"]:
             continue
         if outside:
             lines.append(f"{where}y lies outside what training saw: {', '.join(outside)}")
         elif found is not None:
-            lines.append(f"{where}hardly a training y is near this one: its distance to them, {found[obs]['distance']:.3g}, "
-                         f"is beyond {_percent(found[obs]['percentile'])} of theirs")
+            lines.append(
+                f"{where}hardly a training y is near this one: its distance to them, {found[obs]['distance']:.3g}, "
+                f"is beyond {_percent(found[obs]['percentile'])} of theirs"
+            )
     return lines
 
 
@@ -141,8 +152,11 @@ def _coordinates(seen: dict, y: np.ndarray) -> np.ndarray:
     """u, and the labels as corners of a simplex of side 3. Shape: y (n, Dy)."""
     z, axes = y[:, seen["columns"]] - np.array(seen["median"]), np.array(seen["axes"])
     parts = [np.arcsinh(z * axes if axes.ndim == 1 else z @ axes)]
-    parts += [(y[:, [i]] == np.arange(high + 1)) * OTHER_LABEL / np.sqrt(2)
-              for i, high in enumerate(seen["high"]) if i not in seen["columns"]]
+    parts += [
+        (y[:, [i]] == np.arange(high + 1)) * OTHER_LABEL / np.sqrt(2)
+        for i, high in enumerate(seen["high"])
+        if i not in seen["columns"]
+    ]
     return np.hstack(parts)
 
 
@@ -153,7 +167,7 @@ def _distance(seen: dict, y: np.ndarray, k: int) -> np.ndarray:
 
 
 def _cells(y: np.ndarray, numeric: list[int], scale: np.ndarray) -> np.ndarray:
-    """ys with the columns that are numbers rounded to a millionth of their scale or less: a checkpoint stays small."""
+    """Ys with the columns that are numbers rounded to a millionth of their scale or less: a checkpoint stays small."""
     y = y.copy()
     for i, size in zip(numeric, scale):
         y[:, i] = np.round(y[:, i], 6 - math.floor(math.log10(size)))

@@ -20,7 +20,7 @@ HALVINGS = 14
 
 
 @dataclass(frozen=True)
-class Correction:
+class Recalibration:
     """Shift and width of one unknown, with the standard errors of b and of log w.
 
     `log_width_slack`: by how much log w may be too low, since a shift that is not as many sds at each y spreads the true
@@ -34,7 +34,7 @@ class Correction:
     log_width_slack: float = 0.0
 
 
-def correction(draws: np.ndarray, truth: np.ndarray) -> Correction:
+def recalibration(draws: np.ndarray, truth: np.ndarray) -> Recalibration:
     r"""The b and w under which the ranks have the mean 1/2 and the mean square 1/12 about it of uniform ones.
 
     Found by bisection, b within w, both moments being monotone in theirs, about the shift and width that give the true
@@ -46,7 +46,7 @@ def correction(draws: np.ndarray, truth: np.ndarray) -> Correction:
     mean, sd = draws.mean(1), draws.std(1)
     least = ALIKE * (_quartiles_apart(truth) or truth.std())
     if sd.max() <= least:  # no sd to count a shift in
-        return Correction(0.0, np.inf, ALIKE, 0.0)
+        return Recalibration(0.0, np.inf, ALIKE, 0.0)
     sd = np.maximum(sd, max(least, np.finfo(float).tiny ** 0.25))
     scaled = (draws - mean[:, None]) / sd[:, None]
     at = (truth - mean) / sd
@@ -66,19 +66,23 @@ def correction(draws: np.ndarray, truth: np.ndarray) -> Correction:
     log_w = _root(lambda value: moments(best_shift(value), value)[1], LOG_REACH)
     b = best_shift(log_w)
     h = 0.1
-    slopes = np.column_stack([(moments(b + h, log_w) - moments(b - h, log_w)) / (2 * h),
-                              (moments(b, log_w + h) - moments(b, log_w - h)) / (2 * h)])
+    slopes = np.column_stack(
+        [
+            (moments(b + h, log_w) - moments(b - h, log_w)) / (2 * h),
+            (moments(b, log_w + h) - moments(b, log_w - h)) / (2 * h),
+        ]
+    )
     across = np.linalg.pinv(slopes)
     errors = np.sqrt(across**2 @ (np.array([1 / 12, 1 / 180]) / len(truth)))
     shift, width = float(spread * b - centre), float(np.exp(log_w) / spread)
     by_shift = (width * shift * sd.std() / sd.mean()) ** 2  # of the mean square of w at, which is near 1
     slack = -0.5 * np.log1p(-by_shift) if by_shift < 1 else np.inf
-    return Correction(shift, float(spread * errors[0]), width, float(errors[1]), float(slack))
+    return Recalibration(shift, float(spread * errors[0]), width, float(errors[1]), float(slack))
 
 
-def corrected(draws: np.ndarray, corrections: list[Correction]) -> np.ndarray:
-    """The draws as they should be, every unknown by its own correction. Shape: draws (n, S, Dx)."""
-    b, w = np.array([c.shift for c in corrections]), np.array([c.width for c in corrections])
+def recalibrated(draws: np.ndarray, recalibrations: list[Recalibration]) -> np.ndarray:
+    """The draws as they should be, every unknown by its own recalibration. Shape: draws (n, S, Dx)."""
+    b, w = np.array([c.shift for c in recalibrations]), np.array([c.width for c in recalibrations])
     mean, sd = draws.mean(1, keepdims=True), draws.std(1, keepdims=True)
     return mean + (draws - mean) / w - b * sd
 

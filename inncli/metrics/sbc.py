@@ -21,7 +21,7 @@ BINS = 20
 
 
 def ranks(draws: np.ndarray, truth: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """u of each true value among its own draws, see the module.
+    """U of each true value among its own draws, see the module.
 
     Shape: draws (n, S, ...), truth (n, ...); out as truth.
     """

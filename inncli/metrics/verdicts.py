@@ -29,8 +29,11 @@ def round_trip(error: float, dtype: str) -> Verdict:
     """Invertible: the round trip keeps half of the digits of the number format."""
     limit = float(np.sqrt(np.finfo(dtype).eps))
     ok = error <= limit
-    return Verdict(ok, f"round trip off by {error:.1e} at most, {'within' if ok else 'beyond'} half of the digits "
-                       f"of {dtype} ({limit:.1e})")
+    return Verdict(
+        ok,
+        f"round trip off by {error:.1e} at most, {'within' if ok else 'beyond'} half of the digits "
+        f"of {dtype} ({limit:.1e})",
+    )
 
 
 def reproduces_y(squares: np.ndarray, truth: float, spread: float) -> Verdict:
@@ -47,15 +50,24 @@ def reproduces_y(squares: np.ndarray, truth: float, spread: float) -> Verdict:
     limit = max(NOISE_LIMIT * truth, SPREAD_LIMIT * spread)
     typical = float(np.sqrt(np.median(squares)))
     far = float(np.mean(np.sqrt(squares) > FAR * limit))
-    against = (f"{typical / truth:.2f} times that of the true x" if truth > SPREAD_LIMIT * spread
-               else f"{typical / spread:.2%} of the spread of y")
+    against = (
+        f"{typical / truth:.2f} times that of the true x"
+        if truth > SPREAD_LIMIT * spread
+        else f"{typical / spread:.2%} of the spread of y"
+    )
     rest = f"; at {far:.1%} of ys beyond {FAR * limit:.3g}" if far else ""
     return Verdict(typical <= limit and far <= FEW, f"typical resimulation error {typical:.3g}, {against}{rest}")
 
 
 def matches_truth(score: float) -> Verdict:
     """Close to the truth: the classifier is hardly better than a coin."""
-    how = next(word for limit, word in
-               ((C2ST_LIMIT, "hardly to be told from exact draws"), (0.7, "near the exact draws, but told from them"),
-                (np.inf, "far from the exact draws")) if score <= limit)
+    how = next(
+        word
+        for limit, word in (
+            (C2ST_LIMIT, "hardly to be told from exact draws"),
+            (0.7, "near the exact draws, but told from them"),
+            (np.inf, "far from the exact draws"),
+        )
+        if score <= limit
+    )
     return Verdict(score <= C2ST_LIMIT, f"C2ST {score:.3f}, {how} (.5 perfect, 1 useless)")

@@ -24,7 +24,7 @@ TREES, LEAF = 50, 3
 
 
 @dataclass(frozen=True)
-class Following:
+class YDependence:
     """How draws follow y.
 
     Attributes:
@@ -40,7 +40,7 @@ class Following:
     r2: float
 
 
-def following(draws: np.ndarray, truth: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> Following:
+def y_dependence(draws: np.ndarray, truth: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> YDependence:
     r"""Ranks f(x*, y) among f(draws, y), and how the mean of h over the draws goes along with y.
 
     .. math:: \mathrm{share} = \frac{\mathrm{cov}(y, h(x_s))}{\mathrm{cov}(y, h(x^*))}
@@ -51,7 +51,7 @@ def following(draws: np.ndarray, truth: np.ndarray, y: np.ndarray, rng: np.rando
     """
     spread = y.std(0)
     if not spread.any():  # a constant y: nothing to follow
-        return Following(rng.random(len(y)), float("nan"), float("nan"), 0.0)
+        return YDependence(rng.random(len(y)), float("nan"), float("nan"), 0.0)
     y = (y - y.mean(0))[:, spread > 0] / spread[spread > 0]
     draws = draws[:, :DRAWS]
     order = rng.permutation(len(y))
@@ -71,7 +71,7 @@ def following(draws: np.ndarray, truth: np.ndarray, y: np.ndarray, rng: np.rando
     share = a.mean() / b.mean()
     share_se = (a - share * b).std(ddof=1) / np.sqrt(len(a)) / abs(b.mean())
     r2 = 1 - np.concatenate(left).mean() / y.shape[1]
-    return Following(u, float(share), float(share_se), float(r2))
+    return YDependence(u, float(share), float(share_se), float(r2))
 
 
 def _regression(x: np.ndarray, y: np.ndarray, seed: int):
@@ -85,5 +85,6 @@ def _regression(x: np.ndarray, y: np.ndarray, seed: int):
     trees = ExtraTreesRegressor(TREES, min_samples_leaf=LEAF, random_state=seed)
     left = y - line.predict((x - mean) / sd).reshape(y.shape)
     trees.fit(x, left if y.shape[1] > 1 else left[:, 0])
-    return lambda points: (line.predict((points - mean) / sd).reshape(len(points), -1)
-                           + trees.predict(points).reshape(len(points), -1))
+    return lambda points: (
+        line.predict((points - mean) / sd).reshape(len(points), -1) + trees.predict(points).reshape(len(points), -1)
+    )

@@ -51,7 +51,7 @@ class Adjoint(Model):
     """
 
     has_density = False
-    takes_starts = True
+    is_search = True
 
     def __init__(
         self,
@@ -70,8 +70,10 @@ class Adjoint(Model):
         if y is None:
             raise ConfigError("model=adjoint inverts y = f(x), and this task has no y; choose a flow, e.g. model=rnvp")
         if x.simplex:
-            raise ConfigError("model=adjoint searches in a box, and the unknowns of this task are shares of a whole; "
-                              "choose a flow, e.g. model=rnvp")
+            raise ConfigError(
+                "model=adjoint searches in a box, and the unknowns of this task are shares of a whole; "
+                "choose a flow, e.g. model=rnvp"
+            )
         self.tolerance, self.max_steps, self.patience, self.step_limit = tolerance, max_steps, patience, step_limit
         self.boundary, self.link = boundary, link
         self.scale = Standardise(x.dim)
@@ -79,8 +81,9 @@ class Adjoint(Model):
         # Smooth, so that the descent follows f and not its facets.
         self.net = MLP(x.dim, self.features.dim_out, hidden, activation=nn.SiLU)
         self.register_buffer("loss_kind", torch.tensor(0))  # an index into LOSSES, set by the objective
-        low, high = ([inf if pair[k] is None else pair[k] for pair in x.bounds]
-                     for k, inf in ((0, -torch.inf), (1, torch.inf)))
+        low, high = (
+            [inf if pair[k] is None else pair[k] for pair in x.bounds] for k, inf in ((0, -torch.inf), (1, torch.inf))
+        )
         self.register_buffer("bounds", torch.tensor([low, high], dtype=torch.float64))
         self.register_buffer("range", torch.zeros(2, x.dim, dtype=torch.float64))  # of the training xs, scaled
         self.register_buffer("starts", torch.zeros(n_starts, x.dim, dtype=torch.float64))
@@ -133,11 +136,15 @@ class Adjoint(Model):
         loss = torch.cat([self._compare(self.net(a), b)[0] for a, b in zip(found.z.split(8192), target.split(8192))])
         x = torch.clamp(self.scale.inverse(found.z.double())[0], *self.bounds)
         shape = (n_obs, n)
-        solution = torch.stack([self._solutions(*part) for part in zip(
-            found.z.reshape(*shape, self.dim), found.reached.reshape(shape))])
+        solution = torch.stack(
+            [self._solutions(*part) for part in zip(found.z.reshape(*shape, self.dim), found.reached.reshape(shape))]
+        )
         return x.reshape(*shape, self.dim), {
-            "loss": loss.reshape(shape), "converged": found.reached.reshape(shape),
-            "steps": found.steps.reshape(shape), "solution": solution}
+            "loss": loss.reshape(shape),
+            "converged": found.reached.reshape(shape),
+            "steps": found.steps.reshape(shape),
+            "solution": solution,
+        }
 
     def sample(self, y: Tensor | None, n: int, generator: torch.Generator) -> Tensor:
         """Where n descents end for each row of y, converged or not; see `posterior`."""
@@ -190,14 +197,15 @@ class Adjoint(Model):
     def _checked(self, starts: Tensor, n_obs: int, n: int) -> Tensor:
         expected = (n_obs, n, self.dim)
         if tuple(starts.shape) not in (expected, expected[1:]):
-            raise ShapeError(f"starts: expected {expected[1:]} or {expected}, got {tuple(starts.shape)}; "
-                             "give one start a draw")
+            raise ShapeError(
+                f"starts: expected {expected[1:]} or {expected}, got {tuple(starts.shape)}; give one start a draw"
+            )
         if not starts.isfinite().all():
             raise ShapeError("starts: expected finite numbers, got NaN or inf; leave those rows out")
         return starts.double().expand(expected).reshape(-1, self.dim)
 
 
 def _shuffled(m: int, n: int, generator: torch.Generator) -> Tensor:
-    """n indices below m: a random order of all, then another one, and so on."""
+    """N indices below m: a random order of all, then another one, and so on."""
     rounds = [torch.randperm(m, generator=generator, device=generator.device) for _ in range(-(-n // m))]
     return torch.cat(rounds)[:n]

@@ -25,18 +25,18 @@ class Model(nn.Module, ABC):
     Attributes:
         has_density: whether `log_prob` answers. Where False, posterior sets carry NaN.
         without_density: what to do then.
-        takes_starts: whether `posterior` searches from `starts`, an array of x.
+        is_search: whether `posterior` searches from `starts`, an array of x.
         has_latent: whether `latent` answers.
         needs_data: whether training hands batches of pairs to the objective.
-        steady: whether its training loss is the same function at every step, and reads no number back from the device.
+        graph_capturable: whether its training loss is the same function at every step, and reads no number back from the device.
     """
 
     has_density: bool = True
     without_density = "use `inn invert` or another model"
     has_latent: bool = False
-    takes_starts: bool = False
+    is_search: bool = False
     needs_data: bool = True
-    steady: bool = False
+    graph_capturable: bool = False
 
     def __init__(self, x: Variables, y: Variables | None) -> None:
         super().__init__()
@@ -52,16 +52,16 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def sample(self, y: Tensor | None, n: int, generator: torch.Generator) -> Tensor:
-        """n draws for each row of y: (n_obs, n, Dx); without y, (1, n, Dx)."""
+        """N draws for each row of y: (n_obs, n, Dx); without y, (1, n, Dx)."""
 
     def posterior(
         self, y: Tensor, n: int, generator: torch.Generator, starts: Tensor | None = None
     ) -> tuple[Tensor, dict[str, Tensor]]:
-        """n draws for each row of y, and further numbers a draw by name (an optimiser's loss, say).
+        """N draws for each row of y, and further numbers a draw by name (an optimiser's loss, say).
 
         What `inn invert` writes; the draws alone are `sample`.
 
-        Shape: x (n_obs, n, Dx); each further number (n_obs, n); starts (m, Dx), only where `takes_starts`.
+        Shape: x (n_obs, n, Dx); each further number (n_obs, n); starts (m, Dx), only where `is_search`.
         """
         return self.sample(y, n, generator), {}
 
@@ -69,11 +69,11 @@ class Model(nn.Module, ABC):
         """Sets scalings and other data-dependent state from all of the training data."""
 
     def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """log p(x | y), (B,)."""
+        """Log p(x | y), (B,)."""
         raise NotImplementedError(f"{type(self).__name__} has no density")
 
     def latent(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
-        """z of pairs, (B, Dz): standard normal and independent of y, where the model is right."""
+        """Z of pairs, (B, Dz): standard normal and independent of y, where the model is right."""
         raise NotImplementedError(f"{type(self).__name__} has no latent")
 
     @property

@@ -81,7 +81,7 @@ class ConditionalFlow(Model):
         self.register_load_state_dict_pre_hook(_from_first_format)
 
     has_latent = True
-    steady = True
+    graph_capturable = True
 
     # x in the user's units <-> z
 
@@ -135,7 +135,7 @@ class ConditionalFlow(Model):
             self.blocks.initialise(scaled, context)
 
     def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """log p(x | y) of the dequantised x, -inf outside the box. (B,)."""
+        """Log p(x | y) of the dequantised x, -inf outside the box. (B,)."""
         inside = self.scale.covers(x)
         x = self.scale.clamp(x)
         z, ladj = self._to_z(x, y)
@@ -147,7 +147,7 @@ class ConditionalFlow(Model):
 
     @torch.no_grad()
     def latent(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
-        """z of the dequantised rows, (B, Dx). With bounds=truncate it is normal up to the mass outside the box."""
+        """Z of the dequantised rows, (B, Dx). With bounds=truncate it is normal up to the mass outside the box."""
         return self._to_z(self.scale.clamp(self.scale.dequantise(x, generator)), y)[0]
 
     def loss(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
@@ -157,7 +157,7 @@ class ConditionalFlow(Model):
 
     @torch.no_grad()
     def sample(self, y: Tensor | None, n: int, generator: torch.Generator) -> Tensor:
-        """n draws for each row of y, (n_obs, n, Dx), inside the box and on the recording grid.
+        """N draws for each row of y, (n_obs, n, Dx), inside the box and on the recording grid.
 
         Raises: ConvergenceError if a y is so far from the training ys that the blocks overflow, or if
             truncation finds no draw inside the box.
@@ -168,7 +168,8 @@ class ConditionalFlow(Model):
         bad = int((~x.isfinite().all(1)).sum())
         if bad:
             raise ConvergenceError(
-                f"{bad} of {len(x)} draws are not finite: y is too far from what training saw; check its units")
+                f"{bad} of {len(x)} draws are not finite: y is too far from what training saw; check its units"
+            )
         if self._truncates:
             x = self._redraw_outside(x, rows, generator)
         return self.scale.record(x).reshape(n_obs, n, self.dim)
@@ -179,7 +180,7 @@ class ConditionalFlow(Model):
         return self.y is None and not self._truncates and not self.scale.recorded
 
     def push_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        r"""x = f^{-1}(z) and log p(x) = log N(z; 0, I) - log|det dx/dz|, with gradients."""
+        r"""X = f^{-1}(z) and log p(x) = log N(z; 0, I) - log|det dx/dz|, with gradients."""
         x, ladj = self._to_x(z.to(self._dtype), None)
         return x, _standard_normal(z) - ladj
 
@@ -242,7 +243,8 @@ class ConditionalFlow(Model):
         if (hits == 0).any():
             raise ConvergenceError(
                 f"none of {int(drawn.max()):,} draws fell inside x_bounds, so that the density can't be "
-                "renormalised; train with model.bounds=logit")
+                "renormalised; train with model.bounds=logit"
+            )
         return (hits / drawn).log()[where]
 
 
@@ -253,7 +255,8 @@ def _linear(dim: int, y: Variables | None, dim_features: int, start: bool | str)
     labelled = [] if y is None else [i for i, labels in enumerate(y.labels) if labels is not None]
     if len(labelled) != 1:
         raise ConfigError(
-            f"model.linear_start=class needs one column of labels in y, this task has {len(labelled)}; pass true")
+            f"model.linear_start=class needs one column of labels in y, this task has {len(labelled)}; pass true"
+        )
     (i,) = labelled
     sizes = [1 if labels is None else len(labels) for labels in y.labels]
     return ClassGaussian(dim, dim_features, sizes[i], first=sum(sizes[:i]))

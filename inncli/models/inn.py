@@ -78,7 +78,8 @@ class INN(Model):
         if self.dim_y + self.dim_z < x.dim:
             raise ConfigError(
                 f"model.dim_z: expected {x.dim - self.dim_y} or more, so that [y, z] has at least the {x.dim} "
-                f"dimensions of x beside {self.dim_y} of y, got {self.dim_z}")
+                f"dimensions of x beside {self.dim_y} of y, got {self.dim_z}"
+            )
         self.width = max(x.dim, self.dim_y + self.dim_z) + padding
         self.sizes_in = [x.dim, self.width - x.dim]
         # y comes last: at the start, when the chain is the identity, it lies at the padding of x and z at x.
@@ -92,7 +93,7 @@ class INN(Model):
         self.blocks = Chain(self.width, [*blocks, LULinear(self.width)])
 
     has_latent = True
-    steady = True
+    graph_capturable = True
 
     # the two sides, scaled
 
@@ -102,11 +103,11 @@ class INN(Model):
         return self.log_sigma.exp()
 
     def scaled(self, x: Tensor) -> Tensor:
-        """x as the blocks see it, (B, Dx)."""
+        """X as the blocks see it, (B, Dx)."""
         return self.scale(x.double())[0].to(self._dtype)
 
     def target(self, y: Tensor | None, rows: int) -> Tensor:
-        """y as the blocks are to give it, (B, Dy); no columns without y."""
+        """Y as the blocks are to give it, (B, Dy); no columns without y."""
         if y is None:
             return self.padding_sd.new_zeros(rows, 0)
         return self.features(y.double()).to(self._dtype)
@@ -134,7 +135,7 @@ class INN(Model):
         return target + self.sigma * eps, z, self.padding_sd[1] * v
 
     def log_joint(self, x: Tensor, u: Tensor, target: Tensor) -> Tensor:
-        r"""log p(x, u | y) of scaled x, (B,).
+        r"""Log p(x, u | y) of scaled x, (B,).
 
         .. math:: \log N(f_y; y, \sigma^2) + \log N(f_z; 0, I) + \log N(f_v; 0, I) + \log|\det J|
         """
@@ -186,7 +187,7 @@ class INN(Model):
         last.set(torch.linalg.lstsq(image - image.mean(0), probe - probe.mean(0)).solution.T)
 
     def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """log p(x | y) of the dequantised x, -inf outside the box; NaN with padding or where sigma is 0. (B,)."""
+        """Log p(x | y) of the dequantised x, -inf outside the box; NaN with padding or where sigma is 0. (B,)."""
         if not self.has_density:
             return x.new_full((len(x),), math.nan)
         inside = self.scale.covers(x)
@@ -202,7 +203,7 @@ class INN(Model):
 
     @torch.no_grad()
     def sample(self, y: Tensor | None, n: int, generator: torch.Generator) -> Tensor:
-        """n draws for each row of y, (n_obs, n, Dx), inside the box and on the recording grid.
+        """N draws for each row of y, (n_obs, n, Dx), inside the box and on the recording grid.
 
         Raises: ConvergenceError if a y is so far from the training ys that the blocks overflow.
         """
@@ -215,7 +216,8 @@ class INN(Model):
         bad = int((~x.isfinite().all(1)).sum())
         if bad:
             raise ConvergenceError(
-                f"{bad} of {len(x)} draws are not finite: y is too far from what training saw; check its units")
+                f"{bad} of {len(x)} draws are not finite: y is too far from what training saw; check its units"
+            )
         return self.scale.record(x).reshape(n_obs, n, self.dim)
 
     @torch.no_grad()

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from inncli.errors import ConfigError
 from inncli.transforms.chain import Chain
-from inncli.transforms.marginal import Box, HeapMap, Standardise
+from inncli.transforms.marginal import BoundsTransform, QuantileTransform, Standardise
 from inncli.transforms.power import PowerMap
 from inncli.transforms.simplex import Simplex
 from inncli.variables import Variables
@@ -40,20 +40,28 @@ class Scaling(Chain):
         self, x: Variables, bounds: Literal["logit", "truncate", "clip"] = "logit", power: bool = False
     ) -> None:
         if x.simplex and bounds != "logit":
-            raise ConfigError(f"model.bounds={bounds} keeps draws in a box, the shares of a whole need the simplex; "
-                              "pass model.bounds=logit")
+            raise ConfigError(
+                f"model.bounds={bounds} keeps draws in a box, the shares of a whole need the simplex; "
+                "pass model.bounds=logit"
+            )
         if bounds == "clip":
             for name, pair, step in zip(x.names, x.bounds, x.steps):
                 if not step and pair != (None, None):
-                    raise ConfigError(f"model.bounds=clip is for recorded columns, {name!r} is bounded and has no "
-                                      "recording step; pass model.bounds=logit")
+                    raise ConfigError(
+                        f"model.bounds=clip is for recorded columns, {name!r} is bounded and has no "
+                        "recording step; pass model.bounds=logit"
+                    )
             x = replace(x, heaps=((),) * x.dim)
         cells = replace(x, bounds=x.cells)
         open_box = ((None, None),) * x.dim
         # A column with heaps is kept inside its bounds by the heap map itself.
         boxed = tuple((None, None) if heaps else b for b, heaps in zip(cells.bounds, x.heaps))
-        box = Simplex(x.dim) if x.simplex else Box(replace(x, bounds=boxed if bounds == "logit" else open_box))
-        super().__init__(x.dim, [HeapMap(x), box, Standardise(x.dim), *([PowerMap(x.dim)] if power else [])])
+        box = (
+            Simplex(x.dim)
+            if x.simplex
+            else BoundsTransform(replace(x, bounds=boxed if bounds == "logit" else open_box))
+        )
+        super().__init__(x.dim, [QuantileTransform(x), box, Standardise(x.dim), *([PowerMap(x.dim)] if power else [])])
         self.truncated = replace(cells, bounds=boxed if bounds == "truncate" else open_box)
         self.recorded = any(x.steps)  # known here, so that no step waits for the device to say so
         self.register_buffer("step", torch.tensor(x.steps, dtype=torch.float64))
@@ -61,14 +69,14 @@ class Scaling(Chain):
         self.register_buffer("high", torch.tensor(_numbers(cells, 1, math.inf), dtype=torch.float64))
 
     def dequantise(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """x moved uniformly within its recording cells; continuous columns as they are. (B, Dx)."""
+        """X moved uniformly within its recording cells; continuous columns as they are. (B, Dx)."""
         if not self.recorded:
             return x.double()
         u = torch.rand(x.shape, generator=generator, dtype=torch.float64, device=x.device)
         return x.double() + self.step * (u - 0.5)
 
     def record(self, x: Tensor) -> Tensor:
-        """x as it would be recorded: the nearest multiple of the step, where there is one."""
+        """X as it would be recorded: the nearest multiple of the step, where there is one."""
         step = torch.where(self.step > 0, self.step, 1.0)
         per_unit = torch.round(1 / step)
         # Dividing by 10 gives the double closest to 0.3; multiplying by 0.1 does not.
@@ -88,7 +96,7 @@ class Scaling(Chain):
         return ~self.outside(x) & self.parts[0].covers(x)
 
     def clamp(self, x: Tensor) -> Tensor:
-        """x moved into the bounds, so that a row outside gets harmless numbers."""
+        """X moved into the bounds, so that a row outside gets harmless numbers."""
         return torch.minimum(torch.maximum(x.double(), self.low), self.high)
 
 

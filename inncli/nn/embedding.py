@@ -46,8 +46,10 @@ class Features(nn.Module):
         sd = y.double().std(0, correction=0)
         if not sd.isfinite().all():
             i = int((~sd.isfinite()).nonzero()[0])
-            raise DataError(f"y column {self.names[i]!r} reaches {float(y[:, i].abs().max()):g}, which is too "
-                            "large to scale; look for outliers, or give it in a larger unit")
+            raise DataError(
+                f"y column {self.names[i]!r} reaches {float(y[:, i].abs().max()):g}, which is too "
+                "large to scale; look for outliers, or give it in a larger unit"
+            )
         number = torch.tensor([size == 0 for size in self.sizes], device=y.device)
         self.mean.copy_(torch.where(number, y.double().mean(0), self.mean))
         self.sd.copy_(torch.where(number & (sd > 0), sd, self.sd))
@@ -77,8 +79,12 @@ class Edges(nn.Module):
     def __init__(self, y: Variables) -> None:
         super().__init__()
         # distance = sign * (y - bound)
-        self.ends = [(i, bound, sign) for i, pair in enumerate(y.bounds) for bound, sign in zip(pair, (1.0, -1.0))
-                     if bound is not None]
+        self.ends = [
+            (i, bound, sign)
+            for i, pair in enumerate(y.bounds)
+            for bound, sign in zip(pair, (1.0, -1.0))
+            if bound is not None
+        ]
         self.dim_out = len(self.ends)
         self.register_buffer("mean", torch.zeros(self.dim_out, dtype=torch.float64))
         self.register_buffer("sd", torch.ones(self.dim_out, dtype=torch.float64))

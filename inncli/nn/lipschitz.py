@@ -46,12 +46,12 @@ class LipschitzNet(nn.Module):
         widths = [dim, *hidden, dim]
         self.weights = nn.ParameterList(
             nn.Parameter(torch.randn(n_out, n_in) / (math.sqrt(n_in) + math.sqrt(n_out)))
-            for n_in, n_out in zip(widths, widths[1:]))
+            for n_in, n_out in zip(widths, widths[1:])
+        )
         with torch.no_grad():
             self.weights[-1].mul_(0.05)  # near the identity
         self.biases = nn.ParameterList(nn.Parameter(math.pi * (2 * torch.rand(n) - 1)) for n in hidden)
-        self.log_curvatures = nn.ParameterList(
-            nn.Parameter(torch.full((n,), 0.5 * math.log(n / dim))) for n in hidden)
+        self.log_curvatures = nn.ParameterList(nn.Parameter(torch.full((n,), 0.5 * math.log(n / dim))) for n in hidden)
         self.context = nn.Linear(dim_context, sum(hidden), bias=False) if dim_context else None
         self.register_buffer("lipschitz", torch.tensor(lipschitz, dtype=torch.float64))
 
@@ -75,7 +75,7 @@ class LipschitzNet(nn.Module):
         return [*weights, self.lipschitz.to(last.dtype) * last]
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """g at each row."""
+        """G at each row."""
         return self.at(context)(x)
 
     @torch.no_grad()
@@ -150,7 +150,8 @@ class Conditioned:
 
 class SinCos(torch.autograd.Function):
     """sin and cos of a phase. Each is the other's derivative: autograd, which takes them one by one, computes both
-    twice, and they are what a training step spends most of its time on."""
+    twice, and they are what a training step spends most of its time on.
+    """
 
     @staticmethod
     def forward(ctx, phase: Tensor) -> tuple[Tensor, Tensor]:

@@ -23,7 +23,7 @@ class MaskedLinear(nn.Linear):
             self.weight.mul_((mask.shape[1] / fan_in).sqrt())
 
     def forward(self, x: Tensor) -> Tensor:
-        """x W^T + b with the masked W."""
+        """X W^T + b with the masked W."""
         return functional.linear(x, self.weight * self.mask, self.bias)
 
 

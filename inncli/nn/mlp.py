@@ -26,8 +26,14 @@ class MLP(nn.Module):
     Shape: (B, dim_in) to (B, dim_out).
     """
 
-    def __init__(self, dim_in: int, dim_out: int, hidden: Sequence[int] = (64, 64), gain: float = 0.0,
-                 activation: type[nn.Module] = nn.ReLU) -> None:
+    def __init__(
+        self,
+        dim_in: int,
+        dim_out: int,
+        hidden: Sequence[int] = (64, 64),
+        gain: float = 0.0,
+        activation: type[nn.Module] = nn.ReLU,
+    ) -> None:
         super().__init__()
         self.dim_in = dim_in
         if dim_in == 0:

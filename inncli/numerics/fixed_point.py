@@ -65,7 +65,7 @@ def solve(
     method: Method = "anderson",
     jacobian: Map | None = None,
 ) -> Solution:
-    """x with x + g(x) = y, starting from x = y.
+    """X with x + g(x) = y, starting from x = y.
 
     Args:
         g: g(x, rows); `rows` says to which rows of y the x belong.
@@ -104,7 +104,8 @@ def solve(
             raise ConvergenceError(
                 f"{len(rows)} of {len(y)} rows did not converge: residual {float(norm.max()):.2g}, expected "
                 f"{float(target[rows].min()):.2g} for an error below {tolerance:g} at Lipschitz constant "
-                f"{lipschitz:.4f}; solve in float64, or ask for less")
+                f"{lipschitz:.4f}; solve in float64, or ask for less"
+            )
         if proposer is None:
             proposer = _proposer(method, x, rows, jacobian)
             evaluations[rows] += proposer.evaluations
@@ -189,8 +190,8 @@ class _Anderson:
         size = change.norm(dim=1, keepdim=True)
         safe = size.isfinite() & (size > 0)
         pair = [torch.where(safe, t / size, 0.0)[:, None] for t in (step, change)]
-        self.steps = torch.cat([self.steps, pair[0]], 1)[:, -self.memory:]
-        self.changes = torch.cat([self.changes, pair[1]], 1)[:, -self.memory:]
+        self.steps = torch.cat([self.steps, pair[0]], 1)[:, -self.memory :]
+        self.changes = torch.cat([self.changes, pair[1]], 1)[:, -self.memory :]
 
     def keep(self, going: Tensor) -> None:
         self.steps, self.changes = self.steps[going], self.changes[going]

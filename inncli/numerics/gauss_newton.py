@@ -37,8 +37,10 @@ class Refined:
 
     def report(self) -> dict:
         """Median and 99th percentile of `before`, `after` and `moved` over all draws; how many are unconverged."""
-        spread = {name: {"q50": float(np.nanquantile(part, 0.5)), "q99": float(np.nanquantile(part, 0.99))}
-                  for name, part in (("error_before", self.before), ("error_after", self.after), ("moved", self.moved))}
+        spread = {
+            name: {"q50": float(np.nanquantile(part, 0.5)), "q99": float(np.nanquantile(part, 0.99))}
+            for name, part in (("error_before", self.before), ("error_after", self.after), ("moved", self.moved))
+        }
         return {**spread, "unconverged": int((~self.converged).sum()), "draws": len(self.converged)}
 
 
@@ -144,7 +146,7 @@ def _step(jacobian: Tensor, r: Tensor, damping: Tensor, z: Tensor, low: Tensor, 
 
 
 def _jacobian(observe: Callable, x: Tensor) -> Tensor:
-    """d s / d x of each row, (B, Dy, D), a backward pass a column of y."""
+    """D s / d x of each row, (B, Dy, D), a backward pass a column of y."""
     x = x.detach().requires_grad_()
     with torch.enable_grad():
         y = observe(x)
@@ -159,9 +161,13 @@ def _check_differentiable(observe: Callable, x: Tensor) -> None:
         raise
     except Exception as error:  # whatever a simulator does that tensors don't
         what = " ".join(str(error).split())[:120]
-        raise RequestError("--refine needs a simulator that torch can differentiate; observe(x) failed on a tensor "
-                           f"({type(error).__name__}: {what}); leave --refine out") from error
+        raise RequestError(
+            "--refine needs a simulator that torch can differentiate; observe(x) failed on a tensor "
+            f"({type(error).__name__}: {what}); leave --refine out"
+        ) from error
     plain, tensor = observe(x.numpy()), observe(x).numpy()
     if not np.allclose(plain, tensor, rtol=1e-9, atol=1e-9 * np.abs(plain).max(), equal_nan=True):
-        raise RequestError(f"--refine: observe(x) gives {plain[0].tolist()} for an array and {tensor[0].tolist()} for "
-                           "the same numbers in a tensor; mend it, or leave --refine out")
+        raise RequestError(
+            f"--refine: observe(x) gives {plain[0].tolist()} for an array and {tensor[0].tolist()} for "
+            "the same numbers in a tensor; mend it, or leave --refine out"
+        )

@@ -12,7 +12,7 @@ MARGIN = 0.25  # of the draws' range, added at either end: what 10,000 draws mis
 
 
 def axes_around(draws: np.ndarray, n: int, bounds: tuple[Bound, ...]) -> list[np.ndarray]:
-    """n even steps along each unknown, over the range of the draws and a margin, kept inside the bounds.
+    """N even steps along each unknown, over the range of the draws and a margin, kept inside the bounds.
 
     Points are the midpoints of n cells, so that the sum times the cell's volume is the integral.
 
@@ -21,8 +21,10 @@ def axes_around(draws: np.ndarray, n: int, bounds: tuple[Bound, ...]) -> list[np
     """
     dim = draws.shape[1]
     if n**dim > MAX_POINTS:
-        raise RequestError(f"--grid {n} has {n}^{dim} points for {dim} unknowns, at most {MAX_POINTS:,} are computed; "
-                           "pass fewer, or a table with --points")
+        raise RequestError(
+            f"--grid {n} has {n}^{dim} points for {dim} unknowns, at most {MAX_POINTS:,} are computed; "
+            "pass fewer, or a table with --points"
+        )
     axes = []
     for column, (lowest, highest) in zip(draws.T, bounds):
         margin = MARGIN * max(float(np.ptp(column)), 1e-6 * max(1.0, float(np.abs(column).max())))

@@ -70,29 +70,36 @@ class FixedPoint:
 
 # ---- the maps ----------------------------------------------------------------------------------------
 def logistic(r: float) -> Map:
-    """x <- r x (1 - x) on [0, 1]. Fixed points 0, of slope r, and 1 - 1/r, of slope 2 - r."""
+    """X <- r x (1 - x) on [0, 1]. Fixed points 0, of slope r, and 1 - 1/r, of slope 2 - r."""
     return Map(f"x <- {r:g} x (1 - x)", lambda x: r * x * (1 - x), lambda x: r * (1 - 2 * x), 0.0, 1.0)
 
 
 def circle(omega: float, k: float) -> Map:
-    r"""x <- x + omega - k/(2 pi) sin(2 pi x) modulo 1.
+    r"""X <- x + omega - k/(2 pi) sin(2 pi x) modulo 1.
 
     Fixed points where sin(2 pi x) = 2 pi omega / k, up to whole turns, of slope 1 - k cos(2 pi x): a pair of them
     while |omega| <= k / (2 pi), the first Arnold tongue.
     """
     turn = 2 * np.pi
-    return Map(f"x <- x + {omega:g} - {k:g}/(2 pi) sin(2 pi x) mod 1", lambda x: x + omega - k / turn * np.sin(turn * x),
-               lambda x: 1 - k * np.cos(turn * x), 0.0, 1.0, period=1.0)
+    return Map(
+        f"x <- x + {omega:g} - {k:g}/(2 pi) sin(2 pi x) mod 1",
+        lambda x: x + omega - k / turn * np.sin(turn * x),
+        lambda x: 1 - k * np.cos(turn * x),
+        0.0,
+        1.0,
+        period=1.0,
+    )
 
 
 def kepler(e: float, y: float) -> Map:
-    """x <- y + e sin(x), which solves Kepler's equation x - e sin(x) = y: increasing in x while e < 1."""
-    return inversion(lambda x: -e * np.sin(x), lambda x: -e * np.cos(x), y, y - np.pi, y + np.pi,
-                     f"x <- {y:g} + {e:g} sin(x)")
+    """X <- y + e sin(x), which solves Kepler's equation x - e sin(x) = y: increasing in x while e < 1."""
+    return inversion(
+        lambda x: -e * np.sin(x), lambda x: -e * np.cos(x), y, y - np.pi, y + np.pi, f"x <- {y:g} + {e:g} sin(x)"
+    )
 
 
 def inversion(g: Function, slope: Function, y: float, low: float, high: float, name: str) -> Map:
-    """x <- y - g(x), which solves x + g(x) = y: the inverse of a residual block.
+    """X <- y - g(x), which solves x + g(x) = y: the inverse of a residual block.
 
     Args:
         g, slope: g and its derivative.
@@ -109,8 +116,11 @@ def fixed_points(map: Map) -> list[FixedPoint]:
     """
     x = np.linspace(map.low, map.high, GRID)
     gap = map.function(x) - x
-    turns = [0.0] if map.period is None else map.period * np.arange(
-        np.floor(gap.min() / map.period), np.ceil(gap.max() / map.period) + 1)
+    turns = (
+        [0.0]
+        if map.period is None
+        else map.period * np.arange(np.floor(gap.min() / map.period), np.ceil(gap.max() / map.period) + 1)
+    )
     found: list[float] = []
     for turn in turns:
         found += _roots(lambda x: map.function(x) - x - turn, x, gap - turn)  # noqa: B023 called at once
@@ -127,7 +137,7 @@ def fixed_points(map: Map) -> list[FixedPoint]:
 
 
 def lipschitz(map: Map) -> float:
-    """max |T'| on the interval, over the grid: within the second derivative times a cell of the supremum."""
+    """Max |T'| on the interval, over the grid: within the second derivative times a cell of the supremum."""
     return float(np.abs(map.slope(np.linspace(map.low, map.high, GRID))).max())
 
 

@@ -28,7 +28,7 @@ class Kernel(ABC):
 
     @abstractmethod
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """k of every row of x with every row of y."""
+        """K of every row of x with every row of y."""
 
 
 class InverseMultiquadric(Kernel):
@@ -157,7 +157,8 @@ def two_sample_test(
     k = kernel(rows, rows)
     k = k - torch.diag(k.diagonal())
     orders = [torch.arange(n + m, device=x.device)] + [
-        torch.randperm(n + m, generator=generator, device=x.device) for _ in range(permutations)]
+        torch.randperm(n + m, generator=generator, device=x.device) for _ in range(permutations)
+    ]
     first = torch.zeros(len(orders), n + m, dtype=k.dtype, device=x.device)
     for row, order in enumerate(orders):
         first[row, order[:n]] = 1.0
@@ -186,7 +187,8 @@ def independence_test(
     k, centred = kernel_y(y, y), kernel_z(z, z)
     centred = centred - centred.mean(0) - centred.mean(1, keepdim=True) + centred.mean()
     orders = [torch.arange(n, device=y.device)] + [
-        torch.randperm(n, generator=generator, device=y.device) for _ in range(permutations)]
+        torch.randperm(n, generator=generator, device=y.device) for _ in range(permutations)
+    ]
     value = torch.stack([(k[order][:, order] * centred).sum() for order in orders]) / n**2
     return float(value[0]), _p_value(value)
 

@@ -13,7 +13,7 @@ PAD = 64  # a batch is filled up to a multiple of this, so that a row's last dig
 
 
 @dataclass
-class Descent:
+class PolyakDescent:
     """Where each row ended.
 
     Shape: z (B, D); reached (B,) bool; steps (B,), the gradient steps taken.
@@ -31,7 +31,7 @@ def descend(
     max_steps: int,
     patience: int,
     step_limit: float,
-) -> Descent:
+) -> PolyakDescent:
     r"""Minimises a loss of each row from its start, by Polyak's step of a loss whose least value is 0.
 
     .. math:: z \leftarrow z - \min\left(\frac{L}{|g|^2}, \frac{\text{limit}}{|g|}\right) g, \quad g = \nabla_z L
@@ -50,14 +50,18 @@ def descend(
     Reference: Polyak 1987, Introduction to Optimization, section 5.3; Hazan and Kakade 2019, Revisiting the
         Polyak step size, arXiv:1905.00313.
     """
-    parts = [_descend(evaluate, *part, max_steps, patience, step_limit)
-             for part in zip(z.split(CHUNK), target.split(CHUNK))]
-    return Descent(*(torch.cat([getattr(part, name) for part in parts]) for name in ("z", "reached", "steps")))
+    parts = [
+        _descend(evaluate, *part, max_steps, patience, step_limit) for part in zip(z.split(CHUNK), target.split(CHUNK))
+    ]
+    return PolyakDescent(*(torch.cat([getattr(part, name) for part in parts]) for name in ("z", "reached", "steps")))
 
 
-def _descend(evaluate, z: Tensor, target: Tensor, max_steps: int, patience: int, step_limit: float) -> Descent:
-    ended = Descent(z.clone(), torch.zeros(len(z), dtype=torch.bool, device=z.device),
-                    torch.zeros(len(z), dtype=torch.long, device=z.device))
+def _descend(evaluate, z: Tensor, target: Tensor, max_steps: int, patience: int, step_limit: float) -> PolyakDescent:
+    ended = PolyakDescent(
+        z.clone(),
+        torch.zeros(len(z), dtype=torch.bool, device=z.device),
+        torch.zeros(len(z), dtype=torch.long, device=z.device),
+    )
     rows = torch.arange(len(z), device=z.device)  # those still on their way
     least = torch.full_like(z[:, 0], torch.inf)  # the least loss of each of them
     waited = torch.zeros_like(rows)  # steps since it fell
@@ -87,5 +91,5 @@ def _slope(evaluate, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]
     z = torch.cat([z, z[-1:].expand(fill, -1)]).detach().requires_grad_()
     with torch.enable_grad():
         loss, reached = evaluate(z, torch.cat([target, target[-1:].expand(fill, *target.shape[1:])]))
-        gradient, = torch.autograd.grad(loss.sum(), z)
+        (gradient,) = torch.autograd.grad(loss.sum(), z)
     return loss.detach()[:n], gradient[:n], reached.detach()[:n]

@@ -24,13 +24,13 @@ class Objective(nn.Module, ABC):
         needs_data: whether it is handed batches of pairs; a model without `needs_data` gets none either.
         needs_density: whether it calls the model's `log_prob`, or its `loss`, which follows from it unless the
             model writes its own.
-        steady_from: the step from which on the loss is the same function of batch and noise, and reads no number back
+        graph_capturable_from: the step from which on the loss is the same function of batch and noise, and reads no number back
             from the device, so that a recorded step can be replayed; None for never.
     """
 
     needs_data: bool = True
     needs_density: bool = False
-    steady_from: int | None = None
+    graph_capturable_from: int | None = None
 
     def attach(self, model: Model, task: Task) -> None:
         """Called once, after both are built and before the model starts from the data.
@@ -54,9 +54,7 @@ class Objective(nn.Module, ABC):
         """
         return {}
 
-    def validation_loss(
-        self, model: Model, batch: Batch, step: int, generator: torch.Generator
-    ) -> Tensor:
+    def validation_loss(self, model: Model, batch: Batch, step: int, generator: torch.Generator) -> Tensor:
         """What the best epoch is chosen by, a scalar; the loss itself, unless overridden.
 
         It must mean the same at every step. An objective whose loss grows with a ramp or a multiplier

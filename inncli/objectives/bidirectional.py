@@ -62,21 +62,24 @@ class Bidirectional(Objective):
         super().__init__()
         for key, scales in (("scales_z", scales_z), ("scales_x", scales_x)):
             if kernel == "polynomial" and scales and (len(scales) > 1 or scales[0] % 1):
-                raise ConfigError(f"objective.{key}: kernel=polynomial takes the highest order alone, one whole number, "
-                                  f"got {scales}; e.g. objective.{key}=[3]")
+                raise ConfigError(
+                    f"objective.{key}: kernel=polynomial takes the highest order alone, one whole number, "
+                    f"got {scales}; e.g. objective.{key}=[3]"
+                )
         self.loss_y = LOSS_OF[loss_y]
         self.weight_y, self.weight_z, self.weight_x, self.weight_padding = weight_y, weight_z, weight_x, weight_padding
         self.ramp, self.kernel, self.scales_z, self.scales_x = ramp, kernel, scales_z, scales_x
         # The median of distances, which sets the Gaussian kernel's width, is a number that the host reads.
-        self.steady_from = None if kernel == "gaussian" else ramp
+        self.graph_capturable_from = None if kernel == "gaussian" else ramp
         self.noise_y, self.padding_noise, self.padding_out = noise_y, padding_noise, padding_out
 
     @torch.no_grad()
     def attach(self, model: Model, task: Task) -> None:
         """Tells the model its noises."""
         if not isinstance(model, INN):
-            raise ConfigError(f"objective=bidirectional trains model=inn, got {type(model).__name__}; "
-                              "leave the objective out")
+            raise ConfigError(
+                f"objective=bidirectional trains model=inn, got {type(model).__name__}; leave the objective out"
+            )
         model.log_sigma.fill_(math.log(self.noise_y) if self.noise_y else -math.inf)
         if self.noise_y is None and task.noise_sd is not None:
             model.known_noise = torch.as_tensor(task.noise_sd, device=model.log_sigma.device)
@@ -108,7 +111,11 @@ class Bidirectional(Objective):
             terms["y"] = self.loss_y(y_f - target).mean()
         if v_f.shape[1]:
             terms["padding"] = v_f.square().mean() / self.padding_out**2
-        loss = self.weight_z * terms["z"] + self.weight_y * terms.get("y", 0) + self.weight_padding * terms.get("padding", 0)
+        loss = (
+            self.weight_z * terms["z"]
+            + self.weight_y * terms.get("y", 0)
+            + self.weight_padding * terms.get("padding", 0)
+        )
         if self.weight_x and ramp:
             back = torch.cat(model.inverse(*latent), 1)
             terms["x"] = self._apart(back, torch.cat([x, u], 1), self.scales_x)

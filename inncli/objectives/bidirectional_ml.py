@@ -32,7 +32,7 @@ class BidirectionalML(Objective):
     Reference: Ardizzone et al. 2019, arXiv:1808.04730; Huang et al. 2020, Augmented normalizing flows, arXiv:2002.07101.
     """
 
-    steady_from = 0
+    graph_capturable_from = 0
 
     def __init__(
         self, sigma: PositiveFloat = 0.05, learn_sigma: bool = True, padding_noise: PositiveFloat = 1.0
@@ -44,8 +44,9 @@ class BidirectionalML(Objective):
     def attach(self, model: Model, task: Task) -> None:
         """Tells the model its noises: v is part of the latent here, N(0, I)."""
         if not isinstance(model, INN):
-            raise ConfigError(f"objective=bidirectional_ml trains model=inn, got {type(model).__name__}; "
-                              "leave the objective out")
+            raise ConfigError(
+                f"objective=bidirectional_ml trains model=inn, got {type(model).__name__}; leave the objective out"
+            )
         model.log_sigma.fill_(math.log(self.sigma))
         model.log_sigma.requires_grad_(self.learn_sigma and model.dim_y > 0)
         model.padding_sd.copy_(torch.tensor([self.padding_noise, 1.0]))

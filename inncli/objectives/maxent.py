@@ -18,7 +18,7 @@ REPORT_DRAWS, REPORT_CHUNK = 200_000, 4_000
 
 
 def latin_normal(n: int, dim: int, generator: torch.Generator) -> Tensor:
-    r"""n standard normal rows, Latin hypercube: one value in every n-th of the mass of each column.
+    r"""N standard normal rows, Latin hypercube: one value in every n-th of the mass of each column.
 
     .. math:: z_{id} = \Phi^{-1}((\pi_d(i) + u_{id}) / n), \quad u \sim U(0, 1), \; \pi_d \text{ a permutation}
 
@@ -88,20 +88,30 @@ class MaxEnt(Objective):
         Raises: ConfigError if the task has no moments, or the model no reparameterised draws.
         """
         if not isinstance(task, MaxentTask):
-            raise ConfigError(f"objective=maxent needs moments, task={task.name} gives none; "
-                              "use e.g. task=maxent_dirichlet")
+            raise ConfigError(
+                f"objective=maxent needs moments, task={task.name} gives none; use e.g. task=maxent_dirichlet"
+            )
         if not model.can_push_forward:
-            raise ConfigError(f"objective=maxent needs draws that carry gradients, {type(model).__name__} gives none "
-                              "here; use a flow with model.bounds=logit, e.g. model=rnvp")
+            raise ConfigError(
+                f"objective=maxent needs draws that carry gradients, {type(model).__name__} gives none "
+                "here; use a flow with model.bounds=logit, e.g. model=rnvp"
+            )
         self.task = task
         k = len(task.moments)
         start = {
-            "kappa": torch.as_tensor(task.moments), "multipliers": torch.zeros(k), "weight": torch.tensor(self.penalty),
-            "phase": torch.tensor(0), "factor": torch.eye(k),  # V = factor factor^T
+            "kappa": torch.as_tensor(task.moments),
+            "multipliers": torch.zeros(k),
+            "weight": torch.tensor(self.penalty),
+            "phase": torch.tensor(0),
+            "factor": torch.eye(k),  # V = factor factor^T
             # of the phase so far: steps, sums over them of the mean of r, its square, and the mean square of r
-            "steps": torch.tensor(0), "sum_mean": torch.zeros(k), "sum_mean2": torch.zeros(k, k), "sum_r2": torch.zeros(k, k),
+            "steps": torch.tensor(0),
+            "sum_mean": torch.zeros(k),
+            "sum_mean2": torch.zeros(k, k),
+            "sum_r2": torch.zeros(k, k),
             # of the phase before: R and the covariance of its estimate
-            "before": torch.zeros(k), "before_noise": torch.zeros(k, k),
+            "before": torch.zeros(k),
+            "before_noise": torch.zeros(k, k),
         }
         device = next(model.parameters()).device
         for name, value in start.items():
@@ -121,7 +131,12 @@ class MaxEnt(Objective):
         entropy = -log_q.mean()
         constraint = self.multipliers @ r.mean(0)
         penalty = self.weight / 2 * self._product_of_halves(r)
-        terms = {"entropy": entropy, "constraint": constraint, "penalty": penalty, "penalty_weight": self.weight.clone()}
+        terms = {
+            "entropy": entropy,
+            "constraint": constraint,
+            "penalty": penalty,
+            "penalty_weight": self.weight.clone(),
+        }
         terms |= {f"residual {name}": value for name, value in zip(self.task.statistic_names, r.mean(0))}
         return -entropy + constraint + penalty, {name: value.detach() for name, value in terms.items()}
 

@@ -30,8 +30,10 @@ class Regression(Objective):
     def attach(self, model: Model, task: Task) -> None:
         """Tells the model which loss it is trained by. Raises: ConfigError if it is no network y = f(x)."""
         if not isinstance(model, Adjoint):
-            raise ConfigError(f"objective=regression trains a network y = f(x), which {type(model).__name__} is not; "
-                              "choose model=adjoint, or leave the objective out")
+            raise ConfigError(
+                f"objective=regression trains a network y = f(x), which {type(model).__name__} is not; "
+                "choose model=adjoint, or leave the objective out"
+            )
         model.train_by(self.kind)
 
     def forward(

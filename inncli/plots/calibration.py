@@ -76,9 +76,11 @@ def _ranks(fig: FigureBase, found: dict, names: list[str], rows: int, columns: i
         axes.set_ylim(0, top)
         axes.set_xticks([0, 0.5, 1], ["0", ".5", "1"])
         axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
-    for axes in panels[len(names):]:
+    for axes in panels[len(names) :]:
         axes.set_visible(False)
-    for axes in panels[max(0, len(names) - columns):len(names)]:  # the lowest of its column, also above an empty place
+    for axes in panels[
+        max(0, len(names) - columns) : len(names)
+    ]:  # the lowest of its column, also above an empty place
         axes.tick_params(labelbottom=True)
     fig.supxlabel("rank of the truth among the draws", fontsize=9)
     fig.supylabel("observations", fontsize=9)
@@ -101,8 +103,15 @@ def _coverage(fig: FigureBase, found: dict, coverage: dict) -> None:
     handles = [Patch(facecolor=GREY, alpha=0.25, label="95 % of exact posteriors")]
     for k, name in enumerate(unknowns):
         colour, dash = (colours[k], dashes[k]) if few else (BLUE, "-")
-        (line,) = axes.plot(found["levels"], coverage[name], color=colour, linestyle=dash, linewidth=1.6 if few else 0.8,
-                            alpha=1.0 if few else 0.6, label=shorten(name, 24))
+        (line,) = axes.plot(
+            found["levels"],
+            coverage[name],
+            color=colour,
+            linestyle=dash,
+            linewidth=1.6 if few else 0.8,
+            alpha=1.0 if few else 0.6,
+            label=shorten(name, 24),
+        )
         handles += [line] if few else []
     if unknowns and not few:
         handles.append(Line2D([], [], color=BLUE, linewidth=0.8, label=f"{len(unknowns)} unknowns"))

@@ -39,7 +39,9 @@ def cobweb(map: Map, points: list[FixedPoint], orbit: np.ndarray, lipschitz: flo
             _orbit(panels[-1], map, points, orbit)
         sign = "< 1: a contraction" if lipschitz < 1 else "≥ 1"
         formula = (title or map.name).replace("<-", "←").replace("pi", "π")
-        fig.suptitle(f"{formula}      Lipschitz constant {lipschitz:.4g} {sign}", x=0.01, ha="left", fontsize=10, color=INK)
+        fig.suptitle(
+            f"{formula}      Lipschitz constant {lipschitz:.4g} {sign}", x=0.01, ha="left", fontsize=10, color=INK
+        )
         marks = [Line2D([], [], linestyle="none", label=_words(point), **_style(point)) for point in points[:MOST]]
         if len(points) > MOST:
             marks.append(Line2D([], [], linestyle="none", label=f"and {len(points) - MOST} more"))
@@ -68,7 +70,9 @@ def _staircase(axes: Axes, map: Map, points: list[FixedPoint], orbit: np.ndarray
 
 def _orbit(axes: Axes, map: Map, points: list[FixedPoint], orbit: np.ndarray) -> None:
     for point in points:
-        axes.axhline(point.x, color=GREEN if point.stable else RED, linewidth=0.8, linestyle="-" if point.stable else "--")
+        axes.axhline(
+            point.x, color=GREEN if point.stable else RED, linewidth=0.8, linestyle="-" if point.stable else "--"
+        )
     axes.plot(orbit, color=ORANGE, marker="o", ms=2.5, linewidth=0.8, label="orbit")
     axes.set(xlabel="step n", ylabel="x at step n", ylim=_padded(*_shown(map, orbit)))
     axes.set_box_aspect(1)
@@ -84,8 +88,12 @@ def _convergence(axes: Axes, point: FixedPoint, orbit: np.ndarray, lipschitz: fl
     last = int(np.flatnonzero(seen).max(initial=0))
     low = max(error[seen].min(initial=1.0), 1e-16) / 10
     axes.yaxis.set_major_formatter("{x:.0e}")
-    axes.set(xlabel="step n", ylabel="distance to the fixed point", xlim=(-0.5, 1.5 * last + 2),
-             ylim=(low, 10 * max(bound.max(), error.max(), 10 * low)))
+    axes.set(
+        xlabel="step n",
+        ylabel="distance to the fixed point",
+        xlim=(-0.5, 1.5 * last + 2),
+        ylim=(low, 10 * max(bound.max(), error.max(), 10 * low)),
+    )
     axes.set_box_aspect(1)
     _legend_above(axes)
 
@@ -101,21 +109,38 @@ def _function_and_inverse(axes: Axes, map: Map, points: list[FixedPoint]) -> Non
         axes.plot([low, point.x, point.x], [map.target, map.target, low], color=INK, linewidth=0.8, linestyle=":")
         axes.plot([map.target, map.target, low], [low, point.x, point.x], color=INK, linewidth=0.8, linestyle=":")
         axes.plot([point.x, map.target], [map.target, point.x], color=INK, marker="o", ms=3.5, linestyle="none")
-    axes.set(xlim=(low, high), ylim=(low, high), aspect="equal", xlabel="x, or y for the inverse",
-             ylabel="y, or x for the inverse")
+    axes.set(
+        xlim=(low, high),
+        ylim=(low, high),
+        aspect="equal",
+        xlabel="x, or y for the inverse",
+        ylabel="y, or x for the inverse",
+    )
     _legend_above(axes)
 
 
 def _legend_above(axes: Axes) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, borderaxespad=0.1, handlelength=1.4,
-                columnspacing=1.0, handletextpad=0.4)
+    axes.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1.0),
+        ncols=3,
+        borderaxespad=0.1,
+        handlelength=1.4,
+        columnspacing=1.0,
+        handletextpad=0.4,
+    )
 
 
 def _style(point: FixedPoint) -> dict:
     """A filled green dot attracts, an open red one repels."""
     colour = GREEN if point.stable else RED
-    return {"marker": "o", "ms": 6, "markeredgecolor": colour, "markeredgewidth": 1.4,
-            "markerfacecolor": colour if point.stable else "white"}
+    return {
+        "marker": "o",
+        "ms": 6,
+        "markeredgecolor": colour,
+        "markeredgewidth": 1.4,
+        "markerfacecolor": colour if point.stable else "white",
+    }
 
 
 def _words(point: FixedPoint) -> str:

@@ -12,8 +12,16 @@ from inncli.errors import DataError
 from inncli.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, new_figure, shorten, styled
 
 MARKED = {"c2st": (0.5, "exact")}  # a value that perfect draws reach
-_LINES = [(BLUE, "-", "o"), (ORANGE, "--", "s"), (GREEN, "-.", "^"), (RED, ":", "D"), ("#CC79A7", (0, (5, 1)), "v"),
-          ("#56B4E9", (0, (3, 1, 1, 1)), "P"), (INK, (0, (1, 1)), "X"), (GREY, (0, (8, 2)), "*")]
+_LINES = [
+    (BLUE, "-", "o"),
+    (ORANGE, "--", "s"),
+    (GREEN, "-.", "^"),
+    (RED, ":", "D"),
+    ("#CC79A7", (0, (5, 1)), "v"),
+    ("#56B4E9", (0, (3, 1, 1, 1)), "P"),
+    (INK, (0, (1, 1)), "X"),
+    (GREY, (0, (8, 2)), "*"),
+]
 Series = Mapping[str, Sequence[tuple[float | str, Mapping[str, Sequence[float]]]]]
 
 
@@ -26,7 +34,9 @@ def compare_plot(series: Series, metrics: Sequence[str], x_name: str | None, tit
 
     Raises: DataError without a finite value.
     """
-    if not any(np.isfinite(v) for points in series.values() for _, values in points for name in metrics for v in values[name]):
+    if not any(
+        np.isfinite(v) for points in series.values() for _, values in points for name in metrics for v in values[name]
+    ):
         raise DataError("expected a finite number to draw, got none; choose others with --metric")
     with styled():
         side = x_name is None
@@ -38,7 +48,9 @@ def compare_plot(series: Series, metrics: Sequence[str], x_name: str | None, tit
             panels[0].set_title(shorten(title, 50), loc="left", color=INK)
         if not side and len(series) > 1:
             handles, labels = panels[0].get_legend_handles_labels()
-            fig.legend(handles, [shorten(label, 60) for label in labels], loc="outside lower center", ncols=min(len(labels), 3))
+            fig.legend(
+                handles, [shorten(label, 60) for label in labels], loc="outside lower center", ncols=min(len(labels), 3)
+            )
     return fig
 
 
@@ -48,15 +60,33 @@ def _against(axes, series: Series, name: str, x_name: str) -> None:
     offset = 1.0
     for number, (label, points) in enumerate(series.items()):
         colour, dash, marker = _LINES[number % len(_LINES)]
-        at, seeds = zip(*[(float(at), np.array(values[name], dtype=float)) for at, values in points if len(values[name])],
-                        strict=True) if any(len(values[name]) for _, values in points) else ((), ())
+        at, seeds = (
+            zip(
+                *[(float(at), np.array(values[name], dtype=float)) for at, values in points if len(values[name])],
+                strict=True,
+            )
+            if any(len(values[name]) for _, values in points)
+            else ((), ())
+        )
         # Lines step aside a little, so that bars at one place don't hide each other.
         at = np.array(at) * offset if logarithmic else np.array(at)
         offset *= 1.04
         mean = np.array([values.mean() for values in seeds])
         sd = np.array([values.std(ddof=1) if len(values) > 1 else 0.0 for values in seeds])
-        axes.errorbar(at, mean, sd, color=colour, ls=dash, marker=marker, ms=5, mfc="white", mew=1.4, capsize=2.5,
-                      elinewidth=1, label=label)
+        axes.errorbar(
+            at,
+            mean,
+            sd,
+            color=colour,
+            ls=dash,
+            marker=marker,
+            ms=5,
+            mfc="white",
+            mew=1.4,
+            capsize=2.5,
+            elinewidth=1,
+            label=label,
+        )
         for place, values in zip(at, seeds):
             if len(values) > 1:
                 axes.plot(np.full(len(values), place), values, ".", color=colour, ms=3, alpha=0.6)

@@ -41,19 +41,30 @@ def convergence(blocks: Sequence[Convergence], title: str = "") -> Figure:
         for k, (axes, block) in enumerate(zip(panels, blocks)):
             longest = max(before + len(values) for before, values in block.histories.values())
             start = max(values[0] for _, values in block.histories.values())
-            axes.plot([1, longest], [start, start * block.lipschitz ** (longest - 1)], ":", color=GREY,
-                      label="certified rate" if k == 0 else None)
+            axes.plot(
+                [1, longest],
+                [start, start * block.lipschitz ** (longest - 1)],
+                ":",
+                color=GREY,
+                label="certified rate" if k == 0 else None,
+            )
             for (method, (before, values)), colour, dash in zip(block.histories.items(), (ORANGE, BLUE), ("--", "-")):
                 # A start at the solution has residual 0, which a logarithm can't show.
                 shown = [(before + i, value) for i, value in enumerate(values, 1) if value > 0]
-                axes.plot(*zip(*shown) if shown else ([], []), dash, color=colour, marker="." if before else None, ms=4,
-                          label=method if k == 0 else None)
+                axes.plot(
+                    *zip(*shown) if shown else ([], []),
+                    dash,
+                    color=colour,
+                    marker="." if before else None,
+                    ms=4,
+                    label=method if k == 0 else None,
+                )
             axes.set_yscale("log")
             axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))  # no formulas in this style
             axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
             axes.grid(True)
             axes.set_title(f"block {k}, L = {block.lipschitz:.3f}", loc="left", fontsize=8, color=INK)
-        for axes in panels[len(blocks):]:
+        for axes in panels[len(blocks) :]:
             axes.set_visible(False)
         fig.supxlabel("evaluations of g", fontsize=9)
         fig.supylabel("largest residual |x + g(x) \N{MINUS SIGN} z|", fontsize=9)

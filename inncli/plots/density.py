@@ -12,8 +12,15 @@ from inncli.plots.style import BLUES, INK, ORANGE, new_figure, shorten, styled
 _SHARES = (0.9, 0.5)
 
 
-def density2d(grid_x: np.ndarray, grid_y: np.ndarray, log_prob: np.ndarray, samples: np.ndarray | None = None,
-              names: tuple[str, str] = ("x1", "x2"), title: str = "", samples_label: str = "draws") -> Figure:
+def density2d(
+    grid_x: np.ndarray,
+    grid_y: np.ndarray,
+    log_prob: np.ndarray,
+    samples: np.ndarray | None = None,
+    names: tuple[str, str] = ("x1", "x2"),
+    title: str = "",
+    samples_label: str = "draws",
+) -> Figure:
     """Draws p = exp(log_prob) on a grid.
 
     Args:
@@ -24,13 +31,16 @@ def density2d(grid_x: np.ndarray, grid_y: np.ndarray, log_prob: np.ndarray, samp
         title: one line.
 
     Shape: grid_x (nx,); grid_y (ny,); log_prob (ny, nx); samples (n, 2).
+
     Raises:
         ShapeError: the parts don't fit. DataError: no point has a finite log density.
     """
     grid_x, grid_y, log_prob = (np.asarray(v, dtype=np.float64) for v in (grid_x, grid_y, log_prob))
     if log_prob.shape != (len(grid_y), len(grid_x)) or min(log_prob.shape) < 2:
-        raise ShapeError(f"log_prob: expected ({len(grid_y)}, {len(grid_x)}) and at least 2 a side, "
-                         f"got {log_prob.shape}; rows follow grid_y")
+        raise ShapeError(
+            f"log_prob: expected ({len(grid_y)}, {len(grid_x)}) and at least 2 a side, "
+            f"got {log_prob.shape}; rows follow grid_y"
+        )
     if not np.isfinite(log_prob).any():
         raise DataError("expected a finite log density somewhere on the grid, got none; move the grid")
     density = np.exp(np.where(np.isnan(log_prob), -np.inf, log_prob))
@@ -40,21 +50,29 @@ def density2d(grid_x: np.ndarray, grid_y: np.ndarray, log_prob: np.ndarray, samp
         axes = fig.subplots()
         # A spike at a bound must not leave the rest of the picture white.
         top = min(density.max(), 4 * _level(density, 0.1))
-        picture = axes.pcolormesh(grid_x, grid_y, density, cmap=BLUES, vmin=0, vmax=top, shading="nearest",
-                                  rasterized=True)
+        picture = axes.pcolormesh(
+            grid_x, grid_y, density, cmap=BLUES, vmin=0, vmax=top, shading="nearest", rasterized=True
+        )
         handles = []
         levels = [_level(density, share) for share in _SHARES]
         if levels[0] < levels[1] < density.max():
-            axes.contour(grid_x, grid_y, density, levels, colors=INK, linewidths=0.9,
-                         linestyles=["dashed", "solid"])
-            handles = [Line2D([], [], color=INK, linewidth=0.9, linestyle=dash,
-                              label=f"{100 * share:.0f} % of the mass")
-                       for dash, share in zip(("--", "-"), _SHARES)]
+            axes.contour(grid_x, grid_y, density, levels, colors=INK, linewidths=0.9, linestyles=["dashed", "solid"])
+            handles = [
+                Line2D([], [], color=INK, linewidth=0.9, linestyle=dash, label=f"{100 * share:.0f} % of the mass")
+                for dash, share in zip(("--", "-"), _SHARES)
+            ]
         if samples is not None:
-            axes.scatter(*samples.T, s=float(np.clip(4_000 / len(samples), 1.5, 8)), color=ORANGE, alpha=0.8,
-                         linewidths=0, rasterized=True)
-            handles.append(Line2D([], [], color=ORANGE, marker="o", ms=4, linewidth=0,
-                                  label=f"{len(samples):,} {samples_label}"))
+            axes.scatter(
+                *samples.T,
+                s=float(np.clip(4_000 / len(samples), 1.5, 8)),
+                color=ORANGE,
+                alpha=0.8,
+                linewidths=0,
+                rasterized=True,
+            )
+            handles.append(
+                Line2D([], [], color=ORANGE, marker="o", ms=4, linewidth=0, label=f"{len(samples):,} {samples_label}")
+            )
         axes.set_xlim(grid_x[0], grid_x[-1])
         axes.set_ylim(grid_y[0], grid_y[-1])
         if 0.5 < wide < 2:  # the unknowns are alike: a circle is drawn as a circle

@@ -23,6 +23,7 @@ def images(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], title: str
         title: one line.
 
     Shape: each (n, height, width).
+
     Raises:
         DataError: there is nothing to draw. ShapeError: no images.
     """
@@ -45,8 +46,14 @@ def images(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], title: str
         fig.get_layout_engine().set(wspace=0.06)
         panels = fig.subplots(1, len(sides), squeeze=False)[0]
         for axes, (name, groups) in zip(panels, sides):
-            axes.imshow(_mosaic(groups, height, width), cmap="gray_r", vmin=low, vmax=high, interpolation="nearest",
-                        aspect="equal")
+            axes.imshow(
+                _mosaic(groups, height, width),
+                cmap="gray_r",
+                vmin=low,
+                vmax=high,
+                interpolation="nearest",
+                aspect="equal",
+            )
             axes.set_title(name, loc="left")
             axes.set_xticks([])
             axes.set_yticks([])
@@ -67,5 +74,5 @@ def _mosaic(groups: Sequence[np.ndarray | None], height: int, width: int) -> np.
     for row, group in enumerate(groups):
         for col, image in enumerate(() if group is None else group[:COLUMNS]):
             top, left = row * (height + 1), col * (width + 1)
-            out[top:top + height, left:left + width] = image
+            out[top : top + height, left : left + width] = image
     return out

@@ -20,8 +20,9 @@ _FRAME = 4.2  # sds; what lies beyond is counted in words
 _CENTRES = LinearSegmentedColormap.from_list("inn_y", ["#002B45", "#0072B2", "#9BB8C4", "#F0B545", "#C47A00"])
 
 
-def latent(z: np.ndarray, y: np.ndarray | None = None, y_name: str = "", title: str = "",
-           labels: tuple[str, ...] | None = None) -> Figure:
+def latent(
+    z: np.ndarray, y: np.ndarray | None = None, y_name: str = "", title: str = "", labels: tuple[str, ...] | None = None
+) -> Figure:
     r"""Draws z against N(0, 1): a histogram a column, quantiles against the normal's, and two columns by y.
 
     The band of the quantiles is where one of n sorted normals lies 95 times in 100,
@@ -33,6 +34,7 @@ def latent(z: np.ndarray, y: np.ndarray | None = None, y_name: str = "", title: 
         labels: names of the values 0, 1, ... of a categorical y.
 
     Shape: z (n, d); y (n,).
+
     Raises:
         ShapeError: the parts don't fit. DataError: no row of z is finite.
     """
@@ -64,7 +66,9 @@ def latent(z: np.ndarray, y: np.ndarray | None = None, y_name: str = "", title: 
         words.append(f"{100 * outside:.2g} % of the rows beyond {_FRAME:g}" if outside else "")
         words.append(f"{lost:,} rows have no finite z" if lost else "")
         wide = int(13 * fig.get_figwidth())
-        fig.suptitle("\n".join(shorten(line, wide) for line in (title, ", ".join(filter(None, words))) if line), fontsize=9)
+        fig.suptitle(
+            "\n".join(shorten(line, wide) for line in (title, ", ".join(filter(None, words))) if line), fontsize=9
+        )
     return fig
 
 
@@ -77,8 +81,11 @@ def _distance(column: np.ndarray) -> float:
 
 def _quantiles(axes, z: np.ndarray, far: list[float]) -> None:
     n = len(z)
-    k = np.unique(np.concatenate([np.arange(1, min(n, 30) + 1), np.linspace(1, n, 200).astype(int),
-                                  np.arange(max(1, n - 29), n + 1)]))
+    k = np.unique(
+        np.concatenate(
+            [np.arange(1, min(n, 30) + 1), np.linspace(1, n, 200).astype(int), np.arange(max(1, n - 29), n + 1)]
+        )
+    )
     normal = norm.ppf((k - 0.5) / n)
     low, high = norm.ppf(beta.ppf(0.025, k, n + 1 - k)), norm.ppf(beta.ppf(0.975, k, n + 1 - k))
     axes.fill_between(normal, low, high, color=GREY, alpha=0.25, linewidth=0, label="95 % of normals")
@@ -100,16 +107,25 @@ def _quantiles(axes, z: np.ndarray, far: list[float]) -> None:
     axes.legend(loc="upper left")
 
 
-def _scatter(fig, axes, z: np.ndarray, far: list[float], y: np.ndarray | None, y_name: str,
-             labels: tuple[str, ...] | None) -> None:
+def _scatter(
+    fig, axes, z: np.ndarray, far: list[float], y: np.ndarray | None, y_name: str, labels: tuple[str, ...] | None
+) -> None:
     """Two columns of z, the farthest from normal, with the circles that hold 50 and 95 % of a normal; or y and z."""
     order = np.random.default_rng(0).permutation(len(z))  # so that no value of y is drawn over the others
     if z.shape[1] > 1:
         a, b = sorted(np.argsort(far, kind="stable")[::-1][:2].tolist())
         points, names = z[order][:, [a, b]], (f"z{a + 1}", f"z{b + 1}")
         for share in (0.5, 0.95):
-            axes.add_patch(Circle((0, 0), np.sqrt(-2 * np.log(1 - share)), fill=False, color=INK, linewidth=0.9,
-                                  linestyle="--" if share < 0.9 else "-"))
+            axes.add_patch(
+                Circle(
+                    (0, 0),
+                    np.sqrt(-2 * np.log(1 - share)),
+                    fill=False,
+                    color=INK,
+                    linewidth=0.9,
+                    linestyle="--" if share < 0.9 else "-",
+                )
+            )
         axes.set_xlim(-_FRAME, _FRAME)
         axes.set_aspect("equal")
     else:
@@ -134,8 +150,10 @@ def _scatter(fig, axes, z: np.ndarray, far: list[float], y: np.ndarray | None, y
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
     if z.shape[1] > 1:
-        handles = [Line2D([], [], color=INK, linewidth=0.9, linestyle=dash, label=f"{share} % of a normal")
-                   for share, dash in ((50, "--"), (95, "-"))]
+        handles = [
+            Line2D([], [], color=INK, linewidth=0.9, linestyle=dash, label=f"{share} % of a normal")
+            for share, dash in ((50, "--"), (95, "-"))
+        ]
         axes.legend(handles=handles, loc="upper left", handlelength=1.6)
 
 
@@ -152,12 +170,16 @@ def _histograms(fig, z: np.ndarray, shown: list[int], rows: int, columns: int) -
         axes.set_yticks([])
         axes.spines["left"].set_visible(False)
         axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    for axes in panels[len(shown):]:
+    for axes in panels[len(shown) :]:
         axes.set_visible(False)
-    for axes in panels[max(0, len(shown) - columns):len(shown)]:
+    for axes in panels[max(0, len(shown) - columns) : len(shown)]:
         axes.tick_params(labelbottom=True)
-    panels[0].set_ylim(0, max(0.5, *(axes.get_ylim()[1] for axes in panels[:len(shown)])))
-    fig.legend(handles=[Patch(facecolor=BLUE, alpha=0.4, label="z of held-out rows"),
-                        Line2D([], [], color=INK, linewidth=1.1, label="N(0, 1)")], loc="outside lower center", ncols=2)
-
-
+    panels[0].set_ylim(0, max(0.5, *(axes.get_ylim()[1] for axes in panels[: len(shown)])))
+    fig.legend(
+        handles=[
+            Patch(facecolor=BLUE, alpha=0.4, label="z of held-out rows"),
+            Line2D([], [], color=INK, linewidth=1.1, label="N(0, 1)"),
+        ],
+        loc="outside lower center",
+        ncols=2,
+    )

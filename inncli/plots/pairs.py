@@ -14,8 +14,15 @@ from matplotlib.ticker import MaxNLocator
 
 from inncli.plots.style import BLUE, BLUES, INK, ORANGE, ORANGES, RED, interval_text, wrap
 
-MARK = {"marker": "X", "markersize": 8, "color": RED, "markeredgecolor": "white", "markeredgewidth": 0.8,
-        "linestyle": "", "zorder": 5}
+MARK = {
+    "marker": "X",
+    "markersize": 8,
+    "color": RED,
+    "markeredgecolor": "white",
+    "markeredgewidth": 0.8,
+    "linestyle": "",
+    "zorder": 5,
+}
 _SCATTER_BELOW = 5_000  # rows; from there on a cell's points run together and a histogram says more
 
 
@@ -24,8 +31,13 @@ def cell_size(d: int) -> float:
     return {1: 3.6, 2: 2.4, 3: 1.9}.get(d, max(1.15, 1.7 - 0.09 * (d - 3)))
 
 
-def pair_grid(fig: FigureBase, names: Sequence[str], x: np.ndarray, truth: np.ndarray | None = None,
-              mark: np.ndarray | None = None) -> np.ndarray:
+def pair_grid(
+    fig: FigureBase,
+    names: Sequence[str],
+    x: np.ndarray,
+    truth: np.ndarray | None = None,
+    mark: np.ndarray | None = None,
+) -> np.ndarray:
     """Fills the figure with the cells; without `truth` those above the diagonal are left out.
 
     Args:
@@ -97,8 +109,7 @@ def _joint(axes, a: np.ndarray, b: np.ndarray, frame_a, frame_b, colour: str, co
         # A heap of equal values fills one row of cells; beside it the rest must not fade to white:
         # the root of the counts, and an end of the scale that the fullest cells exceed.
         top = np.quantile(counts[counts > 0], 0.99) if counts.any() else 1.0
-        axes.pcolormesh(edges_a, edges_b, counts.T, cmap=colours, norm=PowerNorm(0.6, 0, top),
-                        rasterized=True)
+        axes.pcolormesh(edges_a, edges_b, counts.T, cmap=colours, norm=PowerNorm(0.6, 0, top), rasterized=True)
     axes.set_xlim(frame_a)
     axes.set_ylim(frame_b)
 

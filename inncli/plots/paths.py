@@ -13,8 +13,13 @@ MOST = 400  # thin lines; more run together
 _FEW = ((INK, "-"), (ORANGE, "--"), ("#56B4E9", "-."))
 
 
-def paths(lines: np.ndarray, axes_names: tuple[str, str], target: np.ndarray | None = None,
-          reference: np.ndarray | None = None, title: str = "") -> Figure:
+def paths(
+    lines: np.ndarray,
+    axes_names: tuple[str, str],
+    target: np.ndarray | None = None,
+    reference: np.ndarray | None = None,
+    title: str = "",
+) -> Figure:
     """Draws many lines thin and three of them strong, and where their ends should be.
 
     The three are chosen apart: at the quantiles 1/6, 1/2 and 5/6 of the direction in which lines differ most. Lines
@@ -28,6 +33,7 @@ def paths(lines: np.ndarray, axes_names: tuple[str, str], target: np.ndarray | N
         title: one line.
 
     Shape: lines, reference (n, points, 2); target (2,).
+
     Raises:
         ShapeError: not lines in a plane. DataError: no line is finite.
     """
@@ -57,7 +63,9 @@ def paths(lines: np.ndarray, axes_names: tuple[str, str], target: np.ndarray | N
         panels[0].set_ylabel(axes_names[1])
         handles = [LineCollection([], colors=BLUE, linewidths=0.8, label=f"{min(MOST, len(groups[0][1])):,} draws")]
         marks, labels = panels[0].get_legend_handles_labels()
-        fig.legend(handles=[*handles, *marks], labels=[handles[0].get_label(), *labels], loc="outside lower center", ncols=3)
+        fig.legend(
+            handles=[*handles, *marks], labels=[handles[0].get_label(), *labels], loc="outside lower center", ncols=3
+        )
         if title:
             fig.suptitle(shorten(title, 46 * len(groups)), x=0.01, ha="left", fontsize=10)
     return fig
@@ -65,19 +73,29 @@ def paths(lines: np.ndarray, axes_names: tuple[str, str], target: np.ndarray | N
 
 def _panel(axes, lines: np.ndarray, target: np.ndarray | None) -> None:
     few = lines[:MOST]
-    axes.add_collection(LineCollection(few, colors=BLUE, linewidths=0.6, alpha=float(np.clip(40 / len(few), 0.1, 0.6)),
-                                       rasterized=True))
+    axes.add_collection(
+        LineCollection(few, colors=BLUE, linewidths=0.6, alpha=float(np.clip(40 / len(few), 0.1, 0.6)), rasterized=True)
+    )
     joints = "o" if lines.shape[1] <= 8 else None
     for number, (k, (colour, dash)) in enumerate(zip(_apart(few, len(_FEW)), _FEW)):
-        axes.plot(*few[k].T, color=colour, linestyle=dash, linewidth=1.8, marker=joints, ms=3.5,
-                  label="three of them" if number == 0 else None)
+        axes.plot(
+            *few[k].T,
+            color=colour,
+            linestyle=dash,
+            linewidth=1.8,
+            marker=joints,
+            ms=3.5,
+            label="three of them" if number == 0 else None,
+        )
     axes.axhline(0, color=GREY, linewidth=0.6, zorder=0)
     if target is not None:
-        axes.plot(*target, marker="X", ms=10, color=RED, mec="white", mew=1.0, linestyle="", zorder=6, label="y, the target")
+        axes.plot(
+            *target, marker="X", ms=10, color=RED, mec="white", mew=1.0, linestyle="", zorder=6, label="y, the target"
+        )
 
 
 def _apart(lines: np.ndarray, n: int) -> list[int]:
-    """n different rows at even quantiles of the first principal component."""
+    """N different rows at even quantiles of the first principal component."""
     flat = lines.reshape(len(lines), -1)
     flat = flat - flat.mean(0)
     along = flat @ np.linalg.svd(flat, full_matrices=False)[2][0]

@@ -21,9 +21,14 @@ MOST_Y = 4  # of the cloud beside them
 LARGEST = 1e150  # whose square is finite
 
 
-def posterior_pairs(draws: PosteriorSet, obs: int = 0, reference: np.ndarray | None = None,
-                    names: tuple[str, ...] | None = None, truth: np.ndarray | None = None,
-                    cloud: np.ndarray | None = None) -> Figure:
+def posterior_pairs(
+    draws: PosteriorSet,
+    obs: int = 0,
+    reference: np.ndarray | None = None,
+    names: tuple[str, ...] | None = None,
+    truth: np.ndarray | None = None,
+    cloud: np.ndarray | None = None,
+) -> Figure:
     """Draws the pair plot of observation `obs`.
 
     Args:
@@ -35,6 +40,7 @@ def posterior_pairs(draws: PosteriorSet, obs: int = 0, reference: np.ndarray | N
         cloud: s(x) of the draws, shown beside them around the observed y; failed simulations (NaN) are left out.
 
     Shape: reference (n, Dx); truth (Dx,); cloud (S, Dy).
+
     Raises:
         DataError: no such observation or unknown, or no simulation came out. ShapeError: the reference has another
             Dx, or the cloud another Dy.
@@ -42,23 +48,28 @@ def posterior_pairs(draws: PosteriorSet, obs: int = 0, reference: np.ndarray | N
     if not 0 <= obs < draws.n_obs:
         raise DataError(f"expected an observation from 0 to {draws.n_obs - 1}, got {obs}; pick one of those")
     if reference is not None and (reference.ndim != 2 or reference.shape[1] != draws.x.shape[2]):
-        raise ShapeError(f"reference: expected (n, {draws.x.shape[2]}), got {reference.shape}; "
-                         "check its columns")
+        raise ShapeError(f"reference: expected (n, {draws.x.shape[2]}), got {reference.shape}; check its columns")
     if cloud is not None and (cloud.ndim != 2 or cloud.shape[1] != len(draws.y_names)):
         raise ShapeError(f"cloud: expected (n, {len(draws.y_names)}), got {cloud.shape}; check its columns")
     for name in names or ():
         if name not in draws.x_names:
-            raise DataError(f"expected an unknown out of {', '.join(draws.x_names)}, got {name!r}"
-                            f"{did_you_mean(name, draws.x_names) or '; pick one of those'}")
+            raise DataError(
+                f"expected an unknown out of {', '.join(draws.x_names)}, got {name!r}"
+                f"{did_you_mean(name, draws.x_names) or '; pick one of those'}"
+            )
     if cloud is not None:
         cloud = cloud[np.isfinite(cloud).all(1)]
         if not len(cloud):
-            raise DataError("expected the simulation of a draw at least, got none that came out; look at the draws first")
+            raise DataError(
+                "expected the simulation of a draw at least, got none that came out; look at the draws first"
+            )
     shown = tuple(names or draws.x_names[:MOST])
     index = [draws.x_names.index(name) for name in shown]
     for name, column in zip(shown, draws.x[obs][:, index].T):
         if not (np.abs(column) < LARGEST).all():
-            raise DataError(f"expected finite draws of {name}, got some that are not, or beyond {LARGEST:g}; they can't be drawn")
+            raise DataError(
+                f"expected finite draws of {name}, got some that are not, or beyond {LARGEST:g}; they can't be drawn"
+            )
     reference = None if reference is None else reference[:, index]
     truth = None if truth is None else np.asarray(truth)[index]
     wide, high = _size(len(shown), heading=len(shown) == 1 or reference is not None)
@@ -87,8 +98,17 @@ def _tighten(fig) -> None:
     fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
 
 
-def _pairs(fig: FigureBase, wide: float, high: float, draws: PosteriorSet, obs: int, names: tuple[str, ...],
-           x: np.ndarray, reference: np.ndarray | None, truth: np.ndarray | None) -> None:
+def _pairs(
+    fig: FigureBase,
+    wide: float,
+    high: float,
+    draws: PosteriorSet,
+    obs: int,
+    names: tuple[str, ...],
+    x: np.ndarray,
+    reference: np.ndarray | None,
+    truth: np.ndarray | None,
+) -> None:
     frames = pair_grid(fig, names, x, reference, truth)
     _heading(fig, wide, high, draws, obs, x, frames, reference is not None, truth is not None)
 
@@ -102,13 +122,28 @@ def _cloud(fig: FigureBase, wide: float, draws: PosteriorSet, obs: int, cloud: n
     if few < len(draws.y_names):
         lines.append(f"{few} of {len(draws.y_names)} columns of y")
     fig.suptitle("\n".join(shorten(line, int(13 * wide)) for line in lines), fontsize=9)
-    fig.legend(handles=[Patch(facecolor=BLUE, alpha=0.45, edgecolor=BLUE, label="s(x) of the draws"),
-                        Line2D([], [], **MARK, label="observed y")],
-               loc="outside lower center", ncols=2, fontsize=8)
+    fig.legend(
+        handles=[
+            Patch(facecolor=BLUE, alpha=0.45, edgecolor=BLUE, label="s(x) of the draws"),
+            Line2D([], [], **MARK, label="observed y"),
+        ],
+        loc="outside lower center",
+        ncols=2,
+        fontsize=8,
+    )
 
 
-def _heading(fig: FigureBase, wide: float, high: float, draws: PosteriorSet, obs: int, x: np.ndarray,
-             frames: np.ndarray, referred: bool, marked: bool) -> None:
+def _heading(
+    fig: FigureBase,
+    wide: float,
+    high: float,
+    draws: PosteriorSet,
+    obs: int,
+    x: np.ndarray,
+    frames: np.ndarray,
+    referred: bool,
+    marked: bool,
+) -> None:
     d = x.shape[1]
     width = max(34, int(13 * wide))
     given = values_text(draws.y_outside(obs))
@@ -122,22 +157,36 @@ def _heading(fig: FigureBase, wide: float, high: float, draws: PosteriorSet, obs
         lines.append(f"{d} of {len(draws.x_names)} unknowns")
     if outside > 0:
         lines.append(f"{100 * outside:.2g} % of the draws lie outside the frame")
-    handles = [Patch(facecolor=BLUE, alpha=0.45, edgecolor=BLUE, label="model"),
-               Line2D([], [], color=INK, linewidth=1.0, label="median"),
-               Line2D([], [], color=INK, linewidth=0.8, linestyle=":", label="5 % and 95 %")]
+    handles = [
+        Patch(facecolor=BLUE, alpha=0.45, edgecolor=BLUE, label="model"),
+        Line2D([], [], color=INK, linewidth=1.0, label="median"),
+        Line2D([], [], color=INK, linewidth=0.8, linestyle=":", label="5 % and 95 %"),
+    ]
     if marked:
-        handles.append(Line2D([], [], color=RED, linewidth=1.6, marker="X", markersize=7, markeredgecolor="white",
-                              label="true x"))
+        handles.append(
+            Line2D([], [], color=RED, linewidth=1.6, marker="X", markersize=7, markeredgecolor="white", label="true x")
+        )
     if referred:
         handles.insert(1, Line2D([], [], color=ORANGE, linewidth=1.6, linestyle="--", label="reference"))
     if not referred and d > 1:  # the empty triangle has room
         fig.text(0.99, 0.985, title, ha="right", va="top", fontsize=11)
-        fig.text(0.99, 0.985 - 0.28 / high, "\n".join(lines), ha="right", va="top", fontsize=8,
-                 color=GREY, linespacing=1.4)
-        fig.legend(handles=handles, loc="upper right", fontsize=8, borderaxespad=0,
-                   bbox_to_anchor=(0.99, 0.985 - (0.34 + 0.17 * len(lines)) / high))
+        fig.text(
+            0.99, 0.985 - 0.28 / high, "\n".join(lines), ha="right", va="top", fontsize=8, color=GREY, linespacing=1.4
+        )
+        fig.legend(
+            handles=handles,
+            loc="upper right",
+            fontsize=8,
+            borderaxespad=0,
+            bbox_to_anchor=(0.99, 0.985 - (0.34 + 0.17 * len(lines)) / high),
+        )
     else:
         rest = [", ".join(lines[:2]), ", ".join(lines[2:])]
         fig.suptitle("\n".join([title, *filter(None, rest)]), fontsize=9)
-        fig.legend(handles=handles, loc="outside lower center", ncols=len(handles) if wide > 4.4 else 3, fontsize=8,
-                   columnspacing=1.2)
+        fig.legend(
+            handles=handles,
+            loc="outside lower center",
+            ncols=len(handles) if wide > 4.4 else 3,
+            fontsize=8,
+            columnspacing=1.2,
+        )

@@ -30,18 +30,41 @@ BLUES = LinearSegmentedColormap.from_list("inn_blue", ["#FFFFFF", "#8CC3E3", BLU
 ORANGES = LinearSegmentedColormap.from_list("inn_orange", ["#FFFFFF", "#F6CF7F", "#C47A00", "#4A2A00"])
 
 _RC = {
-    "font.size": 9, "axes.titlesize": 10, "axes.labelsize": 9, "xtick.labelsize": 8, "ytick.labelsize": 8,
-    "legend.fontsize": 8, "legend.frameon": False, "axes.spines.top": False, "axes.spines.right": False,
-    "axes.edgecolor": GREY, "axes.linewidth": 0.8, "axes.labelcolor": INK, "text.color": INK,
-    "xtick.color": GREY, "ytick.color": GREY, "xtick.labelcolor": INK, "ytick.labelcolor": INK,
-    "lines.linewidth": 1.6, "axes.axisbelow": True, "grid.color": "#E4E4E4", "grid.linewidth": 0.7,
-    "axes.formatter.useoffset": False, "axes.formatter.limits": (-4, 5), "axes.unicode_minus": True,
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.labelsize": 9,
+    "xtick.labelsize": 8,
+    "ytick.labelsize": 8,
+    "legend.fontsize": 8,
+    "legend.frameon": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.edgecolor": GREY,
+    "axes.linewidth": 0.8,
+    "axes.labelcolor": INK,
+    "text.color": INK,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "lines.linewidth": 1.6,
+    "axes.axisbelow": True,
+    "grid.color": "#E4E4E4",
+    "grid.linewidth": 0.7,
+    "axes.formatter.useoffset": False,
+    "axes.formatter.limits": (-4, 5),
+    "axes.unicode_minus": True,
     "text.parse_math": False,  # a column named cost_$ is not a formula
-    "savefig.dpi": 200, "pdf.fonttype": 42, "svg.hashsalt": "inn",
+    "savefig.dpi": 200,
+    "pdf.fonttype": 42,
+    "svg.hashsalt": "inn",
 }
 # A date or a version in a file would make equal pictures differ.
-_METADATA = {".png": {"Software": None}, ".svg": {"Date": None},
-             ".pdf": {"CreationDate": None, "Creator": None, "Producer": None}}
+_METADATA = {
+    ".png": {"Software": None},
+    ".svg": {"Date": None},
+    ".pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
 
 
 @contextlib.contextmanager
@@ -84,7 +107,7 @@ def shorten(text: str, width: int) -> str:
     if len(text) <= width:
         return text
     head = (width - 1) // 2
-    return f"{text[:head]}…{text[len(text) - (width - 1 - head):]}"
+    return f"{text[:head]}…{text[len(text) - (width - 1 - head) :]}"
 
 
 def wrap(text: str, width: int, lines: int = 2) -> str:
@@ -111,8 +134,10 @@ def interval_text(middle: float, low: float, high: float) -> str:
 
 def values_text(values: dict[str, float | str]) -> str:
     """`a = 1, b = low`: an observation for a title. Whole numbers keep all their digits, and one decimal."""
-    return ", ".join(f"{name} = {value if isinstance(value, str) else shown(value, sd=10, least=6)}"
-                     for name, value in values.items())
+    return ", ".join(
+        f"{name} = {value if isinstance(value, str) else shown(value, sd=10, least=6)}"
+        for name, value in values.items()
+    )
 
 
 def finite(values: Sequence[float | None]) -> list[float]:

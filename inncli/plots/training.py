@@ -9,8 +9,11 @@ from matplotlib.ticker import MaxNLocator
 from inncli.errors import DataError
 from inncli.plots.style import BLUE, GREY, INK, ORANGE, finite, new_figure, shorten, styled
 
-_LOSSES = {"train_loss": ("training", ORANGE, "--"), "loss": ("training", ORANGE, "--"),
-           "val_loss": ("validation", BLUE, "-")}
+_LOSSES = {
+    "train_loss": ("training", ORANGE, "--"),
+    "loss": ("training", ORANGE, "--"),
+    "val_loss": ("validation", BLUE, "-"),
+}
 
 
 def training_curve(metrics: list[dict], title: str = "") -> Figure:
@@ -22,8 +25,7 @@ def training_curve(metrics: list[dict], title: str = "") -> Figure:
     Raises:
         DataError: no epoch has a loss.
     """
-    columns = {key: np.array(finite([line.get(key) for line in metrics]))
-               for key in ("epoch", *_LOSSES, "lr")}
+    columns = {key: np.array(finite([line.get(key) for line in metrics])) for key in ("epoch", *_LOSSES, "lr")}
     epoch = columns["epoch"]
     losses = {key: columns[key] for key in _LOSSES if np.isfinite(columns[key]).any()}
     if not losses:
@@ -31,16 +33,26 @@ def training_curve(metrics: list[dict], title: str = "") -> Figure:
     with styled():
         with_lr = np.isfinite(columns["lr"]).any()
         fig = new_figure(6.2, 4.2 if with_lr else 3.5)
-        top, *below = fig.subplots(1 + with_lr, 1, sharex=True, squeeze=False,
-                                   height_ratios=[4, 1][:1 + with_lr])[:, 0]
+        top, *below = fig.subplots(1 + with_lr, 1, sharex=True, squeeze=False, height_ratios=[4, 1][: 1 + with_lr])[
+            :, 0
+        ]
         for key, values in losses.items():
             label, colour, dash = _LOSSES[key]
             top.plot(epoch, values, dash, color=colour, label=label, marker="." if len(epoch) < 30 else None)
         if "val_loss" in losses:
             best = int(np.nanargmin(losses["val_loss"]))
             at, value = epoch[best], losses["val_loss"][best]
-            top.plot([at], [value], "o", color=BLUE, mfc="white", mew=1.6, ms=7, zorder=5,
-                     label=f"best: {value:.4g} at epoch {at:.0f}")
+            top.plot(
+                [at],
+                [value],
+                "o",
+                color=BLUE,
+                mfc="white",
+                mew=1.6,
+                ms=7,
+                zorder=5,
+                label=f"best: {value:.4g} at epoch {at:.0f}",
+            )
         _cut_top(top, np.concatenate(list(losses.values())))
         top.set_ylabel("loss")
         top.grid(True)

@@ -54,7 +54,7 @@ def text(value: object) -> str:
 
 def paragraph(words: object, soft: bool = False) -> str:
     """One paragraph."""
-    return f'<p{" class=soft" if soft else ""}>{text(words)}</p>'
+    return f"<p{' class=soft' if soft else ''}>{text(words)}</p>"
 
 
 def section(title: str, *parts: str) -> str:
@@ -63,21 +63,26 @@ def section(title: str, *parts: str) -> str:
     return f"<section>\n<h2>{text(title)}</h2>\n" + "\n".join(shown) + "\n</section>" if shown else ""
 
 
-def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[object]],
-          numeric: Sequence[int] = ()) -> str:
+def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[object]], numeric: Sequence[int] = ()) -> str:
     """A table; the first cell of a row is its heading, floats and `numeric` columns stand to the right."""
     rows = [list(row) for row in rows]
     if not rows:
         return ""
-    kinds = ["number" if i in numeric or any(isinstance(row[i], float) for row in rows) else "text"
-             for i in range(len(headers))]
+    kinds = [
+        "number" if i in numeric or any(isinstance(row[i], float) for row in rows) else "text"
+        for i in range(len(headers))
+    ]
     head = "".join(f'<th scope="col" class="{kind}">{text(header)}</th>' for header, kind in zip(headers, kinds))
     body = "\n".join(
         f'<tr><th scope="row">{text(number(row[0]))}</th>'
-        + "".join(f'<td class="{kind}">{text(number(cell))}</td>' for cell, kind in zip(row[1:], kinds[1:])) + "</tr>"
-        for row in rows)
-    return (f'<div class="wide"><table>\n<caption>{text(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
-            f"<tbody>\n{body}\n</tbody></table></div>")
+        + "".join(f'<td class="{kind}">{text(number(cell))}</td>' for cell, kind in zip(row[1:], kinds[1:]))
+        + "</tr>"
+        for row in rows
+    )
+    return (
+        f'<div class="wide"><table>\n<caption>{text(caption)}</caption>\n<thead><tr>{head}</tr></thead>\n'
+        f"<tbody>\n{body}\n</tbody></table></div>"
+    )
 
 
 def figure(source: str, alt: str, caption: str = "", width: float = 10.0) -> str:
@@ -90,7 +95,9 @@ def verdicts(answers: Iterable[tuple[str, bool, str]]) -> str:
     """Questions, their yes or no, and why."""
     items = "\n".join(
         f'<li class="{"yes" if ok else "no"}">{text(question)} <b>{"Yes" if ok else "No"}.</b><br>'
-        f'<span class="soft">{text(why[:1].upper() + why[1:])}</span></li>' for question, ok, why in answers)
+        f'<span class="soft">{text(why[:1].upper() + why[1:])}</span></li>'
+        for question, ok, why in answers
+    )
     return f'<ul class="verdicts">\n{items}\n</ul>' if items else ""
 
 

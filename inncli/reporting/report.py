@@ -22,7 +22,7 @@ from inncli.data.pairs import Pairs
 from inncli.errors import InnError
 from inncli.evaluation.cache import Evaluation
 from inncli.inference.run_task import held_out_pairs
-from inncli.inference.trained_model import Inverter
+from inncli.inference.trained_model import TrainedModel
 from inncli.metrics.verdicts import QUESTIONS
 from inncli.plots.posterior import posterior_pairs
 from inncli.plots.style import data_uri, values_text
@@ -42,7 +42,7 @@ class _Subject:
 
     run: RunDir
     info: dict
-    inverter: Inverter
+    trained: TrainedModel
     task: Task | None
     found: Evaluation
     pairs: Pairs
@@ -61,8 +61,15 @@ class _Subject:
 
 
 def report(
-    run: RunDir, inverter: Inverter, found: Evaluation, *, meanings: dict[str, str], seed: int = 0,
-    y: np.ndarray | None = None, resimulate: bool = False, warnings: list[str] = (),
+    run: RunDir,
+    trained: TrainedModel,
+    found: Evaluation,
+    *,
+    meanings: dict[str, str],
+    seed: int = 0,
+    y: np.ndarray | None = None,
+    resimulate: bool = False,
+    warnings: list[str] = (),
 ) -> str:
     """The page of a run.
 
@@ -74,11 +81,12 @@ def report(
     """
     task = figures.task_to_ask(run, resimulate)
     pairs = held_out_pairs(run, task, seed)[0]
-    it = _Subject(run, run.info(), inverter, task, found, pairs, y, seed)
+    it = _Subject(run, run.info(), trained, task, found, pairs, y, seed)
     names = f"{it.info.get('model')} on {it.info.get('task')}"
     return html.page(
         f"{names}: {run.id}",
-        f"<h1>{html.text(names)}</h1>", html.paragraph(f"Run {run.id}, {_ended(it.info)}", soft=True),
+        f"<h1>{html.text(names)}</h1>",
+        html.paragraph(f"Run {run.id}, {_ended(it.info)}", soft=True),
         html.section("What it is worth", _verdicts(it), *map(html.paragraph, warnings)),
         html.section("Numbers", _metrics(it, meanings), _by_observation(it)),
         html.section("Calibration", _calibration(it)),
@@ -88,33 +96,44 @@ def report(
         html.section("Latent space", _latent(it)),
         html.section("Training", _training(it)),
         html.section("The run", *_facts(it)),
-        html.section("Do it again", *_again(it, resimulate)))
+        html.section("Do it again", *_again(it, resimulate)),
+    )
 
 
 def _verdicts(it: _Subject) -> str:
     order = [*QUESTIONS, *(name for name in it.found.verdicts if name not in QUESTIONS)]
-    answers = [(QUESTIONS.get(name, name), it.found.verdicts[name].ok, it.found.verdicts[name].text + ".")
-               for name in order if name in it.found.verdicts]
+    answers = [
+        (QUESTIONS.get(name, name), it.found.verdicts[name].ok, it.found.verdicts[name].text + ".")
+        for name in order
+        if name in it.found.verdicts
+    ]
     return html.verdicts(answers) or html.paragraph("Nothing of this run could be asked.")
 
 
 def _metrics(it: _Subject, meanings: dict[str, str]) -> str:
     held_out = it.found.settings
-    rows = [[name, *_with_error(value, it.found.se.get(name)), meanings.get(name, "")]
-            for name, value in it.found.metrics.items()]
-    caption = f"{held_out.get('held_out', 0):,} held-out rows ({held_out.get('held_out_from')}); ± is one standard error."
+    rows = [
+        [name, *_with_error(value, it.found.se.get(name)), meanings.get(name, "")]
+        for name, value in it.found.metrics.items()
+    ]
+    caption = (
+        f"{held_out.get('held_out', 0):,} held-out rows ({held_out.get('held_out_from')}); ± is one standard error."
+    )
     return html.table(caption, ["metric", "value", "±", "meaning"], rows, numeric=(1, 2))
 
 
 def _by_observation(it: _Subject) -> str:
     """What was found at each y; a y of many columns is too wide for a table."""
     rows = it.found.observations[:12]
-    if len(rows) < 2 or it.inverter.y is None or it.inverter.y.dim > 4:
+    if len(rows) < 2 or it.trained.y is None or it.trained.y.dim > 4:
         return ""
     numbers = [key for key, value in rows[0].items() if isinstance(value, (int, float))]
-    words = [values_text(figures.outside(np.array(row["y"]), it.inverter.y)) for row in rows]
-    return html.table("By observation, where draws were compared with exact ones.", ["y", *numbers],
-                      [[word, *(_float(row.get(key)) for key in numbers)] for word, row in zip(words, rows)])
+    words = [values_text(figures.outside(np.array(row["y"]), it.trained.y)) for row in rows]
+    return html.table(
+        "By observation, where draws were compared with exact ones.",
+        ["y", *numbers],
+        [[word, *(_float(row.get(key)) for key in numbers)] for word, row in zip(words, rows)],
+    )
 
 
 def _calibration(it: _Subject) -> str:
@@ -125,7 +144,8 @@ def _calibration(it: _Subject) -> str:
         "Rank histograms of the truth among the draws, and coverage of central intervals against their nominal level.",
         "Left: where the true value falls among the draws; flat is right, a hump means draws too wide, two horns too "
         "narrow, a slope a bias. Right: how often intervals hold the truth; above the diagonal is too wide, below it "
-        "too narrow. Grey: where an exact posterior's lie 95 times in 100.")
+        "too narrow. Grey: where an exact posterior's lie 95 times in 100.",
+    )
 
 
 def _posteriors(it: _Subject) -> list[str]:
@@ -133,18 +153,24 @@ def _posteriors(it: _Subject) -> list[str]:
 
 
 def _posterior(it: _Subject, y: np.ndarray, x: np.ndarray | None) -> str:
-    task, given = it.task, values_text(figures.outside(y[0], it.inverter.y))
+    task, given = it.task, values_text(figures.outside(y[0], it.trained.y))
     exact = task is not None and task.has_reference
     again = task is not None and task.can_simulate and not task.y.categorical
 
     def draw() -> Figure:
-        draws = it.inverter.posterior(y, DRAWS, it.seed)
+        draws = it.trained.posterior(y, DRAWS, it.seed)
         shown = draws.x_names[:SHOWN_X]
-        return posterior_pairs(draws, 0, figures.reference(it.run, task, draws, 0, it.seed) if exact else None, shown, x,
-                               figures.cloud(it.run, task, draws, 0) if again else None)
+        return posterior_pairs(
+            draws,
+            0,
+            figures.reference(it.run, task, draws, 0, it.seed) if exact else None,
+            shown,
+            x,
+            figures.cloud(it.run, task, draws, 0) if again else None,
+        )
 
     caption = f"{DRAWS:,} draws given {given}"
-    caption += f", the first {SHOWN_X} of {it.inverter.x.dim} unknowns" if it.inverter.x.dim > SHOWN_X else ""
+    caption += f", the first {SHOWN_X} of {it.trained.x.dim} unknowns" if it.trained.x.dim > SHOWN_X else ""
     caption += "; dashed and above the diagonal, exact draws" if exact else ""
     caption += "; to the right, what the simulator makes of the draws" if again else ""
     caption += "; the cross is the x that this y came from" if x is not None else ""
@@ -156,38 +182,53 @@ def _views(it: _Subject) -> list[str]:
     if task is None or (task.path_axes is None and task.image_shape is None):
         return []
     if task.path_axes is not None:
-        return [_figure(lambda y=y: figures.view(it.inverter, it.run, task, y, it.pairs, PATHS, it.seed),
-                        "Draws as lines in the plane, and where they should end.",
-                        f"{PATHS} draws given {values_text(figures.outside(y[0], it.inverter.y))}; the cross is what y says.")
-                for y, _ in it.observations]
-    one = it.inverter.y is not None and it.inverter.y.labels[0] is None
+        return [
+            _figure(
+                lambda y=y: figures.view(it.trained, it.run, task, y, it.pairs, PATHS, it.seed),
+                "Draws as lines in the plane, and where they should end.",
+                f"{PATHS} draws given {values_text(figures.outside(y[0], it.trained.y))}; the cross is what y says.",
+            )
+            for y, _ in it.observations
+        ]
+    one = it.trained.y is not None and it.trained.y.labels[0] is None
     ys = [y for y, _ in it.observations] if one else [None]
-    return [_figure(lambda y=y: figures.view(it.inverter, it.run, task, y, it.pairs, PATHS, it.seed),
-                    "Images drawn by the model beside real ones.", "Left: drawn. Right: real, held out.") for y in ys]
+    return [
+        _figure(
+            lambda y=y: figures.view(it.trained, it.run, task, y, it.pairs, PATHS, it.seed),
+            "Images drawn by the model beside real ones.",
+            "Left: drawn. Right: real, held out.",
+        )
+        for y in ys
+    ]
 
 
 def _density(it: _Subject) -> str:
-    if it.inverter.x.dim != 2 or not it.inverter.has_density:
+    if it.trained.x.dim != 2 or not it.trained.has_density:
         return ""
-    if it.inverter.y is None:
-        return _figure(lambda: figures.density(it.inverter, it.run, None, GRID, it.seed, rows=it.pairs.x[:LATENT]),
-                       "The density over both unknowns, with held-out rows.",
-                       "The model's density; dots are rows it never saw.")
+    if it.trained.y is None:
+        return _figure(
+            lambda: figures.density(it.trained, it.run, None, GRID, it.seed, rows=it.pairs.x[:LATENT]),
+            "The density over both unknowns, with held-out rows.",
+            "The model's density; dots are rows it never saw.",
+        )
     y = it.observations[0][0]
-    return _figure(lambda: figures.density(it.inverter, it.run, y, GRID, it.seed),
-                   f"The density of both unknowns given {values_text(figures.outside(y[0], it.inverter.y))}.",
-                   "The model's density and the regions that hold half and nine tenths of it.")
+    return _figure(
+        lambda: figures.density(it.trained, it.run, y, GRID, it.seed),
+        f"The density of both unknowns given {values_text(figures.outside(y[0], it.trained.y))}.",
+        "The model's density and the regions that hold half and nine tenths of it.",
+    )
 
 
 def _latent(it: _Subject) -> str:
-    if not it.inverter.model.has_latent:
+    if not it.trained.model.has_latent:
         return ""
     few = it.pairs.take(slice(0, LATENT))
     return _figure(
-        lambda: figures.latent(it.inverter, it.run, few, it.seed),
+        lambda: figures.latent(it.trained, it.run, few, it.seed),
         "The latent of held-out rows: quantiles against the normal's, two columns coloured by y, histograms.",
         "Held-out rows sent to the latent, where a right model is standard normal whatever y is: quantiles on the "
-        "diagonal, and colours mixed.")
+        "diagonal, and colours mixed.",
+    )
 
 
 def _training(it: _Subject) -> str:
@@ -195,18 +236,28 @@ def _training(it: _Subject) -> str:
 
 
 def _facts(it: _Subject) -> list[str]:
-    info, meta = it.info, it.inverter.meta
+    info, meta = it.info, it.trained.meta
     data, final = info.get("data") or {}, info.get("metrics") or {}
-    x, y = it.inverter.names["x"], it.inverter.names["y"]
+    x, y = it.trained.names["x"], it.trained.names["y"]
     rows = [
-        ("task", info.get("task")), ("unknowns x", _listed(x)), ("observed y", _listed(y) if y else "none: a density p(x)"),
+        ("task", info.get("task")),
+        ("unknowns x", _listed(x)),
+        ("observed y", _listed(y) if y else "none: a density p(x)"),
         *(("task says", line) for line in (it.task.describe() if it.task else ()) if not line.startswith(("x:", "y:"))),
         ("pairs", f"{data['pairs']:,}" if data.get("pairs") else None),
-        ("failed simulations", data.get("failed") or None), ("rows dropped", data.get("dropped") or None),
-        ("table", data.get("file")), ("its SHA-256", data.get("sha256")),
-        ("model", info.get("model")), ("numbers learned", f"{sum(p.numel() for p in it.inverter.model.parameters()):,}"),
-        ("seed", info.get("seed")), ("started", _time(info.get("started"))), ("ended", _time(info.get("ended"))),
-        ("training", f"{info.get('steps') or 0:,} steps, {info.get('epochs') or 0:,} epochs, {info.get('seconds') or 0:.1f} s"),
+        ("failed simulations", data.get("failed") or None),
+        ("rows dropped", data.get("dropped") or None),
+        ("table", data.get("file")),
+        ("its SHA-256", data.get("sha256")),
+        ("model", info.get("model")),
+        ("numbers learned", f"{sum(p.numel() for p in it.trained.model.parameters()):,}"),
+        ("seed", info.get("seed")),
+        ("started", _time(info.get("started"))),
+        ("ended", _time(info.get("ended"))),
+        (
+            "training",
+            f"{info.get('steps') or 0:,} steps, {info.get('epochs') or 0:,} epochs, {info.get('seconds') or 0:.1f} s",
+        ),
         ("computed on", f"{info.get('device')}, {info.get('dtype')}, threads: {info.get('threads')}"),
         *((name.replace("_", " "), value) for name, value in final.items()),
         ("versions", ", ".join(f"{name} {n}" for name, n in (meta.get("versions") or {}).items() if n)),
@@ -214,7 +265,10 @@ def _facts(it: _Subject) -> list[str]:
     ]
     shown = [(name, html.number(value)) for name, value in rows if value not in (None, "")]
     settings = yaml.safe_dump(it.run.config(), sort_keys=False, allow_unicode=True, width=110)
-    return [html.table("What was trained, on what, and how.", ["fact", "value"], shown), html.code(settings, "Every setting")]
+    return [
+        html.table("What was trained, on what, and how.", ["fact", "value"], shown),
+        html.code(settings, "Every setting"),
+    ]
 
 
 def _again(it: _Subject, resimulate: bool) -> list[str]:
@@ -222,10 +276,17 @@ def _again(it: _Subject, resimulate: bool) -> list[str]:
     if not any(word.startswith("seed=") for word in words):
         words = [*words, f"seed={it.info.get('seed')}"]
     asked = f" --seed {it.seed}" + (" --resimulate" if resimulate else "")
-    lines = [shlex.join(["inn", "train", *words]), f"inn evaluate --run {shlex.quote(it.run.id)}{asked}",
-             f"inn report {shlex.quote(it.run.id)}{asked}"]
-    return [html.code("\n".join(lines)),
-            html.paragraph("The same machine, versions and number of threads give the same weights, bit for bit.", soft=True)]
+    lines = [
+        shlex.join(["inn", "train", *words]),
+        f"inn evaluate --run {shlex.quote(it.run.id)}{asked}",
+        f"inn report {shlex.quote(it.run.id)}{asked}",
+    ]
+    return [
+        html.code("\n".join(lines)),
+        html.paragraph(
+            "The same machine, versions and number of threads give the same weights, bit for bit.", soft=True
+        ),
+    ]
 
 
 def _figure(draw: Callable[[], Figure], alt: str, caption: str = "") -> str:

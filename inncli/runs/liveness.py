@@ -84,7 +84,7 @@ def _age(stamp: object) -> float:
         return float("inf")
 
 
-class Heart:
+class Heartbeat:
     """Calls `beat` every few seconds from a daemon thread until it is stopped; what `beat` raises is lost."""
 
     def __init__(self, beat: Callable[[], None]) -> None:

@@ -19,15 +19,18 @@ def versions() -> dict[str, str | None]:
         except metadata.PackageNotFoundError:
             return None
 
-    return {"inncli": __version__, "torch": version("torch"), "numpy": version("numpy"),
-            "python": platform.python_version()}
+    return {
+        "inncli": __version__,
+        "torch": version("torch"),
+        "numpy": version("numpy"),
+        "python": platform.python_version(),
+    }
 
 
 def git_commit() -> str | None:
     """The commit of the user's working directory, None outside a repository."""
     try:
-        done = subprocess.run(["git", "rev-parse", "--verify", "HEAD"],
-                              capture_output=True, text=True, timeout=5)
+        done = subprocess.run(["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None

@@ -85,8 +85,9 @@ def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir
     if spec is None:
         done = [(str(info.get("ended")), run) for run, info in read_runs(root) if info["status"] == "done"]
         if not done:
-            raise RunError(f"expected a finished run under {root}, got none; train one with "
-                           "`inn train`, or name one with --run")
+            raise RunError(
+                f"expected a finished run under {root}, got none; train one with `inn train`, or name one with --run"
+            )
         return max(done, key=lambda entry: entry[0])[1].check_own()
     spec = os.fspath(spec)
     for folder in (Path(spec), root / spec, root / "sweeps" / spec):

@@ -22,16 +22,31 @@ from pathlib import Path
 from inncli.errors import CheckpointError, RunError
 from inncli.io import jsonl
 from inncli.io.atomic import atomic_write, clear_leftovers
-from inncli.io.untrusted import read_bytes, read_json, read_yaml, stranger_inside
+from inncli.io.untrusted import read_bytes, read_json, read_yaml, untrusted_entry
 from inncli.runs import liveness, locks, provenance
 from inncli.runs.run_info import check_info
 
 STATUSES = ("running", "done", "failed", "interrupted")
 # What is read or written in a run directory.
-OWN = ("config.yaml", "overrides.yaml", "run.json", "metrics.jsonl", ".lock", "train.log", "checkpoints", "data",
-       "posteriors", "draws", "densities", "plots", "evaluations", "report.html", "tensorboard")
+OWN = (
+    "config.yaml",
+    "overrides.yaml",
+    "run.json",
+    "metrics.jsonl",
+    ".lock",
+    "train.log",
+    "checkpoints",
+    "data",
+    "posteriors",
+    "draws",
+    "densities",
+    "plots",
+    "evaluations",
+    "report.html",
+    "tensorboard",
+)
 FIRST_FILES = (".lock", "config.yaml", "overrides.yaml")  # what `create` writes before run.json
-_hearts: dict[Path, liveness.Heart] = {}  # one for each run directory that this process holds
+_heartbeats: dict[Path, liveness.Heartbeat] = {}  # one for each run directory that this process holds
 _writing = threading.RLock()  # run.json is read, changed and written by one thread at a time
 
 
@@ -124,13 +139,30 @@ class RunDir:
         if config is not None:
             run.write_config(config, overrides or [])
         now = liveness.now()
-        run._write_info({
-            "id": run.id, "status": "running", "started": now, "ended": None, "seconds": None,
-            "task": None, "model": None, "seed": None, "device": None, "dtype": None, "threads": None,
-            "versions": provenance.versions(), "git": provenance.git_commit(), **liveness.here(),
-            "steps": 0, "planned_steps": None, "epochs": 0, "metrics": {}, **fields,
-        })
-        run._start_heart()
+        run._write_info(
+            {
+                "id": run.id,
+                "status": "running",
+                "started": now,
+                "ended": None,
+                "seconds": None,
+                "task": None,
+                "model": None,
+                "seed": None,
+                "device": None,
+                "dtype": None,
+                "threads": None,
+                "versions": provenance.versions(),
+                "git": provenance.git_commit(),
+                **liveness.here(),
+                "steps": 0,
+                "planned_steps": None,
+                "epochs": 0,
+                "metrics": {},
+                **fields,
+            }
+        )
+        run._start_heartbeat()
         return run
 
     def check_new(self) -> RunDir:
@@ -142,8 +174,10 @@ class RunDir:
             raise self._taken()
         theirs = [name for name in OWN if name != "train.log" and os.path.lexists(self.path / name)]
         if theirs:
-            raise RunError(f"expected a new directory for the run, got {self.path}, which holds another {theirs[0]}; "
-                           "leave hydra.run.dir out or name another")
+            raise RunError(
+                f"expected a new directory for the run, got {self.path}, which holds another {theirs[0]}; "
+                "leave hydra.run.dir out or name another"
+            )
         return self
 
     def reopen(self, **fields) -> None:
@@ -163,24 +197,37 @@ class RunDir:
             self.release()
             raise
         # What killed writers left. An `inn invert` may write its set at this moment: that is left alone for a day.
-        for folder, seconds in ((self.path, 0), (self.last.parent, 0), (self.pairs.parent, 0), (self.posteriors, 86_400)):
+        for folder, seconds in (
+            (self.path, 0),
+            (self.last.parent, 0),
+            (self.pairs.parent, 0),
+            (self.posteriors, 86_400),
+        ):
             clear_leftovers(folder, seconds)
-        self.update_info(status="running", ended=None, error=None, preempted=None, pruned=None, versions=provenance.versions(),
-                         resumed=liveness.now(), **liveness.here(), **fields)
-        self._start_heart()
+        self.update_info(
+            status="running",
+            ended=None,
+            error=None,
+            preempted=None,
+            pruned=None,
+            versions=provenance.versions(),
+            resumed=liveness.now(),
+            **liveness.here(),
+            **fields,
+        )
+        self._start_heartbeat()
 
     def refuse_done(self) -> dict:
         """run.json of a run that is not finished. Raises: RunError if it is."""
         info = self.info()
         if info["status"] == "done":
-            raise RunError(f"run {self.id} is finished ({info.get('steps')} steps); "
-                           "start a new one with `inn train`")
+            raise RunError(f"run {self.id} is finished ({info.get('steps')} steps); start a new one with `inn train`")
         return info
 
     def release(self) -> None:
         """Gives the directory up; also done by `update_info` with any status but running."""
         with _writing:  # a beat under way ends first
-            heart = _hearts.pop(self.path.resolve(), None)
+            heart = _heartbeats.pop(self.path.resolve(), None)
             if heart is not None:
                 heart.stop()
             locks.release(self._lock_file)
@@ -196,8 +243,10 @@ class RunDir:
             raise self._busy(info) from None
 
     def _taken(self) -> RunError:
-        return RunError(f"expected a new directory for the run, got {self.path}, which is taken; "
-                        "leave hydra.run.dir out or name another")
+        return RunError(
+            f"expected a new directory for the run, got {self.path}, which is taken; "
+            "leave hydra.run.dir out or name another"
+        )
 
     def _busy(self, info: dict | None) -> RunError:
         who = f" (pid {info.get('pid')} on {info.get('host')})" if info else ""
@@ -207,26 +256,28 @@ class RunDir:
         # Not every shared file system hands locks on to other hosts.
         return info.get("host") != liveness.here()["host"] and self.fine_state(info) == "running"
 
-    def _start_heart(self) -> None:
+    def _start_heartbeat(self) -> None:
         def beat() -> None:
             with _writing:
-                if self.path.resolve() in _hearts:  # else the run has ended since
+                if self.path.resolve() in _heartbeats:  # else the run has ended since
                     self.update_info()
 
         key = self.path.resolve()
-        if key in _hearts:
-            _hearts[key].stop()
-        _hearts[key] = liveness.Heart(beat)
+        if key in _heartbeats:
+            _heartbeats[key].stop()
+        _heartbeats[key] = liveness.Heartbeat(beat)
 
     def check_own(self) -> RunDir:
         """This run, all of whose files lie in its directory: through a link it could reach any file of the user's.
 
         Raises: CheckpointError for a link, a pipe or a device among them.
         """
-        found = stranger_inside(self.path, OWN)
+        found = untrusted_entry(self.path, OWN)
         if found is not None:
-            raise CheckpointError(f"{found} is a link or no regular file; a run's files lie in its own directory: "
-                                  "copy there what it points to, or remove it")
+            raise CheckpointError(
+                f"{found} is a link or no regular file; a run's files lie in its own directory: "
+                "copy there what it points to, or remove it"
+            )
         return self
 
     # ---- config ----------------------------------------------------------------------------------
@@ -246,7 +297,9 @@ class RunDir:
             config = read_yaml(self.config_file)
         except (OSError, ValueError) as error:
             raise _damaged(self.config_file, error) from None
-        if not isinstance(config, dict) or not all(isinstance(config.get(key) or {}, dict) for key in ("task", "names")):
+        if not isinstance(config, dict) or not all(
+            isinstance(config.get(key) or {}, dict) for key in ("task", "names")
+        ):
             raise _damaged(self.config_file, "not a mapping, or one without a task")
         return config
 

@@ -9,8 +9,21 @@ older inn reads a newer one's runs as long as the format is the same.
 from __future__ import annotations
 
 FORMAT = 1
-TEXT = ("id", "status", "started", "ended", "heartbeat", "resumed", "task", "model", "device", "dtype", "git", "host",
-        "error")
+TEXT = (
+    "id",
+    "status",
+    "started",
+    "ended",
+    "heartbeat",
+    "resumed",
+    "task",
+    "model",
+    "device",
+    "dtype",
+    "git",
+    "host",
+    "error",
+)
 COUNTS = ("seed", "threads", "pid", "steps", "planned_steps", "steps_per_epoch", "epochs", "parameters")
 DATA_TEXT = ("file", "sha256", "pairs_sha256", "simulator_sha256")  # of the mapping `data`
 TABLES = ("versions", "metrics")  # of single values
@@ -22,9 +35,13 @@ def check_info(info: dict) -> None:
     version = info.get("format", FORMAT)
     if version != FORMAT or isinstance(version, bool):
         raise ValueError(f"format {version!r}, this inn reads {FORMAT}; upgrade inn")
-    for names, words, fits in ((TEXT, "text", _is_text), (COUNTS, "a whole number", _is_count),
-                               (("seconds",), "a number", _is_number), (TABLES, "a mapping", _is_table),
-                               (("data", "scheduler"), "a mapping", lambda value: isinstance(value, dict))):
+    for names, words, fits in (
+        (TEXT, "text", _is_text),
+        (COUNTS, "a whole number", _is_count),
+        (("seconds",), "a number", _is_number),
+        (TABLES, "a mapping", _is_table),
+        (("data", "scheduler"), "a mapping", lambda value: isinstance(value, dict)),
+    ):
         for name in names:
             if info.get(name) is not None and not fits(info[name]):
                 raise ValueError(f"{name}: expected {words}, got {str(info[name])[:40]!r}")
@@ -51,4 +68,5 @@ def _is_number(value: object) -> bool:
 def _is_table(value: object) -> bool:
     return isinstance(value, dict) and all(
         entry is None or isinstance(entry, (str, float, bool)) or isinstance(entry, int) and abs(entry) < MAX_COUNT
-        for entry in value.values())
+        for entry in value.values()
+    )

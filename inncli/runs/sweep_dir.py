@@ -23,7 +23,7 @@ from pathlib import Path
 
 from inncli.errors import CheckpointError, InnError, RunError, did_you_mean
 from inncli.io.atomic import atomic_write
-from inncli.io.untrusted import read_json, stranger_inside
+from inncli.io.untrusted import read_json, untrusted_entry
 from inncli.runs import liveness, locks
 from inncli.runs.registry import find_run, outputs_root, read_runs
 from inncli.runs.run_dir import FIRST_FILES, RunDir
@@ -61,13 +61,15 @@ class SweepDir:
     def check_own(self) -> SweepDir:
         """This sweep, all of whose files and jobs lie in its directory. Raises: CheckpointError for a link among them."""
         names = [name for name in os.listdir(self.path) if name not in ("multirun.yaml", QUEUE)]
-        found = stranger_inside(self.path, names)
+        found = untrusted_entry(self.path, names)
         # submitit keeps a link of its own in there, and a resumed sweep gives it a new folder: nothing old is read.
         if (self.path / QUEUE).is_symlink():
             found = self.path / QUEUE
         if found is not None:
-            raise CheckpointError(f"{found} is a link or no regular file; a sweep's files lie in its own directory: "
-                                  "copy there what it points to, or remove it")
+            raise CheckpointError(
+                f"{found} is a link or no regular file; a sweep's files lie in its own directory: "
+                "copy there what it points to, or remove it"
+            )
         return self
 
     def configs(self) -> Iterator[dict]:
@@ -101,8 +103,17 @@ class SweepDir:
             overrides: the sweep's own words, the launcher's included.
             jobs: `overrides` and `config` of each; empty where a sweeper picks them as it goes.
         """
-        self._write({"id": self.id, "status": "running", "started": liveness.now(), "ended": None, "overrides": overrides,
-                     "search": not jobs, "jobs": [{"job": n, "status": "waiting", **job} for n, job in enumerate(jobs)]})
+        self._write(
+            {
+                "id": self.id,
+                "status": "running",
+                "started": liveness.now(),
+                "ended": None,
+                "overrides": overrides,
+                "search": not jobs,
+                "jobs": [{"job": n, "status": "waiting", **job} for n, job in enumerate(jobs)],
+            }
+        )
 
     def restart(self, todo: list[int]) -> None:
         """Turns the manifest to `running` again, and the jobs `todo` to `waiting`."""
@@ -146,8 +157,10 @@ class SweepDir:
                 raise ValueError("overrides that are no text")
         except (OSError, ValueError, KeyError, TypeError) as error:
             text = " ".join(str(error).split())
-            raise CheckpointError(f"{self.manifest_file} is damaged ({type(error).__name__}: {text}); "
-                                  "restore it, or name the jobs' directories") from None
+            raise CheckpointError(
+                f"{self.manifest_file} is damaged ({type(error).__name__}: {text}); "
+                "restore it, or name the jobs' directories"
+            ) from None
         return manifest
 
     def entry(self, number: int) -> dict:
@@ -161,8 +174,11 @@ class SweepDir:
         """The manifest with the jobs that a sweeper picked as it went."""
         manifest = self.manifest()
         known = {entry["job"] for entry in manifest["jobs"]}
-        new = [{key: record.get(key) for key in ("job", "overrides", "config")} for record in self._job_records().values()
-               if record["job"] not in known]
+        new = [
+            {key: record.get(key) for key in ("job", "overrides", "config")}
+            for record in self._job_records().values()
+            if record["job"] not in known
+        ]
         return {**manifest, "jobs": sorted([*manifest["jobs"], *new], key=lambda entry: entry["job"])}
 
     def _write(self, manifest: dict) -> None:
@@ -171,7 +187,8 @@ class SweepDir:
     # ---- how the jobs stand --------------------------------------------------------------------------
     def jobs(self) -> list[dict]:
         """One dict a job, by number: job, overrides, status (a state), error, metrics, steps, planned_steps,
-        seconds, path, traceback (the log that holds it, or None)."""
+        seconds, path, traceback (the log that holds it, or None).
+        """
         records = self._job_records()
         return [self._job(entry, records.get(entry["job"])) for entry in self._gathered()["jobs"]]
 
@@ -194,10 +211,18 @@ class SweepDir:
         if state == "killed":
             error = f"killed at step {info.get('steps') or 0}" if info else "killed before its first step"
         traced = state == "failed" and log.is_file()
-        return {"job": number, "overrides": entry["overrides"], "status": state, "error": error,
-                "metrics": info.get("metrics") or {}, "steps": info.get("steps"),
-                "planned_steps": info.get("planned_steps"), "seconds": info.get("seconds"),
-                "path": str(run.path), "traceback": str(log) if traced else None}
+        return {
+            "job": number,
+            "overrides": entry["overrides"],
+            "status": state,
+            "error": error,
+            "metrics": info.get("metrics") or {},
+            "steps": info.get("steps"),
+            "planned_steps": info.get("planned_steps"),
+            "seconds": info.get("seconds"),
+            "path": str(run.path),
+            "traceback": str(log) if traced else None,
+        }
 
     def _job_records(self) -> dict[int, dict]:
         found = {}
@@ -228,7 +253,9 @@ class SweepDir:
     def state(self) -> str:
         """running, done, failed, interrupted, or killed."""
         status = str(self.manifest().get("status"))
-        return liveness.state({"status": status, **(self._holder() or {})}, self._lock) if status == "running" else status
+        return (
+            liveness.state({"status": status, **(self._holder() or {})}, self._lock) if status == "running" else status
+        )
 
     def _holder(self) -> dict | None:
         try:
@@ -244,8 +271,10 @@ class SweepDir:
         Raises: RunError if another living process runs it.
         """
         holder = self._holder() or {}
-        busy = RunError(f"sweep {self.id} is being run by another process (pid {holder.get('pid')} on "
-                        f"{holder.get('host')}); watch it with `inn runs --sweep {self.id} --watch`, or stop it first")
+        busy = RunError(
+            f"sweep {self.id} is being run by another process (pid {holder.get('pid')} on "
+            f"{holder.get('host')}); watch it with `inn runs --sweep {self.id} --watch`, or stop it first"
+        )
         if _lives_elsewhere({"status": "running", **holder}):
             raise busy
         try:
@@ -282,8 +311,9 @@ class SweepDir:
             yield None
             return
         known = {"config": config} if config is not None else {}
-        record = _Record(self._records / f"{number}.json",
-                         {"job": number, "overrides": overrides, "error": None, **known})
+        record = _Record(
+            self._records / f"{number}.json", {"job": number, "overrides": overrides, "error": None, **known}
+        )
         try:
             run = self.run(number)
             if not run.info_file.exists():
@@ -301,11 +331,15 @@ def _is_entry(entry: object) -> bool:
     if not isinstance(entry, dict):
         return False
     config, number, words = entry.get("config"), entry.get("job"), entry.get("overrides")
-    return (type(number) is int and 0 <= number < 10**6
-            and isinstance(words, list) and all(isinstance(word, str) for word in words)
-            and all(isinstance(entry.get(name), (str, type(None))) for name in ("status", "error", "host"))
-            and isinstance(entry.get("scheduler"), (dict, type(None)))
-            and (config is None or isinstance(config, dict) and isinstance(config.get("task", {}), dict)))
+    return (
+        type(number) is int
+        and 0 <= number < 10**6
+        and isinstance(words, list)
+        and all(isinstance(word, str) for word in words)
+        and all(isinstance(entry.get(name), (str, type(None))) for name in ("status", "error", "host"))
+        and isinstance(entry.get("scheduler"), (dict, type(None)))
+        and (config is None or isinstance(config, dict) and isinstance(config.get("task", {}), dict))
+    )
 
 
 def _lives_elsewhere(record: dict) -> bool:
@@ -321,7 +355,7 @@ class _Record:
         self._mutex, self._ended = threading.Lock(), False
         file.parent.mkdir(exist_ok=True)
         self._write()
-        self._heart = liveness.Heart(self._beat)
+        self._heart = liveness.Heartbeat(self._beat)
 
     def end(self, remove: bool = False, **fields) -> None:
         """The last word; only the first call counts."""
@@ -358,8 +392,10 @@ def find(spec: str | os.PathLike, root: Path | None = None) -> RunDir | SweepDir
     plain = [run.id for run, _ in read_runs(root) if "/" not in run.id]
     fits = [name for name in (*sweeps, *plain) if name.startswith(spec)]
     if len(fits) > 1 and spec not in fits and not (Path(spec) / "run.json").is_file():
-        raise RunError(f"{spec!r} fits {len(fits)} runs and sweeps: {', '.join(fits[:5])}"
-                       f"{', ...' if len(fits) > 5 else ''}; give more of the id")
+        raise RunError(
+            f"{spec!r} fits {len(fits)} runs and sweeps: {', '.join(fits[:5])}"
+            f"{', ...' if len(fits) > 5 else ''}; give more of the id"
+        )
     if fits and fits[0] in sweeps:
         return SweepDir(sweeps[fits[0]])
     return find_run(spec, root)
@@ -375,6 +411,10 @@ def find_sweep(spec: str | os.PathLike, root: Path | None = None) -> SweepDir:
             return found
     fits = [name for name in known if name.startswith(os.fspath(spec))]
     if fits:
-        raise RunError(f"{os.fspath(spec)!r} fits {len(fits)} sweeps: {', '.join(sorted(fits)[:5])}; give more of the id")
-    raise RunError(f"no sweep {os.fspath(spec)!r} under {root}{did_you_mean(os.fspath(spec), known) or ';'} "
-                   "try `inn runs`, whose first column is SWEEP/JOB for a job of a sweep")
+        raise RunError(
+            f"{os.fspath(spec)!r} fits {len(fits)} sweeps: {', '.join(sorted(fits)[:5])}; give more of the id"
+        )
+    raise RunError(
+        f"no sweep {os.fspath(spec)!r} under {root}{did_you_mean(os.fspath(spec), known) or ';'} "
+        "try `inn runs`, whose first column is SWEEP/JOB for a job of a sweep"
+    )

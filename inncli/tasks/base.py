@@ -55,8 +55,7 @@ class Task(ABC):
     def __init__(self, n_train: PositiveInt | None = None, fresh: bool | None = None) -> None:
         if fresh and n_train is not None:
             raise ConfigError(
-                f"task.fresh=true draws new pairs each epoch, task.n_train={n_train} fixes them; pass only "
-                f"one"
+                f"task.fresh=true draws new pairs each epoch, task.n_train={n_train} fixes them; pass only one"
             )
         if n_train is not None and n_train < 2:
             raise ConfigError(f"task.n_train must be at least 2 (validation comes out of it), got {n_train}")
@@ -78,7 +77,7 @@ class Task(ABC):
 
     @abstractmethod
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n draws of x ~ p(x). Shape: (n, Dx)."""
+        """N draws of x ~ p(x). Shape: (n, Dx)."""
 
     def observe(self, x: np.ndarray) -> np.ndarray:
         """s(x), without noise; works where `can_simulate`. Shape: x (n, Dx), y (n, Dy)."""
@@ -90,7 +89,7 @@ class Task(ABC):
         return y if self.noise_sd is None else y + self.noise_sd * rng.standard_normal(y.shape)
 
     def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n exact draws of p(x | y); works where `has_reference`. Shape: y (Dy,), x (n, Dx)."""
+        """N exact draws of p(x | y); works where `has_reference`. Shape: y (Dy,), x (n, Dx)."""
         raise ConfigError(f"task {self.name} has no reference posterior")
 
     def published_observations(self) -> np.ndarray | None:
@@ -128,7 +127,7 @@ class Task(ABC):
         return self._successes(self._draw_blocks(self.budget, (seed, FRESH, epoch)))
 
     def test_pairs(self, seed: int, n: int | None = None) -> Pairs:
-        """n held-out pairs, never among this seed's training pairs; None is 1,000 or, for a table, all."""
+        """N held-out pairs, never among this seed's training pairs; None is 1,000 or, for a table, all."""
         return self._successes(self._draw_blocks(DEFAULT_TEST_PAIRS if n is None else n, (seed, TEST)))
 
     def groups(self, pairs: Pairs) -> np.ndarray | None:

@@ -65,8 +65,9 @@ def read_header(path: Path) -> tuple[Shapes, dict]:
     except (KeyError, ValueError, TypeError, AttributeError, OSError) as error:
         raise _damaged(path, error) from error
     if meta.get("format") != FORMAT:
-        raise CheckpointError(f"checkpoint {path} has format {meta.get('format')!r}, this inn reads {FORMAT}; "
-                              "upgrade inn or train again")
+        raise CheckpointError(
+            f"checkpoint {path} has format {meta.get('format')!r}, this inn reads {FORMAT}; upgrade inn or train again"
+        )
     return shapes, meta
 
 
@@ -100,8 +101,12 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
     return tensors, meta
 
 
-def check_fit(path: Path, found: Mapping[str, tuple[int, ...]], expected: Mapping[str, tuple[int, ...]],
-              optional: Iterable[str] = ()) -> None:
+def check_fit(
+    path: Path,
+    found: Mapping[str, tuple[int, ...]],
+    expected: Mapping[str, tuple[int, ...]],
+    optional: Iterable[str] = (),
+) -> None:
     """Holds the tensors of a file against those that it should have, by name and shape.
 
     Args:
@@ -114,8 +119,13 @@ def check_fit(path: Path, found: Mapping[str, tuple[int, ...]], expected: Mappin
     wrong = [name for name in sorted(set(found) & set(expected)) if tuple(found[name]) != tuple(expected[name])]
     if missing or extra or wrong:
         name = (missing or extra or wrong)[0]
-        reason = (f"{name} is missing" if missing else f"{name} is no part of it" if extra else
-                  f"{name} has shape {tuple(found[name])}, expected {tuple(expected[name])}")
+        reason = (
+            f"{name} is missing"
+            if missing
+            else f"{name} is no part of it"
+            if extra
+            else f"{name} has shape {tuple(found[name])}, expected {tuple(expected[name])}"
+        )
         raise CheckpointError(f"{path} does not fit its model ({reason}); train again with this inn")
 
 
@@ -127,8 +137,10 @@ def check_values(path: Path, tensors: Mapping[str, Tensor], like: Mapping[str, T
     trained = set(trained)
     for name, tensor in tensors.items():
         if tensor.dtype != like[name].dtype:
-            raise CheckpointError(f"{path} does not fit its model ({name} has dtype {tensor.dtype}, expected "
-                                  f"{like[name].dtype}); train again with this inn")
+            raise CheckpointError(
+                f"{path} does not fit its model ({name} has dtype {tensor.dtype}, expected "
+                f"{like[name].dtype}); train again with this inn"
+            )
         good = tensor.isfinite() if name in trained else ~tensor.isnan()
         if tensor.is_floating_point() and not good.all():
             raise CheckpointError(f"{path} holds a value of {name} that is not finite; restore it or train again")
@@ -147,12 +159,11 @@ def prefixed(prefix: str, tensors: Mapping) -> dict:
 def under(prefix: str, tensors: Mapping) -> dict:
     """The tensors (or shapes) whose name starts with `prefix.`, without it."""
     start = prefix + "."
-    return {name[len(start):]: tensor for name, tensor in tensors.items() if name.startswith(start)}
+    return {name[len(start) :]: tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
 def _checksum(tensors: dict[str, Tensor], meta: dict) -> str:
-    digest = hashlib.sha256(
-        json.dumps({k: v for k, v in meta.items() if k != "checksum"}, sort_keys=True).encode())
+    digest = hashlib.sha256(json.dumps({k: v for k, v in meta.items() if k != "checksum"}, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())

@@ -46,14 +46,14 @@ def _reason_against(model: Model, objective: Objective, group: Group, precision:
         return "several processes train this run, and their exchanges are not recorded"
     if precision.skips:
         return "precision=fp16 decides after each gradient whether to take the step"
-    if not model.steady or objective.steady_from is None:
-        part = objective if model.steady else model
-        return f"{type(part).__name__} does not say that its loss is the same at every step (`steady`)"
+    if not model.graph_capturable or objective.graph_capturable_from is None:
+        part = objective if model.graph_capturable else model
+        return f"{type(part).__name__} does not say that its loss is the same at every step (`graph_capturable`)"
     return None
 
 
 class GraphedStep(Step):
-    """A step that becomes a replay of itself once the loss is steady and the device warm.
+    """A step that becomes a replay of itself once the loss is graph_capturable and the device warm.
 
     The weights take the update only where the gradient is finite, as in a plain step.
     """
@@ -67,7 +67,7 @@ class GraphedStep(Step):
 
     def __call__(self, batch: Batch | None, step: int) -> tuple[float, dict[str, Tensor]]:
         """Takes the step; see `Step`."""
-        if self.given_up or step < self.objective.steady_from:
+        if self.given_up or step < self.objective.graph_capturable_from:
             return super().__call__(batch, step)
         if self.warm < WARM:
             self.warm += 1

@@ -134,8 +134,10 @@ def _of_launcher(names: str | list[str]) -> list[torch.device]:
         any_cuda = first.type == "cuda" and names in ("auto", "cuda")
         names = [f"cuda:{k}" if any_cuda else str(first) for k in range(here)]
     elif len(names) != here:
-        raise ConfigError(f"device: torchrun started {here} processes here, got {len(names)} devices; "
-                          "give --nproc-per-node that number")
+        raise ConfigError(
+            f"device: torchrun started {here} processes here, got {len(names)} devices; "
+            "give --nproc-per-node that number"
+        )
     return runtime.resolve_devices(names)
 
 
@@ -164,8 +166,16 @@ def _lost() -> Iterator[None]:
         raise LostProcessError("a process of this run has ended; see its own line") from error
 
 
-def _work(rank: int, devices: list[torch.device], meeting: str, trusted: list[Path], stops: list[int],
-          reports: Connection, function: Callable, args: tuple) -> None:
+def _work(
+    rank: int,
+    devices: list[torch.device],
+    meeting: str,
+    trusted: list[Path],
+    stops: list[int],
+    reports: Connection,
+    function: Callable,
+    args: tuple,
+) -> None:
     """The life of a process that was started here."""
     os.setpgid(0, 0)  # Ctrl-C on the terminal reaches the starting process alone, which hands it on once
     for number in stops:
@@ -207,8 +217,10 @@ class _Elsewhere(Exception):
 # ---- the process that starts them ------------------------------------------------------------------
 def _spawn(devices: list[torch.device], function: Callable, args: tuple):
     if multiprocessing.current_process().daemon:
-        raise ConfigError("device: a list starts processes of its own, which a worker of this launcher may not; "
-                          "take another launcher, or one device")
+        raise ConfigError(
+            "device: a list starts processes of its own, which a worker of this launcher may not; "
+            "take another launcher, or one device"
+        )
     if multiprocessing.get_start_method(allow_none=True) not in (None, *multiprocessing.get_all_start_methods()):
         # A worker of joblib hands down a way of starting processes that only joblib knows.
         multiprocessing.set_start_method("spawn", force=True)
@@ -218,9 +230,19 @@ def _spawn(devices: list[torch.device], function: Callable, args: tuple):
         try:
             for rank in range(len(devices)):
                 ours, theirs = context.Pipe(duplex=False)
-                process = context.Process(target=_work, args=(
-                    rank, devices, str(Path(folder) / "meeting"), list(registry.trusted_folders), stop_signals(), theirs,
-                    function, args))
+                process = context.Process(
+                    target=_work,
+                    args=(
+                        rank,
+                        devices,
+                        str(Path(folder) / "meeting"),
+                        list(registry.trusted_folders),
+                        stop_signals(),
+                        theirs,
+                        function,
+                        args,
+                    ),
+                )
                 process.start()
                 theirs.close()
                 workers.append(_Worker(rank, devices[rank], process, ours))
@@ -257,8 +279,10 @@ class _Worker:
             return self.report[1]
         code = self.process.exitcode
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
-        return TrainingError(f"process {self.rank} of this run (pid {self.process.pid}, {self.device}) {how}; "
-                             "the last checkpoint is kept, continue with `inn train --resume RUN`")
+        return TrainingError(
+            f"process {self.rank} of this run (pid {self.process.pid}, {self.device}) {how}; "
+            "the last checkpoint is kept, continue with `inn train --resume RUN`"
+        )
 
 
 def _until_all_ended(workers: list[_Worker]) -> None:
@@ -290,6 +314,7 @@ def _outcome(workers: list[_Worker]):
 @contextlib.contextmanager
 def _handed_on(workers: list[_Worker]) -> Iterator[None]:
     """While entered, signals that stop a run go to the processes that train it."""
+
     def hand_on(number: int, frame: object) -> None:
         for worker in workers:
             if worker.process.exitcode is None:

@@ -30,6 +30,7 @@ def non_finite_layer(model: nn.Module, run: Callable[[], object]) -> str:
         def hook(module: nn.Module, inputs: tuple, output: object) -> None:
             if not found and not _finite(output):
                 found.append(f"layer {name} ({type(module).__name__})")
+
         return hook
 
     handles = [module.register_forward_hook(watch(name)) for name, module in model.named_modules() if name]

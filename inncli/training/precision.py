@@ -27,8 +27,13 @@ class Precision:
     Raises: ConfigError, one line, where the device or the model can't.
     """
 
-    def __init__(self, name: Literal["full", "bf16", "fp16"], tf32: bool, model: nn.Module, device: torch.device,
-                 ) -> None:
+    def __init__(
+        self,
+        name: Literal["full", "bf16", "fp16"],
+        tf32: bool,
+        model: nn.Module,
+        device: torch.device,
+    ) -> None:
         self.dtype, self.tf32 = DTYPES[name], tf32
         if self.dtype is not None:
             _check(name, model, device)
@@ -75,8 +80,10 @@ class Precision:
         self.scaler.step(optimizer)
         self.scaler.update()
         if self.scaler.get_scale() < 1:
-            raise NonFiniteError("the gradient is not finite at any scale; the last good checkpoint is kept, take "
-                                 "trainer.precision=bf16 or full, or lower trainer.lr")
+            raise NonFiniteError(
+                "the gradient is not finite at any scale; the last good checkpoint is kept, take "
+                "trainer.precision=bf16 or full, or lower trainer.lr"
+            )
 
     def state(self) -> dict:
         """What a checkpoint keeps; nothing but for fp16."""
@@ -92,11 +99,15 @@ def _check(name: str, model: nn.Module, device: torch.device) -> None:
     asked = f"trainer.precision={name}"
     dtype = next(model.parameters()).dtype
     if dtype != torch.float32:
-        raise ConfigError(f"{asked} rounds float32, this run computes in {str(dtype).removeprefix('torch.')}; "
-                          "leave it out, or take dtype=float32")
+        raise ConfigError(
+            f"{asked} rounds float32, this run computes in {str(dtype).removeprefix('torch.')}; "
+            "leave it out, or take dtype=float32"
+        )
     if residuals(model):
-        raise ConfigError(f"{asked}: residual blocks differentiate and invert their nets, which takes full precision; "
-                          "leave it out, or take a model of couplings, e.g. model=rnvp")
+        raise ConfigError(
+            f"{asked}: residual blocks differentiate and invert their nets, which takes full precision; "
+            "leave it out, or take a model of couplings, e.g. model=rnvp"
+        )
     able = device.type == "cuda" and (name == "fp16" or torch.cuda.is_bf16_supported())
     if not able and (name, device.type) != ("bf16", "cpu"):
         other = "bf16" if name == "fp16" and device.type == "cpu" else "full"

@@ -69,8 +69,10 @@ class _Counted(TorchFunctionMode):
 
     def too_large(self) -> CheckpointError:
         """The error for a model that does not fit."""
-        return CheckpointError("the config asks for a model larger than its checkpoint; the run directory was altered, "
-                               "restore it or train again")
+        return CheckpointError(
+            "the config asks for a model larger than its checkpoint; the run directory was altered, "
+            "restore it or train again"
+        )
 
 
 def _size(name: str, values: tuple) -> int:

@@ -25,8 +25,15 @@ class Step:
     """
 
     def __init__(
-        self, model: Model, objective: Objective, parameters: list[Tensor], optimizer: torch.optim.Optimizer,
-        clip: float | None, noise: Callable[..., torch.Generator], group: Group, precision: Precision,
+        self,
+        model: Model,
+        objective: Objective,
+        parameters: list[Tensor],
+        optimizer: torch.optim.Optimizer,
+        clip: float | None,
+        noise: Callable[..., torch.Generator],
+        group: Group,
+        precision: Precision,
     ) -> None:
         self.model, self.objective, self.parameters, self.optimizer = model, objective, parameters, optimizer
         self.limit = math.inf if clip is None else clip
@@ -75,4 +82,5 @@ class Step:
         where = min(where, key=lambda name: name == LOSS_ITSELF)
         raise NonFiniteError(
             f"step {step}: {where} is not finite (loss {value}); the last good checkpoint is kept, "
-            "lower trainer.lr or look for outliers in the data")
+            "lower trainer.lr or look for outliers in the data"
+        )

@@ -7,7 +7,10 @@ import threading
 from types import FrameType
 
 STOP = (signal.SIGINT, signal.SIGTERM)
-PREEMPT = (signal.SIGUSR1, signal.SIGUSR2)  # a scheduler's, where it listens for one of them: see `inncli.launchers.requeue`
+PREEMPT = (
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+)  # a scheduler's, where it listens for one of them: see `inncli.launchers.requeue`
 
 
 def stop_signals() -> list[int]:

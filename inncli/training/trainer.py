@@ -138,8 +138,9 @@ class Trainer:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)
                     raise Interrupted(
-                        f"{came} at step {loop.progress.step} of {loop.progress.planned_steps}; "
-                        "checkpoint written", came)
+                        f"{came} at step {loop.progress.step} of {loop.progress.planned_steps}; checkpoint written",
+                        came,
+                    )
                 if time.monotonic() - saved >= self.checkpoint_seconds:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)
@@ -153,8 +154,16 @@ class _Loop:
     """One run of `Trainer.fit`: the state that changes from step to step."""
 
     def __init__(
-        self, trainer: Trainer, model: Model, objective: Objective, data: Data, seed: int,
-        last: Path, best: Path, meta: dict, group: Group | None = None,
+        self,
+        trainer: Trainer,
+        model: Model,
+        objective: Objective,
+        data: Data,
+        seed: int,
+        last: Path,
+        best: Path,
+        meta: dict,
+        group: Group | None = None,
     ) -> None:
         self.trainer, self.model, self.objective, self.data = trainer, model, objective, data
         self.seed, self.last, self.best, self.meta = seed, last, best, meta
@@ -163,7 +172,8 @@ class _Loop:
         self.group = group or alone(self.device)
         self.precision = Precision(trainer.precision, trainer.tf32, model, self.device)
         self.optimizer = torch.optim.AdamW(
-            self.parameters, lr=trainer.lr, weight_decay=trainer.weight_decay, fused=True)
+            self.parameters, lr=trainer.lr, weight_decay=trainer.weight_decay, fused=True
+        )
         self.averaged = [p.detach().clone() for p in self.parameters]
         self.best_weights = self._weights()
         self.batch_size = min(trainer.batch_size, data.rows)
@@ -171,8 +181,9 @@ class _Loop:
         self.progress = Progress()
         self._epoch: tuple[int, Batch, Tensor] | None = None
         self._batches: Iterator[Batch] | None = None
-        self.step = Step(model, objective, self.parameters, self.optimizer, trainer.clip, self._noise, self.group,
-                         self.precision)
+        self.step = Step(
+            model, objective, self.parameters, self.optimizer, trainer.clip, self._noise, self.group, self.precision
+        )
         if is_wanted(trainer.cuda_graph, model, objective, self.group, self.precision):
             self.step = GraphedStep(self.step, insist=trainer.cuda_graph is True)
 
@@ -183,8 +194,12 @@ class _Loop:
         """Whether the budget is spent or patience is lost."""
         epochs = self.progress.step // self.steps_per_epoch
         patience = self.trainer.patience
-        impatient = (patience is not None and self.data.validation is not None and self.at_epoch_end
-                     and epochs - self.progress.best_epoch >= patience)
+        impatient = (
+            patience is not None
+            and self.data.validation is not None
+            and self.at_epoch_end
+            and epochs - self.progress.best_epoch >= patience
+        )
         return impatient or self.progress.step >= self.progress.planned_steps
 
     @property
@@ -313,8 +328,8 @@ class _Loop:
         if loss is not None and not math.isfinite(loss):
             where = non_finite_layer(self.model, self.validate)
             raise NonFiniteError(
-                f"before the first step: {where} is not finite (validation loss {loss}); "
-                "look for outliers in the data")
+                f"before the first step: {where} is not finite (validation loss {loss}); look for outliers in the data"
+            )
         if loss is not None:
             self.progress.start_loss = self.progress.best_loss = loss
         self.progress.planned_steps = self._plan()
@@ -354,10 +369,13 @@ class _Loop:
             return
         p = self.progress
         state = {
-            "step": p.step, "planned_steps": p.planned_steps, "best_epoch": p.best_epoch,
+            "step": p.step,
+            "planned_steps": p.planned_steps,
+            "best_epoch": p.best_epoch,
             # JSON has no infinity: None stands for "no best yet".
             "best_loss": p.best_loss if math.isfinite(p.best_loss) else None,
-            "start_loss": p.start_loss, "sums": p.sums,
+            "start_loss": p.start_loss,
+            "sums": p.sums,
             # Epochs that have their line of metrics: the last step of all ends one, however short.
             "epoch": (math.ceil if self.at_epoch_end else math.floor)(p.step / self.steps_per_epoch),
             **self.precision.state(),
@@ -385,8 +403,13 @@ class _Loop:
         state = meta["training"]
         best_loss = math.inf if state["best_loss"] is None else state["best_loss"]
         self.progress = Progress(
-            step=state["step"], planned_steps=state["planned_steps"], best_loss=best_loss,
-            best_epoch=state["best_epoch"], start_loss=state["start_loss"], sums=dict(state["sums"]))
+            step=state["step"],
+            planned_steps=state["planned_steps"],
+            best_loss=best_loss,
+            best_epoch=state["best_epoch"],
+            start_loss=state["start_loss"],
+            sums=dict(state["sums"]),
+        )
         self.precision.load(state)
         self.model.load_state_dict(under("model", tensors))
         self.objective.load_state_dict(under("objective", tensors))

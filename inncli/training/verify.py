@@ -37,11 +37,13 @@ def declared(run: RunDir, path: Path, needed: bool = True) -> Shapes | None:
         return None
     shapes, meta = read_header(path)
     if meta.get("config_hash") != run.config_hash():
-        raise CheckpointError(f"{path} does not belong to {run.config_file}: its config hash differs; "
-                              "restore the pair or train again")
+        raise CheckpointError(
+            f"{path} does not belong to {run.config_file}: its config hash differs; restore the pair or train again"
+        )
     if _as_json(meta.get("config")) != _as_json(run.config()):
-        raise CheckpointError(f"{path} and {run.config_file} say different things of the run; restore the pair or "
-                              "train again")
+        raise CheckpointError(
+            f"{path} and {run.config_file} say different things of the run; restore the pair or train again"
+        )
     return shapes
 
 
@@ -59,15 +61,23 @@ def variables(path: Path, meta: dict) -> tuple[Variables, Variables | None]:
             raise ValueError("no x")
         return tuple(found)
     except (KeyError, ValueError, TypeError, AttributeError) as error:
-        raise CheckpointError(f"{path} does not say what its columns are ({' '.join(str(error).split())[:100]}); "
-                              "restore it or train again") from error
+        raise CheckpointError(
+            f"{path} does not say what its columns are ({' '.join(str(error).split())[:100]}); "
+            "restore it or train again"
+        ) from error
 
 
 def _check_variables(part: Variables) -> None:
-    for name, (low, high), step, heaps, labels in zip(part.names, part.bounds, part.steps, part.heaps, part.labels, strict=True):
+    for name, (low, high), step, heaps, labels in zip(
+        part.names, part.bounds, part.steps, part.heaps, part.labels, strict=True
+    ):
         numbers = [n for n in (low, high) if n is not None] + [step, *heaps]
-        if not (isinstance(name, str) and all(type(n) in (int, float) for n in numbers) and step >= 0
-                and (labels is None or all(isinstance(label, str) for label in labels))):
+        if not (
+            isinstance(name, str)
+            and all(type(n) in (int, float) for n in numbers)
+            and step >= 0
+            and (labels is None or all(isinstance(label, str) for label in labels))
+        ):
             raise ValueError(f"column {name!r}: expected a name, numbers and labels")
         if low is not None and high is not None and low > high:
             raise ValueError(f"column {name!r}: expected low <= high, got {low}, {high}")
@@ -75,7 +85,7 @@ def _check_variables(part: Variables) -> None:
         raise ValueError("a name stands twice")
 
 
-def check_seen(path: Path, seen: object, y: Variables | None) -> None:
+def check_training_statistics(path: Path, seen: object, y: Variables | None) -> None:
     """What a checkpoint says of the training ys fits the columns of y: ranges, kept ys and their distances are numbers.
 
     Raises: CheckpointError otherwise.
@@ -92,16 +102,29 @@ def check_seen(path: Path, seen: object, y: Variables | None) -> None:
         fits = [bool(np.isfinite(values).all()) for values in found.values()]
         fits += [found[name].shape in known for name, known in shapes.items() if name in found]
         fits += [seen.get("columns", numeric) == numeric, bool((found["low"] <= found["high"]).all())]
-        fits += [found["high"][i] < len(labels) and found["low"][i] >= 0 for i, labels in enumerate(y.labels) if labels is not None]
+        fits += [
+            found["high"][i] < len(labels) and found["low"][i] >= 0
+            for i, labels in enumerate(y.labels)
+            if labels is not None
+        ]
         if "reference" in found:
-            fits += ["axes" in found and "median" in found, found["reference"].ndim == 2, found["reference"].shape[1] == y.dim,
-                     type(seen["calibration"]["n"]) is int, 0 < seen["calibration"]["n"] < 2**63,
-                     found["rank"].ndim == 1, found["rank"].shape == found["distance"].shape, len(found["rank"]) > 0]
+            fits += [
+                "axes" in found and "median" in found,
+                found["reference"].ndim == 2,
+                found["reference"].shape[1] == y.dim,
+                type(seen["calibration"]["n"]) is int,
+                0 < seen["calibration"]["n"] < 2**63,
+                found["rank"].ndim == 1,
+                found["rank"].shape == found["distance"].shape,
+                len(found["rank"]) > 0,
+            ]
         if not all(fits):
             raise ValueError("its numbers don't fit its columns")
     except (KeyError, ValueError, TypeError, AttributeError, IndexError, OverflowError) as error:
-        raise CheckpointError(f"{path} does not say what its training saw ({' '.join(str(error).split())[:100]}); "
-                              "restore it or train again") from error
+        raise CheckpointError(
+            f"{path} does not say what its training saw ({' '.join(str(error).split())[:100]}); "
+            "restore it or train again"
+        ) from error
 
 
 def check_resumable(run: RunDir, model: Model, objective: Objective) -> dict:
@@ -116,12 +139,23 @@ def check_resumable(run: RunDir, model: Model, objective: Objective) -> dict:
     trained = {name: tuple(p.shape) for name, p in model.named_parameters() if p.requires_grad}
     found = shapes_of(tensors)
     moments = under("optimizer", found)
-    check_fit(path, {name: shape for name, shape in found.items() if not name.startswith("optimizer.")},
-              {**prefixed("model", weights), **prefixed("averaged", trained), **prefixed("best", weights),
-               **prefixed("objective", shapes_of(objective.state_dict()))})
+    check_fit(
+        path,
+        {name: shape for name, shape in found.items() if not name.startswith("optimizer.")},
+        {
+            **prefixed("model", weights),
+            **prefixed("averaged", trained),
+            **prefixed("best", weights),
+            **prefixed("objective", shapes_of(objective.state_dict())),
+        },
+    )
     for name, shape in moments.items():
         parameter, _, key = name.rpartition(".")
-        if parameter not in trained or shape not in ((), trained[parameter]) or key not in ("step", "exp_avg", "exp_avg_sq"):
+        if (
+            parameter not in trained
+            or shape not in ((), trained[parameter])
+            or key not in ("step", "exp_avg", "exp_avg_sq")
+        ):
             raise CheckpointError(f"{path} does not fit its model (optimizer.{name} is no part of it); train again")
     for prefix in ("model", "averaged", "best"):
         check_values(path, under(prefix, tensors), state, trained)
@@ -131,9 +165,13 @@ def check_resumable(run: RunDir, model: Model, objective: Objective) -> dict:
 
 def _check_progress(path: Path, state: object) -> None:
     counts, losses = ("step", "planned_steps", "best_epoch", "epoch"), ("best_loss", "start_loss")
-    fits = (isinstance(state, dict) and all(type(state.get(name)) is int and 0 <= state[name] < 2**63 for name in counts)
-            and all(name in state and isinstance(state[name], (float, int, type(None))) for name in losses)
-            and isinstance(state.get("sums"), dict) and all(isinstance(v, (float, int)) for v in state["sums"].values())
-            and state["step"] <= state["planned_steps"])
+    fits = (
+        isinstance(state, dict)
+        and all(type(state.get(name)) is int and 0 <= state[name] < 2**63 for name in counts)
+        and all(name in state and isinstance(state[name], (float, int, type(None))) for name in losses)
+        and isinstance(state.get("sums"), dict)
+        and all(isinstance(v, (float, int)) for v in state["sums"].values())
+        and state["step"] <= state["planned_steps"]
+    )
     if not fits:
         raise CheckpointError(f"{path} does not say where its training stands; restore it or train again")

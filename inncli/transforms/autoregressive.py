@@ -28,9 +28,7 @@ class Autoregressive(Transform):
     Reference: Papamakarios et al. 2017, Masked autoregressive flow, arXiv:1705.07057.
     """
 
-    def __init__(
-        self, dim: int, dim_context: int, elementwise: Elementwise, hidden: Sequence[int] = (64, 64)
-    ) -> None:
+    def __init__(self, dim: int, dim_context: int, elementwise: Elementwise, hidden: Sequence[int] = (64, 64)) -> None:
         super().__init__(dim, dim_context)
         self.elementwise = elementwise
         self.net = MADE(dim, dim_context, elementwise.n_params, hidden)

@@ -38,12 +38,12 @@ class Transform(nn.Module, ABC):
         self.dim_context = dim_context
 
     def forward(self, x: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """z and log abs det dz/dx."""
+        """Z and log abs det dz/dx."""
         self._check(x, context)
         return self._forward(x, context)
 
     def inverse(self, z: Tensor, context: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """x and log abs det dx/dz."""
+        """X and log abs det dx/dz."""
         self._check(z, context)
         return self._inverse(z, context)
 

@@ -24,11 +24,11 @@ class Elementwise(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """z and the sum of log dz/dx."""
+        """Z and the sum of log dz/dx."""
 
     @abstractmethod
     def inverse(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """x and the sum of log dx/dz."""
+        """X and the sum of log dx/dz."""
 
 
 class Additive(Elementwise):
@@ -40,11 +40,11 @@ class Additive(Elementwise):
     n_params = 1
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """z = x + t."""
+        """Z = x + t."""
         return x + params, x.new_zeros(x.shape[0])
 
     def inverse(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """x = z - t."""
+        """X = z - t."""
         return z - params, z.new_zeros(z.shape[0])
 
 
@@ -69,11 +69,11 @@ class Affine(Elementwise):
         return self.clamp * torch.tanh(s / self.clamp), t
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """z = x e^s + t."""
+        """Z = x e^s + t."""
         s, t = self._split(params)
         return x * s.exp() + t, s.sum(1)
 
     def inverse(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """x = (z - t) e^-s."""
+        """X = (z - t) e^-s."""
         s, t = self._split(params)
         return (z - t) * (-s).exp(), -s.sum(1)

@@ -23,7 +23,7 @@ Push = Callable[[Tensor], Tensor]  # tangents (B, n, d) -> J v of each
 
 
 def exact(jacobian: Tensor) -> Tensor:
-    """log det(I + J), (B,), with its gradient."""
+    """Log det(I + J), (B,), with its gradient."""
     eye = torch.eye(jacobian.shape[-1], dtype=jacobian.dtype, device=jacobian.device)
     return torch.linalg.slogdet(eye + jacobian)[1]
 
@@ -39,7 +39,9 @@ def power_series(push: Push, probes: Tensor, terms: int) -> Tensor:
     return _series(push, probes, [1.0] * terms)
 
 
-def roulette(push: Push, probes: Tensor, stay: float, sure: int = 4, generator: torch.Generator | None = None) -> Tensor:
+def roulette(
+    push: Push, probes: Tensor, stay: float, sure: int = 4, generator: torch.Generator | None = None
+) -> Tensor:
     r"""The series cut at a random place and weighted so that each term counts once on average, (B, n). Unbiased.
 
     `sure` terms are always taken, each further one with probability `stay`:

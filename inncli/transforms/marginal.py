@@ -49,7 +49,7 @@ class Standardise(Transform):
         return self(x)[0]
 
 
-class Box(Transform):
+class BoundsTransform(Transform):
     r"""Keeps bounded columns inside their bounds: a logit a closed column, a softplus a half-open one.
 
     .. math:: x = l + (h - l)\,\sigma(z), \quad x = l + u \log(1 + e^z), \quad
@@ -125,7 +125,7 @@ def _softplus_inverse(a: Tensor) -> Tensor:
     return a + torch.log(-torch.expm1(-a))
 
 
-class HeapMap(Transform):
+class QuantileTransform(Transform):
     r"""Spreads the heaps of a recorded column: the Gaussian score of its distribution function.
 
     .. math:: z = \Phi^{-1}(F(x)), \quad \log|J| = \log f(x) - \log\varphi(z)
@@ -148,8 +148,8 @@ class HeapMap(Transform):
         # Columns with fewer knots repeat their last one.
         shape = (len(self.columns), max(n_knots, default=0))
         start = torch.linspace(0, 1, shape[1], dtype=torch.float64).expand(shape).clone()
-        self.register_buffer("knots", start)          # x at the knots
-        self.register_buffer("mass", start.clone())   # F at the knots
+        self.register_buffer("knots", start)  # x at the knots
+        self.register_buffer("mass", start.clone())  # F at the knots
 
     def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         if not self.columns:

@@ -100,12 +100,19 @@ class Residual(Transform):
         g, slopes = net.with_slopes(x)
         return x.to(z.dtype), -self._log_det(net, slopes).to(z.dtype)
 
-    def solve(self, z: Tensor, net: Conditioned, method: Method | None = None, tolerance: float | None = None) -> Solution:
+    def solve(
+        self, z: Tensor, net: Conditioned, method: Method | None = None, tolerance: float | None = None
+    ) -> Solution:
         """The x that z = x + g(x) comes from, with what it took to find it. Everything in float64."""
         jacobian = lambda x, rows: net.rows(rows).jacobian(net.rows(rows).with_slopes(x)[1])  # noqa: E731
         return solve(
-            lambda x, rows: net.rows(rows)(x), z, self.net.certificate(), tolerance or self.tolerance,
-            method or self.solver, jacobian)
+            lambda x, rows: net.rows(rows)(x),
+            z,
+            self.net.certificate(),
+            tolerance or self.tolerance,
+            method or self.solver,
+            jacobian,
+        )
 
     def convergence(self, tolerance: float = 1e-10) -> tuple[float, dict[str, tuple[int, list[float]]]]:
         """The last inverse once more, by Banach's iteration and by the block's own method, from the same start.
@@ -157,16 +164,21 @@ def verify(module: nn.Module) -> None:
     for k, (name, part) in enumerate(residuals(module)):
         found, said = part.net.certificate(), float(part.certificate)
         if not found < 1:
-            raise CheckpointError(f"block {k} ({name}) has Lipschitz constant {found:.6g}, expected below 1: it may not "
-                                  "be invertible; restore the checkpoint or train again")
+            raise CheckpointError(
+                f"block {k} ({name}) has Lipschitz constant {found:.6g}, expected below 1: it may not "
+                "be invertible; restore the checkpoint or train again"
+            )
         if not abs(found - said) < 1e-4:
-            raise CheckpointError(f"block {k} ({name}) is certified for Lipschitz constant {said:.6g}, its weights have "
-                                  f"{found:.6g}; restore the checkpoint or train again")
+            raise CheckpointError(
+                f"block {k} ({name}) is certified for Lipschitz constant {said:.6g}, its weights have "
+                f"{found:.6g}; restore the checkpoint or train again"
+            )
 
 
 def health(module: nn.Module) -> dict[str, float]:
     """Each block's certified Lipschitz constant, and what the last inverse took: its evaluations a row and a block,
-    the largest error bound of a block."""
+    the largest error bound of a block.
+    """
     parts = [part for _, part in residuals(module)]
     facts = {f"lipschitz_{k}": part.net.certificate() for k, part in enumerate(parts)}
     solutions = [part.solution for part in parts if part.solution is not None]

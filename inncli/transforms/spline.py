@@ -35,15 +35,13 @@ class RationalQuadratic(Elementwise):
         rational quadratic interpolation to monotonic data.
     """
 
-    def __init__(
-        self, bins: PositiveInt = 8, bound: PositiveFloat = 5.0, clamp: PositiveFloat = 1.5
-    ) -> None:
+    def __init__(self, bins: PositiveInt = 8, bound: PositiveFloat = 5.0, clamp: PositiveFloat = 1.5) -> None:
         super().__init__()
         self.bins, self.bound, self.clamp = bins, bound, clamp
         self.n_params = 3 * bins - 1
 
     def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """z by the formula above."""
+        """Z by the formula above."""
         x_k, y_k, w, h, d_0, d_1 = self._bin(x, params, side=0)
         inside = x.abs() <= self.bound
         theta = (torch.where(inside, x, x_k) - x_k) / w
@@ -51,7 +49,7 @@ class RationalQuadratic(Elementwise):
         return torch.where(inside, z, x), torch.where(inside, log_slope, 0.0).sum(1)
 
     def inverse(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        r"""x by the root of a quadratic.
+        r"""X by the root of a quadratic.
 
         With :math:`\eta = (z - y_k) / h` and :math:`q = d_k (1 - \eta) - d_{k+1} \eta` it is
 
@@ -97,9 +95,7 @@ class RationalQuadratic(Elementwise):
         return torch.cat([first, inner, last], 2)
 
 
-def _curve(
-    theta: Tensor, y_k: Tensor, w: Tensor, h: Tensor, d_0: Tensor, d_1: Tensor
-) -> tuple[Tensor, Tensor]:
+def _curve(theta: Tensor, y_k: Tensor, w: Tensor, h: Tensor, d_0: Tensor, d_1: Tensor) -> tuple[Tensor, Tensor]:
     """The value and the log slope in a bin at theta in [0, 1]."""
     s = h / w
     rest = 1 - theta

@@ -112,15 +112,22 @@ def test_own_model_from_a_config_folder(inn, tmp_path, monkeypatch):
         "class Point(Model):\n    has_density = False\n\n    def __init__(self, x, y):\n        super().__init__(x, y)\n"
         "        self.map = torch.nn.Linear(y.dim, x.dim)\n\n"
         "    def loss(self, x, y, generator):\n        return ((self.map(y.float()) - x) ** 2).mean()\n\n"
-        "    def sample(self, y, n, generator):\n        return self.map(y.float())[:, None].expand(-1, n, -1)\n")
+        "    def sample(self, y, n, generator):\n        return self.map(y.float())[:, None].expand(-1, n, -1)\n"
+    )
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "o"))
-    code = ("import sys; from inncli.cli.app import main; "
-            "sys.exit(main(['train', '--config-dir', 'cfg', 'model=point', *sys.argv[1:]]) "
-            "or main(['invert', '--y', '1', '-n', '3', '--config-dir', 'cfg', '--json']))")
-    done = subprocess.run([sys.executable, "-c", code, "task.n_train=200", "trainer.max_epochs=1"], text=True,
-                          capture_output=True, timeout=120)  # its own process: it extends sys.path
+    code = (
+        "import sys; from inncli.cli.app import main; "
+        "sys.exit(main(['train', '--config-dir', 'cfg', 'model=point', *sys.argv[1:]]) "
+        "or main(['invert', '--y', '1', '-n', '3', '--config-dir', 'cfg', '--json']))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, "task.n_train=200", "trainer.max_epochs=1"],
+        text=True,
+        capture_output=True,
+        timeout=120,
+    )  # its own process: it extends sys.path
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout[done.stdout.index("{"):])["samples"] == 3
+    assert json.loads(done.stdout[done.stdout.index("{") :])["samples"] == 3
     assert "not one that conf/" in (inn("invert", "--y", "1", code=2) or inn.err)
 
 
@@ -171,7 +178,9 @@ def test_sample_with_and_without_y(inn):
 def test_a_column_with_a_large_offset_is_shown_with_digits_that_tell_its_values_apart(inn, tmp_path):
     jd = 2460000 + np.random.default_rng(0).uniform(0, 30, (200, 2))
     (tmp_path / "t.csv").write_text("t,when\n" + "".join(f"{a},{b}\n" for a, b in jd))
-    inn("train", "task=table", "task.file=t.csv", "task.y=[when]", "trainer.max_steps=2", f"hydra.run.dir={tmp_path}/jd")
+    inn(
+        "train", "task=table", "task.file=t.csv", "task.y=[when]", "trainer.max_steps=2", f"hydra.run.dir={tmp_path}/jd"
+    )
     out = inn("invert", "--y", "2460002.5", "--run", tmp_path / "jd")
     assert out.startswith("when = 2460002.5: 1,000 draws")
     for line in (out, inn("sample", "--run", tmp_path / "jd")):
@@ -216,7 +225,8 @@ def test_train_says_what_was_left_out(inn, tmp_path, monkeypatch):
     assert "dropped: 2\n" in inn("show")
     (tmp_path / "sim.py").write_text(
         "import numpy as np\ndef prior(n, rng): return rng.normal(size=(n, 1))\n"
-        "def simulate(x, rng): return np.where(x > 0, x + rng.normal(size=x.shape), np.nan)\n")
+        "def simulate(x, rng): return np.where(x > 0, x + rng.normal(size=x.shape), np.nan)\n"
+    )
     out = inn("train", "task=simulator", "task.file=sim.py", "task.n_train=100", *short)
     assert " of 100 simulations failed (a NaN in y) and were left out\n" in out
     # where the model draws an x that can't be simulated, the error is that of the others
@@ -227,17 +237,28 @@ def test_train_says_what_was_left_out(inn, tmp_path, monkeypatch):
 def test_a_changed_simulator_file_is_warned_of(inn, tmp_path, monkeypatch):
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "runs"))
     file, run = tmp_path / "sim.py", tmp_path / "runs" / "own"
-    text = ("import numpy as np\ndef prior(n, rng): return rng.normal(size=(n, 1))\n"
-            "def simulate(x, rng): return x + 0.1 * rng.normal(size=x.shape)\n")
+    text = (
+        "import numpy as np\ndef prior(n, rng): return rng.normal(size=(n, 1))\n"
+        "def simulate(x, rng): return x + 0.1 * rng.normal(size=x.shape)\n"
+    )
     file.write_text(text)
-    inn("train", "task=simulator", "task.file=sim.py", "task.n_train=100", "trainer.max_steps=2", "model.n_blocks=1",
-        f"hydra.run.dir={run}")
+    inn(
+        "train",
+        "task=simulator",
+        "task.file=sim.py",
+        "task.n_train=100",
+        "trainer.max_steps=2",
+        "model.n_blocks=1",
+        f"hydra.run.dir={run}",
+    )
     asked = {"invert": ["--y", 0.1, "--json", "--resimulate"], "evaluate": ["--json", "--resimulate"]}
     for command, words in asked.items():
         assert json.loads(inn(command, *words))["warnings"] == [] and "changed" not in inn.err
     file.write_text(text.replace("0.1", "0.2"))
-    said = (f"{file} has changed since run own was trained on it: what it simulates now need not be what the model learned; "
-            "restore the file or train again")
+    said = (
+        f"{file} has changed since run own was trained on it: what it simulates now need not be what the model learned; "
+        "restore the file or train again"
+    )
     for command, words in asked.items():
         assert json.loads(inn(command, *words))["warnings"] == [said]
         assert inn.err.count(f"warning: {said}\n") == 1
@@ -250,7 +271,9 @@ def test_a_changed_simulator_file_is_warned_of(inn, tmp_path, monkeypatch):
     (run / "run.json").write_text(json.dumps({**info, "status": "interrupted"}))
     (run / "checkpoints" / "last.safetensors").unlink()
     inn("resume", "own", "--resimulate")  # from its kept pairs, which are the first file's
-    assert inn.err.endswith("was trained on it: training went on with the pairs that were kept; restore the file or train again\n")
+    assert inn.err.endswith(
+        "was trained on it: training went on with the pairs that were kept; restore the file or train again\n"
+    )
     info = json.loads((run / "run.json").read_text())
     del info["data"]["simulator_sha256"]  # an older run says nothing
     (run / "run.json").write_text(json.dumps(info))
@@ -272,20 +295,38 @@ def test_doctor_says_what_is_wrong(inn, monkeypatch, tmp_path):
 
 
 def test_closed_pipe_is_quiet(root):
-    done = subprocess.run(f"{sys.executable} -m inncli runs --json | true", shell=True, capture_output=True, text=True,
-                          env=os.environ | {"INN_OUTPUTS": str(root)}, timeout=60)
+    done = subprocess.run(
+        f"{sys.executable} -m inncli runs --json | true",
+        shell=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | {"INN_OUTPUTS": str(root)},
+        timeout=60,
+    )
     assert done.stderr == ""
 
 
-PRINTING = ["runs", "--help", "train -c job", "invert --y 0.3 --run ring --json", "invert --y-file ys.csv --run ring -n 100 --json",
-            "compare --no-evaluate"]
+PRINTING = [
+    "runs",
+    "--help",
+    "train -c job",
+    "invert --y 0.3 --run ring --json",
+    "invert --y-file ys.csv --run ring -n 100 --json",
+    "compare --no-evaluate",
+]
 
 
 @pytest.fixture
 def many(root, tmp_path):
     """How to run a command in a folder with observations whose JSON no pipe holds."""
     (tmp_path / "ys.csv").write_text("y1\n" + "0.3\n" * 200)
-    return {"cwd": tmp_path, "env": {**os.environ, "INN_OUTPUTS": str(root)}, "text": True, "capture_output": True, "timeout": 60}
+    return {
+        "cwd": tmp_path,
+        "env": {**os.environ, "INN_OUTPUTS": str(root)},
+        "text": True,
+        "capture_output": True,
+        "timeout": 60,
+    }
 
 
 @pytest.mark.parametrize("unbuffered", ["", "1"])
@@ -295,7 +336,10 @@ def test_output_that_cannot_be_written_is_one_line(many, words, unbuffered):
     many["env"]["PYTHONUNBUFFERED"] = unbuffered
     done = subprocess.run(f"{sys.executable} -m inncli {words} > /dev/full", shell=True, **many)
     said = [line for line in done.stderr.splitlines() if "not evaluated" not in line]
-    assert (done.returncode, said) == (1, ["the output can't be written: No space left on device; free the place or send it elsewhere"])
+    assert (done.returncode, said) == (
+        1,
+        ["the output can't be written: No space left on device; free the place or send it elsewhere"],
+    )
 
 
 @pytest.mark.parametrize("words", PRINTING)
@@ -314,8 +358,13 @@ def test_a_closed_stdout_or_stderr_is_no_failure(many, closed):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_sweep_stops_at_a_signal(number, tmp_path):
     words = ["-m", "seed=1,2", "task.n_train=2000", "model.n_blocks=1", "trainer.max_epochs=100000"]
-    process = subprocess.Popen([sys.executable, "-m", "inncli", "train", *words], text=True, stderr=subprocess.PIPE,
-                               stdout=subprocess.PIPE, env=os.environ | {"INN_OUTPUTS": str(tmp_path)})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inncli", "train", *words],
+        text=True,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"INN_OUTPUTS": str(tmp_path)},
+    )
     deadline = time.monotonic() + 60
     while not list(tmp_path.glob("sweeps/*/0/metrics.jsonl")) and time.monotonic() < deadline:
         time.sleep(0.05)
@@ -327,19 +376,29 @@ def test_a_sweep_stops_at_a_signal(number, tmp_path):
     assert json.loads((sweep / "0" / "run.json").read_text())["status"] == "interrupted" and not (sweep / "1").exists()
 
 
-@pytest.mark.parametrize("shell, line, cursor, want", [
-    ("bash", "inn tr", 1, {"train"}),
-    ("bash", "inn train model = rn", 4, {"rnvp"}),
-    ("bash", "inn train model =", 3, {"nice", "rnvp", "glow"}),
-    ("bash", "inn train task = table task.fi", 5, {"task.file="}),
-    ("bash", "inn train --res", 2, {"--resume"}),
-    ("bash", "inn invert --run ri", 3, {"ring"}),
-    ("zsh", "inn train model=rn", None, {'"model=rnvp"'}),
-    ("zsh", "inn train model=glow trainer.l", None, {'"trainer.lr="'}),
-])
+@pytest.mark.parametrize(
+    "shell, line, cursor, want",
+    [
+        ("bash", "inn tr", 1, {"train"}),
+        ("bash", "inn train model = rn", 4, {"rnvp"}),
+        ("bash", "inn train model =", 3, {"nice", "rnvp", "glow"}),
+        ("bash", "inn train task = table task.fi", 5, {"task.file="}),
+        ("bash", "inn train --res", 2, {"--resume"}),
+        ("bash", "inn invert --run ri", 3, {"ring"}),
+        ("zsh", "inn train model=rn", None, {'"model=rnvp"'}),
+        ("zsh", "inn train model=glow trainer.l", None, {'"trainer.lr="'}),
+    ],
+)
 def test_completion(shell, line, cursor, want, root):
-    env = {"_INN_COMPLETE": f"complete_{shell}", "INN_OUTPUTS": str(root), "COMP_WORDS": line, "COMP_CWORD": str(cursor),
-           "_TYPER_COMPLETE_ARGS": line}
-    done = subprocess.run([sys.executable, "-m", "inncli"], env=os.environ | env, text=True, capture_output=True, timeout=60)
+    env = {
+        "_INN_COMPLETE": f"complete_{shell}",
+        "INN_OUTPUTS": str(root),
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(cursor),
+        "_TYPER_COMPLETE_ARGS": line,
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "inncli"], env=os.environ | env, text=True, capture_output=True, timeout=60
+    )
     words = done.stdout if shell == "zsh" else set(done.stdout.split())
     assert all(word in words for word in want), (done.stdout, done.stderr)

@@ -14,7 +14,11 @@ from inncli.numerics import iterated_maps
 from inncli.plots.cobweb import cobweb
 from inncli.tasks.toy.monotone import Monotone
 
-EVERY_MAP = {"logistic": iterated_maps.logistic(3.2), "circle": iterated_maps.circle(0.1, 0.9), "kepler": iterated_maps.kepler(0.8, 1.0)}
+EVERY_MAP = {
+    "logistic": iterated_maps.logistic(3.2),
+    "circle": iterated_maps.circle(0.1, 0.9),
+    "kepler": iterated_maps.kepler(0.8, 1.0),
+}
 
 
 # ---- mathematics ---------------------------------------------------------------------------------------
@@ -101,7 +105,10 @@ def test_orbits_without_a_cycle_and_to_infinity():
     away = iterated_maps.orbit(iterated_maps.logistic(4.5), 0.5, 100)
     assert len(away) < 100 and away[-1] < -1e6
     np.testing.assert_allclose(iterated_maps.orbit(iterated_maps.logistic(3.0), 0.5, 2), [0.5, 0.75, 0.5625])
-    assert ((0 <= iterated_maps.orbit(iterated_maps.circle(0.4, 0.9), 0.1, 50)) & (iterated_maps.orbit(iterated_maps.circle(0.4, 0.9), 0.1, 50) < 1)).all()
+    assert (
+        (iterated_maps.orbit(iterated_maps.circle(0.4, 0.9), 0.1, 50) >= 0)
+        & (iterated_maps.orbit(iterated_maps.circle(0.4, 0.9), 0.1, 50) < 1)
+    ).all()
 
 
 # ---- picture -------------------------------------------------------------------------------------------
@@ -109,15 +116,28 @@ def texts(figure):
     return " | ".join([figure.get_suptitle(), *(t.get_text() for legend in figure.legends for t in legend.get_texts())])
 
 
-@pytest.mark.parametrize("made, x0, panels", [(iterated_maps.logistic(3.2), 0.1, 2), (iterated_maps.circle(0.4, 0.9), 0.1, 2),
-                                              (iterated_maps.kepler(0.8, 1.0), 1.0, 3), (iterated_maps.logistic(4.5), 0.3, 2)])
+@pytest.mark.parametrize(
+    "made, x0, panels",
+    [
+        (iterated_maps.logistic(3.2), 0.1, 2),
+        (iterated_maps.circle(0.4, 0.9), 0.1, 2),
+        (iterated_maps.kepler(0.8, 1.0), 1.0, 3),
+        (iterated_maps.logistic(4.5), 0.3, 2),
+    ],
+)
 def test_the_picture_shows_the_numbers(made, x0, panels):
-    points, orbit, constant = iterated_maps.fixed_points(made), iterated_maps.orbit(made, x0, 20), iterated_maps.lipschitz(made)
+    points, orbit, constant = (
+        iterated_maps.fixed_points(made),
+        iterated_maps.orbit(made, x0, 20),
+        iterated_maps.lipschitz(made),
+    )
     figure = cobweb(made, points, orbit, constant)
     assert len(figure.axes) == panels
     assert f"Lipschitz constant {constant:.4g}" in texts(figure)
     for point in points:
-        assert f"x* = {point.x:.5g}, slope {point.slope:.4g}: {point.kind}".replace("-", "\N{MINUS SIGN}") in texts(figure)
+        assert f"x* = {point.x:.5g}, slope {point.slope:.4g}: {point.kind}".replace("-", "\N{MINUS SIGN}") in texts(
+            figure
+        )
     stairs = next(line for line in figure.axes[panels - 2].lines if line.get_label() == "orbit")
     corners = np.column_stack([stairs.get_xdata(), stairs.get_ydata()])
     assert np.array_equal(corners[0], [x0, x0])
@@ -144,8 +164,11 @@ def runs(tmp_path_factory):
     short = ["trainer.max_steps=60", "model.n_blocks=2"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INN_OUTPUTS", str(root))
-        for name, words in {"iresnet": ["task=monotone", "model=iresnet"], "rnvp": ["task=monotone", "model=rnvp"],
-                            "plane": ["model=iresnet"]}.items():
+        for name, words in {
+            "iresnet": ["task=monotone", "model=iresnet"],
+            "rnvp": ["task=monotone", "model=rnvp"],
+            "plane": ["model=iresnet"],
+        }.items():
             assert main(["train", *words, *short, f"hydra.run.dir={root}/{name}"]) == 0
     return root
 
@@ -173,8 +196,9 @@ def test_map_by_name_prints_what_it_draws(inn, tmp_path):
 
 
 def test_json_of_a_map(inn, tmp_path):
-    code, out, _ = inn("plot", "cobweb", "--map", "circle", "--omega", "0", "--k", "0.7", "--steps", "3", "--json",
-                       "--out", "c.svg")
+    code, out, _ = inn(
+        "plot", "cobweb", "--map", "circle", "--omega", "0", "--k", "0.7", "--steps", "3", "--json", "--out", "c.svg"
+    )
     found = json.loads(out)
     assert code == 0 and found["out"] == "c.svg" and (tmp_path / "c.svg").exists()
     assert [p["stable"] for p in found["fixed_points"]] == [True, False]
@@ -194,14 +218,16 @@ def test_a_block_of_an_iresnet_is_the_one_that_the_model_inverts(inn, runs, bloc
     assert code == 0 and (runs / "iresnet" / "plots" / f"cobweb_block{block}.png").is_file()
     # a contraction with one fixed point, certified: slopes seen never exceed what the singular values allow
     assert found["lipschitz"] <= found["certificate"] < 1 and found["fixed_points"][0]["stable"]
-    assert len(found["fixed_points"]) == 1 and found["orbit"][-1] == pytest.approx(found["fixed_points"][0]["x"], abs=1e-6)
+    assert len(found["fixed_points"]) == 1 and found["orbit"][-1] == pytest.approx(
+        found["fixed_points"][0]["x"], abs=1e-6
+    )
     # the slope is autograd's, and the fixed point the block's own inverse, in the context of this y
-    inverter = open_run(RunDir(runs / "iresnet"))
-    made, _ = inversion_of_block(inverter, block, np.array([[1.0]]))
-    part = residuals(inverter.model)[block][1]
+    trained = open_run(RunDir(runs / "iresnet"))
+    made, _ = inversion_of_block(trained, block, np.array([[1.0]]))
+    part = residuals(trained.model)[block][1]
     seen = []
     hook = part.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[1]))
-    inverter.log_prob([[0.5]], [[1.0]])
+    trained.log_prob([[0.5]], [[1.0]])
     hook.remove()
     (point,) = iterated_maps.fixed_points(made)
     target = torch.tensor([[made.target]], dtype=torch.float64)
@@ -214,16 +240,22 @@ def test_a_block_of_an_iresnet_is_the_one_that_the_model_inverts(inn, runs, bloc
     assert -jacobian == pytest.approx(point.slope, abs=1e-8)
 
 
-@pytest.mark.parametrize("words, message", [
-    ("--map logstic", "--map: expected one of logistic, circle, kepler, got 'logstic'; did you mean 'logistic'?"),
-    ("--map kepler --r 3", "--r does not go with --map kepler, which takes --e, --map, --y; leave it out"),
-    ("--map kepler --y a", "--y: expected a number, got 'a'; e.g. --y 1.0"),
-    ("--block 0 --map circle", "--map does not go with a run, which takes --block, --y, --z; leave it out"),
-    ("--run iresnet", "run iresnet models x given y (y1); pass --y, e.g. --y 0.3"),
-    ("--run iresnet --y 1 --block 2", "expected a block from 0 to 1, got 2; pick one of those"),
-    ("--run rnvp --y 1", "run rnvp has no residual block; train one with model=iresnet"),
-    ("--run plane --y 1", "expected a run with 1 unknown, got plane with 2; a cobweb is drawn of a map of the line"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("--map logstic", "--map: expected one of logistic, circle, kepler, got 'logstic'; did you mean 'logistic'?"),
+        ("--map kepler --r 3", "--r does not go with --map kepler, which takes --e, --map, --y; leave it out"),
+        ("--map kepler --y a", "--y: expected a number, got 'a'; e.g. --y 1.0"),
+        ("--block 0 --map circle", "--map does not go with a run, which takes --block, --y, --z; leave it out"),
+        ("--run iresnet", "run iresnet models x given y (y1); pass --y, e.g. --y 0.3"),
+        ("--run iresnet --y 1 --block 2", "expected a block from 0 to 1, got 2; pick one of those"),
+        ("--run rnvp --y 1", "run rnvp has no residual block; train one with model=iresnet"),
+        (
+            "--run plane --y 1",
+            "expected a run with 1 unknown, got plane with 2; a cobweb is drawn of a map of the line",
+        ),
+    ],
+)
 def test_a_wrong_request_is_one_line_and_code_2(inn, tmp_path, words, message):
     assert inn("plot", "cobweb", *words.split()) == (2, "", message + "\n")
     assert list(tmp_path.iterdir()) == []
@@ -231,7 +263,10 @@ def test_a_wrong_request_is_one_line_and_code_2(inn, tmp_path, words, message):
 
 def test_options_of_the_cobweb_belong_to_it(inn):
     assert inn("plot", "training", "--run", "rnvp", "--r", "0") == (
-        2, "", "--r goes with `inn plot cobweb`, got `inn plot training`; leave it out\n")
+        2,
+        "",
+        "--r goes with `inn plot cobweb`, got `inn plot training`; leave it out\n",
+    )
 
 
 # ---- the tasks of the lesson ---------------------------------------------------------------------------

@@ -11,15 +11,15 @@ import time
 from pathlib import Path
 
 import pytest
-import slurm_cluster
 
+import slurm_cluster
 from inncli.runs.sweep_dir import SweepDir
 
 pytestmark = pytest.mark.slurm
 STEPS = 500
 
 # Loaded by the job, it also slows the training down: 10 s at least, in which a job can be struck, on any machine.
-SIMULATOR = '''
+SIMULATOR = """
 import os
 import time
 from pathlib import Path
@@ -35,7 +35,7 @@ def prior(n, rng):
 
 def simulate(x, rng):
     return (x ** 2).sum(1, keepdims=True) + .05 * rng.normal(size=(len(x), 1))
-'''
+"""
 
 
 @pytest.fixture(scope="module")
@@ -62,8 +62,9 @@ class Sweep:
 
     def __init__(self, env, *words):
         self.env = env
-        self.process = subprocess.Popen([sys.executable, "-m", "inncli", *words], env=env, text=True,
-                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "inncli", *words], env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
 
     def end(self, seconds=400):
         self.out, self.err = self.process.communicate(timeout=seconds)
@@ -81,7 +82,7 @@ def wait(condition, what, seconds=200):
         value = condition()
         if value:
             return value
-        time.sleep(.2)
+        time.sleep(0.2)
     raise AssertionError(f"no {what() if callable(what) else what} after {seconds} s")
 
 
@@ -102,15 +103,27 @@ def slurm_id(sweep, number):
 def test_a_sweep_tells_the_truth_about_each_job_and_resume_runs_what_is_left(env, tmp_path):
     simulator = tmp_path / "sim.py"
     simulator.write_text(SIMULATOR)
-    sweep = Sweep(env, "train", "-m", "model=nice,rnvp", "seed=range(0,3)", "hydra/launcher=slurm",
-                  "task=simulator", f"task.file={simulator}", "task.n_train=2000", f"trainer.max_steps={STEPS}",
-                  "trainer.checkpoint_seconds=.5")
+    sweep = Sweep(
+        env,
+        "train",
+        "-m",
+        "model=nice,rnvp",
+        "seed=range(0,3)",
+        "hydra/launcher=slurm",
+        "task=simulator",
+        f"task.file={simulator}",
+        "task.n_train=2000",
+        f"trainer.max_steps={STEPS}",
+        "trainer.checkpoint_seconds=.5",
+    )
     kept = sweep.dir
     # 0 raises. 1 is killed, 2 is preempted by USR2, 3 by TERM, 4 is cancelled, 5 is left alone.
-    acts = {1: lambda: os.kill(info(kept, 1)["pid"], signal.SIGKILL),
-            2: lambda: scancel(env, "--signal=USR2", slurm_id(kept, 2)),
-            3: lambda: scancel(env, "--signal=TERM", slurm_id(kept, 3)),
-            4: lambda: scancel(env, slurm_id(kept, 4))}
+    acts = {
+        1: lambda: os.kill(info(kept, 1)["pid"], signal.SIGKILL),
+        2: lambda: scancel(env, "--signal=USR2", slurm_id(kept, 2)),
+        3: lambda: scancel(env, "--signal=TERM", slurm_id(kept, 3)),
+        4: lambda: scancel(env, slurm_id(kept, 4)),
+    }
     before = {}
 
     def all_struck():  # they run side by side, and not for long
@@ -124,8 +137,13 @@ def test_a_sweep_tells_the_truth_about_each_job_and_resume_runs_what_is_left(env
                 before[number] = stopped["steps"]
         return not acts and len(before) == 2
 
-    wait(all_struck, lambda: f"step of jobs {[*acts]}, or preemption seen of 2 and 3 but {before}; "
-                             f"run.json of each: {[info(kept, n) for n in range(6)]}")
+    wait(
+        all_struck,
+        lambda: (
+            f"step of jobs {[*acts]}, or preemption seen of 2 and 3 but {before}; "
+            f"run.json of each: {[info(kept, n) for n in range(6)]}"
+        ),
+    )
     assert sweep.end() == 1
     assert [job["status"] for job in kept.jobs()] == ["failed", "killed", "done", "done", "interrupted", "done"]
     assert "the sensor is off" in sweep.err and "killed at step" in sweep.err
@@ -144,7 +162,8 @@ def test_a_sweep_tells_the_truth_about_each_job_and_resume_runs_what_is_left(env
     assert {number: info(kept, number)["ended"] for number in ended} == ended  # not run again
     for number in range(6):
         assert [line["step"] for line in kept.run(number).metrics()] == sorted(
-            {line["step"] for line in kept.run(number).metrics()}), "an epoch was trained twice"
+            {line["step"] for line in kept.run(number).metrics()}
+        ), "an epoch was trained twice"
 
 
 def test_without_controller_or_accounting_the_heartbeat_decides(env, tmp_path):
@@ -155,9 +174,18 @@ def test_without_controller_or_accounting_the_heartbeat_decides(env, tmp_path):
     simulator.write_text(SIMULATOR)
     (tmp_path / "mended").touch()
     blind = {**env, "PATH": f"{tmp_path}:{env['PATH']}"}
-    sweep = Sweep(blind, "train", "-m", "seed=0,1", "hydra/launcher=slurm", "task=simulator",
-                  f"task.file={simulator}", "task.n_train=2000", f"trainer.max_steps={STEPS}",
-                  "trainer.checkpoint_seconds=.5")
+    sweep = Sweep(
+        blind,
+        "train",
+        "-m",
+        "seed=0,1",
+        "hydra/launcher=slurm",
+        "task=simulator",
+        f"task.file={simulator}",
+        "task.n_train=2000",
+        f"trainer.max_steps={STEPS}",
+        "trainer.checkpoint_seconds=.5",
+    )
     kept = sweep.dir
     wait(lambda: steps(kept, 0), "step")
     os.kill(info(kept, 0)["pid"], signal.SIGKILL)

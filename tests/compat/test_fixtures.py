@@ -39,19 +39,20 @@ def found(folder: Path) -> dict[str, dict]:
     """What the runs of a folder give: log densities, draws, evaluations; what is pinned."""
     out = {}
     for name in ("flow", "flow_stopped", "inn", "table"):
-        inverter = opening.open_run(RunDir(folder / name), "cpu")
-        y = np.full((1, inverter.y.dim), 1.5)
-        x = inverter.sample(y, 500, seed=0)[0]
+        trained = opening.open_run(RunDir(folder / name), "cpu")
+        y = np.full((1, trained.y.dim), 1.5)
+        x = trained.sample(y, 500, seed=0)[0]
         out[name] = {"mean": x.mean(0).tolist(), "sd": x.std(0).tolist()}
-        if inverter.has_density:
+        if trained.has_density:
             points = np.array([[0.5, -1.0], [1.0, 2.0], [4.0, 6.0]])
-            out[name]["log_prob"] = inverter.log_prob(points, y).tolist()
+            out[name]["log_prob"] = trained.log_prob(points, y).tolist()
     return out
 
 
 def test_every_format_is_kept():
     from inncli.training.checkpoint import FORMAT
-    assert FORMATS == [str(n) for n in range(1, FORMAT + 1)]
+
+    assert [str(n) for n in range(1, FORMAT + 1)] == FORMATS
 
 
 def test_they_open_and_give_what_they_gave(fixtures):
@@ -66,7 +67,9 @@ def test_they_open_and_give_what_they_gave(fixtures):
 def test_they_resume_to_the_run_that_never_stopped(fixtures):
     folder, _ = fixtures
     assert main(["train", "--resume", "flow_stopped"]) == 0
-    whole, resumed = (load_checkpoint(folder / name / "checkpoints" / "last.safetensors") for name in ("flow", "flow_stopped"))
+    whole, resumed = (
+        load_checkpoint(folder / name / "checkpoints" / "last.safetensors") for name in ("flow", "flow_stopped")
+    )
     assert resumed[1]["training"]["step"] == 40
     for name, tensor in under("averaged", whole[0]).items():
         torch.testing.assert_close(under("averaged", resumed[0])[name], tensor, rtol=1e-4, atol=1e-5, msg=name)
@@ -84,9 +87,14 @@ def test_a_table_run_resumes_and_is_evaluated(fixtures, capsys):
 
 
 def test_every_command_takes_them(fixtures, capsys):
-    for words in (["runs"], ["show", "--run", "inn"], ["invert", "--run", "inn", "--y", "1.5", "-n", "5"],
-                  ["sample", "--run", "flow", "-n", "5"], ["density", "--run", "flow", "--y", "1.5", "--grid", "5"],
-                  ["plot", "posterior", "--set", "flow/posteriors/set.npz"]):
+    for words in (
+        ["runs"],
+        ["show", "--run", "inn"],
+        ["invert", "--run", "inn", "--y", "1.5", "-n", "5"],
+        ["sample", "--run", "flow", "-n", "5"],
+        ["density", "--run", "flow", "--y", "1.5", "--grid", "5"],
+        ["plot", "posterior", "--set", "flow/posteriors/set.npz"],
+    ):
         assert main(words) == 0, (words, capsys.readouterr().err)
 
 

@@ -11,8 +11,9 @@ from inncli import config
 from inncli.config import composing, registry, schema
 from inncli.errors import ConfigError
 
-CHOICES = [(group, name) for group in ("task", "model", "objective", "trainer", "experiment")
-           for name in config.choices(group)]
+CHOICES = [
+    (group, name) for group in ("task", "model", "objective", "trainer", "experiment") for name in config.choices(group)
+]
 NEEDS = {"table": ["task.file=a.csv"], "simulator": ["task.file=a.py"]}
 
 
@@ -23,7 +24,8 @@ def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.yaml").write_text("_target_: mine.Mine\n_partial_: true\nwidth: 3\n")
-    (tmp_path / "mine.py").write_text(textwrap.dedent("""
+    (tmp_path / "mine.py").write_text(
+        textwrap.dedent("""
         from __future__ import annotations
         from dataclasses import dataclass
         from typing import Literal, Optional
@@ -44,7 +46,8 @@ def folder(tmp_path, monkeypatch):
         class Point:
             x: float
             label: str = "p"
-    """))
+    """)
+    )
     monkeypatch.chdir(tmp_path)
     yield tmp_path
     sys.modules.pop("mine", None)
@@ -61,10 +64,27 @@ def test_every_yaml_composes_and_its_targets_import(group, name):
 
 def test_default_is_rnvp_on_the_ring():
     (job,) = config.plan([])
-    assert job.config["names"] == {"task": "ring", "model": "rnvp", "objective": "nll", "trainer": "default",
-                                   "evaluation": "default", "logger": "none"}
-    assert [k for k in job.config] == ["seed", "device", "dtype", "threads", "task", "model", "objective",
-                                       "trainer", "evaluation", "logger", "names"]
+    assert job.config["names"] == {
+        "task": "ring",
+        "model": "rnvp",
+        "objective": "nll",
+        "trainer": "default",
+        "evaluation": "default",
+        "logger": "none",
+    }
+    assert [k for k in job.config] == [
+        "seed",
+        "device",
+        "dtype",
+        "threads",
+        "task",
+        "model",
+        "objective",
+        "trainer",
+        "evaluation",
+        "logger",
+        "names",
+    ]
 
 
 def read_with_its_bases(folder, name):
@@ -100,21 +120,30 @@ WRONG = [
     ("trainer.lr=abc", "trainer.lr: expected a number above 0, got 'abc'; for example trainer.lr=0.005"),
     ("trainer.lr=-1", "trainer.lr: expected a number above 0, got -1; for example trainer.lr=0.005"),
     ("trainer.lr=nan", "trainer.lr: expected a number above 0, got nan; for example trainer.lr=0.005"),
-    ("trainer.batch_size=2.5", "trainer.batch_size: expected a whole number of 1 or more, got 2.5; "
-                               "for example trainer.batch_size=256"),
+    (
+        "trainer.batch_size=2.5",
+        "trainer.batch_size: expected a whole number of 1 or more, got 2.5; for example trainer.batch_size=256",
+    ),
     ("seed=-1", "seed: expected a whole number of 0 or more, got -1"),
     ("seed=true", "seed: expected a whole number of 0 or more, got true"),
     ("dtype=float23", "dtype: expected float32 or float64, got 'float23'; did you mean 'float32'?"),
     ("threads=0", "threads: expected a whole number of 1 or more or null, got 0"),
     ("modl", "expected KEY=VALUE, got 'modl'; did you mean 'model'?"),
-    ("task.x=[a", "'task.x=[a' can't be read; quote what holds blanks or signs, e.g. 'task.x=[a,b]' or "
-                  "'task.file=\"a b.csv\"'"),
+    (
+        "task.x=[a",
+        "'task.x=[a' can't be read; quote what holds blanks or signs, e.g. 'task.x=[a,b]' or 'task.file=\"a b.csv\"'",
+    ),
     ("task=table", "task.file is required; give it as task.file=VALUE"),
-    ("model=rnvp,nice", "'model=rnvp,nice' names several values; add -m to train each, or brackets for a list: "
-                        "KEY=[A,B]"),
+    (
+        "model=rnvp,nice",
+        "'model=rnvp,nice' names several values; add -m to train each, or brackets for a list: KEY=[A,B]",
+    ),
     ("model=../task/ring", "model: expected one of {models}, got '../task/ring'"),
-    ("model._target_=os.system", "_target_ 'os.system' is not one that conf/ or your --config-dir names; "
-                                 "a config may only build what a yaml of a group names"),
+    (
+        "model._target_=os.system",
+        "_target_ 'os.system' is not one that conf/ or your --config-dir names; "
+        "a config may only build what a yaml of a group names",
+    ),
     ("model.block=3", "model.block: expected a node with _target_, got 3"),
     ("~seed", "seed is missing in the config; give it as seed=VALUE"),
     ("task.noise=${nowhere}", "Interpolation key 'nowhere' not found"),
@@ -126,18 +155,23 @@ def test_wrong_overrides(word, message):
     names = {"models": ", ".join(config.choices("model")), "experiments": ", ".join(config.choices("experiment"))}
     with pytest.raises(ConfigError) as error:
         config.plan([word])
-    assert str(error.value) == message.replace("{models}", names["models"]).replace("{experiments}", names["experiments"])
+    assert str(error.value) == message.replace("{models}", names["models"]).replace(
+        "{experiments}", names["experiments"]
+    )
 
 
 NAMES = "expected text or a whole number or null or a list, each entry text or a whole number"
 
 
-@pytest.mark.parametrize("word, message", [
-    ("task.y=[2019.5]", f"""task.y: {NAMES}, got [2019.5]; quote it: 'task.y=["2019.5"]'"""),
-    ("task.y=2019.5", f"""task.y: {NAMES}, got 2019.5; quote it: 'task.y="2019.5"'"""),
-    ("task.x={a:1}", f"task.x: {NAMES}, got {{'a': 1}}"),
-    ("task.x=[a,null]", f"task.x: {NAMES}, got ['a', None]"),
-])
+@pytest.mark.parametrize(
+    "word, message",
+    [
+        ("task.y=[2019.5]", f"""task.y: {NAMES}, got [2019.5]; quote it: 'task.y=["2019.5"]'"""),
+        ("task.y=2019.5", f"""task.y: {NAMES}, got 2019.5; quote it: 'task.y="2019.5"'"""),
+        ("task.x={a:1}", f"task.x: {NAMES}, got {{'a': 1}}"),
+        ("task.x=[a,null]", f"task.x: {NAMES}, got ['a', None]"),
+    ],
+)
 def test_a_wrong_column_name(word, message):
     with pytest.raises(ConfigError) as error:
         config.plan(["task=table", "task.file=a.csv", word])
@@ -147,7 +181,11 @@ def test_a_wrong_column_name(word, message):
 def test_a_sweep_is_planned_job_by_job():
     jobs = config.plan(["model=nice,rnvp", "seed=range(2)"], multirun=True)
     assert [(j.config["names"]["model"], j.config["seed"], j.exact) for j in jobs] == [
-        ("nice", 0, True), ("nice", 1, True), ("rnvp", 0, True), ("rnvp", 1, True)]
+        ("nice", 0, True),
+        ("nice", 1, True),
+        ("rnvp", 0, True),
+        ("rnvp", 1, True),
+    ]
     with pytest.raises(ConfigError, match="seed: expected a whole number"):
         config.plan(["model=nice,rnvp", "seed=1,x"], multirun=True)
 
@@ -155,32 +193,43 @@ def test_a_sweep_is_planned_job_by_job():
 HYDRAS = "hydra's own settings are for the whole sweep: give one value, and name the part, e.g. hydra.launcher.n_jobs=2; got "
 
 
-@pytest.mark.parametrize("word, message", [
-    ("seed=range(0)", "'seed=range(0)' names no value; there is nothing to train"),
-    ("model=glob(x*)", "'model=glob(x*)' names no value; there is nothing to train"),
-    ("trainer.lr=interval(.1,.2)", "'trainer.lr=interval(.1,.2)' is for a search to choose from; list values, or add "
-                                   "hydra/sweeper=optuna"),
-    ("hydra/launcher=basic,joblib", HYDRAS + "'hydra/launcher=basic,joblib'"),
-    ("++hydra={sweep: {dir: x}}", HYDRAS + "'++hydra={sweep: {dir: x}}'"),
-    ("experiment=../task/ring", "experiment: expected one of "),
-    ("+hydra.sweeper.params={seed: '1,2'}", "hydra.sweeper.params is set by recipes only; name the values themselves"),
-])
+@pytest.mark.parametrize(
+    "word, message",
+    [
+        ("seed=range(0)", "'seed=range(0)' names no value; there is nothing to train"),
+        ("model=glob(x*)", "'model=glob(x*)' names no value; there is nothing to train"),
+        (
+            "trainer.lr=interval(.1,.2)",
+            "'trainer.lr=interval(.1,.2)' is for a search to choose from; list values, or add hydra/sweeper=optuna",
+        ),
+        ("hydra/launcher=basic,joblib", HYDRAS + "'hydra/launcher=basic,joblib'"),
+        ("++hydra={sweep: {dir: x}}", HYDRAS + "'++hydra={sweep: {dir: x}}'"),
+        ("experiment=../task/ring", "experiment: expected one of "),
+        (
+            "+hydra.sweeper.params={seed: '1,2'}",
+            "hydra.sweeper.params is set by recipes only; name the values themselves",
+        ),
+    ],
+)
 def test_what_can_not_be_swept(word, message):
     with pytest.raises(ConfigError, match=re.escape(message)):
         config.plan([word, "trainer.max_steps=1,2"], multirun=True)
 
 
-@pytest.mark.parametrize("words", [
-    ["model=nice,rnvp", "seed=range(2)"],
-    ["model=glow", "trainer.clip=5,2", "model.n_blocks=2"],
-    ["experiment=concrete", "model=rnvp,spline", "model.block.hidden=[4],[8,8]", "+task.noise=0"],
-    ["~trainer.ema", "seed=1,2"],
-    ["trainer.grad_clip=4", "seed=1,2"],
-    ["hydra/launcher=joblib", "seed=1,2", "objective=nll", "hydra.launcher.n_jobs=2"],
-    ["trainer.lr=.1", "++trainer.lr=.01", "seed=1,2"],  # the last word counts
-    ["model=glow,nice", "model.n_blocks=2", "~model.n_blocks", "seed=1"],
-    ["~trainer.ema", "+trainer.ema=.9", "trainer.ema=.8", "seed=1,2"],
-])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=nice,rnvp", "seed=range(2)"],
+        ["model=glow", "trainer.clip=5,2", "model.n_blocks=2"],
+        ["experiment=concrete", "model=rnvp,spline", "model.block.hidden=[4],[8,8]", "+task.noise=0"],
+        ["~trainer.ema", "seed=1,2"],
+        ["trainer.grad_clip=4", "seed=1,2"],
+        ["hydra/launcher=joblib", "seed=1,2", "objective=nll", "hydra.launcher.n_jobs=2"],
+        ["trainer.lr=.1", "++trainer.lr=.01", "seed=1,2"],  # the last word counts
+        ["model=glow,nice", "model.n_blocks=2", "~model.n_blocks", "seed=1"],
+        ["~trainer.ema", "+trainer.ema=.9", "trainer.ema=.8", "seed=1,2"],
+    ],
+)
 def test_jobs_of_a_sweep_have_the_config_that_each_would_have_alone(words):
     try:
         jobs = config.plan(words, multirun=True)
@@ -195,11 +244,14 @@ def test_jobs_of_a_sweep_have_the_config_that_each_would_have_alone(words):
 def test_a_job_names_itself_by_all_its_words(folder):
     (folder / "experiment").mkdir()
     (folder / "experiment" / "named.yaml").write_text(
-        "# @package _global_\ndefaults: [{override /logger: mlflow}]\nlogger: {experiment: '${hydra:job.override_dirname}'}\n")
+        "# @package _global_\ndefaults: [{override /logger: mlflow}]\nlogger: {experiment: '${hydra:job.override_dirname}'}\n"
+    )
     config.trust(folder)
     jobs = config.plan(["seed=1,2", "experiment=named", "model=nice"], multirun=True)
     assert [job.config["logger"]["experiment"] for job in jobs] == [
-        "experiment=named,model=nice,seed=1", "experiment=named,model=nice,seed=2"]
+        "experiment=named,model=nice,seed=1",
+        "experiment=named,model=nice,seed=2",
+    ]
 
 
 def test_the_sample_table_is_found():
@@ -207,8 +259,10 @@ def test_the_sample_table_is_found():
     assert job.config["task"]["file"] == str(config.data_dir() / "concrete.csv")
 
 
-@pytest.mark.parametrize("target", ["os.system", "inncli.x.os.system", "inncli.config.os.system", "builtins.eval",
-                                    "subprocess.Popen", 3, None])
+@pytest.mark.parametrize(
+    "target",
+    ["os.system", "inncli.x.os.system", "inncli.config.os.system", "builtins.eval", "subprocess.Popen", 3, None],
+)
 def test_a_saved_config_builds_only_what_conf_names(target, tmp_path):
     (job,) = config.plan([])
     for node in ({"_target_": target}, {"_target_": job.config["model"]["_target_"], "block": [{"_target_": target}]}):
@@ -234,14 +288,20 @@ def test_own_folder_joins_the_catalogue_without_being_imported(folder):
     assert config.instantiate(job.config["model"])(1, 2).width == 5
 
 
-@pytest.mark.parametrize("word, message", [
-    ("model.widht=2", "'model.widht' is not a setting; did you mean 'model.width'?"),
-    ("model.kind=b", "model.kind is not listed in conf/model; add it with a plus: +model.kind=VALUE"),
-    ("+model.kind=c", "model.kind: expected a or b, got 'c'"),
-    ("+model.rates=[1,b]", "model.rates: expected a list, each entry a number or null, got [1, 'b']"),
-    ("+model.table={a:b}", "model.table: expected a mapping {name: value}, each value a number or null, got {'a': 'b'}"),
-    ("+model.depth=x", "model.depth: expected a whole number, got 'x'; for example model.depth=2"),
-])
+@pytest.mark.parametrize(
+    "word, message",
+    [
+        ("model.widht=2", "'model.widht' is not a setting; did you mean 'model.width'?"),
+        ("model.kind=b", "model.kind is not listed in conf/model; add it with a plus: +model.kind=VALUE"),
+        ("+model.kind=c", "model.kind: expected a or b, got 'c'"),
+        ("+model.rates=[1,b]", "model.rates: expected a list, each entry a number or null, got [1, 'b']"),
+        (
+            "+model.table={a:b}",
+            "model.table: expected a mapping {name: value}, each value a number or null, got {'a': 'b'}",
+        ),
+        ("+model.depth=x", "model.depth: expected a whole number, got 'x'; for example model.depth=2"),
+    ],
+)
 def test_own_class_is_checked_by_its_hints(folder, word, message):
     config.trust(folder)
     with pytest.raises(ConfigError) as error:
@@ -249,9 +309,15 @@ def test_own_class_is_checked_by_its_hints(folder, word, message):
     assert str(error.value) == message
 
 
-@pytest.mark.parametrize("word, want", [("+model.depth=4", {"depth": 4}), ("+model.other=4", {"other": 4}),
-                                        ("+model.rates=[1,2]", {"rates": [1.0, 2.0]}),
-                                        ("+model.table={a: 1}", {"table": {"a": 1.0}})])
+@pytest.mark.parametrize(
+    "word, want",
+    [
+        ("+model.depth=4", {"depth": 4}),
+        ("+model.other=4", {"other": 4}),
+        ("+model.rates=[1,2]", {"rates": [1.0, 2.0]}),
+        ("+model.table={a: 1}", {"table": {"a": 1.0}}),
+    ],
+)
 def test_arguments_of_bases_and_open_signatures(folder, word, want):
     config.trust(folder)
     (job,) = config.plan(["model=mine", word])
@@ -261,7 +327,9 @@ def test_arguments_of_bases_and_open_signatures(folder, word, want):
 def test_signatures_of_dataclasses_and_missing_names(folder):
     known = schema.signature("mine.Point", (folder,))
     assert list(known.parameters) == ["x", "label"] and not known.open
-    assert schema.signature("mine.Nothing", (folder,)) is None and schema.signature("nowhere.Nothing", (folder,)) is None
+    assert (
+        schema.signature("mine.Nothing", (folder,)) is None and schema.signature("nowhere.Nothing", (folder,)) is None
+    )
 
 
 def test_saved_configs_below_a_trusted_folder_are_not_trusted(folder):
@@ -276,8 +344,9 @@ def test_a_broken_yaml_of_ones_own_is_one_line(folder):
     config.trust(folder)
     with pytest.raises(ConfigError) as error:
         config.plan(["model=rnvp"])
-    assert str(error.value) == (f"{folder}/model/broken.yaml, line 3: no valid YAML, expected ',' or ']', but got '<stream end>'; "
-                                "mend it")
+    assert str(error.value) == (
+        f"{folder}/model/broken.yaml, line 3: no valid YAML, expected ',' or ']', but got '<stream end>'; mend it"
+    )
 
 
 def test_config_dir_must_be_a_folder(tmp_path):
@@ -288,7 +357,9 @@ def test_config_dir_must_be_a_folder(tmp_path):
 def test_a_typeerror_inside_a_constructor_is_not_taken_for_a_wrong_key(folder):
     (folder / "mine.py").write_text("class Mine:\n    def __init__(self, width): width + 'a'\n")
     config.trust(folder)
-    with pytest.raises(ConfigError, match=r"mine.Mine raised TypeError: unsupported operand .* \(mine.py, line 2\); mend it"):
+    with pytest.raises(
+        ConfigError, match=r"mine.Mine raised TypeError: unsupported operand .* \(mine.py, line 2\); mend it"
+    ):
         config.instantiate({"_target_": "mine.Mine", "width": 3})
     with pytest.raises(ConfigError, match="mine.Mine: got an unexpected keyword argument 'wide'"):
         config.instantiate({"_target_": "mine.Mine", "width": 3, "wide": 3})
@@ -310,32 +381,48 @@ OWN_MODELS = {
     "as in the README": (MODEL, "_target_: mine.Mine\n", None),
     "partial": (MODEL, "_target_: mine.Mine\n_partial_: true\n", None),
     "a missing module": (
-        "import nonexist\n" + MODEL, "_target_: mine.Mine\n",
-        "_target_ 'mine.Mine' can't be imported (ModuleNotFoundError: No module named 'nonexist'); mend it in your --config-dir"),
+        "import nonexist\n" + MODEL,
+        "_target_: mine.Mine\n",
+        "_target_ 'mine.Mine' can't be imported (ModuleNotFoundError: No module named 'nonexist'); mend it in your --config-dir",
+    ),
     "a mistake in the module": (
-        MODEL + "1 / 0\n", "_target_: mine.Mine\n",
-        "_target_ 'mine.Mine' can't be imported (ZeroDivisionError: division by zero); mend it in your --config-dir"),
+        MODEL + "1 / 0\n",
+        "_target_: mine.Mine\n",
+        "_target_ 'mine.Mine' can't be imported (ZeroDivisionError: division by zero); mend it in your --config-dir",
+    ),
     "a wrong name": (
-        MODEL, "_target_: mine.Mein\n",
+        MODEL,
+        "_target_: mine.Mein\n",
         "_target_ 'mine.Mein' can't be imported (AttributeError: module 'mine' has no attribute 'Mein'); "
-        "mend it in your --config-dir"),
+        "mend it in your --config-dir",
+    ),
     "one more argument": (
-        MODEL.replace("=16", ""), "_target_: mine.Mine\n",
-        "mine.Mine: missing a required argument: 'width'; mend it in your --config-dir"),
+        MODEL.replace("=16", ""),
+        "_target_: mine.Mine\n",
+        "mine.Mine: missing a required argument: 'width'; mend it in your --config-dir",
+    ),
     "a mistake in the constructor": (
-        MODEL.replace("torch.nn.Linear", "torch.nn.Liner"), "_target_: mine.Mine\n",
+        MODEL.replace("torch.nn.Linear", "torch.nn.Liner"),
+        "_target_: mine.Mine\n",
         "mine.Mine raised AttributeError: module 'torch.nn' has no attribute 'Liner' (mine.py, line 8); "
-        "mend it in your --config-dir"),
+        "mend it in your --config-dir",
+    ),
     "a mistake that a library finds": (
-        MODEL.replace("torch.nn.Linear(y.dim", "torch.nn.Linear(-1"), "_target_: mine.Mine\n",
+        MODEL.replace("torch.nn.Linear(y.dim", "torch.nn.Linear(-1"),
+        "_target_: mine.Mine\n",
         "mine.Mine raised RuntimeError: Trying to create tensor with negative dimension -1: [2, -1] (mine.py, line 8); "
-        "mend it in your --config-dir"),
+        "mend it in your --config-dir",
+    ),
     "no model": (
-        "def make(**given): return 3\n", "_target_: mine.make\n",
-        "mine.make: expected a Model, got int; name a subclass of inncli.models.base.Model"),
+        "def make(**given): return 3\n",
+        "_target_: mine.make\n",
+        "mine.make: expected a Model, got int; name a subclass of inncli.models.base.Model",
+    ),
     "a command": (
-        MODEL, "_target_: os.system\ncommand: touch ran\n",
-        "os.system: got an unexpected keyword argument 'x'; mend it in your --config-dir"),
+        MODEL,
+        "_target_: os.system\ncommand: touch ran\n",
+        "os.system: got an unexpected keyword argument 'x'; mend it in your --config-dir",
+    ),
 }
 
 
@@ -367,10 +454,12 @@ def test_paths_survive_hydras_grammar(tmp_path):
 def test_a_model_may_bring_its_trainer_and_objective_and_the_command_line_overrides_them(folder):
     (folder / "trainer").mkdir()
     (folder / "model" / "own.yaml").write_text(
-        "defaults:\n  - rnvp\n  - override /trainer@_global_.trainer: slow\n  - _self_\nn_blocks: 2\n")
+        "defaults:\n  - rnvp\n  - override /trainer@_global_.trainer: slow\n  - _self_\nn_blocks: 2\n"
+    )
     (folder / "trainer" / "slow.yaml").write_text("defaults:\n  - default\n  - _self_\nlr: 1.0e-4\n")
     config.trust(folder)
-    own, asked, other = (config.plan(words)[0].config for words in (
-        ["model=own"], ["model=own", "trainer=default"], ["model=rnvp"]))
+    own, asked, other = (
+        config.plan(words)[0].config for words in (["model=own"], ["model=own", "trainer=default"], ["model=rnvp"])
+    )
     assert own["trainer"]["lr"] == 1e-4 and own["names"]["trainer"] == "slow" and own["model"]["n_blocks"] == 2
     assert asked["trainer"]["lr"] == other["trainer"]["lr"] == 5e-3

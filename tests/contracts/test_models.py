@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from catalogue import MODELS
 
+from catalogue import MODELS
 from inncli.errors import ConvergenceError
 from inncli.variables import Variables
 
@@ -102,7 +102,9 @@ def test_y_changes_the_draws_and_rows_belong_to_their_y(name):
 @pytest.mark.parametrize("bounds", ["logit", "truncate"])
 def test_no_draw_leaves_the_box_and_the_density_is_that_of_the_box(bounds):
     x = Variables.numbered("x", 2, bounds=((0.0, 1.0), (-1.0, None)))
-    rows = torch.rand(1000, 2, generator=seeded(), dtype=torch.float64) * torch.tensor([1.0, 3.0]) - torch.tensor([0.0, 1.0])
+    rows = torch.rand(1000, 2, generator=seeded(), dtype=torch.float64) * torch.tensor([1.0, 3.0]) - torch.tensor(
+        [0.0, 1.0]
+    )
     ys = rows.sum(1, keepdim=True)
     model = randomised("rnvp_truncate" if bounds == "truncate" else "rnvp", x=x, rows=rows, ys=ys)
     y = torch.tensor([[1.5]], dtype=torch.float64)
@@ -117,8 +119,9 @@ def test_no_draw_leaves_the_box_and_the_density_is_that_of_the_box(bounds):
 
 def test_truncation_that_can_never_succeed_ends_with_a_clear_error():
     x = Variables.numbered("x", 1, bounds=((0.0, 1.0),))
-    model = randomised("rnvp_truncate", x=x, rows=torch.rand(100, 1, dtype=torch.float64),
-                       ys=torch.rand(100, 1, dtype=torch.float64))
+    model = randomised(
+        "rnvp_truncate", x=x, rows=torch.rand(100, 1, dtype=torch.float64), ys=torch.rand(100, 1, dtype=torch.float64)
+    )
     with torch.no_grad():
         model.linear.b.fill_(1e6)
     with pytest.raises(ConvergenceError, match="model.bounds=logit"):
@@ -231,8 +234,10 @@ def test_linear_start_alone_is_the_exact_posterior_of_a_linear_problem():
 
 def test_a_checkpoint_of_the_first_release_still_loads():
     model = randomised("rnvp")
-    state = {name.removeprefix("scale.") if name in ("scale.step", "scale.low", "scale.high") else name: value
-             for name, value in model.state_dict().items()}
+    state = {
+        name.removeprefix("scale.") if name in ("scale.step", "scale.low", "scale.high") else name: value
+        for name, value in model.state_dict().items()
+    }
     again = randomised("rnvp", rows=torch.rand(50, 2, dtype=torch.float64), ys=torch.rand(50, 1, dtype=torch.float64))
     again.load_state_dict(state)
     assert "step" in state and torch.equal(again.scale.high, model.scale.high)

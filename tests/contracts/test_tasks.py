@@ -109,9 +109,34 @@ def test_shapes_dtypes_and_names(build):
     assert all("\n" not in line for line in task.describe())
 
 
-@pytest.mark.parametrize("name", ["ring", "linear", "eight_gaussians", "gaussian_modes", "sine", "monotone", "table", "simulator", "breast_cancer",
-                                  "two_moons", "gaussian_linear", "slcp", "sir", "inverse_kinematics", "inverse_ballistics",
-                                  "checkerboard", "circles", "moons", "pinwheel", "rings", "swissroll", "two_spirals", "digits"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "ring",
+        "linear",
+        "eight_gaussians",
+        "gaussian_modes",
+        "sine",
+        "monotone",
+        "table",
+        "simulator",
+        "breast_cancer",
+        "two_moons",
+        "gaussian_linear",
+        "slcp",
+        "sir",
+        "inverse_kinematics",
+        "inverse_ballistics",
+        "checkerboard",
+        "circles",
+        "moons",
+        "pinwheel",
+        "rings",
+        "swissroll",
+        "two_spirals",
+        "digits",
+    ],
+)
 def test_the_yaml_says_every_argument_and_its_default(name):
     node = yaml.safe_load((CONF / "task" / f"{name}.yaml").read_text())
     module, _, cls = node.pop("_target_").rpartition(".")
@@ -375,7 +400,7 @@ def test_eight_gaussians_draws_match_the_density():
     x = task.prior(200_000, np.random.default_rng(0))
     surprise = -task.log_density(x)
     assert surprise.mean() == pytest.approx(ENTROPY, abs=4 * surprise.std() / np.sqrt(len(x)) + 0.0007)
-    assert RADIUS == pytest.approx(2.82885, abs=1e-5)
+    assert pytest.approx(2.82885, abs=1e-5) == RADIUS
     nearest = ((x[:, None] - task.centers) ** 2).sum(-1).argmin(1)
     counts = np.bincount(nearest, minlength=8)
     assert stats.chisquare(counts).pvalue > 1e-3

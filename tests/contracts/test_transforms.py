@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from catalogue import DOMAINS, TRANSFORMS
 
+from catalogue import DOMAINS, TRANSFORMS
 from inncli.config import plan
 from inncli.config.registry import instantiate
 from inncli.errors import ShapeError
@@ -18,7 +18,7 @@ from inncli.transforms.chain import Chain
 from inncli.transforms.coupling import Coupling
 from inncli.transforms.elementwise import Affine
 from inncli.transforms.linear import LinearGaussian
-from inncli.transforms.marginal import HeapMap
+from inncli.transforms.marginal import QuantileTransform
 from inncli.transforms.permute import Rotation
 from inncli.transforms.power import PowerMap
 from inncli.variables import Variables
@@ -53,10 +53,14 @@ def build(name):
 def jacobian(function, x, context):
     """Autograd's Jacobian of each row, (B, D, D)."""
     rows = range(len(x))
-    return torch.stack([
-        torch.autograd.functional.jacobian(
-            lambda row: function(row[None], None if context is None else context[i : i + 1])[0][0], x[i])
-        for i in rows])
+    return torch.stack(
+        [
+            torch.autograd.functional.jacobian(
+                lambda row: function(row[None], None if context is None else context[i : i + 1])[0][0], x[i]
+            )
+            for i in rows
+        ]
+    )
 
 
 every_transform = pytest.mark.parametrize("name", TRANSFORMS)
@@ -130,8 +134,7 @@ def test_rows_are_independent(name):
         changed = start.clone()
         changed[1:] = changed[1:].flip(0)
         first = function(changed, context)
-        parts = [function(start[i : i + 5], None if context is None else context[i : i + 5])
-                 for i in range(0, ROWS, 5)]
+        parts = [function(start[i : i + 5], None if context is None else context[i : i + 5]) for i in range(0, ROWS, 5)]
         for k in (0, 1):
             # Matrix products of another size round otherwise, and large random weights stretch that.
             assert (whole[k][0] - first[k][0]).abs().max() <= 1e-10
@@ -160,8 +163,15 @@ def test_wrong_shape_says_expected_and_got(name):
 
 
 def test_couplings_start_as_the_identity():
-    for name in ("additive_coupling", "affine_coupling", "affine_coupling_1d", "conditional_scale",
-                 "spline_coupling", "autoregressive", "autoregressive_spline"):
+    for name in (
+        "additive_coupling",
+        "affine_coupling",
+        "affine_coupling_1d",
+        "conditional_scale",
+        "spline_coupling",
+        "autoregressive",
+        "autoregressive_spline",
+    ):
         transform = TRANSFORMS[name]()
         x = torch.randn(8, transform.dim)
         context = torch.randn(8, transform.dim_context)
@@ -228,6 +238,7 @@ def test_two_sided_affine_is_the_inn_papers_formula():
     def s_t(half, given):
         s, t = half.subnet(given).chunk(2, 1)
         return 2 * torch.tanh(s / 2), t
+
     s2, t2 = s_t(first, x2)
     y1 = x1 * s2.exp() + t2
     s1, t1 = s_t(second, y1)
@@ -296,6 +307,7 @@ def test_linear_gaussian_survives_fewer_rows_than_columns():
 
 def test_power_map_makes_skewed_columns_normal_and_leaves_a_normal_one():
     from scipy.stats import kstest
+
     truth = PowerMap(3)
     truth.power.copy_(torch.tensor([0.2, 1.0, 1.8]))
     x = truth.inverse(torch.as_tensor(np.random.default_rng(0).standard_normal((5000, 3))))[0]
@@ -308,6 +320,7 @@ def test_power_map_makes_skewed_columns_normal_and_leaves_a_normal_one():
 
 def test_power_map_is_scipys_yeo_johnson():
     from scipy.stats import yeojohnson
+
     layer = PowerMap(4)
     layer.power.copy_(torch.tensor([0.3, 1.0, 1.7, 1e-6]))
     x = torch.linspace(-6, 6, 25)[:, None].expand(-1, 4)
@@ -326,13 +339,14 @@ def test_heap_map_gives_each_heap_its_share_of_a_normal():
     x = np.where(rng.random(20_000) < 0.4, 0.0, rng.gamma(3, 50, 20_000).round())
     facts = Variables(("x",), bounds=((0.0, 2000.0),), steps=(1.0,), heaps=((0.0,),))
     u = torch.as_tensor(x + rng.random(20_000) - 0.5)[:, None]
-    layer = HeapMap(facts)
+    layer = QuantileTransform(facts)
     z = layer.initialise(u)[:, 0].numpy()
     share = (x == 0).mean()
     assert (z[x == 0] < z[x > 0].min()).all()
     edge = math.sqrt(2) * torch.special.erfinv(torch.tensor(2 * share - 1)).item()
     assert abs(z[x == 0].max() - edge) < 0.01
     from scipy.stats import kstest
+
     assert kstest(z, "norm").statistic < 0.02
 
 

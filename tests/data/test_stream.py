@@ -12,7 +12,6 @@ import numpy as np
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
-from small_training import SEED, flow, stop_at
 
 from inncli.cli.app import main
 from inncli.data import chunks
@@ -24,6 +23,7 @@ from inncli.runs.registry import find_run
 from inncli.tasks.measured.table import Table
 from inncli.training.state import Data
 from inncli.training.trainer import Trainer
+from small_training import SEED, flow, stop_at
 
 ROWS = 5_000
 MB = 2.0  # of 5,000 rows and 4 columns: read whole, they would take 3.2
@@ -212,8 +212,16 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path):
         data = Data(pairs.rows, None, tensors(validation), batches=lambda *at: map(tensors, pairs.batches(*at)))
         model, objective = flow()
         Trainer(max_epochs=2, batch_size=128, checkpoint_seconds=1e9).fit(
-            model, objective, data, seed=SEED, last=folder / "last.safetensors", best=folder / "best.safetensors", meta={},
-            resume=resume, **more)
+            model,
+            objective,
+            data,
+            seed=SEED,
+            last=folder / "last.safetensors",
+            best=folder / "best.safetensors",
+            meta={},
+            resume=resume,
+            **more,
+        )
         return model
 
     import torch
@@ -246,7 +254,9 @@ def test_an_epoch_stays_within_the_memory(tmp_path, monkeypatch):
     assert peak(streamed) < 8e6
     asked = dict(file=str(tmp_path / "rows.npy"), n_y=2)
     assert peak(lambda: Table(**asked, memory_mb=8)) < 8e6
-    assert peak(lambda: np.load(tmp_path / "rows.npy").astype(np.float64)) > 8e6  # control: only the numbers, read whole
+    assert (
+        peak(lambda: np.load(tmp_path / "rows.npy").astype(np.float64)) > 8e6
+    )  # control: only the numbers, read whole
 
 
 LIMITED = """
@@ -272,8 +282,13 @@ def test_an_epoch_of_a_table_larger_than_the_memory_there_is(tmp_path):
     """
     np.save(tmp_path / "many.npy", numbers(400_000))  # 13 MB as read
     np.save(tmp_path / "few.npy", numbers(60_000))
-    done = subprocess.run([sys.executable, "-c", LIMITED, str(60 * 10**6)], cwd=tmp_path, capture_output=True, text=True,
-                          env={**os.environ, "INN_OUTPUTS": str(tmp_path / "out"), "OMP_NUM_THREADS": "1"})
+    done = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(60 * 10**6)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "INN_OUTPUTS": str(tmp_path / "out"), "OMP_NUM_THREADS": "1"},
+    )
     assert "codes 0 1" in done.stdout, done.stderr
     assert "MemoryError" in done.stderr.splitlines()[-1]
 
@@ -308,8 +323,12 @@ def test_what_has_no_blocks_is_refused_with_advice(tmp_path):
     named = as_columns(numbers())
     refused(tmp_path, "t.csv", lambda p: p.write_text("a,v\n" + "1,2\n" * 60_000), "convert it to Parquet")
     refused(tmp_path, "t.npz", lambda p: np.savez_compressed(p, **named), "compressed .*np.savez ")
-    refused(tmp_path, "t.parquet", lambda p: parquet.write_table(pa.table(named), p, row_group_size=5_000),
-            r"blocks of 5,000 rows.*task.memory_mb=2 or more, or write it with smaller row groups")
+    refused(
+        tmp_path,
+        "t.parquet",
+        lambda p: parquet.write_table(pa.table(named), p, row_group_size=5_000),
+        r"blocks of 5,000 rows.*task.memory_mb=2 or more, or write it with smaller row groups",
+    )
     refused(tmp_path, "o.npy", lambda p: np.save(p, structured(numbers()).astype(object)), "plain")
     refused(tmp_path, "t.npy", lambda p: np.save(p, np.zeros((5_000, 4, 4))), "2-D array", y=None)
     text = {**named, "a": np.array(["one"] * ROWS)}
@@ -329,7 +348,7 @@ def test_a_file_that_is_cut_short_or_changes_is_named(tmp_path):
     (tmp_path / "rows.npy").write_bytes(whole + b"more")
     with pytest.raises(DataError, match="has changed while it was being read"):
         epoch(pairs)
-    made = (tmp_path / "t.parquet")
+    made = tmp_path / "t.parquet"
     table(tmp_path, "t.parquet")
     made.write_bytes(made.read_bytes()[:-5])
     with pytest.raises(DataError, match="not a readable Parquet"):
@@ -353,7 +372,9 @@ def test_train_evaluate_sample_and_invert(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "out"))
     WRITERS["t.parquet"](tmp_path / "t.parquet", numbers())
     words = [f"task.file={tmp_path / 't.parquet'}", "task.y=[u,v]", f"task.memory_mb={MB}"]
-    assert main(["train", "task=table", *words, "trainer.max_epochs=1", "trainer.batch_size=500", "model.n_blocks=1"]) == 0
+    assert (
+        main(["train", "task=table", *words, "trainer.max_epochs=1", "trainer.batch_size=500", "model.n_blocks=1"]) == 0
+    )
     run = find_run()
     info = run.info()
     assert info["steps_per_epoch"] == info["steps"] == 8 and info["data"]["pairs"] == pytest.approx(4_500, abs=110)

@@ -48,7 +48,10 @@ def test_every_command_and_block_runs(tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "outputs"))
     # The classifier of 10,000 draws takes minutes on models of 15 steps; of 300 it is the same, but worse.
-    monkeypatch.setattr("inncli.evaluation.reference.c2st_scores", lambda compared: c2st_scores([(x[:300], y[:300]) for x, y in compared]))
+    monkeypatch.setattr(
+        "inncli.evaluation.reference.c2st_scores",
+        lambda compared: c2st_scores([(x[:300], y[:300]) for x, y in compared]),
+    )
     (tmp_path / "data").mkdir()
     shutil.copy(ROOT / "data" / "concrete.csv", tmp_path / "data")
     (simulator,) = [block for block in blocks("python") if block.startswith("# my_sim.py")]

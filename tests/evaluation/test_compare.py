@@ -18,8 +18,16 @@ from inncli.runs.run_dir import RunDir
 
 
 def entry(model="rnvp", seed=0, metrics=None, **config):
-    flat = {"model": model, "task": "ring", "task.noise": 0.05, "task.n_train": 1000, "trainer": "default",
-            "trainer.lr": 5e-3, "objective": "nll", **{key.replace("__", "."): value for key, value in config.items()}}
+    flat = {
+        "model": model,
+        "task": "ring",
+        "task.noise": 0.05,
+        "task.n_train": 1000,
+        "trainer": "default",
+        "trainer.lr": 5e-3,
+        "objective": "nll",
+        **{key.replace("__", "."): value for key, value in config.items()},
+    }
     return Entry(RunDir(f"{model}_{seed}"), {"status": "done", "seed": seed}, flat, metrics or {})
 
 
@@ -45,14 +53,19 @@ def test_seeds_are_taken_together_with_mean_and_sd():
     (problem,) = problems(entry(model, seed, {"nll": value}) for (model, seed), value in values.items())
     rnvp, spline = problem.groups
     assert rnvp.mean_sd("nll") == (2.0, statistics.stdev([1, 2, 3])) and spline.mean_sd("nll") == (0.5, None)
-    assert rnvp.mean_sd("c2st") is None and [group.config for group in problem.groups] == [{"model": "rnvp"}, {"model": "spline"}]
+    assert rnvp.mean_sd("c2st") is None and [group.config for group in problem.groups] == [
+        {"model": "rnvp"},
+        {"model": "spline"},
+    ]
     assert problem.best("nll") == [spline] and problem.best("c2st") == []
     problem.sort("nll")
     assert problem.groups == [spline, rnvp]
 
 
-@pytest.mark.parametrize("metric, good, bad", [("nll", -3.0, 2.0), ("ess", 0.9, 0.1), ("coverage_90", 0.88, 0.99),
-                                               ("z_score", 1.1, 0.5), ("c2st", 0.52, 0.9)])
+@pytest.mark.parametrize(
+    "metric, good, bad",
+    [("nll", -3.0, 2.0), ("ess", 0.9, 0.1), ("coverage_90", 0.88, 0.99), ("z_score", 1.1, 0.5), ("c2st", 0.52, 0.9)],
+)
 def test_each_metric_knows_which_way_is_better(metric, good, bad):
     (problem,) = problems([entry("a", metrics={metric: bad}), entry("b", metrics={metric: good})])
     assert [group.config["model"] for group in problem.best(metric)] == ["b"]
@@ -60,7 +73,9 @@ def test_each_metric_knows_which_way_is_better(metric, good, bad):
 
 
 def test_equals_are_all_best_and_alone_nothing_is():
-    (problem,) = problems([entry("a", metrics={"nll": 1.0, "entropy": 3.0}), entry("b", metrics={"nll": 1.0, "entropy": 1.0})])
+    (problem,) = problems(
+        [entry("a", metrics={"nll": 1.0, "entropy": 3.0}), entry("b", metrics={"nll": 1.0, "entropy": 1.0})]
+    )
     assert len(problem.best("nll")) == 2 and problem.best("entropy") == []  # no better is declared
     (alone,) = problems([entry("a", metrics={"nll": 1.0})])
     assert alone.best("nll") == []
@@ -69,7 +84,10 @@ def test_equals_are_all_best_and_alone_nothing_is():
 def test_tasks_are_kept_apart_and_budgets_are_not():
     found = problems([entry(), entry(task__n_train=100), entry(task__noise=0.1), entry(task="sine")])
     assert [(problem.task, problem.config, len(problem.groups)) for problem in found] == [
-        ("ring", {"task.noise": 0.05}, 2), ("ring", {"task.noise": 0.1}, 1), ("sine", {}, 1)]
+        ("ring", {"task.noise": 0.05}, 2),
+        ("ring", {"task.noise": 0.1}, 1),
+        ("sine", {}, 1),
+    ]
     assert [group.config for group in found[0].groups] == [{"task.n_train": 1000}, {"task.n_train": 100}]
 
 
@@ -83,8 +101,12 @@ def test_kruse_runs_show_the_published_columns():
 
 
 def test_lines_of_a_picture_run_along_the_number_that_differs():
-    runs = [entry(model, seed, {"nll": float(n)}, task__n_train=n) for model in ("rnvp", "spline") for n in (1000, 100)
-            for seed in (0, 1)]
+    runs = [
+        entry(model, seed, {"nll": float(n)}, task__n_train=n)
+        for model in ("rnvp", "spline")
+        for n in (1000, 100)
+        for seed in (0, 1)
+    ]
     (problem,) = problems(runs)
     key, found = lines(problem)
     assert key == "task.n_train" and [label for label, _ in found] == [{"model": "rnvp"}, {"model": "spline"}]
@@ -98,9 +120,19 @@ def test_lines_of_a_picture_run_along_the_number_that_differs():
         lines(problem, "model")
 
 
-@pytest.mark.parametrize("mean, sd, text", [
-    (-2.3104, 0.0213, "-2.310 +- 0.021"), (0.52, None, "0.52"), (59458.0, 0.0, "59,458"), (1234.5, 120.0, "1,234 +- 120"),
-    (4.9e-6, 3.4e-6, "4.9e-06 +- 3.4e-06"), (float("nan"), None, "-"), (1.23456, None, "1.235"), (0.0, 0.5, "0.00 +- 0.50")])
+@pytest.mark.parametrize(
+    "mean, sd, text",
+    [
+        (-2.3104, 0.0213, "-2.310 +- 0.021"),
+        (0.52, None, "0.52"),
+        (59458.0, 0.0, "59,458"),
+        (1234.5, 120.0, "1,234 +- 120"),
+        (4.9e-6, 3.4e-6, "4.9e-06 +- 3.4e-06"),
+        (float("nan"), None, "-"),
+        (1.23456, None, "1.235"),
+        (0.0, 0.5, "0.00 +- 0.50"),
+    ],
+)
 def test_numbers_have_the_digits_that_their_spread_allows(mean, sd, text):
     assert mean_text(mean, sd) == text
 
@@ -117,8 +149,10 @@ def simulate(x, rng): return x.sum(1, keepdims=True) + 0.1 * rng.standard_normal
 def fast():
     """The published classifier takes seconds a call."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("inncli.evaluation.reference.c2st_scores", lambda compared: [
-            0.5 + min(abs(x.mean() - reference.mean()), 0.5) for x, reference in compared])
+        patch.setattr(
+            "inncli.evaluation.reference.c2st_scores",
+            lambda compared: [0.5 + min(abs(x.mean() - reference.mean()), 0.5) for x, reference in compared],
+        )
         yield
 
 
@@ -158,7 +192,11 @@ def test_a_sweep_as_json_agrees_with_its_runs(inn, root):
     found = json.loads(out)
     assert code == 0 and set(found) == {"runs", "groups", "failed"} and found["failed"] == []
     assert [(run["model"], run["seed"]) for run in sorted(found["runs"], key=lambda run: run["run"])] == [
-        ("nice", 0), ("nice", 1), ("rnvp", 0), ("rnvp", 1)]
+        ("nice", 0),
+        ("nice", 1),
+        ("rnvp", 0),
+        ("rnvp", 1),
+    ]
     assert {json.dumps(group["config"]) for group in found["groups"]} == {'{"model": "nice"}', '{"model": "rnvp"}'}
     for group in found["groups"]:
         mine = [run["metrics"]["nll"] for run in found["runs"] if run["run"] in group["runs"]]
@@ -199,16 +237,23 @@ def test_a_sweep_with_failed_jobs_tells_them_and_compares_the_rest(inn):
     found = json.loads(out)
     assert code == 0 and len(found["runs"]) == 1 and found["runs"][0]["run"] == "partly/2"
     assert sorted((entry["run"], entry["status"]) for entry in found["failed"]) == [
-        ("job 1 of partly", "failed"), ("job 3 of partly", "failed"), ("partly/0", "failed")]
+        ("job 1 of partly", "failed"),
+        ("job 3 of partly", "failed"),
+        ("partly/0", "failed"),
+    ]
     assert "left out partly/0 (failed): NonFiniteError" in err and "cuda:77" in err and found["groups"][0]["best"] == []
 
 
 def test_runs_of_several_tasks_make_a_table_each(inn):
     code, out, err = inn("compare", "whole/0", "eight", "own", "-n", 200)
-    assert code == 0 and [title in out for title in ("ring: 1 run", "eight_gaussians: 1 run", "simulator")] == [True] * 3
+    assert (
+        code == 0 and [title in out for title in ("ring: 1 run", "eight_gaussians: 1 run", "simulator")] == [True] * 3
+    )
     assert "*" not in out  # nothing to be better than
     found = json.loads(inn("compare", "own", "-n", 200, "--json")[1])
-    assert "nll" in found["runs"][0]["metrics"] and "err_resim" not in found["runs"][0]["metrics"]  # its file is not run
+    assert (
+        "nll" in found["runs"][0]["metrics"] and "err_resim" not in found["runs"][0]["metrics"]
+    )  # its file is not run
     asked = json.loads(inn("compare", "own", "whole/0", "-n", 200, "--resimulate", "--json")[1])
     assert all(run["evaluated"] for run in asked["runs"])
 
@@ -224,7 +269,11 @@ def test_without_a_name_all_finished_runs_by_what_is_known(inn, root):
 def test_csv_has_a_row_a_run(inn, tmp_path):
     code, out, err = inn("compare", "whole", "--no-evaluate", "--csv", "-")
     rows = list(csv.DictReader(io.StringIO(out)))
-    assert code == 0 and [row["seed"] for row in rows] == ["0", "1"] * 2 and {row["model"] for row in rows} == {"nice", "rnvp"}
+    assert (
+        code == 0
+        and [row["seed"] for row in rows] == ["0", "1"] * 2
+        and {row["model"] for row in rows} == {"nice", "rnvp"}
+    )
     assert all(float(row["val_loss"]) for row in rows)
     assert inn("compare", "whole", "--no-evaluate", "--csv", tmp_path / "t.csv")[0] == 0
     assert (tmp_path / "t.csv").read_text() == out
@@ -255,16 +304,22 @@ def test_the_picture_of_a_sweep_lies_in_it(inn, root):
     assert code == 0 and (root / "sweeps" / "whole" / "compare.png").is_file() and "picture: " in out
 
 
-@pytest.mark.parametrize("words, message", [
-    ("nowhere", "no run 'nowhere' under ROOT; try `inn runs`"),
-    ("whole --metric nl --no-evaluate", "no run has a metric 'nl'; there are "),
-    ("whole --metric val_los --no-evaluate", "no run has a metric 'val_los'; did you mean 'val_loss'?"),
-    ("partly/0", "expected finished runs to compare, got none (NonFiniteError"),
-    ("whole --x task.n_train", "--x goes with --plot; add that, or leave it out"),
-    ("whole --plot --out a.jpg", "--out: expected a name that ends in one of .png .svg .pdf"),
-    ("whole eight --no-evaluate --plot", "--plot draws runs of one task, got ring, eight_gaussians; name fewer runs"),
-    ("whole --json --csv -", "--json and --csv - both want stdout"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("nowhere", "no run 'nowhere' under ROOT; try `inn runs`"),
+        ("whole --metric nl --no-evaluate", "no run has a metric 'nl'; there are "),
+        ("whole --metric val_los --no-evaluate", "no run has a metric 'val_los'; did you mean 'val_loss'?"),
+        ("partly/0", "expected finished runs to compare, got none (NonFiniteError"),
+        ("whole --x task.n_train", "--x goes with --plot; add that, or leave it out"),
+        ("whole --plot --out a.jpg", "--out: expected a name that ends in one of .png .svg .pdf"),
+        (
+            "whole eight --no-evaluate --plot",
+            "--plot draws runs of one task, got ring, eight_gaussians; name fewer runs",
+        ),
+        ("whole --json --csv -", "--json and --csv - both want stdout"),
+    ],
+)
 def test_a_wrong_request_is_one_line_and_code_2(inn, root, words, message):
     code, out, err = inn("compare", *words.split())
     last = err.splitlines()[-1]
@@ -278,7 +333,10 @@ def test_a_run_that_cannot_be_judged_leaves_the_others(inn, root, tmp_path):
     try:
         code, out, err = inn("compare", "copied", "whole/0", "-n", 200, "--json")
         found = json.loads(out)
-        assert code == 0 and {run["run"]: run["evaluated"] for run in found["runs"]} == {"copied": False, "whole/0": True}
+        assert code == 0 and {run["run"]: run["evaluated"] for run in found["runs"]} == {
+            "copied": False,
+            "whole/0": True,
+        }
         assert "copied was not evaluated: checkpoint" in err
         (copy / "config.yaml").write_text("[")
         code, out, err = inn("compare", "copied", "whole/0", "-n", 200)

@@ -15,7 +15,7 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 from inncli.cli.app import main
 from inncli.evaluation.evaluate import measure
-from inncli.inference.trained_model import Inverter
+from inncli.inference.trained_model import TrainedModel
 from inncli.metrics.c2st import c2st
 from inncli.metrics.verdicts import reproduces_y
 from inncli.models.base import Model
@@ -30,6 +30,7 @@ DRAWS = 1_500
 @pytest.fixture(scope="module", autouse=True)
 def fast():
     """A quadratic classifier stands in for the published one, which takes seconds a call."""
+
     def quick(x, reference):
         rows, side = np.concatenate([x, reference]), np.repeat([0, 1], [len(x), len(reference)])
         half = np.arange(len(rows)) % 2 == 0
@@ -81,8 +82,14 @@ class Exact(Model):
 
 
 def judged(model, seed=0, **kwargs):
-    return measure(Inverter(model, META, "exact", torch.device("cpu")), TASK.test_pairs(0), TASK, seed=seed,
-                    samples=DRAWS, **kwargs)
+    return measure(
+        TrainedModel(model, META, "exact", torch.device("cpu")),
+        TASK.test_pairs(0),
+        TASK,
+        seed=seed,
+        samples=DRAWS,
+        **kwargs,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -112,11 +119,15 @@ def test_the_models_own_numbers_join_the_metrics(exact):
     assert exact.se["c2st"] == pytest.approx(np.std(scores, ddof=1) / np.sqrt(3))
 
 
-@pytest.mark.parametrize("spoiled, refused", [
-    (Exact(shift=0.5), {"invertible": False, "matches_truth": False, "reproduces_y": False, "calibrated": False}),
-    (Exact(width=1.5), {"matches_truth": False, "calibrated": False}),
-    (Exact(ignore_y=True), {"matches_truth": False, "reproduces_y": False, "calibrated": False}),
-], ids=["biased", "too wide", "ignores y"])
+@pytest.mark.parametrize(
+    "spoiled, refused",
+    [
+        (Exact(shift=0.5), {"invertible": False, "matches_truth": False, "reproduces_y": False, "calibrated": False}),
+        (Exact(width=1.5), {"matches_truth": False, "calibrated": False}),
+        (Exact(ignore_y=True), {"matches_truth": False, "reproduces_y": False, "calibrated": False}),
+    ],
+    ids=["biased", "too wide", "ignores y"],
+)
 def test_a_model_made_wrong_on_purpose_is_found_out(request, exact, spoiled, refused):
     found = judged(spoiled, y=np.array([[0.5, -1.0]]))
     assert found.metrics["c2st"] > exact.metrics["c2st"] + 0.05
@@ -160,11 +171,10 @@ def test_a_density_is_held_against_its_own_prior_and_closed_form():
             return torch.where(inside, log_prob, -torch.inf)
 
     pairs = task.test_pairs(0)
-    found = measure(Inverter(Wide(2.0), META, "wide", torch.device("cpu")), pairs, task, samples=DRAWS)
+    found = measure(TrainedModel(Wide(2.0), META, "wide", torch.device("cpu")), pairs, task, samples=DRAWS)
     inside = pairs.x[:, 0] < 3
     assert found.metrics["share_without_density"] == pytest.approx(1 - inside.mean())
-    assert found.metrics["nll"] == pytest.approx(np.mean(
-        np.log(2 * np.pi * 4) + (pairs.x[inside] ** 2).sum(1) / 8))
+    assert found.metrics["nll"] == pytest.approx(np.mean(np.log(2 * np.pi * 4) + (pairs.x[inside] ** 2).sum(1) / 8))
     assert found.metrics["kl"] == pytest.approx(found.metrics["nll"] - found.metrics["nll_exact"])
     assert found.metrics["c2st"] > 0.6 and not found.verdicts["matches_truth"].ok
     assert "resimulation_error" not in found.metrics and "invertible" not in found.verdicts
@@ -187,9 +197,12 @@ def runs(tmp_path_factory):
     x = rng.standard_normal((300, 2)).round(1)
     np.savetxt(root / "t.csv", np.column_stack([x, x.sum(1)]), delimiter=",", header="a,b,c", comments="", fmt="%.3f")
     (root / "sim.py").write_text(SIMULATOR)
-    words = {"ring": ["task=ring"], "density": ["task=eight_gaussians"],
-             "table": ["task=table", f"task.file={root}/t.csv", "task.y=[c]"],
-             "simulator": ["task=simulator", f"task.file={root}/sim.py", "task.n_train=500"]}
+    words = {
+        "ring": ["task=ring"],
+        "density": ["task=eight_gaussians"],
+        "table": ["task=table", f"task.file={root}/t.csv", "task.y=[c]"],
+        "simulator": ["task=simulator", f"task.file={root}/sim.py", "task.n_train=500"],
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INN_OUTPUTS", str(root))
         patch.chdir(root)
@@ -217,13 +230,21 @@ CALIBRATION = {"coverage_50", "coverage_80", "coverage_90", "sbc_p", "tarp_p", "
 RESIM = {"err_resim", "err_resim_median", "resimulation_error", "resimulation_error_truth"}
 
 
-@pytest.mark.parametrize("run, words, metrics, source", [
-    ("ring", [], ALWAYS | CALIBRATION | RESIM | {"c2st", "c2st_sd", "unfamiliar_ys", "mmd2", "mmd2_median", "mmd2_worst"}, "new pairs"),
-    ("density", [], ALWAYS | {"nll_exact", "kl", "c2st"}, "new pairs"),
-    ("table", [], ALWAYS | CALIBRATION | {"unfamiliar_ys"}, "test rows of the table"),
-    ("simulator", [], ALWAYS | CALIBRATION | {"unfamiliar_ys"}, "validation rows"),
-    ("simulator", ["--resimulate"], ALWAYS | CALIBRATION | {"unfamiliar_ys"} | RESIM, "new pairs"),
-])
+@pytest.mark.parametrize(
+    "run, words, metrics, source",
+    [
+        (
+            "ring",
+            [],
+            ALWAYS | CALIBRATION | RESIM | {"c2st", "c2st_sd", "unfamiliar_ys", "mmd2", "mmd2_median", "mmd2_worst"},
+            "new pairs",
+        ),
+        ("density", [], ALWAYS | {"nll_exact", "kl", "c2st"}, "new pairs"),
+        ("table", [], ALWAYS | CALIBRATION | {"unfamiliar_ys"}, "test rows of the table"),
+        ("simulator", [], ALWAYS | CALIBRATION | {"unfamiliar_ys"}, "validation rows"),
+        ("simulator", ["--resimulate"], ALWAYS | CALIBRATION | {"unfamiliar_ys"} | RESIM, "new pairs"),
+    ],
+)
 def test_json_holds_what_the_task_allows_and_nothing_that_is_no_number(inn, runs, run, words, metrics, source):
     code, out, err = inn("evaluate", "--run", run, "-n", "300", "--json", *words)
     assert (code, err) == (0, "")
@@ -246,9 +267,11 @@ def test_a_table_is_judged_by_the_rows_it_set_aside(inn, runs):
     test = task_of(RunDir(runs / "table")).test_pairs(0)
     assert found["settings"]["held_out"] == len(test) == 30
     # spread over the cells of .1, the likelihood stays that of the cells
-    inverter = open_run(RunDir(runs / "table"))
-    spread = [-inverter.log_prob(test.x + 0.1 * (np.random.default_rng(k).random((30, 2)) - 0.5), test.y).mean()
-              for k in range(20)]
+    trained = open_run(RunDir(runs / "table"))
+    spread = [
+        -trained.log_prob(test.x + 0.1 * (np.random.default_rng(k).random((30, 2)) - 0.5), test.y).mean()
+        for k in range(20)
+    ]
     assert min(spread) - 0.05 < found["metrics"]["nll"] < max(spread) + 0.05
 
 
@@ -267,10 +290,16 @@ def test_a_second_call_answers_from_what_was_kept_without_torch(inn, runs, monke
     kept = list((runs / "table" / "evaluations").glob("*.json"))
     code, out, err = inn(*words)
     assert (code, out) == (0, first[1]) and err.startswith("found on 20") and first[2] == ""
-    script = ("import sys; from inncli.cli.app import main; code = main(sys.argv[1:]); "
-              "sys.exit(code or ('torch' in sys.modules))")
-    done = subprocess.run([sys.executable, "-c", script, *words], capture_output=True, text=True,
-                          env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+    script = (
+        "import sys; from inncli.cli.app import main; code = main(sys.argv[1:]); "
+        "sys.exit(code or ('torch' in sys.modules))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script, *words],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+    )
     assert (done.returncode, done.stdout) == (0, first[1])
     for path in kept:  # measured anew, the same to the last byte
         path.unlink()
@@ -314,14 +343,22 @@ def test_evaluations_are_kept_for_others_to_read(runs, inn):
     assert found.verdicts["calibrated"].text and found.details["calibration"]["n"] == 30
 
 
-@pytest.mark.parametrize("words, message", [
-    ("--run ring --y 0.3 --y-file ys.csv", "expected one of --y and --y-file, got both; leave one out"),
-    ("--run ring --resimulate", "--resimulate: run ring has no simulator file; leave it out"),
-    ("--run table --y 0.3", "--y: the task of run table has no exact posterior to compare with there; leave it out"),
-    ("--run density --y 0.3",
-     "run density has no y, its model is a density p(x); use `inn sample` or `inn density`"),
-    ("--run nowhere", "no run 'nowhere' under ROOT; try `inn runs`"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("--run ring --y 0.3 --y-file ys.csv", "expected one of --y and --y-file, got both; leave one out"),
+        ("--run ring --resimulate", "--resimulate: run ring has no simulator file; leave it out"),
+        (
+            "--run table --y 0.3",
+            "--y: the task of run table has no exact posterior to compare with there; leave it out",
+        ),
+        (
+            "--run density --y 0.3",
+            "run density has no y, its model is a density p(x); use `inn sample` or `inn density`",
+        ),
+        ("--run nowhere", "no run 'nowhere' under ROOT; try `inn runs`"),
+    ],
+)
 def test_a_wrong_request_is_one_line_and_code_2(inn, runs, words, message):
     assert inn("evaluate", *words.split()) == (2, "", message.replace("ROOT", str(runs)) + "\n")
 

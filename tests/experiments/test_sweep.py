@@ -44,8 +44,18 @@ def dead_pid() -> int:
 def test_jobs_of_one_repeated_value_show_it():
     from inncli.cli.sweep_table import rows
 
-    jobs = [{"job": n, "overrides": ["seed=0"], "status": "done", "metrics": {}, "steps": 1, "planned_steps": 1, "seconds": 1.0}
-            for n in range(2)]
+    jobs = [
+        {
+            "job": n,
+            "overrides": ["seed=0"],
+            "status": "done",
+            "metrics": {},
+            "steps": 1,
+            "planned_steps": 1,
+            "seconds": 1.0,
+        }
+        for n in range(2)
+    ]
     assert [row[1] for row in rows(jobs)] == ["seed=0", "seed=0"]
 
 
@@ -109,19 +119,34 @@ def test_every_state_is_told_from_the_files(tmp_path, monkeypatch):
     # Before there is a run.json the job's own record speaks: killed, failed, alive elsewhere.
     (records / "8.json").write_text(json.dumps({"job": 8, "overrides": [], "status": "running", **gone}))
     (records / "9.json").write_text(json.dumps({"job": 9, "overrides": [], "status": "failed", "error": "OSError: x"}))
-    (records / "10.json").write_text(json.dumps({"job": 10, "overrides": [], "status": "running", "pid": 1,
-                                                 "host": "elsewhere", "heartbeat": age(1)}))
+    (records / "10.json").write_text(
+        json.dumps(
+            {"job": 10, "overrides": [], "status": "running", "pid": 1, "host": "elsewhere", "heartbeat": age(1)}
+        )
+    )
     jobs = sweep.jobs()
     assert [job["status"] for job in jobs] == [
-        "waiting", "done", "failed", "killed", "running", "killed", "interrupted", "preempted", "killed", "failed", "running"]
+        "waiting",
+        "done",
+        "failed",
+        "killed",
+        "running",
+        "killed",
+        "interrupted",
+        "preempted",
+        "killed",
+        "failed",
+        "running",
+    ]
     assert jobs[2]["error"] == "NonFiniteError: step 3" and jobs[2]["traceback"] == str(sweep.log(2))
     assert jobs[3]["error"] == "killed at step 7" and jobs[3]["traceback"] is None
     assert jobs[8]["error"] == "killed before its first step" and jobs[9]["error"] == "OSError: x"
     assert jobs[1]["metrics"] == {"val_loss": 1.5}
     # The same words stay in the manifest when the records are gone.
     for number in (4, 7, 10):
-        made(tmp_path, number, status="done") if not (tmp_path / str(number)).exists() else \
-            RunDir(tmp_path / str(number)).update_info(status="done")
+        made(tmp_path, number, status="done") if not (tmp_path / str(number)).exists() else RunDir(
+            tmp_path / str(number)
+        ).update_info(status="done")
     kept = [job["status"] for job in sweep.finish()]
     assert not list(records.iterdir()) and [job["status"] for job in sweep.jobs()] == kept
     assert kept[8:] == ["killed", "failed", "done"] and sweep.manifest()["status"] == "failed"
@@ -188,8 +213,12 @@ def test_watching_ends_with_the_sweep(tmp_path):
     sweep.path.mkdir(parents=True)
     sweep.start([], [{"overrides": ["seed=0"], "config": {}}])
     with sweep.held():
-        watch = subprocess.Popen([sys.executable, "-m", "inncli", "runs", "--sweep", "s", "--watch"], text=True,
-                                 stdout=subprocess.PIPE, env=HERE | {"INN_OUTPUTS": str(tmp_path)})
+        watch = subprocess.Popen(
+            [sys.executable, "-m", "inncli", "runs", "--sweep", "s", "--watch"],
+            text=True,
+            stdout=subprocess.PIPE,
+            env=HERE | {"INN_OUTPUTS": str(tmp_path)},
+        )
         assert watch.stdout.readline() == "job 0 waiting\n"
         run = RunDir.create(sweep.path / "0")
         assert watch.stdout.readline() == "job 0 running\n"
@@ -230,8 +259,10 @@ def test_two_processes_never_run_one_sweep_and_a_dead_one_keeps_nothing(inn, tmp
     holder = subprocess.Popen([sys.executable, "-c", HOLD, sweep.path], text=True, stdout=subprocess.PIPE, env=HERE)
     assert holder.stdout.readline() == "mine\n" and sweep.state() == "running"
     inn("resume", sweep.path, code=2)
-    assert inn.err == (f"sweep s is being run by another process (pid {holder.pid} on {socket.gethostname()}); "
-                       "watch it with `inn runs --sweep s --watch`, or stop it first\n")
+    assert inn.err == (
+        f"sweep s is being run by another process (pid {holder.pid} on {socket.gethostname()}); "
+        "watch it with `inn runs --sweep s --watch`, or stop it first\n"
+    )
     holder.kill()
     holder.wait()
     assert sweep.state() == "killed"
@@ -269,8 +300,12 @@ def test_looking_at_a_lock_does_not_take_it(tmp_path):
     assert locks.held(file) is None
     locks.hold(file)
     assert locks.held(file) is True and locks.held_here(file)
-    seen = subprocess.run([sys.executable, "-c", "import sys; from inncli import locks; print(locks.held(sys.argv[1]))",
-                           file], text=True, capture_output=True, env=HERE)
+    seen = subprocess.run(
+        [sys.executable, "-c", "import sys; from inncli import locks; print(locks.held(sys.argv[1]))", file],
+        text=True,
+        capture_output=True,
+        env=HERE,
+    )
     assert seen.stdout == "True\n"
     locks.release(file)
     assert locks.held(file) is False
@@ -295,14 +330,23 @@ def simulate(x, rng):
 def test_joblib_a_killed_and_a_failed_job_leave_the_others(inn, tmp_path):
     flag = tmp_path / "flag"
     flag.touch()
-    traps = {"a": "pass", "b": f"assert not os.path.exists('{flag}'), 'on purpose'",
-             "c": f"os.path.exists('{flag}') and os.kill(os.getpid(), signal.SIGKILL)", "d": "pass"}
+    traps = {
+        "a": "pass",
+        "b": f"assert not os.path.exists('{flag}'), 'on purpose'",
+        "c": f"os.path.exists('{flag}') and os.kill(os.getpid(), signal.SIGKILL)",
+        "d": "pass",
+    }
     for name, trap in traps.items():
         (tmp_path / f"{name}.py").write_text(SIMULATOR.format(trap=trap))
     words = ["task=simulator", "task.file=a.py,b.py,c.py,d.py", *SMALL]
-    run = subprocess.run([sys.executable, "-m", "inncli", "train", "-m", *words, "hydra/launcher=joblib",
-                          "hydra.launcher.n_jobs=2"], text=True, capture_output=True, cwd=tmp_path,
-                         env=HERE | {"INN_OUTPUTS": str(tmp_path / "out")}, timeout=300)
+    run = subprocess.run(
+        [sys.executable, "-m", "inncli", "train", "-m", *words, "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
+        text=True,
+        capture_output=True,
+        cwd=tmp_path,
+        env=HERE | {"INN_OUTPUTS": str(tmp_path / "out")},
+        timeout=300,
+    )
     assert run.returncode == 1, run.stderr
     sweep = only_sweep(tmp_path)
     jobs = sweep.jobs()
@@ -331,9 +375,24 @@ def files(folder: Path) -> dict:
 
 
 def test_joblib_leaves_no_worker_behind_when_its_sweep_is_killed(tmp_path):
-    process = subprocess.Popen([sys.executable, "-m", "inncli", "train", "-m", "seed=range(4)", "task.n_train=200", "model.n_blocks=1",
-                                "trainer.max_steps=1000000", "hydra/launcher=joblib", "hydra.launcher.n_jobs=2"],
-                               cwd=tmp_path, env=HERE | {"INN_OUTPUTS": str(tmp_path / "out")}, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        [
+            sys.executable,
+            "-m",
+            "inncli",
+            "train",
+            "-m",
+            "seed=range(4)",
+            "task.n_train=200",
+            "model.n_blocks=1",
+            "trainer.max_steps=1000000",
+            "hydra/launcher=joblib",
+            "hydra.launcher.n_jobs=2",
+        ],
+        cwd=tmp_path,
+        env=HERE | {"INN_OUTPUTS": str(tmp_path / "out")},
+        stderr=subprocess.DEVNULL,
+    )
     deadline = time.monotonic() + 120
     while len(found := list(tmp_path.glob("out/sweeps/*/*/metrics.jsonl"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.1)
@@ -359,7 +418,8 @@ def test_a_recipe_may_choose_the_launcher(inn, tmp_path):
     (tmp_path / "mine" / "experiment").mkdir(parents=True)
     (tmp_path / "mine" / "experiment" / "both.yaml").write_text(
         "# @package _global_\ndefaults: [{override /hydra/launcher: joblib}]\n"
-        "hydra: {launcher: {n_jobs: '${threads}'}, sweeper: {params: {seed: '1,2'}}}\n")
+        "hydra: {launcher: {n_jobs: '${threads}'}, sweeper: {params: {seed: '1,2'}}}\n"
+    )
     words = ["--config-dir", "mine", "experiment=both", "trainer.lr=.001", *SMALL, "trainer.max_epochs=1"]
     inn("train", "-m", *words, "threads=0", code=2)  # for the launcher as for the jobs
     assert "2 of 2 jobs done" in inn("train", "-m", *words)
@@ -386,10 +446,22 @@ def test_joblib_without_its_extra(inn, tmp_path, monkeypatch):
 
 @pytest.mark.slow
 def test_joblib_stops_at_a_signal_with_its_checkpoints(tmp_path):
-    words = ["seed=1,2,3", "task.n_train=400", "model.n_blocks=1", "trainer.max_steps=100000", "hydra/launcher=joblib",
-             "hydra.launcher.n_jobs=2", "trainer.checkpoint_seconds=1000"]
-    process = subprocess.Popen([sys.executable, "-m", "inncli", "train", "-m", *words], text=True, stderr=subprocess.PIPE,
-                               stdout=subprocess.PIPE, env=HERE | {"INN_OUTPUTS": str(tmp_path / "out")})
+    words = [
+        "seed=1,2,3",
+        "task.n_train=400",
+        "model.n_blocks=1",
+        "trainer.max_steps=100000",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=2",
+        "trainer.checkpoint_seconds=1000",
+    ]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "inncli", "train", "-m", *words],
+        text=True,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env=HERE | {"INN_OUTPUTS": str(tmp_path / "out")},
+    )
     deadline = time.monotonic() + 120
     while len(list(tmp_path.glob("out/sweeps/*/[01]/metrics.jsonl"))) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -31,14 +31,23 @@ from inncli.training.checkpoint import load_checkpoint, save_checkpoint
 PLUGIN = str(Path(__file__).parents[1] / "plugin")
 SMALL = ["model.n_blocks=1", "task.n_train=1000", "trainer.batch_size=64"]
 PLAIN = [*SMALL, "trainer.max_steps=300", "trainer.checkpoint_seconds=0.1"]
-OWN = ["--config-dir", PLUGIN, "model=nearest", "objective=ramped", "task.n_train=1000",
-       "trainer.batch_size=32", "trainer.max_steps=600", "trainer.checkpoint_seconds=0.1"]
+OWN = [
+    "--config-dir",
+    PLUGIN,
+    "model=nearest",
+    "objective=ramped",
+    "task.n_train=1000",
+    "trainer.batch_size=32",
+    "trainer.max_steps=600",
+    "trainer.checkpoint_seconds=0.1",
+]
 ENDLESS = [*SMALL, "trainer.max_steps=1000000"]
 
 # Processes of their own, forked from a server that has imported torch: each saves three seconds of imports.
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["hydra", "torch._inductor.config", "inncli.cli.app", "inncli.config",
-                               "inncli.experiments.train", __name__])
+SERVER.set_forkserver_preload(
+    ["hydra", "torch._inductor.config", "inncli.cli.app", "inncli.config", "inncli.experiments.train", __name__]
+)
 
 
 def _child(words, folder):
@@ -71,8 +80,7 @@ def steps(path):
 def same(a, b):
     """Both runs ended with the same bytes: all that the checkpoints hold, and the lines of metrics."""
     for name in ("best", "last"):
-        (one, meta), (two, other) = (
-            load_checkpoint(run / "checkpoints" / f"{name}.safetensors") for run in (a, b))
+        (one, meta), (two, other) = (load_checkpoint(run / "checkpoints" / f"{name}.safetensors") for run in (a, b))
         assert one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
         assert meta["training"] == other["training"]
     lines = [[{**line, "seconds": None} for line in RunDir(run).metrics()] for run in (a, b)]
@@ -115,6 +123,7 @@ def runs(tmp_path_factory):
 
 def _interrupt_at(epoch, patch):
     from inncli.training.trainer import _Loop
+
     real = _Loop.end_epoch
 
     def end_epoch(loop):
@@ -122,6 +131,7 @@ def _interrupt_at(epoch, patch):
         if line["epoch"] == epoch:
             os.kill(os.getpid(), signal.SIGINT)
         return line
+
     return end_epoch
 
 
@@ -146,15 +156,22 @@ def kill_and_resume(folder, inn, runs, process, moment, delay):
 
 def test_kill_9_of_the_command_itself(tmp_path, inn, runs):
     process = subprocess.Popen(
-        [sys.executable, "-m", "inncli", "train", *PLAIN, "hydra.run.dir=run"], cwd=tmp_path,
-        env={**os.environ, "INN_OUTPUTS": str(tmp_path)}, stderr=subprocess.DEVNULL)
+        [sys.executable, "-m", "inncli", "train", *PLAIN, "hydra.run.dir=run"],
+        cwd=tmp_path,
+        env={**os.environ, "INN_OUTPUTS": str(tmp_path)},
+        stderr=subprocess.DEVNULL,
+    )
     kill_and_resume(tmp_path, inn, runs, process, "metrics.jsonl", random.uniform(0, 0.15))
 
 
-@pytest.mark.parametrize("moment, delay", [
-    ("run.json", 0), ("data/pairs.npz", 0),  # before the first checkpoint, as a rule
-    *[pytest.param("metrics.jsonl", k / 25, marks=pytest.mark.slow) for k in range(5)],
-])
+@pytest.mark.parametrize(
+    "moment, delay",
+    [
+        ("run.json", 0),
+        ("data/pairs.npz", 0),  # before the first checkpoint, as a rule
+        *[pytest.param("metrics.jsonl", k / 25, marks=pytest.mark.slow) for k in range(5)],
+    ],
+)
 def test_kill_9_at_any_moment(tmp_path, inn, runs, moment, delay):
     process = start(tmp_path, "train", *PLAIN, "hydra.run.dir=run")
     kill_and_resume(tmp_path, inn, runs, process, moment, delay)
@@ -176,9 +193,10 @@ def test_stopped_before_the_first_and_after_the_last_step(where, inn, runs, tmp_
 
 
 # ---- stopped by a signal -----------------------------------------------------------------------------
-@pytest.mark.parametrize("number, name, words, options", [
-    (signal.SIGINT, "plain", PLAIN, []), (signal.SIGTERM, "plain", PLAIN, []),
-    (signal.SIGTERM, "own", OWN, OWN[:2])])
+@pytest.mark.parametrize(
+    "number, name, words, options",
+    [(signal.SIGINT, "plain", PLAIN, []), (signal.SIGTERM, "plain", PLAIN, []), (signal.SIGTERM, "own", OWN, OWN[:2])],
+)
 def test_a_signal_ends_with_130_and_resumes(number, name, words, options, tmp_path, inn, runs):
     process = start(tmp_path, "train", *words, "hydra.run.dir=run")
     wait_for(tmp_path / "run" / "metrics.jsonl", process)
@@ -187,8 +205,11 @@ def test_a_signal_ends_with_130_and_resumes(number, name, words, options, tmp_pa
     assert process.exitcode == 130
     last = (tmp_path / "err").read_text().splitlines()[-1]
     planned = RunDir(runs / name).info()["planned_steps"]
-    assert re.fullmatch(rf"{number.name} at step \d+ of {planned}; checkpoint written; "
-                        r"continue with `inn train --resume \S+`", last), last
+    assert re.fullmatch(
+        rf"{number.name} at step \d+ of {planned}; checkpoint written; "
+        r"continue with `inn train --resume \S+`",
+        last,
+    ), last
     info = RunDir(tmp_path / "run").info()
     assert info["status"] == "interrupted" and info["ended"] and info["steps"] == steps(tmp_path / "run")
     inn("train", *options, "--resume", "run")
@@ -243,7 +264,8 @@ def test_a_finished_run_is_not_resumed(inn, runs, tmp_path):
     run = shutil.copytree(runs / "plain", tmp_path / "run")
     before = contents(run)
     assert inn("train", "--resume", "run", code=2) == [
-        "run run is finished (300 steps); start a new one with `inn train`"]
+        "run run is finished (300 steps); start a new one with `inn train`"
+    ]
     assert contents(run) == before
 
 
@@ -267,8 +289,10 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("words", DAMAGE)
-@pytest.mark.parametrize("name, command", [
-    ("last", ["train", "--resume", "stopped"]), ("best", ["invert", "--run", "stopped", "--y", "0.3"])])
+@pytest.mark.parametrize(
+    "name, command",
+    [("last", ["train", "--resume", "stopped"]), ("best", ["invert", "--run", "stopped", "--y", "0.3"])],
+)
 def test_a_checkpoint_that_is_not_this_runs_own(words, name, command, inn, stopped):
     path = stopped / "checkpoints" / f"{name}.safetensors"
     DAMAGE[words](path)
@@ -288,11 +312,14 @@ def test_a_config_that_was_edited(inn, stopped):
     assert "_target_ 'os.system'" in line
 
 
-@pytest.mark.parametrize("change, words", [
-    (lambda path: path.unlink(), "is missing"),
-    (lambda path: path.write_bytes(path.read_bytes()[:500]), "is not a whole pairs file"),
-    (lambda path: save_pairs(path, load_pairs(path).take(slice(None, None, -1))), "has changed since"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda path: path.unlink(), "is missing"),
+        (lambda path: path.write_bytes(path.read_bytes()[:500]), "is not a whole pairs file"),
+        (lambda path: save_pairs(path, load_pairs(path).take(slice(None, None, -1))), "has changed since"),
+    ],
+)
 def test_pairs_that_changed(change, words, inn, stopped):
     change(stopped / "data" / "pairs.npz")
     (line,) = inn("train", "--resume", "stopped", code=2)
@@ -306,8 +333,15 @@ def test_a_table_that_changed(inn, tmp_path, monkeypatch):
     table = tmp_path / "t.csv"
     np.savetxt(table, rows, delimiter=",", header="a,b,c", comments="")
     whole = table.read_bytes()
-    words = ["train", "task=table", "task.file=t.csv", "task.y=[c]", "model.n_blocks=1",
-             "trainer.max_steps=60", "trainer.batch_size=32"]
+    words = [
+        "train",
+        "task=table",
+        "task.file=t.csv",
+        "task.y=[c]",
+        "model.n_blocks=1",
+        "trainer.max_steps=60",
+        "trainer.batch_size=32",
+    ]
     inn(*words, "hydra.run.dir=whole")
     with monkeypatch.context() as patch:
         patch.setattr("inncli.training.trainer._Loop.end_epoch", _interrupt_at(3, patch))
@@ -335,7 +369,8 @@ def test_own_model_without_density(inn, runs, tmp_path, monkeypatch):
     for words in (["--grid", "5"], ["--points", "p.csv"]):
         Path("p.csv").write_text("x1,x2\n0,0\n")
         assert inn("density", *OWN[:2], "--run", "run", "--y", "0.3", *words, code=2) == [
-            "run run: Nearest has no density; use `inn invert` or another model"]
+            "run run: Nearest has no density; use `inn invert` or another model"
+        ]
     info = RunDir(run).info()
     metrics = info["metrics"]
     # The ramp multiplies the loss by 60, the validation loss leaves it out: a trained state is the best.
@@ -343,13 +378,13 @@ def test_own_model_without_density(inn, runs, tmp_path, monkeypatch):
 
 
 def test_an_array_that_is_none_is_a_shape_error(runs):
-    inverter = opening.open_run(RunDir(runs / "plain"))
-    for ask in (lambda y: inverter.sample(y, 5), lambda y: inverter.log_prob(np.zeros((1, 2)), y)):
+    trained = opening.open_run(RunDir(runs / "plain"))
+    for ask in (lambda y: trained.sample(y, 5), lambda y: trained.log_prob(np.zeros((1, 2)), y)):
         for y, got in (({"y1": 2}, "a dict"), ("much", "a str"), ([[1.0], [2.0, 3.0]], "a list")):
             with pytest.raises(ShapeError, match=rf"^y: expected rows of numbers \(y1\), got {got}; pass an array"):
                 ask(y)
     with pytest.raises(ShapeError, match=r"^x: expected rows of numbers \(x1, x2\), got a dict; pass an array"):
-        inverter.log_prob({"x1": 0, "x2": 0}, 0.3)
+        trained.log_prob({"x1": 0, "x2": 0}, 0.3)
 
 
 # ---- budgets -----------------------------------------------------------------------------------------
@@ -397,8 +432,16 @@ def simulate(x, rng):
 
 def train_outlier(inn, code, row, x="0", y="0"):
     Path("sim.py").write_text(SIMULATOR.format(row=row, x=x, y=y))
-    return inn("train", "task=simulator", "task.file=sim.py", "task.n_train=1000", "trainer.max_steps=20",
-               "model.n_blocks=2", "hydra.run.dir=run", code=code)
+    return inn(
+        "train",
+        "task=simulator",
+        "task.file=sim.py",
+        "task.n_train=1000",
+        "trainer.max_steps=20",
+        "model.n_blocks=2",
+        "hydra.run.dir=run",
+        code=code,
+    )
 
 
 def row_of(side):

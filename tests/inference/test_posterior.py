@@ -19,9 +19,15 @@ LABELS = (None, ("low", "high, or so"))
 def make(n_obs=2, s=3, labels=(), **fields):
     rng = np.random.default_rng(1)
     y = np.column_stack([rng.normal(size=n_obs), np.arange(n_obs) % 2])
-    parts = dict(x=rng.normal(size=(n_obs, s, 2)) * 1e-3, log_prob=rng.normal(size=(n_obs, s)), y=y,
-                 x_names=("cement", "Größe [mm]"), y_names=("strength", "kind"), y_labels=labels,
-                 meta={"run": "r", "model": "rnvp", "seed": 7, "versions": {"torch": "2.13.0"}})
+    parts = dict(
+        x=rng.normal(size=(n_obs, s, 2)) * 1e-3,
+        log_prob=rng.normal(size=(n_obs, s)),
+        y=y,
+        x_names=("cement", "Größe [mm]"),
+        y_names=("strength", "kind"),
+        y_labels=labels,
+        meta={"run": "r", "model": "rnvp", "seed": 7, "versions": {"torch": "2.13.0"}},
+    )
     return PosteriorSet(**{**parts, **fields})
 
 
@@ -91,14 +97,22 @@ def test_netcdf_is_arviz_layout(tmp_path):
 
 # ---- round trips ---------------------------------------------------------------------------------
 @pytest.mark.parametrize("suffix", [".npz", ".parquet", ".nc"])
-@pytest.mark.parametrize("case", [
-    {}, {"labels": LABELS}, {"n_obs": 1, "s": 1}, {"log_prob": None},
-    {"extra": {"loss": np.ones((2, 3)), "converged": np.eye(2, 3)}},
-    {"y": np.empty((2, 0)), "y_names": ()},
-    {"x_names": ("obs", "strength"), "y_names": ("strength", "log_prob")},
-    {"x_names": ("draw", "a/b"), "y_names": ("x.draw", "chain")},
-    {"meta": {}}, {"meta": {"note": "é\n", "seed": np.int64(3), "y_labels_of": [1, None]}},
-], ids=lambda case: ",".join(case) or "plain")
+@pytest.mark.parametrize(
+    "case",
+    [
+        {},
+        {"labels": LABELS},
+        {"n_obs": 1, "s": 1},
+        {"log_prob": None},
+        {"extra": {"loss": np.ones((2, 3)), "converged": np.eye(2, 3)}},
+        {"y": np.empty((2, 0)), "y_names": ()},
+        {"x_names": ("obs", "strength"), "y_names": ("strength", "log_prob")},
+        {"x_names": ("draw", "a/b"), "y_names": ("x.draw", "chain")},
+        {"meta": {}},
+        {"meta": {"note": "é\n", "seed": np.int64(3), "y_labels_of": [1, None]}},
+    ],
+    ids=lambda case: ",".join(case) or "plain",
+)
 def test_what_was_saved_is_loaded(tmp_path, suffix, case):
     draws = make(**case)
     path = draws.save(tmp_path / "deep" / f"set{suffix.upper()}")
@@ -140,18 +154,21 @@ def test_summary_against_plain_numbers():
 
 
 # ---- refusals ------------------------------------------------------------------------------------
-@pytest.mark.parametrize("wrong, error, text", [
-    ({"x": np.ones((3, 2))}, ShapeError, "x: expected (n_obs, S, Dx), got (3, 2)"),
-    ({"x": np.ones((2, 0, 2))}, ShapeError, "at least one observation, draw and unknown, got (2, 0, 2)"),
-    ({"log_prob": np.ones((3, 2))}, ShapeError, "log_prob: expected (2, 3), one number a draw, got (3, 2)"),
-    ({"y": np.ones((3, 2))}, ShapeError, "y: expected (2, Dy), one row an observation, got (3, 2)"),
-    ({"x_names": ("a",)}, ShapeError, "x_names: expected 2 names, got 1"),
-    ({"y_names": ("a", "a")}, ShapeError, "y_names: expected distinct names, got 'a' twice"),
-    ({"labels": (None,)}, ShapeError, "y_labels: expected 2 entries, got 1"),
-    ({"labels": (None, ("only",))}, DataError, "expected codes 0 to 0 for the labels only, got 1"),
-    ({"extra": {"x": np.ones((2, 3))}}, ShapeError, "extra: 'x' is taken"),
-    ({"extra": {"loss": np.ones(3)}}, ShapeError, "loss: expected (2, 3), one number a draw, got (3,)"),
-])
+@pytest.mark.parametrize(
+    "wrong, error, text",
+    [
+        ({"x": np.ones((3, 2))}, ShapeError, "x: expected (n_obs, S, Dx), got (3, 2)"),
+        ({"x": np.ones((2, 0, 2))}, ShapeError, "at least one observation, draw and unknown, got (2, 0, 2)"),
+        ({"log_prob": np.ones((3, 2))}, ShapeError, "log_prob: expected (2, 3), one number a draw, got (3, 2)"),
+        ({"y": np.ones((3, 2))}, ShapeError, "y: expected (2, Dy), one row an observation, got (3, 2)"),
+        ({"x_names": ("a",)}, ShapeError, "x_names: expected 2 names, got 1"),
+        ({"y_names": ("a", "a")}, ShapeError, "y_names: expected distinct names, got 'a' twice"),
+        ({"labels": (None,)}, ShapeError, "y_labels: expected 2 entries, got 1"),
+        ({"labels": (None, ("only",))}, DataError, "expected codes 0 to 0 for the labels only, got 1"),
+        ({"extra": {"x": np.ones((2, 3))}}, ShapeError, "extra: 'x' is taken"),
+        ({"extra": {"loss": np.ones(3)}}, ShapeError, "loss: expected (2, 3), one number a draw, got (3,)"),
+    ],
+)
 def test_parts_that_do_not_fit_are_refused(wrong, error, text):
     with pytest.raises(error) as caught:
         make(**wrong)
@@ -170,7 +187,7 @@ def test_an_unknown_suffix_is_refused_before_anything_is_written(tmp_path):
 def test_a_damaged_or_foreign_file_is_one_line(tmp_path, suffix):
     path = make(n_obs=2, s=400).save(tmp_path / f"set{suffix}")
     whole = path.read_bytes()
-    contents = [b"", b"garbage", whole[:3], whole[:len(whole) // 2], whole[:-20], b"a,b\n1,2\n"]
+    contents = [b"", b"garbage", whole[:3], whole[: len(whole) // 2], whole[:-20], b"a,b\n1,2\n"]
     for content in contents:
         path.write_bytes(content)
         with pytest.raises(DataError) as caught:
@@ -187,8 +204,15 @@ def test_a_pickle_is_never_read(tmp_path, capsys):
             return (print, ("TRAP",))
 
     draws = make()
-    np.savez(tmp_path / "set.npz", x=draws.x, log_prob=draws.log_prob, y=np.array([Trap()], dtype=object),
-             x_names=np.array(draws.x_names), y_names=np.array(draws.y_names), meta=np.array("{}"))
+    np.savez(
+        tmp_path / "set.npz",
+        x=draws.x,
+        log_prob=draws.log_prob,
+        y=np.array([Trap()], dtype=object),
+        x_names=np.array(draws.x_names),
+        y_names=np.array(draws.y_names),
+        meta=np.array("{}"),
+    )
     with pytest.raises(DataError, match="can't be read"):
         PosteriorSet.load(tmp_path / "set.npz")
     assert "TRAP" not in capsys.readouterr().out

@@ -46,11 +46,18 @@ def test_without_its_extra_a_choice_says_how_to_get_it(choice, outputs, capsys, 
 
 def test_presets_compose_where_no_plugin_is_installed(tmp_path):
     # Else hydra's own error would come before ours.
-    code = ("import sys; sys.modules['hydra_plugins'] = None; from inncli.cli.app import main; "
-            "sys.exit(main(['train', '-m', 'seed=0,1', *sys.argv[1:]]))")
+    code = (
+        "import sys; sys.modules['hydra_plugins'] = None; from inncli.cli.app import main; "
+        "sys.exit(main(['train', '-m', 'seed=0,1', *sys.argv[1:]]))"
+    )
     for word in (*(f"hydra/launcher={choice}" for choice in LAUNCHERS), "experiment=search_spline"):
-        done = subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, cwd=tmp_path,
-                              env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])})
+        done = subprocess.run(
+            [sys.executable, "-c", code, word],
+            capture_output=True,
+            text=True,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+        )
         assert done.returncode == 2 and "pip install" in done.stderr and done.stderr.count("\n") == 1, done.stderr
     assert list(tmp_path.iterdir()) == []
 
@@ -74,8 +81,9 @@ def sbatch_file(monkeypatch, tmp_path, *words):
     monkeypatch.setattr(SlurmExecutor, "affinity", classmethod(lambda cls: 2))  # as if srun were there
     with composing.composer() as compose:
         node = compose([f"hydra.sweep.dir={tmp_path}", "hydra/launcher=slurm", *words]).hydra.launcher
-    launcher = Slurm(**{key: node[key] for key in node if key not in ("_target_", "submitit_folder")},
-                     submitit_folder=str(tmp_path))
+    launcher = Slurm(
+        **{key: node[key] for key in node if key not in ("_target_", "submitit_folder")}, submitit_folder=str(tmp_path)
+    )
     return launcher._executor()._executor._make_submission_file_text("inn", "0")
 
 
@@ -85,9 +93,15 @@ def test_the_slurm_preset_asks_for_no_more_than_it_is_told(monkeypatch, tmp_path
         assert f"--{word}" not in plain
     for word in ("--time=60", "--signal=USR2@60", "--requeue", "--nodes=1", "--job-name=inn"):
         assert word in plain
-    told = sbatch_file(monkeypatch, tmp_path, "hydra.launcher.partition=gpu", "hydra.launcher.gpus_per_node=2",
-                       "hydra.launcher.mem_gb=4", "hydra.launcher.timeout_min=5",
-                       "+hydra.launcher.additional_parameters.nice=100")
+    told = sbatch_file(
+        monkeypatch,
+        tmp_path,
+        "hydra.launcher.partition=gpu",
+        "hydra.launcher.gpus_per_node=2",
+        "hydra.launcher.mem_gb=4",
+        "hydra.launcher.timeout_min=5",
+        "+hydra.launcher.additional_parameters.nice=100",
+    )
     for word in ("--partition=gpu", "--gpus-per-node=2", "--mem=4GB", "--time=5", "--nice=100", "--requeue"):
         assert word in told
 
@@ -96,13 +110,18 @@ def test_the_slurm_preset_asks_for_no_more_than_it_is_told(monkeypatch, tmp_path
 def killed_sweep(outputs, *words):
     """A sweep of two jobs of which the first is killed; its exit code, directory and stderr."""
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    sweep = subprocess.Popen([sys.executable, "-m", "inncli", "train", "-m", *TINY, "seed=0,1", *words], env=env,
-                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    sweep = subprocess.Popen(
+        [sys.executable, "-m", "inncli", "train", "-m", *TINY, "seed=0,1", *words],
+        env=env,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     for _ in range(2000):
         first = next((RunDir(p) for p in outputs.glob("sweeps/*/0") if (p / "run.json").exists()), None)
         if first and first.info().get("steps"):
             break
-        time.sleep(.05)
+        time.sleep(0.05)
     os.kill(first.info()["pid"], signal.SIGKILL)
     error = sweep.communicate(timeout=300)[1]
     return sweep.returncode, SweepDir(first.path.parent), error

@@ -22,8 +22,15 @@ from inncli.runs.sweep_dir import SweepDir  # noqa: E402
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # pytest turns them on again
 
 TINY = ["model=nice", "model.n_blocks=1", "task.n_train=400", "trainer.max_epochs=4"]
-SEARCH = ["train", "-m", "hydra/sweeper=optuna", *TINY, "trainer.lr=tag(log,interval(1e-4,1e-1))",
-          "model.block.hidden=[4],[8,8]", "hydra.sweeper.n_jobs=1"]
+SEARCH = [
+    "train",
+    "-m",
+    "hydra/sweeper=optuna",
+    *TINY,
+    "trainer.lr=tag(log,interval(1e-4,1e-1))",
+    "model.block.hidden=[4],[8,8]",
+    "hydra.sweeper.n_jobs=1",
+]
 
 
 @pytest.fixture
@@ -47,16 +54,22 @@ def states(sweep):
 
 def test_a_search_that_was_killed_goes_on_and_its_best_config_trains(outputs, capsys):
     # Long trials, so that the kill meets one in the middle.
-    words = [*SEARCH, "hydra.sweeper.n_trials=4", "trainer.max_epochs=40", "trainer.checkpoint_seconds=.1",
-             "hydra.sweeper.pruner=null"]
+    words = [
+        *SEARCH,
+        "hydra.sweeper.n_trials=4",
+        "trainer.max_epochs=40",
+        "trainer.checkpoint_seconds=.1",
+        "hydra.sweeper.pruner=null",
+    ]
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    search = subprocess.Popen([sys.executable, "-m", "inncli", *words], env=env, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.DEVNULL)
+    search = subprocess.Popen(
+        [sys.executable, "-m", "inncli", *words], env=env, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     third = outputs / "sweeps"
     for _ in range(1200):
         if any(RunDir(path).info().get("steps") for path in third.glob("*/2") if (path / "run.json").exists()):
             break
-        time.sleep(.05)
+        time.sleep(0.05)
     search.send_signal(signal.SIGKILL)
     search.wait()
     sweep = the_sweep(outputs)
@@ -71,7 +84,9 @@ def test_a_search_that_was_killed_goes_on_and_its_best_config_trains(outputs, ca
     assert len({json.dumps(trial.params) for trial in study_of(sweep).trials}) == 4
     for trial in study_of(sweep).trials:  # the study agrees with the runs
         assert trial.value == sweep.run(trial.number).info()["metrics"]["val_loss"]
-        assert trial.intermediate_values == {line["epoch"]: line["val_loss"] for line in sweep.run(trial.number).metrics()}
+        assert trial.intermediate_values == {
+            line["epoch"]: line["val_loss"] for line in sweep.run(trial.number).metrics()
+        }
 
     best = study_of(sweep).best_trial
     assert "experiment=best" in capsys.readouterr().out
@@ -87,8 +102,17 @@ def test_a_search_that_was_killed_goes_on_and_its_best_config_trains(outputs, ca
 
 def test_a_trial_that_falls_behind_is_pruned_and_no_failure(outputs, capsys):
     # The search draws the rate that learns twice, then one that is far too low to follow.
-    words = ["train", "-m", "hydra/sweeper=optuna", *TINY, "hydra.sweeper.n_jobs=1", "hydra.sweeper.n_trials=3",
-             "trainer.max_epochs=20", "hydra.sweeper.pruner.n_startup_trials=1", "hydra.sweeper.pruner.n_warmup_steps=8"]
+    words = [
+        "train",
+        "-m",
+        "hydra/sweeper=optuna",
+        *TINY,
+        "hydra.sweeper.n_jobs=1",
+        "hydra.sweeper.n_trials=3",
+        "trainer.max_epochs=20",
+        "hydra.sweeper.pruner.n_startup_trials=1",
+        "hydra.sweeper.pruner.n_warmup_steps=8",
+    ]
     assert main([*words, "trainer.lr=1e-2,1e-6", "seed=6"]) == 0
     sweep = the_sweep(outputs)
     jobs = sweep.jobs()
@@ -117,8 +141,17 @@ def runs_with_curves(tmp_path, curves):
 
 def test_pruning_compares_with_the_finished_trials_at_the_same_epoch(tmp_path):
     pruning = Pruning(optuna.pruners.MedianPruner(n_startup_trials=2, n_warmup_steps=2), tmp_path)
-    runs = runs_with_curves(tmp_path, [("done", [3, 2, 1]), ("done", [4, 3, 2]), ("failed", [9, 9, 9]),
-                                       ("running", [2, 2]), ("running", [5, 5]), ("running", [9])])
+    runs = runs_with_curves(
+        tmp_path,
+        [
+            ("done", [3, 2, 1]),
+            ("done", [4, 3, 2]),
+            ("failed", [9, 9, 9]),
+            ("running", [2, 2]),
+            ("running", [5, 5]),
+            ("running", [9]),
+        ],
+    )
     assert pruning(runs[3]) is None  # better than the median of 2 and 3
     assert pruning(runs[4]) == "pruned"
     assert pruning(runs[5]) is None  # the first epoch is too early to tell
@@ -137,9 +170,15 @@ def test_how_a_run_reads_as_a_trial(tmp_path):
     runs[3].release()
 
 
-@pytest.mark.parametrize("word, told", [
-    ("trainer.lrr=interval(1e-4,1e-1)", "lrr"), ("trainer.lr=interval(-1,1)", "trainer.lr"),
-    ("model=nice,ncie", "ncie"), ("trainer.max_steps=20", "a search needs settings to choose from, and got one value of each")])
+@pytest.mark.parametrize(
+    "word, told",
+    [
+        ("trainer.lrr=interval(1e-4,1e-1)", "lrr"),
+        ("trainer.lr=interval(-1,1)", "trainer.lr"),
+        ("model=nice,ncie", "ncie"),
+        ("trainer.max_steps=20", "a search needs settings to choose from, and got one value of each"),
+    ],
+)
 def test_a_wrong_space_is_one_line_and_nothing_is_written(outputs, capsys, word, told):
     assert main(["train", "-m", "hydra/sweeper=optuna", word]) == 2
     (line,) = capsys.readouterr().err.splitlines()
@@ -147,12 +186,19 @@ def test_a_wrong_space_is_one_line_and_nothing_is_written(outputs, capsys, word,
     assert not outputs.exists()
 
 
-@pytest.mark.parametrize("word, told", [
-    ("n_trials=abc", "hydra.sweeper.n_trials: expected a whole number of 1 or more, got 'abc'"),
-    ("n_trials=0", "hydra.sweeper.n_trials: expected a whole number of 1 or more, got 0"),
-    ("sampler._target_=optuna.samplers.GridSampler", "hydra.sweeper.sampler: GridSampler.__init__() got an unexpected keyword "
-     "argument 'n_startup_trials'; `inn train -c hydra` shows its settings"),
-    ("n_jobs=0", "hydra.sweeper.n_jobs: expected a whole number of 1 or more, got 0")])
+@pytest.mark.parametrize(
+    "word, told",
+    [
+        ("n_trials=abc", "hydra.sweeper.n_trials: expected a whole number of 1 or more, got 'abc'"),
+        ("n_trials=0", "hydra.sweeper.n_trials: expected a whole number of 1 or more, got 0"),
+        (
+            "sampler._target_=optuna.samplers.GridSampler",
+            "hydra.sweeper.sampler: GridSampler.__init__() got an unexpected keyword "
+            "argument 'n_startup_trials'; `inn train -c hydra` shows its settings",
+        ),
+        ("n_jobs=0", "hydra.sweeper.n_jobs: expected a whole number of 1 or more, got 0"),
+    ],
+)
 def test_wrong_settings_of_a_search(outputs, capsys, word, told):
     assert main(["train", "-m", "hydra/sweeper=optuna", f"hydra.sweeper.{word}", "seed=1,2"]) == 2
     assert capsys.readouterr().err.splitlines()[-1] == told
@@ -160,8 +206,15 @@ def test_wrong_settings_of_a_search(outputs, capsys, word, told):
 
 
 def test_a_search_goes_on_beside_what_is_damaged(outputs, capsys):
-    words = ["hydra/sweeper=optuna", "hydra.sweeper.n_trials=1", "hydra.sweeper.n_jobs=1", "trainer.lr=interval(.001,.01)",
-             "task.n_train=200", "model.n_blocks=1", "trainer.max_epochs=2"]
+    words = [
+        "hydra/sweeper=optuna",
+        "hydra.sweeper.n_trials=1",
+        "hydra.sweeper.n_jobs=1",
+        "trainer.lr=interval(.001,.01)",
+        "task.n_train=200",
+        "model.n_blocks=1",
+        "trainer.max_epochs=2",
+    ]
     assert main(["train", "-m", *words]) == 0
     (path,) = (outputs / "sweeps").iterdir()
     (path / "0" / "run.json").write_text("{")
@@ -172,7 +225,9 @@ def test_a_search_goes_on_beside_what_is_damaged(outputs, capsys):
     capsys.readouterr()
     (path / "study.db").write_text("nothing that SQLite knows")
     assert main(["resume", str(path), "hydra.sweeper.n_trials=3"]) == 2
-    assert capsys.readouterr().err.splitlines()[-1].startswith(f"{path / 'study.db'} is damaged (file is not a database)")
+    assert (
+        capsys.readouterr().err.splitlines()[-1].startswith(f"{path / 'study.db'} is damaged (file is not a database)")
+    )
     assert SweepDir(path).manifest()["status"] != "running"
 
 

@@ -30,7 +30,9 @@ def scalars(run):
 
     events = EventAccumulator(str(run.path / "tensorboard"))
     events.Reload()
-    return {name: [(event.step, event.value) for event in events.Scalars(name)] for name in events.Tags()["scalars"]}, events
+    return {
+        name: [(event.step, event.value) for event in events.Scalars(name)] for name in events.Tags()["scalars"]
+    }, events
 
 
 def stopped(monkeypatch, logger, epochs=1):
@@ -93,7 +95,11 @@ def test_mlflow_has_params_metrics_and_artifacts(outputs):
     history = client.get_metric_history(found.info.run_id, "val_loss")
     assert [(m.step, m.value) for m in history] == [(line["step"], line["val_loss"]) for line in run.metrics()]
     assert found.data.metrics["final_val_loss"] == run.info()["metrics"]["val_loss"]
-    names = {entry.path for folder in ("", "checkpoints") for entry in client.list_artifacts(found.info.run_id, folder or None)}
+    names = {
+        entry.path
+        for folder in ("", "checkpoints")
+        for entry in client.list_artifacts(found.info.run_id, folder or None)
+    }
     assert {"config.yaml", "run.json", "checkpoints/best.safetensors"} <= names
     kept = client.download_artifacts(found.info.run_id, "run.json")
     with open(kept, encoding="utf-8") as file:
@@ -131,7 +137,9 @@ def test_a_logger_that_fails_is_a_warning(monkeypatch, capsys, call):
     assert main(SMALL) == 0
     said = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     # a logger that failed is left out from then on, but the stand-in here fails as well
-    assert said and all("logger Logger failed (RuntimeError: the server is gone); training goes on" in line for line in said)
+    assert said and all(
+        "logger Logger failed (RuntimeError: the server is gone); training goes on" in line for line in said
+    )
     assert len(find_run().metrics()) == 3
 
 
@@ -162,7 +170,9 @@ def test_none_is_the_default_and_a_config_of_before_has_it():
 
 
 def test_without_a_logger_none_is_imported():
-    code = ("import sys; from inncli.cli.app import main; "
-            f"assert main({[*SMALL, 'trainer.max_steps=2']!r}) == 0; "
-            "assert not {'tensorboard', 'mlflow', 'torch.utils.tensorboard'} & set(sys.modules)")
+    code = (
+        "import sys; from inncli.cli.app import main; "
+        f"assert main({[*SMALL, 'trainer.max_steps=2']!r}) == 0; "
+        "assert not {'tensorboard', 'mlflow', 'torch.utils.tensorboard'} & set(sys.modules)"
+    )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

@@ -12,13 +12,13 @@ from scipy import stats
 from inncli.data.pairs import Pairs
 from inncli.evaluation.cache import Evaluation
 from inncli.evaluation.calibration import add_calibration, numbers
-from inncli.inference.trained_model import Inverter
+from inncli.inference.trained_model import TrainedModel
 from inncli.metrics import sbc as metric
 from inncli.metrics.diagnosis import check, diagnose, visible
 from inncli.metrics.diagnosis_words import calibrated
-from inncli.metrics.recalibration import corrected, correction
+from inncli.metrics.recalibration import recalibrated, recalibration
 from inncli.metrics.tarp import nearest_before, tarp_ranks
-from inncli.metrics.y_dependence import following
+from inncli.metrics.y_dependence import y_dependence
 from inncli.models.base import Model
 from inncli.tasks.toy.gaussian_modes import GaussianModes
 from inncli.tasks.toy.linear import Linear
@@ -36,8 +36,13 @@ def spoiled(task, how: str, seed: int = 0, rows: int = ROWS, only: int | None = 
         return pairs, task.prior(rows * DRAWS, rng).reshape(rows, DRAWS, -1)
     exact = np.stack([task.reference_posterior(y, DRAWS + 300, rng) for y in pairs.y])
     x, mean, sd = exact[:, :DRAWS], exact.mean(1, keepdims=True), exact.std(1, keepdims=True)
-    wrong = {"exact": x, "wide": mean + 1.5 * (x - mean), "narrow": mean + 0.67 * (x - mean), "high": x + 0.5 * sd,
-             "low": x - 0.5 * sd}[how]
+    wrong = {
+        "exact": x,
+        "wide": mean + 1.5 * (x - mean),
+        "narrow": mean + 0.67 * (x - mean),
+        "high": x + 0.5 * sd,
+        "low": x - 0.5 * sd,
+    }[how]
     return pairs, wrong if only is None else np.where(np.arange(x.shape[2]) == only, wrong, x)
 
 
@@ -73,7 +78,10 @@ def test_coverage_and_its_band():
 
 def test_contraction_of_a_gaussian_has_a_closed_form_and_its_error_is_the_spread_over_seeds():
     exact = 1 - np.diag(LINEAR.posterior(np.zeros(2))[1])
-    found = [metric.contraction(*reversed((pairs.x, draws))) for pairs, draws in (spoiled(LINEAR, "exact", seed, 200) for seed in range(30))]
+    found = [
+        metric.contraction(*reversed((pairs.x, draws)))
+        for pairs, draws in (spoiled(LINEAR, "exact", seed, 200) for seed in range(30))
+    ]
     values, errors = np.array([f[0] for f in found]), np.array([f[1] for f in found])
     assert np.abs(values.mean(0) - exact).max() < 4 * (errors.mean(0) / np.sqrt(30)).max()
     assert values.std(0, ddof=1) == pytest.approx(errors.mean(0), rel=0.5)
@@ -114,18 +122,18 @@ def test_tarp_is_uniform_and_independent_and_sees_the_prior():
 def test_draws_that_follow_y_are_told_from_draws_that_do_not():
     for task in (LINEAR, Ring()):
         pairs, draws = spoiled(task, "exact")
-        right = following(draws, pairs.x, pairs.y, np.random.default_rng(0))
+        right = y_dependence(draws, pairs.x, pairs.y, np.random.default_rng(0))
         assert abs(right.share - 1) < 4 * right.share_se < 0.4 and metric.centre_p(right.u) > 1e-3 and right.r2 > 0.5
         assert len(right.u) == ROWS - ROWS // 5
         pairs, draws = spoiled(task, "prior")
-        wrong = following(draws, pairs.x, pairs.y, np.random.default_rng(0))
+        wrong = y_dependence(draws, pairs.x, pairs.y, np.random.default_rng(0))
         assert abs(wrong.share) < 4 * wrong.share_se < 0.4 and metric.centre_p(wrong.u) < 1e-6
 
 
 def test_a_y_that_tells_nothing_leaves_nothing_to_follow():
     task = GaussianModes("none")
     pairs, draws = spoiled(task, "prior")
-    found = following(draws, pairs.x, pairs.y, np.random.default_rng(0))
+    found = y_dependence(draws, pairs.x, pairs.y, np.random.default_rng(0))
     assert np.isnan(found.share) and found.r2 == 0 and metric.centre_p(found.u) > 1e-3
     assert diagnose(draws, pairs.x, pairs.y, task.x.names, 0).faults == []  # here the prior is right
 
@@ -136,29 +144,33 @@ def test_shift_and_width_are_found_and_undone_whatever_the_shape(task):
     pairs, x = spoiled(task, "exact")
     mean, sd = x.mean(1, keepdims=True), x.std(1, keepdims=True)
     moved = mean + 1.4 * (x - mean) + 0.3 * sd * 1.4  # the shift counts in sds of the draws as they are
-    fixes = [correction(moved[:, :, k], pairs.x[:, k]) for k in range(x.shape[2])]
+    fixes = [recalibration(moved[:, :, k], pairs.x[:, k]) for k in range(x.shape[2])]
     for k, fix in enumerate(fixes):
-        ref = correction(x[:, :, k], pairs.x[:, k])  # the same rows, not spoiled
+        ref = recalibration(x[:, :, k], pairs.x[:, k])  # the same rows, not spoiled
         assert abs(ref.shift) < 4 * ref.shift_se < 0.3 and abs(np.log(ref.width)) < 4 * ref.log_width_se < 0.3
         assert fix.width == pytest.approx(1.4 * ref.width, rel=0.02)
         assert fix.shift == pytest.approx(0.3 + ref.shift / 1.4, abs=0.03)
-    u = metric.ranks(corrected(moved, fixes), pairs.x, np.random.default_rng(0))
+    u = metric.ranks(recalibrated(moved, fixes), pairs.x, np.random.default_rng(0))
     assert np.abs(u.mean(0) - 0.5).max() < 0.01 and np.abs(((u - 0.5) ** 2).mean(0) - 1 / 12).max() < 0.005
 
 
-@pytest.mark.parametrize("shift, width", [(10, 1), (-40, 1), (123, 1), (0, 30), (0, 0.02), (-200, 0.02), (5, 30), (2e3, 1e-3)])
+@pytest.mark.parametrize(
+    "shift, width", [(10, 1), (-40, 1), (123, 1), (0, 30), (0, 0.02), (-200, 0.02), (5, 30), (2e3, 1e-3)]
+)
 def test_a_shift_or_width_however_large_is_found_and_named(shift, width):
     pairs, x = spoiled(LINEAR, "exact")
     mean, sd = x.mean(1, keepdims=True), x.std(1, keepdims=True)
     moved = mean + width * (x - mean + shift * sd)
     found = diagnose(moved, pairs.x, pairs.y, LINEAR.x.names, 0)
     for k, name in enumerate(LINEAR.x.names):
-        ref, fix = correction(x[:, :, k], pairs.x[:, k]), found.corrections[name]
+        ref, fix = recalibration(x[:, :, k], pairs.x[:, k]), found.recalibrations[name]
         assert fix.width == pytest.approx(width * ref.width, rel=0.02)
         assert fix.shift == pytest.approx(shift + ref.shift / width, abs=0.03 * max(1, 1 / width))
         assert fix.shift_se == pytest.approx(ref.shift_se / width, rel=0.1)
         assert fix.log_width_se == pytest.approx(ref.log_width_se, rel=0.1)
-    expected = [fault for fault, there in (("too wide", width > 1), ("too narrow", width < 1), ("biased", shift)) if there]
+    expected = [
+        fault for fault, there in (("too wide", width > 1), ("too narrow", width < 1), ("biased", shift)) if there
+    ]
     assert found.faults == expected
     assert "chance" not in calibrated(found, 0.0, 0.0).text
     assert all(names == list(LINEAR.x.names) for names in found.wrong.values())
@@ -173,14 +185,14 @@ def test_a_shift_is_not_taken_for_a_width(draws, shift):
     truth, x = y + rng.standard_normal((1_000, 1)), y[:, None] + shift + rng.standard_normal((1_000, draws, 1))
     found = diagnose(x, truth, y, ("x1",), 0)
     assert found.faults[0] == "biased" and not {"too narrow", "too wide"} & set(found.faults)
-    assert found.corrections["x1"].shift == pytest.approx(shift, rel=0.1)
+    assert found.recalibrations["x1"].shift == pytest.approx(shift, rel=0.1)
 
 
 def test_a_single_huge_true_value_does_not_make_draws_one_value():
     rng = np.random.default_rng(0)
     truth = rng.standard_normal(500)
     truth[0] = 1e12
-    assert correction(rng.standard_normal((500, 60)), truth).width == pytest.approx(1, abs=0.15)
+    assert recalibration(rng.standard_normal((500, 60)), truth).width == pytest.approx(1, abs=0.15)
 
 
 def test_draws_that_are_all_alike_are_too_narrow():
@@ -193,7 +205,7 @@ def test_draws_that_are_all_alike_are_too_narrow():
 
 def test_the_errors_of_shift_and_width_are_the_spread_over_seeds():
     rng = np.random.default_rng(0)
-    fixes = [correction(rng.standard_normal((200, 60)), rng.standard_normal(200)) for _ in range(60)]
+    fixes = [recalibration(rng.standard_normal((200, 60)), rng.standard_normal(200)) for _ in range(60)]
     assert np.std([fix.shift for fix in fixes]) == pytest.approx(fixes[0].shift_se, rel=0.3)
     assert np.std([np.log(fix.width) for fix in fixes]) == pytest.approx(fixes[0].log_width_se, rel=0.3)
 
@@ -217,7 +229,9 @@ def test_only_the_unknown_that_is_wrong_is_named_and_which_way():
         pairs, draws = spoiled(LINEAR, how, only=1)
         found = diagnose(draws, pairs.x, pairs.y, LINEAR.x.names, 0)
         text = calibrated(found, 0.9, 0.01).text
-        assert found.wrong == {"biased": ["x2"]} and text.startswith(f"biased: x2 too {sign} by 0.") and "x1" not in text
+        assert (
+            found.wrong == {"biased": ["x2"]} and text.startswith(f"biased: x2 too {sign} by 0.") and "x1" not in text
+        )
     pairs, draws = spoiled(LINEAR, "wide", only=2)
     assert diagnose(draws, pairs.x, pairs.y, LINEAR.x.names, 0).wrong == {"too wide": ["x3"]}
 
@@ -227,7 +241,9 @@ def test_a_wrong_shape_is_called_that():
     rng = np.random.default_rng(0)
     y = rng.standard_normal((800, 1))
     truth = y + rng.standard_normal((800, 1))
-    draws = y[:, None] + np.where(rng.random((800, 80, 1)) < 0.5, -1, 1) * 0.98 + 0.2 * rng.standard_normal((800, 80, 1))
+    draws = (
+        y[:, None] + np.where(rng.random((800, 80, 1)) < 0.5, -1, 1) * 0.98 + 0.2 * rng.standard_normal((800, 80, 1))
+    )
     assert "wrong in shape" in diagnose(draws, truth, y, ("x1",), 0).faults
 
 
@@ -256,8 +272,11 @@ def test_what_few_rows_could_have_shown_is_said():
 @pytest.mark.slow
 def test_the_rate_of_false_alarms():
     """Of 300 exact posteriors about 5 % have a p below .05 in each test, and hardly one raises an alarm."""
-    found = [check(draws, pairs.x, pairs.y, LINEAR.x.names, seed)
-             for seed in range(300) for pairs, draws in [spoiled(LINEAR, "exact", seed, 100)]]
+    found = [
+        check(draws, pairs.x, pairs.y, LINEAR.x.names, seed)
+        for seed in range(300)
+        for pairs, draws in [spoiled(LINEAR, "exact", seed, 100)]
+    ]
     for name in found[0].p:
         assert (np.array([checks.p[name] for checks in found]) < 0.05).mean() < 0.1, name
     assert sum(bool(checks.alarms) for checks in found) <= 3
@@ -281,7 +300,9 @@ def asked(x, y, function, pairs, seed=0, **kwargs):
     found = Evaluation()
     model = Given(x, y, function)
     vars(model).update(kwargs)
-    add_calibration(found, Inverter(model, {"config": {"dtype": "float64"}}, "given", torch.device("cpu")), pairs, seed)
+    add_calibration(
+        found, TrainedModel(model, {"config": {"dtype": "float64"}}, "given", torch.device("cpu")), pairs, seed
+    )
     return found
 
 
@@ -317,8 +338,12 @@ def test_recorded_values_have_even_ranks():
 def test_a_heap_that_many_rows_share_has_even_ranks():
     x = Variables(("a",), steps=(0.1,), heaps=((0.0,),))
     pairs = gaussian_pairs(1_000)
-    found = asked(x, Y, lambda y, n, e: (y[:, None] + 0.5 * e).clamp_min(0).round(decimals=1),
-                  Pairs(np.maximum(pairs.x, 0).round(1), pairs.y))
+    found = asked(
+        x,
+        Y,
+        lambda y, n, e: (y[:, None] + 0.5 * e).clamp_min(0).round(decimals=1),
+        Pairs(np.maximum(pairs.x, 0).round(1), pairs.y),
+    )
     assert found.details["calibration"]["faults"] == [] and found.metrics["sbc_p"] > 1e-3
 
 
@@ -356,7 +381,7 @@ def test_ranks_of_the_log_density():
     for width, alarm in ((1.0, False), (1.5, True)):
         found, model = Evaluation(), Dense(X, Y, lambda y, n, e, w=width: y[:, None] + 0.5 * w * e)
         model.width = width
-        inverter = Inverter(model, {"config": {"dtype": "float64"}}, "dense", torch.device("cpu"))
-        add_calibration(found, inverter, gaussian_pairs(), 0)
+        trained = TrainedModel(model, {"config": {"dtype": "float64"}}, "dense", torch.device("cpu"))
+        add_calibration(found, trained, gaussian_pairs(), 0)
         details = found.details["calibration"]
         assert details["names"] == ["x1", "tarp", "log_prob"] and (details["p"]["log_prob"] < 1e-4) == alarm

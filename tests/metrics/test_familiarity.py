@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from inncli.cli.app import main
-from inncli.metrics.out_of_distribution import LEVEL, familiarity, seen_in_training, unfamiliar
+from inncli.metrics.out_of_distribution import LEVEL, familiarity, training_statistics, unfamiliar
 from inncli.variables import Variables
 
 MIX = np.random.default_rng(9).standard_normal((10, 10))
@@ -37,7 +37,7 @@ YS = {  # how ys are drawn; ordinary ones; strange ones
 def kept(draw, n, seed):
     """What a checkpoint keeps of n ys, after its trip through JSON."""
     y = draw(n, np.random.default_rng(seed))
-    return json.loads(json.dumps(seen_in_training(y, Variables.numbered("y", y.shape[1]))))
+    return json.loads(json.dumps(training_statistics(y, Variables.numbered("y", y.shape[1]))))
 
 
 @pytest.mark.parametrize("n", [100, 2_000])
@@ -74,13 +74,15 @@ def test_the_percentile_of_new_ys_is_uniform_and_grows_with_the_distance():
 def test_units_and_huge_outliers_in_training_change_nothing():
     y = two_clusters(3_000, np.random.default_rng(0))
     probes = np.array([[0.0], [3.0], [9.0]])
-    plain = familiarity(seen_in_training(y, Variables.numbered("y", 1)), probes)
-    scaled = familiarity(seen_in_training(1e6 * y - 5e6, Variables.numbered("y", 1)), 1e6 * probes - 5e6)
+    plain = familiarity(training_statistics(y, Variables.numbered("y", 1)), probes)
+    scaled = familiarity(training_statistics(1e6 * y - 5e6, Variables.numbered("y", 1)), 1e6 * probes - 5e6)
     assert [entry["distance"] for entry in scaled] == pytest.approx([entry["distance"] for entry in plain], rel=1e-3)
-    dated = familiarity(seen_in_training(y + 1.7e9, Variables.numbered("y", 1)), probes + 1.7e9)  # seconds since 1970
+    dated = familiarity(
+        training_statistics(y + 1.7e9, Variables.numbered("y", 1)), probes + 1.7e9
+    )  # seconds since 1970
     assert [entry["distance"] for entry in dated] == pytest.approx([entry["distance"] for entry in plain], rel=1e-3)
     y[:5] = 1e12
-    spoiled = familiarity(seen_in_training(y, Variables.numbered("y", 1)), probes)
+    spoiled = familiarity(training_statistics(y, Variables.numbered("y", 1)), probes)
     assert [entry["familiar"] for entry in plain] == [entry["familiar"] for entry in spoiled] == [False, True, False]
 
 
@@ -89,27 +91,28 @@ def test_a_value_that_belongs_to_another_label():
     label = rng.integers(0, 2, 2_000)
     y = np.column_stack([label, np.where(label == 0, -4, 4) + 0.5 * rng.standard_normal(2_000)])
     names = Variables(("kind", "size"), labels=(("ash", "beech"), None))
-    found = familiarity(seen_in_training(y, names), np.array([[0.0, -4], [1.0, 4], [0.0, 4], [1.0, -4]]))
+    found = familiarity(training_statistics(y, names), np.array([[0.0, -4], [1.0, 4], [0.0, 4], [1.0, -4]]))
     assert [entry["familiar"] for entry in found] == [True, True, False, False]
 
 
 def test_labels_alone_have_no_distance_and_few_rows_only_a_range():
     labels = Variables(("kind",), labels=(("ash", "beech"),))
-    seen = seen_in_training(np.array([[0.0], [1.0]] * 50), labels)
+    seen = training_statistics(np.array([[0.0], [1.0]] * 50), labels)
     assert familiarity(seen, np.array([[1.0]])) is None and unfamiliar(seen, np.array([[1.0]]), labels) == []
-    seen = seen_in_training(np.arange(5.0)[:, None], Variables.numbered("y", 1))
+    seen = training_statistics(np.arange(5.0)[:, None], Variables.numbered("y", 1))
     assert familiarity(seen, np.array([[9.0]])) is None
     assert unfamiliar(seen, np.array([[9.0]]), Variables.numbered("y", 1)) == [
-        "y lies outside what training saw: y1=9 (training saw 0 to 4)"]
+        "y lies outside what training saw: y1=9 (training saw 0 to 4)"
+    ]
     date = Variables(("date",))
-    (line,) = unfamiliar(seen_in_training(2460000 + np.arange(5.0)[:, None], date), np.array([[2460009.0]]), date)
+    (line,) = unfamiliar(training_statistics(2460000 + np.arange(5.0)[:, None], date), np.array([[2460009.0]]), date)
     assert line.endswith("date=2460009 (training saw 2460000 to 2460004)")
 
 
 def test_what_is_kept_is_small():
     for dim, limit in ((1, 10_000), (10, 70_000), (100, 300_000)):
         y = np.random.default_rng(0).standard_normal((20_000, dim))
-        assert len(json.dumps(seen_in_training(y, Variables.numbered("y", dim)))) < limit
+        assert len(json.dumps(training_statistics(y, Variables.numbered("y", dim)))) < limit
 
 
 # ---- the commands ------------------------------------------------------------------------------------
@@ -118,7 +121,9 @@ def run(tmp_path_factory):
     root = tmp_path_factory.mktemp("runs")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INN_OUTPUTS", str(root))
-        assert main(["train", "task=ring", "trainer.max_steps=5", "model.n_blocks=1", f"hydra.run.dir={root}/ring"]) == 0
+        assert (
+            main(["train", "task=ring", "trainer.max_steps=5", "model.n_blocks=1", f"hydra.run.dir={root}/ring"]) == 0
+        )
     return root / "ring"
 
 
@@ -149,8 +154,8 @@ def test_evaluate_says_so_of_given_ys_and_of_all_held_out_ones(run, capsys, monk
 def test_a_run_of_an_older_inn_still_warns_of_its_range(run):
     import inncli
 
-    inverter = inncli.load(run)
-    old = {key: inverter.meta["seen"][key] for key in ("low", "high", "columns", "centre")}
-    inverter.meta = {**inverter.meta, "seen": {**old, "precision": [[1.0]], "distance": 5.0}}
-    assert inverter.familiarity([[1.0]]) is None and inverter.unfamiliar([[1.0]]) == []
-    assert "y lies outside what training saw" in inverter.unfamiliar([[40.0]])[0]
+    trained = inncli.load(run)
+    old = {key: trained.meta["seen"][key] for key in ("low", "high", "columns", "centre")}
+    trained.meta = {**trained.meta, "seen": {**old, "precision": [[1.0]], "distance": 5.0}}
+    assert trained.familiarity([[1.0]]) is None and trained.unfamiliar([[1.0]]) == []
+    assert "y lies outside what training saw" in trained.unfamiliar([[40.0]])[0]

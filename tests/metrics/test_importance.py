@@ -10,9 +10,9 @@ import torch
 from scipy import stats
 
 from inncli.cli.app import main
-from inncli.evaluation.evaluate import measure
 from inncli.evaluation import reference as exact
-from inncli.inference.trained_model import Inverter
+from inncli.evaluation.evaluate import measure
+from inncli.inference.trained_model import TrainedModel
 from inncli.metrics.c2st import c2st, c2st_scores
 from inncli.metrics.ess import effective_sample_size
 from inncli.models.base import Model
@@ -62,9 +62,11 @@ class Normal(Model):
 def judged(width, monkeypatch, **kwargs):
     """What is found, and what went into the two-sample test, whose classifier is left out."""
     compared = []
-    monkeypatch.setattr(exact, "c2st_scores", lambda pairs: compared.extend(pairs) or [0.5 + 0.01 * k for k in range(len(pairs))])
-    inverter = Inverter(Normal(width), {"config": {"dtype": "float64"}}, "normal", torch.device("cpu"))
-    return measure(inverter, TASK.test_pairs(0), TASK, samples=500, **kwargs), compared
+    monkeypatch.setattr(
+        exact, "c2st_scores", lambda pairs: compared.extend(pairs) or [0.5 + 0.01 * k for k in range(len(pairs))]
+    )
+    trained = TrainedModel(Normal(width), {"config": {"dtype": "float64"}}, "normal", torch.device("cpu"))
+    return measure(trained, TASK.test_pairs(0), TASK, samples=500, **kwargs), compared
 
 
 def test_exact_draws_keep_their_size_and_others_lose_what_the_closed_form_says(monkeypatch):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from catalogue import SEARCHES
 from torch import nn
 
+from catalogue import SEARCHES
 from inncli.cli.app import main
 from inncli.errors import ConfigError, ShapeError
 from inncli.inference.posterior_set import PosteriorSet
@@ -147,7 +147,9 @@ def test_every_island_of_the_sine_is_one_solution():
         assert good.double().mean() > 0.9
         assert (extra["solution"][0][~good] == -1).all()
         pairs = set(zip(which.tolist(), extra["solution"][0][good].tolist()))
-        assert len(pairs) == count == extra["solution"].max() + 1, "an island is one solution, and a solution one island"
+        assert len(pairs) == count == extra["solution"].max() + 1, (
+            "an island is one solution, and a solution one island"
+        )
         error = np.abs(task.observe(x[0][good].numpy()) - y)
         assert error.max() <= 1.01e-3 * float(model.features.sd)
 
@@ -168,8 +170,11 @@ def test_it_descends_on_the_very_loss_it_was_trained_with(kind):
     trained = torch.stack([Regression(kind)(model, (a[None], b[None]), 0, seeded())[0] for a, b in zip(*pairs)])
     torch.testing.assert_close(extra["loss"].reshape(-1), trained, rtol=1e-4, atol=1e-6)
     residual = (model.net(model.scale(pairs[0])[0].float()) - model.features(pairs[1])).double()
-    expected = {"mse": residual**2, "l1": residual.abs(),
-                "huber": nn.functional.huber_loss(residual, torch.zeros_like(residual), reduction="none")}[kind]
+    expected = {
+        "mse": residual**2,
+        "l1": residual.abs(),
+        "huber": nn.functional.huber_loss(residual, torch.zeros_like(residual), reduction="none"),
+    }[kind]
     torch.testing.assert_close(trained.double(), expected.mean(1), rtol=1e-4, atol=1e-6)
     first = model.posterior(y, 20, seeded(), starts=model.starts[:20])[1]
     at_start = model.row_loss(model.starts[:20].repeat(3, 1), pairs[1])
@@ -196,7 +201,7 @@ def test_any_y_gives_as_many_finite_rows_as_starts(name, value):
     assert all(part.shape == (2, 50) and part.isfinite().all() for part in extra.values())
     assert value < 1 or not extra["converged"][0].any()
     assert torch.equal(found, model.sample(y, 50, seeded()))
-    assert not model.has_density and model.takes_starts
+    assert not model.has_density and model.is_search
     if value == 0.3:
         health = model.diagnostics(found[0], y[:1].expand(50, -1))
         assert health == {"forward_loss": pytest.approx(float(extra["loss"][0].mean()), rel=1e-3)}
@@ -209,7 +214,9 @@ def test_the_boundary_loss_keeps_x_in_the_training_range():
     kept, extra = knowing(total, X2, rows).posterior(y, 200, seeded())
     assert not extra["converged"].any() and kept.max() < 1.1 and kept.min() > -0.1
     free, extra = knowing(total, X2, rows, boundary=0.0).posterior(y, 200, seeded())
-    assert free.max() > 1.2 and not extra["converged"].any(), "outside the range f is a guess, so that counts for nothing"
+    assert free.max() > 1.2 and not extra["converged"].any(), (
+        "outside the range f is a guess, so that counts for nothing"
+    )
     for value in (1.7, 0.4):
         reach = knowing(total, X2, rows).posterior(torch.tensor([[value]], dtype=torch.float64), 200, seeded())
         assert reach[1]["converged"].double().mean() > 0.95
@@ -261,8 +268,13 @@ def test_the_starts_nearer_by_need_fewer_steps():
     y = torch.tensor([[1.5]], dtype=torch.float64)
     exact = Sine().reference_posterior(np.array([1.5]), 500, np.random.default_rng(1))
     near = torch.as_tensor(np.clip(exact + 0.02 * np.random.default_rng(2).standard_normal((500, 2)), -1, 1))
-    steps = {name: extra["steps"][extra["converged"]].double().mean() for name, (_, extra) in {
-        "near": model.posterior(y, 500, seeded(), near), "prior": model.posterior(y, 500, seeded())}.items()}
+    steps = {
+        name: extra["steps"][extra["converged"]].double().mean()
+        for name, (_, extra) in {
+            "near": model.posterior(y, 500, seeded(), near),
+            "prior": model.posterior(y, 500, seeded()),
+        }.items()
+    }
     assert steps["near"] < steps["prior"] - 1
 
 
@@ -297,6 +309,7 @@ def test_what_it_can_not_be_trained_for_is_refused():
         Adjoint(Variables.numbered("x", 2, simplex=True), Y1)
     with pytest.raises(ConfigError, match="ConditionalFlow is not; choose model=adjoint"):
         from catalogue import BLOCKS
+
         Regression().attach(ConditionalFlow(X2, Y1, n_blocks=1, **BLOCKS["rnvp"]), None)
 
 

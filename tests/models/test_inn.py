@@ -120,12 +120,16 @@ def test_no_density_where_there_is_none():
 
 def test_outside_the_box_there_is_no_density_and_no_draw():
     x = Variables.numbered("x", 2, bounds=((0.0, 1.0), (-1.0, None)))
-    rows = torch.rand(500, 2, generator=seeded(), dtype=torch.float64) * torch.tensor([1.0, 3.0]) - torch.tensor([0.0, 1.0])
+    rows = torch.rand(500, 2, generator=seeded(), dtype=torch.float64) * torch.tensor([1.0, 3.0]) - torch.tensor(
+        [0.0, 1.0]
+    )
     model = randomised(x=x, rows=rows, dim_z=1)
     y = torch.tensor([[0.5]], dtype=torch.float64)
     draws = model.sample(y, 5000, seeded())[0]
     assert (draws[:, 0] >= 0).all() and (draws[:, 0] <= 1).all() and (draws[:, 1] >= -1).all()
-    outside = model.log_prob(torch.tensor([[1.1, 0], [0.5, -1.01], [math.nan, 0]], dtype=torch.float64), y.expand(3, -1))
+    outside = model.log_prob(
+        torch.tensor([[1.1, 0], [0.5, -1.01], [math.nan, 0]], dtype=torch.float64), y.expand(3, -1)
+    )
     assert (outside == -math.inf).all()
 
 
@@ -185,8 +189,12 @@ def test_sigma_is_used_by_the_inverse_and_saved():
     ys = torch.randn(400, 1, generator=seeded(3), dtype=torch.float64)
     ys = 0.5 * (ys - ys.mean()) / ys.std(correction=0)
     y = torch.tensor([[0.5]], dtype=torch.float64)
-    for objective, sd in ((Bidirectional(noise_y=0.0), 0.0), (BidirectionalML(sigma=0.3), 0.3), (Bidirectional(noise_y=0.1), 0.1),
-                          (Bidirectional(), 0.05 / 0.5)):  # the ring's own noise, in sds of these ys
+    for objective, sd in (
+        (Bidirectional(noise_y=0.0), 0.0),
+        (BidirectionalML(sigma=0.3), 0.3),
+        (Bidirectional(noise_y=0.1), 0.1),
+        (Bidirectional(), 0.05 / 0.5),
+    ):  # the ring's own noise, in sds of these ys
         model = randomised(objective, dim_z=1, ys=ys)
         x = model.sample(y, 4000, seeded())[0]
         found = model(model.scaled(x), x.new_zeros(4000, 0))[0] - model.target(y, 1)
@@ -203,7 +211,10 @@ def test_y_error_is_in_the_units_of_y():
     assert torch.equal(x, model.sample(y, 30, seeded()))
     assert extras["y_error"].shape == (2, 30)
     # fresh padding, so not what the draw itself was made of; compare in distribution with the model's own y
-    got = model(model.scaled(x[0].repeat(200, 1)), model.noise(6000, seeded(1)))[0][:, 0] * model.features.sd + model.features.mean
+    got = (
+        model(model.scaled(x[0].repeat(200, 1)), model.noise(6000, seeded(1)))[0][:, 0] * model.features.sd
+        + model.features.mean
+    )
     assert extras["y_error"][0].mean() == pytest.approx(float((got - 50).abs().mean().detach()), rel=0.3)
 
 
@@ -223,15 +234,19 @@ def test_check_tells_a_good_latent_from_a_bad_one():
 
 # ---- the objectives ----------------------------------------------------------------------------------
 def batch(rows=500, seed=0):
-    return (3 * torch.randn(rows, 2, generator=seeded(seed), dtype=torch.float64) + 10,
-            2 * torch.randn(rows, 1, generator=seeded(seed + 1), dtype=torch.float64))
+    return (
+        3 * torch.randn(rows, 2, generator=seeded(seed), dtype=torch.float64) + 10,
+        2 * torch.randn(rows, 1, generator=seeded(seed + 1), dtype=torch.float64),
+    )
 
 
 def test_unpadded_the_bound_is_the_negative_log_likelihood():
     objective = BidirectionalML(sigma=0.3)
     model = randomised(objective, dim_z=1)
     x, y = batch()
-    assert float(objective(model, (x, y), 0, seeded())[0].detach()) == pytest.approx(-float(model.log_prob(x, y).detach().mean()), abs=1e-9)
+    assert float(objective(model, (x, y), 0, seeded())[0].detach()) == pytest.approx(
+        -float(model.log_prob(x, y).detach().mean()), abs=1e-9
+    )
 
 
 def test_sigma_is_learned_or_held():
@@ -286,21 +301,30 @@ def test_the_ramp_holds_the_inverse_pass_back_and_validation_does_not_see_it():
     loss, terms = zip(*(objective(model, batch(), step, seeded()) for step in (0, 50, 100, 1000)))
     assert "x" not in terms[0]
     for value, term, ramp in zip(loss, terms, (0, 0.5, 1, 1)):
-        assert float(value.detach()) == pytest.approx(float(3 * term["y"] + 0.5 * term["z"] + 2 * ramp * term.get("x", 0)), rel=1e-9)
+        assert float(value.detach()) == pytest.approx(
+            float(3 * term["y"] + 0.5 * term["z"] + 2 * ramp * term.get("x", 0)), rel=1e-9
+        )
     judged = [objective.validation_loss(model, batch(), step, seeded()) for step in (0, 50, 1000)]
     assert torch.equal(judged[0], judged[1]) and torch.equal(judged[0], judged[2])
     assert float(judged[0].detach()) == pytest.approx(float(loss[2].detach()), rel=1e-9)
 
 
-@pytest.mark.parametrize("name, truth", [
-    ("l2", lambda r: r.square()), ("l1", lambda r: r.abs()),
-    ("huber", lambda r: torch.nn.functional.huber_loss(r, torch.zeros_like(r), reduction="none"))])
+@pytest.mark.parametrize(
+    "name, truth",
+    [
+        ("l2", lambda r: r.square()),
+        ("l1", lambda r: r.abs()),
+        ("huber", lambda r: torch.nn.functional.huber_loss(r, torch.zeros_like(r), reduction="none")),
+    ],
+)
 def test_losses_on_y(name, truth):
     objective = Bidirectional(loss_y=name)
     model = randomised(objective)
     x, y = batch()
     off = model(model.scaled(x), model.noise(500, seeded()))[0] - model.target(y, 500)
-    assert float(objective(model, (x, y), 0, seeded())[1]["y"]) == pytest.approx(float(truth(off).mean().detach()), rel=1e-9)
+    assert float(objective(model, (x, y), 0, seeded())[1]["y"]) == pytest.approx(
+        float(truth(off).mean().detach()), rel=1e-9
+    )
 
 
 def test_output_padding_is_held_where_the_inverse_draws_it():
@@ -316,7 +340,6 @@ def test_output_padding_is_held_where_the_inverse_draws_it():
 
 def test_what_can_not_be_trained_so_is_refused():
     from catalogue import BLOCKS as FLOW_BLOCKS
-
     from inncli.models.flow import ConditionalFlow
 
     flow = ConditionalFlow(X2, Y1, n_blocks=1, **FLOW_BLOCKS["rnvp"])
@@ -347,9 +370,16 @@ def inn(tmp_path, monkeypatch, capsys):
 SMALL = ["task.n_train=400", "trainer.max_steps=5", "model.n_blocks=2"]
 
 
-@pytest.mark.parametrize("words", [
-    ["model=inn", "task=ring"], ["model=inn_mmd", "task=ring"], ["model=inn_mmd", "task=ring", "model.padding=2"],
-    ["model=inn", "task=gaussian_modes", "task.labels=none"], ["model=inn_mmd", "task=gaussian_modes"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["model=inn", "task=ring"],
+        ["model=inn_mmd", "task=ring"],
+        ["model=inn_mmd", "task=ring", "model.padding=2"],
+        ["model=inn", "task=gaussian_modes", "task.labels=none"],
+        ["model=inn_mmd", "task=gaussian_modes"],
+    ],
+)
 def test_from_train_to_a_posterior_set_with_nan_density(inn, tmp_path, words):
     inn("train", *words, *SMALL)
     inn("invert", "--y", "0", "-n", "50", "--out", "set.npz")
@@ -366,15 +396,22 @@ def test_unpadded_by_likelihood_it_has_a_density(inn):
     inn("density", "--grid", "5", "--y", "0.3")
 
 
-@pytest.mark.parametrize("words, advice", [
-    (["model=inn", "model.padding=0"], "train it with model.padding=0 model.dim_z=1 (2 of x - 1 of y)"),
-    (["model=inn"], "train it with model.padding=0 model.dim_z=1 (2 of x - 1 of y)"),
-    (["model=inn_mmd", "task.noise=0", "model.padding=0", "model.dim_z=1"],
-     "train it with model=inn model.padding=0 model.dim_z=1 (2 of x - 1 of y)")])
+@pytest.mark.parametrize(
+    "words, advice",
+    [
+        (["model=inn", "model.padding=0"], "train it with model.padding=0 model.dim_z=1 (2 of x - 1 of y)"),
+        (["model=inn"], "train it with model.padding=0 model.dim_z=1 (2 of x - 1 of y)"),
+        (
+            ["model=inn_mmd", "task.noise=0", "model.padding=0", "model.dim_z=1"],
+            "train it with model=inn model.padding=0 model.dim_z=1 (2 of x - 1 of y)",
+        ),
+    ],
+)
 def test_what_would_give_it_a_density_is_said(inn, words, advice):
     inn("train", *words, *SMALL, "hydra.run.dir=run")
     assert inn("density", "--run", "run", "--grid", "5", "--y", "0.3", code=2) == (
-        f"run run: INN has no density; {advice}, or use `inn invert`\n")
+        f"run run: INN has no density; {advice}, or use `inn invert`\n"
+    )
 
 
 def test_without_a_y_it_is_a_density_model(inn):
@@ -384,11 +421,14 @@ def test_without_a_y_it_is_a_density_model(inn):
     inn("sample", "-n", "20")
 
 
-@pytest.mark.parametrize("words, message", [
-    (["model=inn", "objective=nll"], "needs a density"),
-    (["model=rnvp", "objective=bidirectional"], "trains model=inn"),
-    (["model=inn", "task=linear", "model.dim_z=1"], "expected 2 or more"),
-    (["model=inn", "model.block=resnet"], "model.block: expected nice or rnvp or glow or spline or iresnet"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["model=inn", "objective=nll"], "needs a density"),
+        (["model=rnvp", "objective=bidirectional"], "trains model=inn"),
+        (["model=inn", "task=linear", "model.dim_z=1"], "expected 2 or more"),
+        (["model=inn", "model.block=resnet"], "model.block: expected nice or rnvp or glow or spline or iresnet"),
+    ],
+)
 def test_wrong_requests(inn, words, message):
     assert message in inn("train", *words, *SMALL, code=2)

@@ -27,7 +27,10 @@ def draws(n, dim, seed=0, shift=0.0):
 
 
 KERNELS = {
-    "imq": (InverseMultiquadric([0.2, 1.5]), lambda x, y: sum(h**2 / (h**2 + (x - y).square().sum()) for h in (0.2, 1.5))),
+    "imq": (
+        InverseMultiquadric([0.2, 1.5]),
+        lambda x, y: sum(h**2 / (h**2 + (x - y).square().sum()) for h in (0.2, 1.5)),
+    ),
     "gaussian": (Gaussian([0.5, 2]), lambda x, y: sum((-(x - y).square().sum() / 2 / h**2).exp() for h in (0.5, 2))),
     "polynomial": (Polynomial(3), lambda x, y: sum((x @ y) ** k for k in (1, 2, 3))),
 }
@@ -52,8 +55,9 @@ def test_mmd_is_its_definition_whatever_the_block(name, unbiased):
 def test_explicit_moments_are_the_polynomial_kernel(degree):
     x, y = draws(40, 3), draws(30, 3, 1, 0.3)
     dot = x @ y.T
-    assert (moment_features(x, degree) @ moment_features(y, degree).T
-            - sum(dot**k for k in range(1, degree + 1))).abs().max() < 1e-10
+    assert (
+        moment_features(x, degree) @ moment_features(y, degree).T - sum(dot**k for k in range(1, degree + 1))
+    ).abs().max() < 1e-10
     by_kernel = mmd2(x, y, Polynomial(degree), unbiased=False)
     assert abs(moment_mmd2(x, y, degree) - by_kernel) < 1e-10 * max(1.0, float(by_kernel))
 
@@ -63,10 +67,14 @@ def test_gaussian_mmd_of_two_normals_has_a_closed_form():
     h, shift, dim = 0.8, 0.7, 2
 
     def mean(distance, variance):
-        return (h**2 / (h**2 + variance)) ** (dim / 2) * torch.exp(torch.tensor(-dim * distance**2 / 2 / (h**2 + variance)))
+        return (h**2 / (h**2 + variance)) ** (dim / 2) * torch.exp(
+            torch.tensor(-dim * distance**2 / 2 / (h**2 + variance))
+        )
 
     truth = 2 * mean(0.0, 2.0) - 2 * mean(shift, 2.0)
-    estimates = torch.stack([mmd2(draws(400, dim, s), draws(400, dim, 1000 + s, shift), Gaussian([h])) for s in range(100)])
+    estimates = torch.stack(
+        [mmd2(draws(400, dim, s), draws(400, dim, 1000 + s, shift), Gaussian([h])) for s in range(100)]
+    )
     standard_error = estimates.std() / 10
     assert abs(estimates.mean() - truth) < 4 * standard_error < 0.01
     biased = mmd2(draws(400, dim, 0), draws(400, dim, 1, 0.0), Gaussian([h]), unbiased=False)
@@ -120,7 +128,9 @@ def test_independence_is_told_from_dependence_without_correlation():
     generator = torch.Generator().manual_seed(0)
     y = draws(300, 1)
     assert independence_test(y, y.square() + 0.1 * draws(300, 1, 1), kernel, kernel, generator)[1] < 0.01
-    p = [independence_test(draws(40, 1, s), draws(40, 2, 900 + s), kernel, kernel, generator, 99)[1] for s in range(200)]
+    p = [
+        independence_test(draws(40, 1, s), draws(40, 2, 900 + s), kernel, kernel, generator, 99)[1] for s in range(200)
+    ]
     assert abs(torch.tensor(p).mean() - 0.5) < 4 * 0.29 / 200**0.5
 
 
@@ -135,7 +145,9 @@ def test_independence_statistic_is_the_mean_mmd_to_permuted_pairs():
 
     own, i, j = torch.arange(6), i.flatten(), j.flatten()
     truth = mean(own, own, own, own) - 2 * mean(own, own, i, j) + mean(i, j, i, j)
-    assert independence_test(y, z, k, l, torch.Generator().manual_seed(0), 1)[0] == pytest.approx(float(truth), abs=1e-12)
+    assert independence_test(y, z, k, l, torch.Generator().manual_seed(0), 1)[0] == pytest.approx(
+        float(truth), abs=1e-12
+    )
 
 
 MEMORY = """

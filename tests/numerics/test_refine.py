@@ -97,7 +97,9 @@ def test_a_flat_place_and_a_failed_simulation_leave_only_their_own_rows():
         done = refine(observe, x, np.array([3.0]), np.ones(2), np.ones(1), OPEN2)
     assert done.converged.tolist() == [True, False, True]
     assert np.array_equal(done.x[1:], x[1:]), "one can't be computed, one is on the level already"
-    flat = refine(Ring(noise=0.0).observe, np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([0.5]), np.ones(2), np.ones(1), OPEN2)
+    flat = refine(
+        Ring(noise=0.0).observe, np.array([[0.0, 0.0], [1.0, 1.0]]), np.array([0.5]), np.ones(2), np.ones(1), OPEN2
+    )
     assert flat.converged.tolist() == [False, True] and flat.x[0].tolist() == [0, 0]
     assert np.isfinite(flat.x).all()
 
@@ -125,7 +127,9 @@ def test_a_step_that_overshoots_for_ever_is_damped():
         up, down = exp(10 * x), exp(-10 * x)
         return (up - down) / (up + down)
 
-    done = refine(observe, np.array([[0.15], [0.5]]), np.zeros(1), np.ones(1), np.ones(1), np.array([[-np.inf], [np.inf]]))
+    done = refine(
+        observe, np.array([[0.15], [0.5]]), np.zeros(1), np.ones(1), np.ones(1), np.array([[-np.inf], [np.inf]])
+    )
     assert done.converged.all() and np.abs(done.x).max() < 1e-10
 
 
@@ -143,7 +147,9 @@ def test_a_draw_slides_along_a_bound_and_never_leaves():
     x = np.column_stack([rng().uniform(0, 1, 200), rng().uniform(0, 2, 200)])
     done = refine(line, x, np.array([4.0]), np.ones(2), np.ones(1), low_high)
     assert done.converged.all() and done.x[:, 0].max() <= 1 and done.x.min() >= 0
-    steep = refine(lambda x: 100 * x[:, :1] + x[:, 1:], np.array([[1.0, 0.5]]), np.array([102.0]), np.ones(2), np.ones(1), low_high)
+    steep = refine(
+        lambda x: 100 * x[:, :1] + x[:, 1:], np.array([[1.0, 0.5]]), np.array([102.0]), np.ones(2), np.ones(1), low_high
+    )
     assert steep.converged.all() and np.abs(steep.x - [[1, 2]]).max() < 1e-8, "x1 is held, so x2 goes all the way"
     assert (done.x[:, 0] == 1).mean() > 0.3, "those that needed the bound stand on it"
     edge = refine(line, np.array([[1.0, 0.5]]), np.array([1.2]), np.ones(2), np.ones(1), low_high)
@@ -153,7 +159,9 @@ def test_a_draw_slides_along_a_bound_and_never_leaves():
 
 def test_a_fixed_unknown_is_not_moved():
     x = rng().standard_normal((100, 2))
-    done = refine(lambda x: x.sum(-1)[:, None], x, np.array([1.0]), np.ones(2), np.ones(1), OPEN2, np.array([True, False]))
+    done = refine(
+        lambda x: x.sum(-1)[:, None], x, np.array([1.0]), np.ones(2), np.ones(1), OPEN2, np.array([True, False])
+    )
     assert done.converged.all() and np.array_equal(done.x[:, 0], x[:, 0])
     np.testing.assert_allclose(done.x[:, 1], 1 - x[:, 0], atol=1e-11)
 
@@ -181,11 +189,20 @@ def test_the_jacobian_is_the_slope():
         np.testing.assert_allclose(jacobian[:, :, j], slope, atol=1e-6)
 
 
-@pytest.mark.parametrize(("observe", "words"), [
-    (lambda x: np.sin(np.asarray(x)).sum(-1)[:, None], "torch can differentiate"),
-    (lambda x: x.sum(-1)[:, None] if isinstance(x, np.ndarray) else x.detach().sum(-1)[:, None], "torch can differentiate"),
-    (lambda x: x.sum(-1)[:, None] if isinstance(x, np.ndarray) else 2 * x.sum(-1)[:, None], "gives .* for an array and"),
-])
+@pytest.mark.parametrize(
+    ("observe", "words"),
+    [
+        (lambda x: np.sin(np.asarray(x)).sum(-1)[:, None], "torch can differentiate"),
+        (
+            lambda x: x.sum(-1)[:, None] if isinstance(x, np.ndarray) else x.detach().sum(-1)[:, None],
+            "torch can differentiate",
+        ),
+        (
+            lambda x: x.sum(-1)[:, None] if isinstance(x, np.ndarray) else 2 * x.sum(-1)[:, None],
+            "gives .* for an array and",
+        ),
+    ],
+)
 def test_what_torch_can_not_follow_is_refused_in_one_line(observe, words):
     with pytest.raises(RequestError, match=words) as caught:
         refine(observe, np.ones((3, 2)), np.ones(1), np.ones(2), np.ones(1), OPEN2)
@@ -219,15 +236,25 @@ def root(tmp_path_factory):
     files = {
         "plain": dict(fact="", noise="", more=""),
         "declared": dict(fact="differentiable = True", noise="", more=""),
-        "noisy": dict(fact="differentiable = True", noise="+ 0.1 * rng.standard_normal((len(x), 1))",
-                      more="def observe(x):\n    return x[:, :1] * x[:, 1:] ** 2"),
-        "numpy_only": dict(fact="differentiable = True", noise="",
-                           more="def observe(x):\n    return np.multiply(x[:, :1], np.square(x[:, 1:].tolist()))"),
+        "noisy": dict(
+            fact="differentiable = True",
+            noise="+ 0.1 * rng.standard_normal((len(x), 1))",
+            more="def observe(x):\n    return x[:, :1] * x[:, 1:] ** 2",
+        ),
+        "numpy_only": dict(
+            fact="differentiable = True",
+            noise="",
+            more="def observe(x):\n    return np.multiply(x[:, :1], np.square(x[:, 1:].tolist()))",
+        ),
     }
     for name, parts in files.items():
         (root / f"{name}.py").write_text(textwrap.dedent(SIMULATOR).format(**parts))
-    trained = {"sine": ["task=sine"], "ring": ["task=ring"], "table": ["task=table", f"task.file={root}/table.csv", "task.y=[c]"],
-               **{name: ["task=simulator", f"task.file={root}/{name}.py"] for name in files}}
+    trained = {
+        "sine": ["task=sine"],
+        "ring": ["task=ring"],
+        "table": ["task=table", f"task.file={root}/table.csv", "task.y=[c]"],
+        **{name: ["task=simulator", f"task.file={root}/{name}.py"] for name in files},
+    }
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("INN_OUTPUTS", str(root))
         for name, words in trained.items():
@@ -263,7 +290,9 @@ def test_a_refined_set_says_so_and_carries_no_density(invert, tmp_path):
     assert np.abs(Sine().observe(after.x[0])[good] - 0.5).max() < 1e-10
     assert np.array_equal(after.x[0][~good], before.x[0][~good])
     report = after.meta["refined"][0]
-    assert report["unconverged"] == (~good).sum() and report["error_after"]["q50"] < 1e-10 < report["error_before"]["q50"]
+    assert (
+        report["unconverged"] == (~good).sum() and report["error_after"]["q50"] < 1e-10 < report["error_before"]["q50"]
+    )
     got = json.loads(invert("sine", "--y", "0.5", "--refine", "--json"))["observations"][0]
     assert got["refined"] == report
 

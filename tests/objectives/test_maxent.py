@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import torch
 import yaml
-from catalogue import MODELS
 from scipy import integrate, stats
 
 import inncli
+from catalogue import MODELS
 from inncli.cli.app import main
 from inncli.errors import ConfigError
 from inncli.models.base import Model
@@ -46,8 +46,13 @@ TASKS = {
     "gaussian": MaxentGaussian,
     "gaussian_other": lambda: MaxentGaussian([1.0, -0.5], [[2.0, -0.4], [-0.4, 0.5]]),
 }
-ENTROPIES = {"dirichlet": -1.244345, "dirichlet_222": -0.937492, "gamma": 1.847579, "exponential": 1.0,
-             "gaussian": 2.327051}  # nats, as published or by hand
+ENTROPIES = {
+    "dirichlet": -1.244345,
+    "dirichlet_222": -0.937492,
+    "gamma": 1.847579,
+    "exponential": 1.0,
+    "gaussian": 2.327051,
+}  # nats, as published or by hand
 SUPPORTS = {"gamma": (0, np.inf), "exponential": (0, np.inf), "beta": (0, 1)}
 
 every_task = pytest.mark.parametrize("name", TASKS)
@@ -60,6 +65,7 @@ def seeded(seed=0):
 # ---- the tasks -----------------------------------------------------------------------------------------
 def expectation(task, name, function):
     """The integral of p* times `function` over the support."""
+
     def integrand(*x):
         row = np.array([x])
         return float(np.exp(task.log_density(row))[0] * function(row)[0])
@@ -162,12 +168,15 @@ def test_the_objectives_yaml_says_its_defaults():
     assert {k: v for k, v in node.items() if not k.startswith("_")} == defaults
 
 
-@pytest.mark.parametrize("build, words", [
-    (lambda: MaxentDirichlet([1.0]), "at least 2 numbers"),
-    (lambda: MaxentGaussian([0.0], [[1.0, 0.0], [0.0, 1.0]]), "must be 1 x 1"),
-    (lambda: MaxentGaussian([0.0, 0.0], [[1.0, 2.0], [2.0, 1.0]]), "positive definite"),
-    (lambda: MaxentGaussian([0.0, 0.0], [[1.0, 0.5], [0.4, 1.0]]), "symmetric"),
-])
+@pytest.mark.parametrize(
+    "build, words",
+    [
+        (lambda: MaxentDirichlet([1.0]), "at least 2 numbers"),
+        (lambda: MaxentGaussian([0.0], [[1.0, 0.0], [0.0, 1.0]]), "must be 1 x 1"),
+        (lambda: MaxentGaussian([0.0, 0.0], [[1.0, 2.0], [2.0, 1.0]]), "positive definite"),
+        (lambda: MaxentGaussian([0.0, 0.0], [[1.0, 0.5], [0.4, 1.0]]), "symmetric"),
+    ],
+)
 def test_impossible_moments_are_refused(build, words):
     with pytest.raises(ConfigError, match=words):
         build()
@@ -199,10 +208,13 @@ def test_a_flow_on_the_simplex_stays_there_and_its_density_integrates_to_one():
         log_prob = model.log_prob(grid, None)
         face = model.log_prob(torch.tensor([[0.0, 0.3], [0.3, 0.7], [1.0, 0.0]], dtype=torch.float64), None)
     assert (log_prob[grid.sum(1) > 1 - 1e-9] == -math.inf).all() and not log_prob.isnan().any()
+
     def inner(x):  # clear of the faces, where the grid is too coarse
         return (x > 0.02).all(1) & (x.sum(1) < 0.98)
 
-    assert float(log_prob[inner(grid)].exp().sum()) / n**2 == pytest.approx(float(inner(draws).double().mean()), abs=0.01)
+    assert float(log_prob[inner(grid)].exp().sum()) / n**2 == pytest.approx(
+        float(inner(draws).double().mean()), abs=0.01
+    )
     assert (face == -math.inf).all()
 
 
@@ -370,8 +382,14 @@ def test_of_moments_without_a_closed_form_there_is_no_kl_to_report():
 
 
 # ---- whole runs ----------------------------------------------------------------------------------------
-SMALL = ["train", "objective=maxent", "task=maxent_dirichlet", "model.n_blocks=2", "objective.draws=64",
-         "objective.phase_steps=12"]
+SMALL = [
+    "train",
+    "objective=maxent",
+    "task=maxent_dirichlet",
+    "model.n_blocks=2",
+    "objective.draws=64",
+    "objective.phase_steps=12",
+]
 
 
 @pytest.fixture
@@ -434,24 +452,28 @@ def test_a_stopped_run_resumes_to_the_same_bytes(cli, tmp_path, monkeypatch):
     assert meta["training"]["step"] == 35 and tensors["objective.steps"] == 11 and tensors["objective.phase"] == 2
     cli("train", "--resume", "run")
     for name in ("best", "last"):
-        (one, _), (two, _) = (load_checkpoint(tmp_path / run / "checkpoints" / f"{name}.safetensors")
-                              for run in ("whole", "run"))
+        (one, _), (two, _) = (
+            load_checkpoint(tmp_path / run / "checkpoints" / f"{name}.safetensors") for run in ("whole", "run")
+        )
         assert one.keys() == two.keys() and all(torch.equal(one[key], two[key]) for key in one)
     whole, run = RunDir(tmp_path / "whole"), RunDir(tmp_path / "run")
     assert whole.info()["metrics"] == run.info()["metrics"]
     assert [{**line, "seconds": 0} for line in whole.metrics()] == [{**line, "seconds": 0} for line in run.metrics()]
 
 
-@pytest.mark.parametrize("words, said", [
-    (["objective=maxent", "task=ring"], "objective=maxent needs moments, task=ring gives none"),
-    (["objective=maxent", "task=eight_gaussians"], "needs moments, task=eight_gaussians gives none"),
-    (["objective=nll", "task=maxent_gamma"], "task=maxent_gamma gives moments and no pairs to learn from"),
-    (["objective=maxent", "task=maxent_gamma", "model.bounds=truncate"], "use a flow with model.bounds=logit"),
-    (["objective=maxent", "task=maxent_dirichlet", "model.bounds=truncate"], "pass model.bounds=logit"),
-    (["objective=maxent", "task=maxent_beta", "+task.n_train=100"], "task.n_train is not a setting of MaxentBeta"),
-    (["objective=maxent", "task=maxent_beta", "objective.draws=1"], "objective.draws must be at least 2"),
-    (["objective=maxent", "task=maxent_beta", "task.a=-1"], "task.a: expected a number above 0, got -1"),
-])
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        (["objective=maxent", "task=ring"], "objective=maxent needs moments, task=ring gives none"),
+        (["objective=maxent", "task=eight_gaussians"], "needs moments, task=eight_gaussians gives none"),
+        (["objective=nll", "task=maxent_gamma"], "task=maxent_gamma gives moments and no pairs to learn from"),
+        (["objective=maxent", "task=maxent_gamma", "model.bounds=truncate"], "use a flow with model.bounds=logit"),
+        (["objective=maxent", "task=maxent_dirichlet", "model.bounds=truncate"], "pass model.bounds=logit"),
+        (["objective=maxent", "task=maxent_beta", "+task.n_train=100"], "task.n_train is not a setting of MaxentBeta"),
+        (["objective=maxent", "task=maxent_beta", "objective.draws=1"], "objective.draws must be at least 2"),
+        (["objective=maxent", "task=maxent_beta", "task.a=-1"], "task.a: expected a number above 0, got -1"),
+    ],
+)
 def test_what_can_not_be_trained_is_refused_in_one_line(words, said, cli, tmp_path):
     (line,) = cli("train", *words, code=2)
     assert said in line and not list(tmp_path.iterdir())

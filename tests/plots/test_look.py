@@ -42,11 +42,13 @@ def outputs(trained, tmp_path, monkeypatch):
 @pytest.fixture
 def inn(capsys):
     """Runs a command; gives exit code, stdout, stderr."""
+
     def call(*words):
         capsys.readouterr()
         code = main(list(words))
         out, err = capsys.readouterr()
         return code, out, err
+
     return call
 
 
@@ -56,8 +58,14 @@ def files(root):
 
 # ---- runs ----------------------------------------------------------------------------------------
 def test_runs_lists_what_is_there_newest_last(outputs, inn):
-    older = RunDir.create(outputs / "2020-01-01_00-00_linear_glow_0000", task="linear", model="glow",
-                          started="2020-01-01T00:00:00.000000+00:00", steps=10, planned_steps=99)
+    older = RunDir.create(
+        outputs / "2020-01-01_00-00_linear_glow_0000",
+        task="linear",
+        model="glow",
+        started="2020-01-01T00:00:00.000000+00:00",
+        steps=10,
+        planned_steps=99,
+    )
     older.update_info(status="failed", seconds=125.0)
     (outputs / "zz_cut").mkdir()
     (outputs / "zz_cut" / "run.json").write_text("{")
@@ -98,16 +106,29 @@ def test_runs_needs_no_torch_and_a_thousand_of_them_take_under_a_second(tmp_path
     assert time.perf_counter() - start < 1
 
 
-@pytest.mark.parametrize("seconds, text", [
-    (None, None), (0.0, "0.0 s"), (9.96, "10 s"), (59.6, "60 s"), (99.4, "99 s"), (99.6, "1:40 min"),
-    (3599.4, "59:59 min"), (3599.6, "1:00 h"), (7500, "2:05 h"), (90061, "25:01 h")])
+@pytest.mark.parametrize(
+    "seconds, text",
+    [
+        (None, None),
+        (0.0, "0.0 s"),
+        (9.96, "10 s"),
+        (59.6, "60 s"),
+        (99.4, "99 s"),
+        (99.6, "1:40 min"),
+        (3599.4, "59:59 min"),
+        (3599.6, "1:00 h"),
+        (7500, "2:05 h"),
+        (90061, "25:01 h"),
+    ],
+)
 def test_duration(seconds, text):
     assert duration(seconds) == text
 
 
 def test_steps():
-    assert [steps(info) for info in ({}, {"steps": 7}, {"steps": 7, "planned_steps": 7},
-                                     {"steps": 0, "planned_steps": 9})] == [None, "7", "7", "0/9"]
+    assert [
+        steps(info) for info in ({}, {"steps": 7}, {"steps": 7, "planned_steps": 7}, {"steps": 0, "planned_steps": 9})
+    ] == [None, "7", "7", "0/9"]
 
 
 # ---- show ----------------------------------------------------------------------------------------
@@ -116,11 +137,15 @@ def test_show_tells_state_metrics_config_task_and_health(outputs, inn):
     run = find_run()
     assert (code, err) == (0, "")
     lines = [" ".join(line.split()) for line in out.splitlines()]
-    for expected in [f"id {run.id}", "status done", "trainer.max_epochs 2", "task.n_train 300",
-                     "x: x1, x2", "y: y1"]:
+    for expected in [f"id {run.id}", "status done", "trainer.max_epochs 2", "task.n_train 300", "x: x1, x2", "y: y1"]:
         assert expected in lines
     assert [line for line in lines if line in ("run", "metrics", "config", "task", "model")] == [
-        "run", "metrics", "config", "task", "model"]
+        "run",
+        "metrics",
+        "config",
+        "task",
+        "model",
+    ]
     name, value = lines[-1].split()
     assert name == "invertibility_error"
     assert 0 < float(value) < 1e-3
@@ -147,16 +172,19 @@ def test_show_of_a_run_that_never_came_to_a_checkpoint(outputs, inn):
 
 def test_settings_are_shown_as_one_types_them():
     nested = {"_target_": "x", "b": [1, 2], "c": None, "d": True, "e": {"f": 1e-3}}
-    assert flat({"a": nested, "g": "cpu"}) == [
-        ("a.b", "[1,2]"), ("a.d", "true"), ("a.e.f", 1e-3), ("g", "cpu")]
+    assert flat({"a": nested, "g": "cpu"}) == [("a.b", "[1,2]"), ("a.d", "true"), ("a.e.f", 1e-3), ("g", "cpu")]
 
 
 # ---- plot ----------------------------------------------------------------------------------------
-@pytest.mark.parametrize("words, name", [
-    (["training"], "training.png"),
-    (["posterior"], "posterior.png"),
-    (["density", "--y", "0.3", "--grid", "20"], "density.png"),
-    (["posterior", "--y", "0.3", "-n", "40", "--reference", "--x", "x2"], "posterior.png")])
+@pytest.mark.parametrize(
+    "words, name",
+    [
+        (["training"], "training.png"),
+        (["posterior"], "posterior.png"),
+        (["density", "--y", "0.3", "--grid", "20"], "density.png"),
+        (["posterior", "--y", "0.3", "-n", "40", "--reference", "--x", "x2"], "posterior.png"),
+    ],
+)
 def test_plot_writes_a_picture_into_the_run_and_says_where(outputs, inn, words, name):
     code, out, err = inn("plot", *words)
     assert (code, out, err) == (0, f"{find_run().plots / name}\n", "")
@@ -169,7 +197,8 @@ def test_an_unknown_whose_name_holds_a_comma_is_picked_in_quotes(tmp_path, inn):
     PosteriorSet(draws, None, [[0.0]], ("a, kg", "b"), ("y",)).save(tmp_path / "s.npz")
     assert inn("plot", "posterior", "--set", str(tmp_path / "s.npz"), "--x", '"a, kg"')[0] == 0
     assert inn("plot", "posterior", "--set", str(tmp_path / "s.npz"), "--x", "a, kg")[2] == (
-        "expected an unknown out of a, kg, b, got 'a'; pick one of those\n")
+        "expected an unknown out of a, kg, b, got 'a'; pick one of those\n"
+    )
 
 
 def test_plot_out_and_a_set_without_a_run(outputs, inn):
@@ -186,6 +215,7 @@ def test_the_reference_drawn_is_the_exact_posterior(outputs, inn, monkeypatch):
 
     def keep(draws, obs, names, reference, cloud):
         from inncli.plots.style import new_figure
+
         seen.update(draws=draws, truth=reference, cloud=cloud)
         return new_figure(1, 1)
 
@@ -198,33 +228,43 @@ def test_the_reference_drawn_is_the_exact_posterior(outputs, inn, monkeypatch):
     assert np.mean(np.sum(seen["truth"] ** 2, axis=1)) == pytest.approx(0.3, abs=0.01)
 
 
-@pytest.mark.parametrize("words, message", [
-    ("posterio",
-     "expected a picture out of training, posterior, density, calibration, latent, view, convergence, "
-     "cobweb, got 'posterio'; did you mean 'posterior'?"),
-    ("training --out p.txt",
-     "--out: expected a name that ends in one of .png .svg .pdf, got 'p.txt'; change its suffix"),
-    ("training --y 0.3",
-     "--y goes with `inn plot posterior, density or view`, got `inn plot training`; leave it out"),
-    ("density --reference",
-     "--reference goes with `inn plot posterior`, got `inn plot density`; leave it out"),
-    ("latent --samples 5", "--samples goes with `inn plot posterior, density or view`, got `inn plot latent`; leave it out"),
-    ("density --cloud", "--cloud goes with `inn plot posterior`, got `inn plot density`; leave it out"),
-    ("posterior --resimulate", "--resimulate goes with --cloud or --reference here; leave it out"),
-    ("latent --resimulate", "--resimulate: run RUN has no simulator file; leave it out"),
-    ("view --y 0.3",
-     "run RUN: its task has no view of its own, as arms and images have; try `inn plot posterior`"),
-    ("posterior --grid 50", "--grid goes with `inn plot density`, got `inn plot posterior`; leave it out"),
-    ("posterior --samples 5", "--samples goes with --y, a set that is there has its draws; leave it out"),
-    ("density", "run RUN models x given y (y1); pass --y, e.g. --y 0.3"),
-    ("posterior --obs 3", "expected an observation from 0 to 0, got 3; pick one of those"),
-    ("posterior --obs 3 --reference", "expected an observation from 0 to 0, got 3; pick one of those"),
-    ("posterior --x x1,x3", "expected an unknown out of x1, x2, got 'x3'; pick one of those"),
-    ("posterior --set no.npz", "expected a posterior set, got no.npz, which is not there; check the path"),
-    ("posterior --set no.npz --y 1", "--set draws a set that is there, --y a new one; pass only one of them"),
-    ("posterior --y 1,2", "y has 2 values, run RUN was trained on 1 (y1); pass one value, e.g. --y 0.3"),
-    ("training --run zzz", "no run 'zzz' under ROOT; try `inn runs`"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (
+            "posterio",
+            "expected a picture out of training, posterior, density, calibration, latent, view, convergence, "
+            "cobweb, got 'posterio'; did you mean 'posterior'?",
+        ),
+        (
+            "training --out p.txt",
+            "--out: expected a name that ends in one of .png .svg .pdf, got 'p.txt'; change its suffix",
+        ),
+        (
+            "training --y 0.3",
+            "--y goes with `inn plot posterior, density or view`, got `inn plot training`; leave it out",
+        ),
+        ("density --reference", "--reference goes with `inn plot posterior`, got `inn plot density`; leave it out"),
+        (
+            "latent --samples 5",
+            "--samples goes with `inn plot posterior, density or view`, got `inn plot latent`; leave it out",
+        ),
+        ("density --cloud", "--cloud goes with `inn plot posterior`, got `inn plot density`; leave it out"),
+        ("posterior --resimulate", "--resimulate goes with --cloud or --reference here; leave it out"),
+        ("latent --resimulate", "--resimulate: run RUN has no simulator file; leave it out"),
+        ("view --y 0.3", "run RUN: its task has no view of its own, as arms and images have; try `inn plot posterior`"),
+        ("posterior --grid 50", "--grid goes with `inn plot density`, got `inn plot posterior`; leave it out"),
+        ("posterior --samples 5", "--samples goes with --y, a set that is there has its draws; leave it out"),
+        ("density", "run RUN models x given y (y1); pass --y, e.g. --y 0.3"),
+        ("posterior --obs 3", "expected an observation from 0 to 0, got 3; pick one of those"),
+        ("posterior --obs 3 --reference", "expected an observation from 0 to 0, got 3; pick one of those"),
+        ("posterior --x x1,x3", "expected an unknown out of x1, x2, got 'x3'; pick one of those"),
+        ("posterior --set no.npz", "expected a posterior set, got no.npz, which is not there; check the path"),
+        ("posterior --set no.npz --y 1", "--set draws a set that is there, --y a new one; pass only one of them"),
+        ("posterior --y 1,2", "y has 2 values, run RUN was trained on 1 (y1); pass one value, e.g. --y 0.3"),
+        ("training --run zzz", "no run 'zzz' under ROOT; try `inn runs`"),
+    ],
+)
 def test_a_wrong_request_is_one_line_code_2_and_writes_nothing(outputs, inn, words, message):
     before = files(outputs.parent)
     code, out, err = inn("plot", *words.split())
@@ -237,7 +277,9 @@ def test_what_is_not_there_yet_is_said(outputs, inn):
     run = find_run()
     shutil.rmtree(run.posteriors)
     run.metrics_file.write_text("")
-    assert inn("plot", "training")[2] == (f"run {run.id} has no trained epoch yet (status done); "
-                                          "wait for its first, or pick another run with --run\n")
-    assert inn("plot", "posterior")[2] == (f"run {run.id} has kept no posterior set; draw one with "
-                                           "`inn invert --y ...`, or pass --y here\n")
+    assert inn("plot", "training")[2] == (
+        f"run {run.id} has no trained epoch yet (status done); wait for its first, or pick another run with --run\n"
+    )
+    assert inn("plot", "posterior")[2] == (
+        f"run {run.id} has kept no posterior set; draw one with `inn invert --y ...`, or pass --y here\n"
+    )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import subprocess
 import sys
@@ -23,8 +22,16 @@ from inncli.plots.posterior import posterior_pairs
 from inncli.plots.style import interval_text, new_figure, save, shorten, wrap
 from inncli.plots.training import training_curve
 
-CONCRETE = ("cement", "blast_furnace_slag", "fly_ash", "water", "superplasticizer", "coarse_aggregate",
-            "fine_aggregate", "age")
+CONCRETE = (
+    "cement",
+    "blast_furnace_slag",
+    "fly_ash",
+    "water",
+    "superplasticizer",
+    "coarse_aggregate",
+    "fine_aggregate",
+    "age",
+)
 
 
 def draws(names=("a", "b", "c"), s=500, **fields):
@@ -112,7 +119,7 @@ def test_eight_long_names_stay_apart_and_inside(names):
     for group in (along, up, titles, boxes(fig.texts) + titles):
         for i, one in enumerate(group):
             assert one.x0 >= -1 and one.y0 >= -1 and one.x1 <= width + 1 and one.y1 <= height + 1
-            assert not any(one.overlaps(other) for other in group[i + 1:])
+            assert not any(one.overlaps(other) for other in group[i + 1 :])
 
 
 def test_hard_columns_are_drawn(tmp_path):
@@ -136,11 +143,14 @@ def test_too_many_unknowns_show_the_first_or_those_named(monkeypatch):
     assert any("2 of 14 unknowns" in text.get_text() for text in fig.texts)
 
 
-@pytest.mark.parametrize("wrong, error, text", [
-    ({"obs": 2}, DataError, "expected an observation from 0 to 1, got 2; pick one of those"),
-    ({"names": ("aa",)}, DataError, "expected an unknown out of a, b, c, got 'aa'; did you mean 'a'?"),
-    ({"reference": np.ones((5, 2))}, ShapeError, "reference: expected (n, 3), got (5, 2); check its columns"),
-])
+@pytest.mark.parametrize(
+    "wrong, error, text",
+    [
+        ({"obs": 2}, DataError, "expected an observation from 0 to 1, got 2; pick one of those"),
+        ({"names": ("aa",)}, DataError, "expected an unknown out of a, b, c, got 'aa'; did you mean 'a'?"),
+        ({"reference": np.ones((5, 2))}, ShapeError, "reference: expected (n, 3), got (5, 2); check its columns"),
+    ],
+)
 def test_a_wrong_request_is_one_line(wrong, error, text):
     with pytest.raises(error) as caught:
         posterior_pairs(draws(), **wrong)
@@ -192,8 +202,7 @@ def test_density_refuses_what_it_cannot_draw():
 
 # ---- training ------------------------------------------------------------------------------------
 def test_training_curve_draws_the_numbers_and_marks_the_best():
-    lines = [{"epoch": i, "loss": 3.0 - i, "val_loss": v, "lr": 0.1 / i}
-             for i, v in enumerate([5, 2.5, 3], 1)]
+    lines = [{"epoch": i, "loss": 3.0 - i, "val_loss": v, "lr": 0.1 / i} for i, v in enumerate([5, 2.5, 3], 1)]
     lines.insert(1, {"epoch": 9, "loss": None, "val_loss": None, "lr": 0.1})
     top, bottom = training_curve(lines, "run").axes
     loss, validation, best = top.lines
@@ -222,8 +231,7 @@ def test_no_loss_is_one_line():
 # ---- saving --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("suffix, start", [(".png", b"\x89PNG"), (".svg", b"<?xml"), (".PDF", b"%PDF")])
 def test_equal_data_gives_equal_bytes(tmp_path, suffix, start):
-    files = [save(posterior_pairs(draws(("a", "b"), s=50)), tmp_path / "deep" / f"{i}{suffix}")
-             for i in range(2)]
+    files = [save(posterior_pairs(draws(("a", "b"), s=50)), tmp_path / "deep" / f"{i}{suffix}") for i in range(2)]
     one, two = (file.read_bytes() for file in files)
     assert one == two
     assert one.startswith(start)
@@ -237,7 +245,7 @@ def test_another_suffix_is_refused_and_a_failed_save_keeps_the_old_picture(tmp_p
     path = save(new_figure(2, 2), tmp_path / "p.png")
     before = path.read_bytes()
     broken = new_figure(2, 2)
-    monkeypatch.setattr(broken, "savefig", lambda *a, **k: io.open("/nowhere/x"))
+    monkeypatch.setattr(broken, "savefig", lambda *a, **k: open("/nowhere/x"))
     with pytest.raises(FileNotFoundError):
         save(broken, path)
     assert path.read_bytes() == before
@@ -260,16 +268,19 @@ assert "matplotlib.pyplot" not in sys.modules and "torch" not in sys.modules
 
 
 # ---- words ---------------------------------------------------------------------------------------
-@pytest.mark.parametrize("numbers, text", [
-    ((0.00553, -0.546, 0.551), "0.01  [−0.55, 0.55]"),
-    ((-0.001, -0.546, 0.551), "0.00  [−0.55, 0.55]"),
-    ((970.2, 801.4, 1140.6), "970  [801, 1141]"),
-    ((0.0, 0.0, 693.2), "0  [0, 693]"),
-    ((5.0, 5.0, 5.0), "5  [5, 5]"),
-    ((0.0, 0.0, 0.0), "0.000  [0.000, 0.000]"),
-    ((1.5e9, 1.1e9, 2e9), "1.5e+09  [1.1e+09, 2e+09]"),
-    ((2e-9, 1e-9, 3e-9), "2e−09  [1e−09, 3e−09]"),
-])
+@pytest.mark.parametrize(
+    "numbers, text",
+    [
+        ((0.00553, -0.546, 0.551), "0.01  [−0.55, 0.55]"),
+        ((-0.001, -0.546, 0.551), "0.00  [−0.55, 0.55]"),
+        ((970.2, 801.4, 1140.6), "970  [801, 1141]"),
+        ((0.0, 0.0, 693.2), "0  [0, 693]"),
+        ((5.0, 5.0, 5.0), "5  [5, 5]"),
+        ((0.0, 0.0, 0.0), "0.000  [0.000, 0.000]"),
+        ((1.5e9, 1.1e9, 2e9), "1.5e+09  [1.1e+09, 2e+09]"),
+        ((2e-9, 1e-9, 3e-9), "2e−09  [1e−09, 3e−09]"),
+    ],
+)
 def test_interval_text(numbers, text):
     assert interval_text(*numbers) == text
 
@@ -306,10 +317,15 @@ def test_the_cloud_stands_beside_the_posterior_around_its_y():
 def curves(names=("a", "b"), n=200, bins=20):
     rng = np.random.default_rng(0)
     levels = np.linspace(0, 1, 21).tolist()
-    return {"n": n, "draws": 50, "names": [*names, "tarp", "log_prob"], "levels": levels,
-            "ranks": {name: rng.multinomial(n, np.full(bins, 1 / bins)).tolist() for name in (*names, "log_prob")},
-            "coverage": {name: rng.random(21).tolist() for name in (*names, "log_prob")},
-            "tarp": {"levels": levels, "coverage": rng.random(21).tolist()}}
+    return {
+        "n": n,
+        "draws": 50,
+        "names": [*names, "tarp", "log_prob"],
+        "levels": levels,
+        "ranks": {name: rng.multinomial(n, np.full(bins, 1 / bins)).tolist() for name in (*names, "log_prob")},
+        "coverage": {name: rng.random(21).tolist() for name in (*names, "log_prob")},
+        "tarp": {"levels": levels, "coverage": rng.random(21).tolist()},
+    }
 
 
 def test_calibration_draws_the_counts_and_curves_with_binomial_bands():
@@ -323,8 +339,12 @@ def test_calibration_draws_the_counts_and_curves_with_binomial_bands():
         assert (low, high) == (binom.ppf(0.025, 200, 1 / 20), binom.ppf(0.975, 200, 1 / 20))
     (axes,) = right.axes
     drawn = {line.get_label(): line.get_ydata() for line in axes.lines}
-    for label, values in {"a": given["coverage"]["a"], "b": given["coverage"]["b"], "TARP": given["tarp"]["coverage"],
-                          "log density": given["coverage"]["log_prob"]}.items():
+    for label, values in {
+        "a": given["coverage"]["a"],
+        "b": given["coverage"]["b"],
+        "TARP": given["tarp"]["coverage"],
+        "log density": given["coverage"]["log_prob"],
+    }.items():
         np.testing.assert_array_equal(drawn[label], values)
     corners = axes.collections[0].get_paths()[0].vertices
     at_half = corners[np.isclose(corners[:, 0], 0.5)][:, 1]
@@ -415,9 +435,9 @@ def test_images_stand_in_rows_draws_left_real_right():
     fig = images([("zero", drawn[0], real[0]), ("one", drawn[1], real[1])], "run")
     left, right = (axes.images[0].get_array() for axes in fig.axes)
     assert left.shape == right.shape == (2 * 4 - 1, 8 * 3 - 1)
-    np.testing.assert_array_equal(left[4:7, 3 * 7:3 * 7 + 2], drawn[1, 7])
-    np.testing.assert_array_equal(right[:3, 3 * 4:3 * 4 + 2], real[0, 4])
-    assert np.ma.getmaskarray(np.ma.masked_invalid(right))[:, 3 * 5:].all()  # only five are real
+    np.testing.assert_array_equal(left[4:7, 3 * 7 : 3 * 7 + 2], drawn[1, 7])
+    np.testing.assert_array_equal(right[:3, 3 * 4 : 3 * 4 + 2], real[0, 4])
+    assert np.ma.getmaskarray(np.ma.masked_invalid(right))[:, 3 * 5 :].all()  # only five are real
     assert [text.get_text() for text in fig.axes[0].get_yticklabels()] == ["zero", "one"]
     assert [axes.images[0].get_clim() for axes in fig.axes] == [fig.axes[1].images[0].get_clim()] * 2
     assert len(images([("", drawn[0], None)]).axes) == 1
@@ -429,15 +449,16 @@ def test_images_stand_in_rows_draws_left_real_right():
 
 @pytest.mark.parametrize("names", [("a", "b"), CONCRETE, tuple(f"pixel_{i}_of_64" for i in range(64))], ids=len)
 def test_labels_of_calibration_and_latent_stay_inside_and_apart(names):
-    for fig in (calibration(curves(names), "2026-11-24_15-00_a_long_task_name_spline_3fa9"),
-                latent(np.random.default_rng(0).normal(size=(60, len(names))), np.arange(60.0), LONG[0])):
+    for fig in (
+        calibration(curves(names), "2026-11-24_15-00_a_long_task_name_spline_3fa9"),
+        latent(np.random.default_rng(0).normal(size=(60, len(names))), np.arange(60.0), LONG[0]),
+    ):
         FigureCanvasAgg(fig).draw()
         for part in fig.subfigs:
             words = [axes.title for axes in part.axes] + [axes._left_title for axes in part.axes if axes.get_visible()]
             words += [text for text in (part._supxlabel, part._supylabel, part._suptitle) if text is not None]
             words += [legend for legend in part.legends]
-            boxes = [word.get_window_extent() for word in words
-                     if not hasattr(word, "get_text") or word.get_text()]
+            boxes = [word.get_window_extent() for word in words if not hasattr(word, "get_text") or word.get_text()]
             for i, one in enumerate(boxes):
                 assert one.x0 >= -1 and one.y0 >= -1 and one.x1 <= fig.bbox.width + 1 and one.y1 <= fig.bbox.height + 1
-                assert not any(one.overlaps(other) for other in boxes[i + 1:])
+                assert not any(one.overlaps(other) for other in boxes[i + 1 :])

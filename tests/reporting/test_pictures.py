@@ -10,7 +10,7 @@ import torch
 
 from inncli.data.pairs import Pairs
 from inncli.errors import RequestError, RunError
-from inncli.inference.trained_model import Inverter
+from inncli.inference.trained_model import TrainedModel
 from inncli.models.adjoint import Adjoint
 from inncli.models.flow import ConditionalFlow
 from inncli.models.inn import INN
@@ -27,9 +27,11 @@ RUN = SimpleNamespace(id="a_run")
 
 
 def exact(task):
-    """An inverter that draws from the task's own exact posterior."""
+    """An trained that draws from the task's own exact posterior."""
+
     def sample(y, n, seed):
         return np.stack([task.reference_posterior(row, n, np.random.default_rng([seed, k])) for k, row in enumerate(y)])
+
     return SimpleNamespace(id="a_run", x=task.x, y=task.y, sample=sample)
 
 
@@ -37,8 +39,11 @@ def ends(axes):
     return np.array([path.vertices[-1] for path in axes.collections[0].get_paths()])
 
 
-@pytest.mark.parametrize("task, y, target", [(InverseKinematics(), [1.5, 0.2], [1.5, 0.2]),
-                                             (InverseBallistics(), [6.0], [6.0, 0.0])], ids=["arms", "throws"])
+@pytest.mark.parametrize(
+    "task, y, target",
+    [(InverseKinematics(), [1.5, 0.2], [1.5, 0.2]), (InverseBallistics(), [6.0], [6.0, 0.0])],
+    ids=["arms", "throws"],
+)
 def test_paths_of_exact_draws_end_at_the_mark(task, y, target):
     fig = figures.view(exact(task), RUN, task, np.array([y]), None, 30, 0)
     for axes in fig.axes:
@@ -46,7 +51,9 @@ def test_paths_of_exact_draws_end_at_the_mark(task, y, target):
         assert mark.get_xydata().tolist() == [target]
         np.testing.assert_allclose(ends(axes), np.tile(target, (30, 1)), atol=1e-9)
     model, reference = fig.axes
-    assert not np.allclose(model.collections[0].get_paths()[0].vertices, reference.collections[0].get_paths()[0].vertices)
+    assert not np.allclose(
+        model.collections[0].get_paths()[0].vertices, reference.collections[0].get_paths()[0].vertices
+    )
     assert (model.get_xlabel(), model.get_ylabel()) == task.path_axes
 
 
@@ -57,8 +64,8 @@ def test_images_of_every_class_stand_beside_real_ones_of_it():
     def sample(y, n, seed):  # every pixel of a draw is its class
         return np.repeat(np.repeat(y[:, None], n, 1), 64, 2)
 
-    inverter = SimpleNamespace(x=task.x, y=task.y, sample=sample)
-    fig = figures.view(inverter, RUN, task, None, pairs, 400, 0)
+    trained = SimpleNamespace(x=task.x, y=task.y, sample=sample)
+    fig = figures.view(trained, RUN, task, None, pairs, 400, 0)
     drawn, real = (axes.images[0].get_array() for axes in fig.axes)
     assert [text.get_text() for text in fig.axes[0].get_yticklabels()] == list("0123456789")
     for digit in range(10):
@@ -66,7 +73,7 @@ def test_images_of_every_class_stand_beside_real_ones_of_it():
         assert (drawn[rows, :8] == digit).all()
         first = pairs.x[pairs.y[:, 0] == digit][0].reshape(8, 8)
         np.testing.assert_array_equal(real[rows, :8], first)
-    fig = figures.view(inverter, RUN, task, np.array([[3.0]]), pairs, 400, 0)
+    fig = figures.view(trained, RUN, task, np.array([[3.0]]), pairs, 400, 0)
     drawn, real = (axes.images[0].get_array() for axes in fig.axes)
     assert np.nanmin(drawn) == np.nanmax(drawn) == 3
     np.testing.assert_array_equal(real[9:17, :8], pairs.x[pairs.y[:, 0] == 3][8].reshape(8, 8))
@@ -75,8 +82,11 @@ def test_images_of_every_class_stand_beside_real_ones_of_it():
 
 def test_a_task_without_a_view_and_a_view_without_y_are_refused():
     ring, arm = Ring(), InverseKinematics()
-    for task, y, message in [(ring, [[0.3]], "has no view of its own"), (None, [[0.3]], "has no view of its own"),
-                             (arm, None, r"expected an observation of y1, y2, got none; pass --y")]:
+    for task, y, message in [
+        (ring, [[0.3]], "has no view of its own"),
+        (None, [[0.3]], "has no view of its own"),
+        (arm, None, r"expected an observation of y1, y2, got none; pass --y"),
+    ]:
         with pytest.raises(RequestError, match=message):
             figures.view(exact(arm), RUN, task, y, None, 10, 0)
 
@@ -84,7 +94,9 @@ def test_a_task_without_a_view_and_a_view_without_y_are_refused():
 def test_reference_and_cloud_are_refused_where_there_is_none(tmp_path):
     task, digits = Ring(), Digits()
     draws = SimpleNamespace(x_names=("a", "b"), y_names=("y1",), y=np.array([[0.3]]), n_draws=5)
-    with pytest.raises(RequestError, match="--cloud runs the simulator of run a_run, which is your own file; add --resim"):
+    with pytest.raises(
+        RequestError, match="--cloud runs the simulator of run a_run, which is your own file; add --resim"
+    ):
         figures.cloud(RUN, None, draws, 0)
     with pytest.raises(RequestError, match="the task of run a_run .digits. can't; leave it out"):
         figures.cloud(RUN, digits, draws, 0)
@@ -96,7 +108,7 @@ def test_reference_and_cloud_are_refused_where_there_is_none(tmp_path):
 
 # ---- the latent -------------------------------------------------------------------------------------
 def opened(model):
-    return Inverter(model.eval(), {"config": {"dtype": "float64"}}, "a_run", torch.device("cpu"))
+    return TrainedModel(model.eval(), {"config": {"dtype": "float64"}}, "a_run", torch.device("cpu"))
 
 
 @pytest.fixture
@@ -110,12 +122,14 @@ def test_the_latent_of_a_linear_gaussian_is_its_whitened_residual(double):
     task = Linear([[1.0, 0.5], [0.0, 1.0]])
     pairs = task.test_pairs(0, 500)
     torch.manual_seed(0)
-    flow = ConditionalFlow(task.x, task.y, block=lambda dim, context, seed: RealNVPBlock(dim, context, [8], seed=seed), n_blocks=2)
+    flow = ConditionalFlow(
+        task.x, task.y, block=lambda dim, context, seed: RealNVPBlock(dim, context, [8], seed=seed), n_blocks=2
+    )
     flow.initialise(torch.as_tensor(pairs.x), torch.as_tensor(pairs.y), torch.Generator().manual_seed(0))
-    inverter = opened(flow)
-    z = inverter.latent(pairs.x, pairs.y)
+    trained = opened(flow)
+    z = trained.latent(pairs.x, pairs.y)
     # any normalizing flow: log p(x|y) = log N(z) + log|det|; here the map is affine, so the difference is a constant
-    rest = inverter.log_prob(pairs.x, pairs.y) + 0.5 * (z**2).sum(1)
+    rest = trained.log_prob(pairs.x, pairs.y) + 0.5 * (z**2).sum(1)
     assert np.ptp(rest) < 1e-9
     assert np.abs(np.cov(z.T) - np.eye(z.shape[1])).max() < 0.05
     x = flow._to_x(torch.as_tensor(z), torch.as_tensor(pairs.y))[0].detach().numpy()
@@ -142,16 +156,16 @@ def test_the_latent_of_an_inn_gives_x_back_with_its_y(double):
 
 
 def test_a_model_without_a_latent_says_so():
-    inverter = opened(Adjoint(Variables.numbered("x", 2), Variables.numbered("y", 1)))
+    trained = opened(Adjoint(Variables.numbered("x", 2), Variables.numbered("y", 1)))
     with pytest.raises(RunError, match="run a_run: Adjoint has no latent space; pick a run of a flow or an INN"):
-        inverter.latent(np.ones((3, 2)), np.ones((3, 1)))
+        trained.latent(np.ones((3, 2)), np.ones((3, 1)))
 
 
 def test_the_latent_picture_is_coloured_by_y():
     task = Ring()
     pairs = Pairs(np.random.default_rng(0).normal(size=(40, 2)), np.arange(40.0)[:, None])
-    inverter = SimpleNamespace(y=task.y, latent=lambda x, y, seed: x)
-    fig = figures.latent(inverter, RUN, pairs, 0)
+    trained = SimpleNamespace(y=task.y, latent=lambda x, y, seed: x)
+    fig = figures.latent(trained, RUN, pairs, 0)
     dots = fig.subfigs[0].axes[1].collections[0]
     for place, colour in zip(dots.get_offsets(), dots.get_array()):
         np.testing.assert_array_equal(place, pairs.x[int(colour)])

@@ -78,7 +78,9 @@ def asks_for_nothing(html: str) -> Page:
                 assert value.startswith("data:"), (tag, value[:60])
     style = html.split("<style>")[1].split("</style>")[0]
     assert "url(" not in style and "@import" not in style and "</" not in style
-    policy = next(attrs["content"] for attrs in found.of("meta") if attrs.get("http-equiv") == "Content-Security-Policy")
+    policy = next(
+        attrs["content"] for attrs in found.of("meta") if attrs.get("http-equiv") == "Content-Security-Policy"
+    )
     assert policy == "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
     for attrs in found.of("img"):
         assert len(attrs["alt"]) > 15
@@ -116,17 +118,31 @@ def coarse(monkeypatch):
 
 def curves(names=("x1", "x2")):
     levels = np.linspace(0, 1, 21).tolist()
-    return {"n": 100, "draws": 50, "names": [*names, "tarp"], "ranks": {name: [5] * 20 for name in names},
-            "levels": levels, "coverage": {name: levels for name in names}, "tarp": {"levels": levels, "coverage": levels}}
+    return {
+        "n": 100,
+        "draws": 50,
+        "names": [*names, "tarp"],
+        "ranks": {name: [5] * 20 for name in names},
+        "levels": levels,
+        "coverage": {name: levels for name in names},
+        "tarp": {"levels": levels, "coverage": levels},
+    }
 
 
 def found(**fields):
-    return Evaluation(**{
-        "metrics": {"nll": -1.23456, "c2st": 0.5432, "nonfinite_draws": 0.0}, "se": {"nll": 0.0345},
-        "settings": {"held_out": 1000, "held_out_from": "new pairs"},
-        "verdicts": {"matches_truth": Verdict(False, "far from the exact draws"),
-                     "invertible": Verdict(True, "round trip off by 1e-6")},
-        "details": {"calibration": curves()}, **fields})
+    return Evaluation(
+        **{
+            "metrics": {"nll": -1.23456, "c2st": 0.5432, "nonfinite_draws": 0.0},
+            "se": {"nll": 0.0345},
+            "settings": {"held_out": 1000, "held_out_from": "new pairs"},
+            "verdicts": {
+                "matches_truth": Verdict(False, "far from the exact draws"),
+                "invertible": Verdict(True, "round trip off by 1e-6"),
+            },
+            "details": {"calibration": curves()},
+            **fields,
+        }
+    )
 
 
 @pytest.fixture
@@ -136,6 +152,7 @@ def inn(capsys):
         assert main(list(map(str, words))) == code
         out, err = capsys.readouterr()
         return err if code else out
+
     return call
 
 
@@ -169,19 +186,22 @@ def test_the_posterior_is_drawn_at_the_ys_asked_for(run, monkeypatch):
 
     def keep(draws, obs, reference, names, truth, cloud):
         from inncli.plots.style import new_figure
+
         seen.append((draws, reference, truth, cloud))
         return new_figure(1, 1)
 
     monkeypatch.setattr("inncli.reporting.report.posterior_pairs", keep)
-    inverter = open_run(run, "cpu")
-    shown = asks_for_nothing(report(run, inverter, found(), meanings=MEANING, y=np.array([[0.7]]), warnings=["y is far"]))
-    (draws, reference, truth, cloud), = seen
+    trained = open_run(run, "cpu")
+    shown = asks_for_nothing(
+        report(run, trained, found(), meanings=MEANING, y=np.array([[0.7]]), warnings=["y is far"])
+    )
+    ((draws, reference, truth, cloud),) = seen
     assert draws.y.tolist() == [[0.7]] and truth is None
     assert np.mean(np.sum(reference**2, axis=1)) == pytest.approx(0.7, abs=0.02)
     np.testing.assert_allclose(cloud[:, 0], np.sum(draws.x[0] ** 2, axis=1))
     assert "given y1 = 0.7" in shown.text and "y is far" in shown.text
     seen.clear()
-    report(run, inverter, found(), meanings=MEANING)
+    report(run, trained, found(), meanings=MEANING)
     for draws, _, truth, _ in seen:  # a held-out pair: its own x is marked
         assert abs(np.sum(truth**2) - draws.y[0, 0]) < 0.3
 
@@ -232,9 +252,15 @@ def test_hostile_column_names_and_labels_are_text(tmp_path, monkeypatch, inn):
 
 
 def test_pieces_escape_what_they_are_given():
-    for piece in (page.paragraph(HOSTILE), page.section(HOSTILE, "x"), page.table(HOSTILE, [HOSTILE] * 2, [[HOSTILE] * 2]),
-                  page.figure('"><script>', HOSTILE, HOSTILE), page.verdicts([(HOSTILE, True, HOSTILE)]),
-                  page.code(HOSTILE, HOSTILE), page.page(HOSTILE)):
+    for piece in (
+        page.paragraph(HOSTILE),
+        page.section(HOSTILE, "x"),
+        page.table(HOSTILE, [HOSTILE] * 2, [[HOSTILE] * 2]),
+        page.figure('"><script>', HOSTILE, HOSTILE),
+        page.verdicts([(HOSTILE, True, HOSTILE)]),
+        page.code(HOSTILE, HOSTILE),
+        page.page(HOSTILE),
+    ):
         assert "<script" not in piece
         assert "script" not in dict(Page(piece).tags)
     assert Page(page.code(HOSTILE)).text == HOSTILE
@@ -254,13 +280,16 @@ def test_the_command_writes_one_file_and_the_same_bytes_again(run, monkeypatch, 
     assert len(first) < 3e6
 
 
-@pytest.mark.parametrize("words, message", [
-    (["a", "--run", "b"], "expected one run, got a and --run b; leave one out"),
-    (["--out", "r.pdf"], "--out: expected a name that ends in one of .html, got 'r.pdf'; change its suffix"),
-    (["--resimulate"], "--resimulate: run RUN has no simulator file; leave it out"),
-    (["--y", "1,2"], "y has 2 values, run RUN was trained on 1 (y1); pass one value, e.g. --y 0.3"),
-    (["zzz"], "no run 'zzz' under ROOT; try `inn runs`"),
-])
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        (["a", "--run", "b"], "expected one run, got a and --run b; leave one out"),
+        (["--out", "r.pdf"], "--out: expected a name that ends in one of .html, got 'r.pdf'; change its suffix"),
+        (["--resimulate"], "--resimulate: run RUN has no simulator file; leave it out"),
+        (["--y", "1,2"], "y has 2 values, run RUN was trained on 1 (y1); pass one value, e.g. --y 0.3"),
+        (["zzz"], "no run 'zzz' under ROOT; try `inn runs`"),
+    ],
+)
 def test_a_wrong_request_is_one_line_and_writes_nothing(run, inn, words, message):
     before = sorted(run.path.rglob("*"))
     assert inn("report", *words, code=2) == message.replace("RUN", run.id).replace("ROOT", str(run.path.parent)) + "\n"

@@ -13,11 +13,10 @@ import time
 from datetime import datetime, timedelta
 from pathlib import Path
 
-import killing
 import pytest
 import torch
-from killing import TINY
 
+import killing
 from inncli.cli.app import main
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.io.atomic import atomic_write, clear_leftovers
@@ -25,6 +24,7 @@ from inncli.runs.registry import find_run
 from inncli.runs.run_dir import RunDir
 from inncli.training import checkpoint
 from inncli.training.checkpoint import load_checkpoint, under
+from killing import TINY
 
 KEPT = Path(__file__).parents[1] / "fixtures" / "runs" / "1"
 
@@ -56,18 +56,23 @@ def disk(tmp_path, monkeypatch):
 @pytest.fixture
 def said(capsys):
     """A function that runs a command, holds its exit code against `code` and returns its last line on stderr."""
+
     def run(*words: str, code: int) -> str:
         capsys.readouterr()
         got = main(list(words))
         err = capsys.readouterr().err.splitlines()
         assert got == code, err
         return err[-1] if err else ""
+
     return run
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file()
+    }
 
 
 def leftovers(folder: Path) -> list[Path]:
@@ -142,7 +147,9 @@ def test_a_disk_that_fills_up_in_mid_posterior(disk, said, suffix, tmp_path):
     before = hashes(disk)
     words = ["invert", "--run", "flow", "--y", "1.5", "-n", "30000", "--out", f"flow/posteriors/mine{suffix}"]
     line = said(*words, code=1)
-    assert re.fullmatch(rf"\S*flow/posteriors/mine{suffix}: No space left on device; free the place or name another", line)
+    assert re.fullmatch(
+        rf"\S*flow/posteriors/mine{suffix}: No space left on device; free the place or name another", line
+    )
     assert hashes(disk) == before
     assert PosteriorSet.load(disk / f"flow/posteriors/mine{suffix}").n_draws == 5
 
@@ -180,14 +187,18 @@ def test_a_checkpoint_on_a_failing_disk(runs, said, monkeypatch):
     before = hashes(runs / "flow_stopped" / "checkpoints")
     sync = os.fsync
     with monkeypatch.context() as patch:
+
         def failing(fd):
             if "last.safetensors" in os.readlink(f"/proc/self/fd/{fd}"):
                 raise OSError(errno.EIO, "Input/output error")
             sync(fd)
+
         patch.setattr(os, "fsync", failing)
         line = said("train", "--resume", "flow_stopped", code=1)
-    assert line == f"{runs}/flow_stopped/checkpoints/last.safetensors: Input/output error; free the place or name another" \
+    assert (
+        line == f"{runs}/flow_stopped/checkpoints/last.safetensors: Input/output error; free the place or name another"
         or line == "flow_stopped/checkpoints/last.safetensors: Input/output error; free the place or name another"
+    )
     assert hashes(runs / "flow_stopped" / "checkpoints") == before
     said("train", "--resume", "flow_stopped", code=0)
 
@@ -303,7 +314,11 @@ def test_killed_between_last_and_best(tmp_path, said, whole, monkeypatch):
 def test_what_killed_writers_left_is_cleared_when_a_run_goes_on(runs, said):
     run = RunDir(runs / "flow_stopped")
     run.posteriors.mkdir()
-    left = [run.path / ".run.json.1.abcd.tmp", run.last.parent / ".last.safetensors.1.abcd.tmp", run.pairs.parent / ".p.1.tmp"]
+    left = [
+        run.path / ".run.json.1.abcd.tmp",
+        run.last.parent / ".last.safetensors.1.abcd.tmp",
+        run.pairs.parent / ".p.1.tmp",
+    ]
     fresh, old = run.posteriors / ".fresh.npz.1.tmp", run.posteriors / ".old.npz.1.tmp"
     for path in (*left, fresh, old):
         path.write_bytes(b"half a file")

@@ -28,8 +28,9 @@ def killed(tmp_path_factory):
     root = tmp_path_factory.mktemp("killed")
     words = [sys.executable, "-m", "inncli", "train", "-m", "seed=1,2,3", *TINY, "trainer.checkpoint_seconds=0"]
     subprocess.run(words, env=HERE | {"INN_OUTPUTS": str(root / "whole")}, check=True, capture_output=True)
-    process = subprocess.Popen(words, env=HERE | {"INN_OUTPUTS": str(root / "cut")}, stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        words, env=HERE | {"INN_OUTPUTS": str(root / "cut")}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
     deadline = time.monotonic() + 120
     while process.poll() is None and time.monotonic() < deadline:
         found = list(root.glob("cut/sweeps/*/1/run.json"))
@@ -43,8 +44,11 @@ def killed(tmp_path_factory):
 
 
 def below(folder: Path) -> dict:
-    return {path.relative_to(folder): (path.stat().st_mtime_ns, path.read_bytes())
-            for path in folder.rglob("*") if path.is_file()}
+    return {
+        path.relative_to(folder): (path.stat().st_mtime_ns, path.read_bytes())
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 # ---- a sweep -----------------------------------------------------------------------------------------
@@ -85,8 +89,9 @@ def test_words_of_a_resumed_sweep(inn, tmp_path):
     assert {path: entry for path, entry in below(sweep.path).items() if path.name != ".lock"} == before
 
 
-@pytest.mark.parametrize("word", ["++hydra={callbacks: {x: {_target_: os.mkdir, path: made}}}",
-                                  "++hydra.sweeper.params={hydra.job.name: x}"])
+@pytest.mark.parametrize(
+    "word", ["++hydra={callbacks: {x: {_target_: os.mkdir, path: made}}}", "++hydra.sweeper.params={hydra.job.name: x}"]
+)
 def test_a_strangers_search_changes_nothing_of_hydra(inn, tmp_path, word):
     pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
     sweep = SweepDir(tmp_path / "s")
@@ -97,9 +102,17 @@ def test_a_strangers_search_changes_nothing_of_hydra(inn, tmp_path, word):
     assert not (tmp_path / "made").exists()
 
 
-@pytest.mark.parametrize("word", [
-    "hydra.launcher.setup=[touch x]", "hydra.launcher._target_=os.system", "hydra/launcher=../../x",
-    "+hydra.launcher.additional_parameters.wrap=x", "hydra.launcher.submitit_folder=/tmp/x", "hydra.launcher.n_jobs=${x}"])
+@pytest.mark.parametrize(
+    "word",
+    [
+        "hydra.launcher.setup=[touch x]",
+        "hydra.launcher._target_=os.system",
+        "hydra/launcher=../../x",
+        "+hydra.launcher.additional_parameters.wrap=x",
+        "hydra.launcher.submitit_folder=/tmp/x",
+        "hydra.launcher.n_jobs=${x}",
+    ],
+)
 def test_a_strangers_sweep_says_nothing_to_the_launcher_that_could_run_a_command(inn, tmp_path, word):
     sweep = SweepDir(tmp_path / "s")
     sweep.path.mkdir()
@@ -243,7 +256,9 @@ def test_a_requeued_job_takes_its_run_at_once(tmp_path, monkeypatch):
     run = RunDir.create(tmp_path / "run")
     run.update_info(status="interrupted")
     job = {"slurm_job_id": "7", "slurm_procid": "0"}
-    run._write_info({**run.info(), "status": "running", "host": "elsewhere", "heartbeat": liveness.now(), "scheduler": job})
+    run._write_info(
+        {**run.info(), "status": "running", "host": "elsewhere", "heartbeat": liveness.now(), "scheduler": job}
+    )
     assert run.state() == "running"
     monkeypatch.setenv("SLURM_JOB_ID", "7")
     monkeypatch.setenv("SLURM_PROCID", "0")

@@ -26,8 +26,13 @@ def finished(root, name, ended="2026-11-23T10:00:00.000000+00:00", **fields):
 
 def child(code: str, *args) -> subprocess.Popen:
     here = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
-    return subprocess.Popen([sys.executable, "-c", code, *map(str, args)], text=True, env=here,
-                            stdout=subprocess.PIPE, stdin=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, args)],
+        text=True,
+        env=here,
+        stdout=subprocess.PIPE,
+        stdin=subprocess.PIPE,
+    )
 
 
 FROZEN = datetime(2026, 11, 23, 10, 4, 59)
@@ -72,8 +77,10 @@ def test_a_killed_process_frees_its_run_and_a_live_one_does_not(tmp_path):
     assert run.state() == "running"
     with pytest.raises(RunError) as caught:
         run.reopen()
-    assert str(caught.value) == (f"run run is being trained by another process (pid {process.pid} on "
-                                 f"{os.uname().nodename}); wait for it or stop it first")
+    assert str(caught.value) == (
+        f"run run is being trained by another process (pid {process.pid} on "
+        f"{os.uname().nodename}); wait for it or stop it first"
+    )
     os.kill(process.pid, signal.SIGKILL)
     process.communicate()
     assert (run.info()["status"], run.state()) == ("running", "interrupted")
@@ -119,24 +126,41 @@ def test_run_ids_have_no_path_in_them():
 
 # ---- config and info -----------------------------------------------------------------------------
 def test_config_survives_as_plain_yaml(tmp_path):
-    config = {"seed": 0, "device": "auto", "threads": None, "trainer": {"lr": 1e-5, "clip": 5.0},
-              "task": {"x": ["cement", "1e-3", "yes", "Größe"], "x_bounds": {}, "A": [[1.0, 0.5]]}}
+    config = {
+        "seed": 0,
+        "device": "auto",
+        "threads": None,
+        "trainer": {"lr": 1e-5, "clip": 5.0},
+        "task": {"x": ["cement", "1e-3", "yes", "Größe"], "x_bounds": {}, "A": [[1.0, 0.5]]},
+    }
     run = RunDir.create(tmp_path / "run")
     run.write_config(config, ["model=rnvp", "task.x=[a,b]"])
     assert run.config() == config
     import yaml
+
     assert yaml.safe_load((run.path / "overrides.yaml").read_text()) == ["model=rnvp", "task.x=[a,b]"]
     before = run.config_hash()
     run.config_file.write_text(run.config_file.read_text().replace("seed: 0", "seed: 1"))
     assert run.config_hash() != before
 
 
-@pytest.mark.parametrize("name, text", [
-    ("run.json", ""), ("run.json", '{"status": "done", "task'), ("run.json", "[1, 2]"), ("run.json", "\xff"),
-    ("run.json", '{"status": "fine"}'), ("run.json", '{"stat": 1}'), ("run.json", None),
-    ("config.yaml", ""), ("config.yaml", "a: [1"), ("config.yaml", "- 1"), ("config.yaml", None),
-    ("config.yaml", "a: !!python/object/apply:os.system ['touch pwned']"),
-])
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("run.json", ""),
+        ("run.json", '{"status": "done", "task'),
+        ("run.json", "[1, 2]"),
+        ("run.json", "\xff"),
+        ("run.json", '{"status": "fine"}'),
+        ("run.json", '{"stat": 1}'),
+        ("run.json", None),
+        ("config.yaml", ""),
+        ("config.yaml", "a: [1"),
+        ("config.yaml", "- 1"),
+        ("config.yaml", None),
+        ("config.yaml", "a: !!python/object/apply:os.system ['touch pwned']"),
+    ],
+)
 def test_a_damaged_file_is_named_in_one_line(tmp_path, monkeypatch, name, text):
     monkeypatch.chdir(tmp_path)
     run = RunDir.create(tmp_path / "run")
@@ -152,6 +176,7 @@ def test_a_damaged_file_is_named_in_one_line(tmp_path, monkeypatch, name, text):
 
 def test_info_keeps_what_it_had_and_stays_json(tmp_path):
     import numpy as np
+
     run = RunDir.create(tmp_path / "run", task="ring", seed=3)
     run.update_info(planned_steps=np.int64(700), metrics={"val_loss": np.float32(0.5), "worst": float("inf")})
     text = run.info_file.read_text()
@@ -169,13 +194,16 @@ def test_info_keeps_what_it_had_and_stays_json(tmp_path):
 
 def test_a_reader_never_meets_half_a_run_json(tmp_path):
     run = RunDir.create(tmp_path / "run")
-    writer = child("""
+    writer = child(
+        """
 import sys
 from inncli.runs.run_dir import RunDir
 run = RunDir(sys.argv[1])
 for i in range(150):
     run.update_info(metrics={"padding": "x" * (i * 97 % 20000)})
-""", run.path)
+""",
+        run.path,
+    )
     reads = 0
     while writer.poll() is None:
         assert run.info()["status"] == "running"
@@ -219,8 +247,9 @@ def test_cut_metrics_keeps_bytes_and_drops_garbage(tmp_path):
 def test_the_default_run_is_the_last_to_finish(tmp_path):
     with pytest.raises(RunError) as caught:
         find_run(None, tmp_path)
-    assert str(caught.value) == (f"expected a finished run under {tmp_path}, got none; train one with "
-                                 "`inn train`, or name one with --run")
+    assert str(caught.value) == (
+        f"expected a finished run under {tmp_path}, got none; train one with `inn train`, or name one with --run"
+    )
     finished(tmp_path, "a", ended="2026-11-23T12:00:00.000000+00:00")  # started first, finished last
     finished(tmp_path, "b", ended="2026-11-23T11:00:00.000000+00:00")
     RunDir.create(tmp_path / "c")
@@ -259,14 +288,19 @@ def test_a_run_that_is_not_there_says_what_to_do(tmp_path):
 
     assert message("2026-11-23_10-04_ring_rnpv_0003") == (
         "no run '2026-11-23_10-04_ring_rnpv_0003' under R; did you mean '2026-11-23_10-04_ring_rnvp_0003'? "
-        "try `inn runs`")
+        "try `inn runs`"
+    )
     assert message("zzz") == "no run 'zzz' under R; try `inn runs`"
     assert message("") == "no run '' under R; try `inn runs`"
-    assert message("2026") == ("--run '2026' fits 7 runs: " + ", ".join(
-        f"2026-11-23_10-04_ring_rnvp_000{i}" for i in range(5)) + ", ...; give more of the id")
+    assert message("2026") == (
+        "--run '2026' fits 7 runs: "
+        + ", ".join(f"2026-11-23_10-04_ring_rnvp_000{i}" for i in range(5))
+        + ", ...; give more of the id"
+    )
     (tmp_path / "folder").mkdir()
     assert message(str(tmp_path / "folder")) == (
-        "expected a run directory, got R/folder, which has no run.json; try `inn runs`")
+        "expected a run directory, got R/folder, which has no run.json; try `inn runs`"
+    )
 
 
 def test_foreign_folders_are_passed_over_and_damaged_runs_are_seen(tmp_path):
@@ -284,7 +318,9 @@ def test_foreign_folders_are_passed_over_and_damaged_runs_are_seen(tmp_path):
     (tmp_path / "2026-11-22_cut").mkdir()
     (tmp_path / "2026-11-22_cut" / "run.json").write_text('{"status": "do')
     assert [(run.id, info["status"]) for run, info in read_runs(tmp_path)] == [
-        ("2026-11-22_cut", "damaged"), ("2026-11-23_10-04_ring_rnvp_0001", "done")]
+        ("2026-11-22_cut", "damaged"),
+        ("2026-11-23_10-04_ring_rnvp_0001", "done"),
+    ]
     assert find_run(None, tmp_path).id == "2026-11-23_10-04_ring_rnvp_0001"
     assert list_runs(tmp_path / "nowhere") == []
 

@@ -22,15 +22,23 @@ def test_devices_and_dtypes():
     assert runtime.resolve_dtype("float64") is torch.float64
     with pytest.raises(ConfigError, match="device 'cdua:0' is not available; this machine has "):
         runtime.resolve_device("cdua:0")
-    with pytest.raises(ConfigError, match="dtype: expected float32 or float64, got .float46.; did you mean .float(32|64)"):
+    with pytest.raises(
+        ConfigError, match="dtype: expected float32 or float64, got .float46.; did you mean .float(32|64)"
+    ):
         runtime.resolve_dtype("float46")
 
 
-@pytest.mark.parametrize("name, inside, outside", [
-    ("PositiveInt", [1, 5], [0, -1]), ("NonNegativeInt", [0], [-1]),
-    ("PositiveFloat", [1e-300], [0.0, float("inf"), float("nan")]), ("NonNegativeFloat", [0.0], [-1e-9]),
-    ("Fraction", [0.5], [0.0, 1.0]), ("Share", [0.0, 0.99], [1.0, -0.1]),
-])
+@pytest.mark.parametrize(
+    "name, inside, outside",
+    [
+        ("PositiveInt", [1, 5], [0, -1]),
+        ("NonNegativeInt", [0], [-1]),
+        ("PositiveFloat", [1e-300], [0.0, float("inf"), float("nan")]),
+        ("NonNegativeFloat", [0.0], [-1e-9]),
+        ("Fraction", [0.5], [0.0, 1.0]),
+        ("Share", [0.0, 0.99], [1.0, -0.1]),
+    ],
+)
 def test_ranges(name, inside, outside):
     (within,) = getattr(types, name).__metadata__
     assert all(value in within for value in inside) and not any(value in within for value in outside)

@@ -75,8 +75,10 @@ def setting(path: str, value):
             for word in way:
                 node = node[word]
             node[last] = value(folder) if callable(value) else value
+
         for name in ("flow", "flow_stopped"):
             resign(folder / name, change)
+
     return make
 
 
@@ -105,14 +107,17 @@ def metas(change):
 
 def file(name: str, data: bytes | Callable[[bytes], bytes], run: str = "flow"):
     """A file of the run with other bytes."""
+
     def make(folder: Path) -> None:
         path = folder / run / name
         path.write_bytes(data(path.read_bytes()) if callable(data) else data)
+
     return make
 
 
 def config_bytes(data: bytes | Callable[[bytes], bytes]):
     """A config file with these bytes, whose hash the checkpoint carries."""
+
     def make(folder: Path) -> None:
         file("config.yaml", data)(folder)
         path = folder / "flow" / "checkpoints" / "best.safetensors"
@@ -120,6 +125,7 @@ def config_bytes(data: bytes | Callable[[bytes], bytes]):
         facts.pop("checksum")
         sha256 = hashlib.sha256((folder / "flow" / "config.yaml").read_bytes()).hexdigest()
         save_checkpoint(path, values, {**facts, "config_hash": sha256})
+
     return make
 
 
@@ -129,20 +135,24 @@ def info(**fields):
 
 def linked(name: str, run: str = "flow"):
     """A file or folder of the run that lies elsewhere."""
+
     def make(folder: Path) -> None:
         path = folder / run / name
         elsewhere = folder.parent / "elsewhere"
         path.rename(elsewhere) if path.exists() else elsewhere.mkdir()
         path.symlink_to(elsewhere)
+
     return make
 
 
 def header(change):
     """A checkpoint with another safetensors header: a change of it as JSON, or of its bytes."""
+
     def edit(data: bytes) -> bytes:
         (length,) = struct.unpack("<Q", data[:8])
-        new = change(data[8:8 + length])
-        return struct.pack("<Q", len(new)) + new + data[8 + length:]
+        new = change(data[8 : 8 + length])
+        return struct.pack("<Q", len(new)) + new + data[8 + length :]
+
     return file("checkpoints/best.safetensors", edit)
 
 
@@ -161,6 +171,7 @@ def doubled(raw: bytes) -> bytes:
 
 def npz(name: str, change):
     """An npz of the run with its arrays changed, and its checksum in run.json set right."""
+
     def make(folder: Path) -> None:
         for run in ("flow", "flow_stopped"):
             path = folder / run / name
@@ -177,6 +188,7 @@ def npz(name: str, change):
                 if "data" in facts and name == "data/pairs.npz":
                     facts["data"]["pairs_sha256"] = hashlib.sha256(data).hexdigest()
                     (folder / run / "run.json").write_text(json.dumps(facts))
+
     return make
 
 
@@ -252,41 +264,60 @@ def fifo(folder: Path) -> None:
 
 def sweep(words: list[str] = (), change: Callable[[Path], object] = lambda folder: None, **job):
     """A stranger's sweep of one stopped job."""
+
     def make(folder: Path) -> None:
         place = folder / "sweeps" / "many"
         shutil.copytree(folder / "flow_stopped", place / "0")
         entry = {"job": 0, "status": "interrupted", "overrides": [], **job}
-        (place / "sweep.json").write_text(json.dumps(
-            {"id": "many", "status": "interrupted", "overrides": list(words), "jobs": [entry], "search": False}))
+        (place / "sweep.json").write_text(
+            json.dumps(
+                {"id": "many", "status": "interrupted", "overrides": list(words), "jobs": [entry], "search": False}
+            )
+        )
         change(place)
+
     return make
 
 
 def record(data: object, name: str = "0.json"):
     """What a stranger's sweep says of a job of its own, or of who runs it."""
+
     def change(place: Path) -> None:
         (place / ".jobs").mkdir()
         (place / ".jobs" / name).write_text(data if isinstance(data, str) else json.dumps(data))
+
     return sweep(change=change)
 
 
 def long_form(note: str = "{}", **changed):
     """A set in Parquet with other columns or another note."""
+
     def make(folder: Path) -> None:
         import pyarrow as pa
         from pyarrow import parquet
-        columns = {"obs": [0.0, 0.0], "y1": [1.0, 1.0], "draw": [0.0, 1.0], "x1": [1.0, 2.0], "log_prob": [0.0, 0.0], **changed}
+
+        columns = {
+            "obs": [0.0, 0.0],
+            "y1": [1.0, 1.0],
+            "draw": [0.0, 1.0],
+            "x1": [1.0, 2.0],
+            "log_prob": [0.0, 0.0],
+            **changed,
+        }
         table = pa.table({name: pa.array(values, pa.float64()) for name, values in columns.items()})
         parquet.write_table(table.replace_schema_metadata({"inn": note}), folder / "flow/posteriors/set.parquet")
+
     return make
 
 
 def netcdf(change):
     """A set in NetCDF, changed as an HDF5 file."""
+
     def make(folder: Path) -> None:
         h5py = pytest.importorskip("h5py")
         with h5py.File(folder / "flow/posteriors/set.nc", "a") as file:
             change(file, h5py)
+
     return make
 
 
@@ -294,6 +325,7 @@ def replaced(**how):
     def change(file, h5py):
         del file["posterior/x1"]
         file["posterior"].create_dataset("x1", **how)
+
     return change
 
 
@@ -306,7 +338,9 @@ def virtual(file, h5py):
 
 def pipe_as_table(folder: Path) -> None:
     os.mkfifo(folder / "t.csv")
-    setting("task", {"_target_": "inncli.tasks.measured.table.Table", "_partial_": True, "file": str(folder / "t.csv")})(folder)
+    setting(
+        "task", {"_target_": "inncli.tasks.measured.table.Table", "_partial_": True, "file": str(folder / "t.csv")}
+    )(folder)
 
 
 def tensorboard_elsewhere(folder: Path) -> None:
@@ -330,10 +364,17 @@ def job_elsewhere(place: Path) -> None:
 HOSTILE = {
     # code
     "target os.system": (setting("model", {"_target_": "os.system", "command": "touch canary"}), INVERT, "os.system"),
-    "target through an import": (setting("model._target_", "inncli.runs.run_dir.os.system"), INVERT, "inncli.runs.run_dir.os.system"),
+    "target through an import": (
+        setting("model._target_", "inncli.runs.run_dir.os.system"),
+        INVERT,
+        "inncli.runs.run_dir.os.system",
+    ),
     "target of the stranger's module": (pretender, INVERT, "mine.Model"),
-    "target with a source to read": (setting("model", {"_target_": "subprocess.run", "args": ["touch", "canary"]}), INVERT,
-                                     "subprocess.run"),
+    "target with a source to read": (
+        setting("model", {"_target_": "subprocess.run", "args": ["touch", "canary"]}),
+        INVERT,
+        "subprocess.run",
+    ),
     "target that is a list": (setting("model._target_", ["os.system"]), INVERT, "_target_"),
     "simulator as the model": (setting("model", evil_task), INVERT, "Simulator"),
     "simulator inside the model": (setting("model.block", evil_task_at_once), INVERT, "Simulator"),
@@ -345,8 +386,11 @@ HOSTILE = {
     "yaml that calls": (config_bytes(b"a: !!python/object/apply:os.system ['touch canary']"), INVERT, "config.yaml"),
     "pickled pairs": (npz("data/pairs.npz", pickled), SAMPLE, "pairs.npz"),
     "pickled posterior set": (npz("posteriors/set.npz", pickled), SET, "set.npz"),
-    "pickle for a checkpoint": (lambda folder: (folder / "flow/checkpoints/best.safetensors").write_bytes(
-        pickle.dumps(Canary())), INVERT, "best.safetensors"),
+    "pickle for a checkpoint": (
+        lambda folder: (folder / "flow/checkpoints/best.safetensors").write_bytes(pickle.dumps(Canary())),
+        INVERT,
+        "best.safetensors",
+    ),
     # out of the run directory
     "checkpoint by a link": (linked("checkpoints/best.safetensors"), INVERT, "link"),
     "checkpoints by a link": (linked("checkpoints"), INVERT, "link"),
@@ -356,23 +400,43 @@ HOSTILE = {
     "posteriors by a link": (linked("posteriors"), INVERT, "link"),
     "draws by a link": (linked("draws"), SAMPLE, "link"),
     "densities by a link": (linked("densities"), INVERT, "link"),
-    "ys of training in the wrong order": (metas(lambda meta: meta["seen"].update(low=[9.0], high=[1.0])), INVERT, "training saw"),
+    "ys of training in the wrong order": (
+        metas(lambda meta: meta["seen"].update(low=[9.0], high=[1.0])),
+        INVERT,
+        "training saw",
+    ),
     "ys of training that are null": (metas(lambda meta: meta["seen"].update(low=[None])), INVERT, "training saw"),
     "ys of training as labels without end": (
-        metas(lambda meta: meta["seen"].update(columns=[], high=[3e9])), INVERT, "training saw"),
+        metas(lambda meta: meta["seen"].update(columns=[], high=[3e9])),
+        INVERT,
+        "training saw",
+    ),
     "distances of training ys without ranks": (
-        metas(lambda meta: meta["seen"]["calibration"].update(rank=[])), INVERT, "training saw"),
+        metas(lambda meta: meta["seen"]["calibration"].update(rank=[])),
+        INVERT,
+        "training saw",
+    ),
     "plots by a link": (linked("plots"), ["plot", "posterior", "--run", "flow"], "link"),
     "metrics by a link": (linked("metrics.jsonl", "flow_stopped"), RESUME, "link"),
     "lock by a link": (linked(".lock", "flow_stopped"), RESUME, "link"),
     "a pipe for the config": (fifo, INVERT, "no regular file"),
     "a run of another folder": (lambda folder: None, ["show", "--run", "../../../etc"], "no run"),
-    "a device as the table": (setting("task", {"_target_": "inncli.tasks.measured.table.Table", "_partial_": True,
-                                               "file": "/dev/zero.csv/../zero"}), EVALUATE, ""),
+    "a device as the table": (
+        setting(
+            "task",
+            {"_target_": "inncli.tasks.measured.table.Table", "_partial_": True, "file": "/dev/zero.csv/../zero"},
+        ),
+        EVALUATE,
+        "",
+    ),
     # more than there is
     "10^15 numbers in a checkpoint": (header(huge_header), INVERT, "declare"),
     "10^15 numbers in the pairs": (npz("data/pairs.npz", lambda a: zipped(x=npy((10**14, 10)))), SAMPLE, "declares"),
-    "negative size in the pairs": (npz("data/pairs.npz", lambda a: zipped(x=npy((-1, 2), data=bytes(16)))), SAMPLE, "pairs.npz"),
+    "negative size in the pairs": (
+        npz("data/pairs.npz", lambda a: zipped(x=npy((-1, 2), data=bytes(16)))),
+        SAMPLE,
+        "pairs.npz",
+    ),
     "10^15 numbers in a set": (npz("posteriors/set.npz", lambda a: zipped(x=npy((1, 10**15, 2)))), SET, "declares"),
     "a zip bomb": (npz("data/pairs.npz", bomb), SAMPLE, "unpack"),
     "a subnet of 10^12 units": (setting("model.block.hidden", [10**12]), INVERT, "larger"),
@@ -387,7 +451,11 @@ HOSTILE = {
     "YAML of 20 MB": (config_bytes(b"#" * (20 * 2**20)), INVERT, "bytes"),
     "YAML number of 10^6 digits": (config_bytes(b"a: " + b"9" * 10**6), INVERT, "digits"),
     "JSON nested deep": (file("run.json", b"[" * 200_000), SHOW, "deep"),
-    "header longer than the file": (file("checkpoints/best.safetensors", lambda d: b"\xff" * 7 + b"\x7f" + d[8:]), INVERT, "header"),
+    "header longer than the file": (
+        file("checkpoints/best.safetensors", lambda d: b"\xff" * 7 + b"\x7f" + d[8:]),
+        INVERT,
+        "header",
+    ),
     # not what it should be
     "NaN weights": (tensors(nan_weights), INVERT, "not finite"),
     "infinite weights": (tensors(inf_weights), INVERT, "not finite"),
@@ -398,17 +466,32 @@ HOSTILE = {
     "a tensor of another shape": (tensors(other_shape), INVERT, "shape"),
     "a tensor of another dtype": (tensors(half_precision), INVERT, "dtype"),
     "a tensor twice": (header(doubled), INVERT, "twice"),
-    "another config in the checkpoint": (metas(lambda m: m.update(config={**m["config"], "seed": 9})), INVERT, "different things"),
+    "another config in the checkpoint": (
+        metas(lambda m: m.update(config={**m["config"], "seed": 9})),
+        INVERT,
+        "different things",
+    ),
     "columns of wrong types": (metas(lambda m: m.update(x={"names": [1, None]})), INVERT, "columns"),
     "no columns": (metas(lambda m: m.update(x=None)), INVERT, "columns"),
     "progress of wrong types": (metas(lambda m: m.update(training={"step": "all"})), RESUME, "training stands"),
     "a negative step": (metas(lambda m: m["training"].update(step=-1)), RESUME, "training stands"),
-    "no metadata": (header(lambda raw: json.dumps({k: v for k, v in json.loads(raw).items() if k != "__metadata__"}).encode()),
-                    INVERT, "damaged"),
+    "no metadata": (
+        header(lambda raw: json.dumps({k: v for k, v in json.loads(raw).items() if k != "__metadata__"}).encode()),
+        INVERT,
+        "damaged",
+    ),
     "NaN pairs": (npz("data/pairs.npz", lambda a: a["x"].fill(np.nan)), SAMPLE, "not finite"),
-    "pairs of text": (npz("data/pairs.npz", lambda a: a.update(x=a["x"].astype(str).astype("U3") + "a")), SAMPLE, "pairs.npz"),
+    "pairs of text": (
+        npz("data/pairs.npz", lambda a: a.update(x=a["x"].astype(str).astype("U3") + "a")),
+        SAMPLE,
+        "pairs.npz",
+    ),
     "pairs of other columns": (npz("data/pairs.npz", lambda a: a.update(y=np.zeros((100, 3)))), SAMPLE, "shape"),
-    "pairs of other columns, resumed": (npz("data/pairs.npz", lambda a: a.update(y=np.zeros((100, 3)))), RESUME, "columns"),
+    "pairs of other columns, resumed": (
+        npz("data/pairs.npz", lambda a: a.update(y=np.zeros((100, 3)))),
+        RESUME,
+        "columns",
+    ),
     "pairs of other rows": (npz("data/pairs.npz", lambda a: a.update(y=a["y"][:7])), SAMPLE, "rows"),
     "a lone npy for the pairs": (npz("data/pairs.npz", lambda a: npy((1,), data=bytes(8))), SAMPLE, "pairs.npz"),
     "status of a wrong type": (info(status=["done"]), SHOW, "status"),
@@ -423,44 +506,97 @@ HOSTILE = {
     "a setting that is none": (setting("model.evil", 1), INVERT, "evil"),
     # sweeps
     "a sweep with a launcher of its own": (sweep(["hydra.launcher._target_=os.system"]), MANY, "could run a command"),
-    "a sweep whose launcher runs a script": (sweep(["hydra/launcher=slurm", "hydra.launcher.setup=[touch canary]"]), MANY,
-                                             "could run a command"),
-    "a sweep with a line for sbatch": (sweep(["hydra.launcher.partition=\"a\n touch canary\""]), MANY, "could run a command"),
+    "a sweep whose launcher runs a script": (
+        sweep(["hydra/launcher=slurm", "hydra.launcher.setup=[touch canary]"]),
+        MANY,
+        "could run a command",
+    ),
+    "a sweep with a line for sbatch": (
+        sweep(['hydra.launcher.partition="a\n touch canary"']),
+        MANY,
+        "could run a command",
+    ),
     "a sweep whose job names a simulator": (sweep(change=evil_job), MANY, "--resimulate"),
     "a sweep whose record names a simulator": (
-        sweep(config={"task": {"_target_": "inncli.tasks.user.simulator.Simulator", "file": "sim.py"}}), MANY, "--resimulate"),
+        sweep(config={"task": {"_target_": "inncli.tasks.user.simulator.Simulator", "file": "sim.py"}}),
+        MANY,
+        "--resimulate",
+    ),
     "a sweep whose job lies elsewhere": (sweep(change=job_elsewhere), MANY, "link"),
     "a sweep of a job that is no number": (sweep(job="../../flow"), MANY, "sweep.json"),
     "a sweep with words of wrong types": (sweep([3]), MANY, "sweep.json"),
     "a sweep nested deep": (sweep(change=lambda place: (place / "sweep.json").write_text("[" * 90_000)), JOBS, "deep"),
-    "a sweep nested deep, compared": (sweep(change=lambda place: (place / "sweep.json").write_text("[" * 90_000)), COMPARE, "deep"),
+    "a sweep nested deep, compared": (
+        sweep(change=lambda place: (place / "sweep.json").write_text("[" * 90_000)),
+        COMPARE,
+        "deep",
+    ),
     "a sweep of job -3": (sweep(job=-3), JOBS, "sweep.json"),
     "a sweep of job 10^30": (sweep(job=10**30), COMPARE, "sweep.json"),
     "a sweep whose job has no words": (sweep(overrides=[1, None]), JOBS, "sweep.json"),
     "a sweep whose state is a list": (sweep(status=["done"]), JOBS, "sweep.json"),
-    "a sweep of two jobs of one number": (sweep(change=lambda place: (place / "sweep.json").write_text(json.dumps(
-        {"overrides": [], "jobs": 2 * [{"job": 0, "overrides": []}]}))), MANY, "twice"),
+    "a sweep of two jobs of one number": (
+        sweep(
+            change=lambda place: (place / "sweep.json").write_text(
+                json.dumps({"overrides": [], "jobs": 2 * [{"job": 0, "overrides": []}]})
+            )
+        ),
+        MANY,
+        "twice",
+    ),
     # sets
     "a set of 10^15 rows": (long_form(obs=[0.0, 1e15]), PARQUET, "rows"),
     "a set of infinite rows": (long_form(obs=[0.0, float("inf")]), PARQUET, "set.parquet"),
-    "a set of no rows": (long_form(**dict.fromkeys(("obs", "y1", "draw", "x1", "log_prob"), [])), PARQUET, "set.parquet"),
+    "a set of no rows": (
+        long_form(**dict.fromkeys(("obs", "y1", "draw", "x1", "log_prob"), [])),
+        PARQUET,
+        "set.parquet",
+    ),
     "a set whose note is nested deep": (long_form("[" * 90_000), PARQUET, "deep"),
-    "a Parquet bomb": (long_form(**dict.fromkeys(("obs", "y1", "draw", "x1", "log_prob"), np.zeros(2**23))), PARQUET, "unpack"),
+    "a Parquet bomb": (
+        long_form(**dict.fromkeys(("obs", "y1", "draw", "x1", "log_prob"), np.zeros(2**23))),
+        PARQUET,
+        "unpack",
+    ),
     "a set of NaN": (long_form(x1=[None, None]), PARQUET, "finite"),
     "a set of infinities": (npz("posteriors/set.npz", lambda a: a["x"].fill(np.inf)), SET, "finite"),
-    "a set whose meta is nested deep": (npz("posteriors/set.npz", lambda a: a.update(meta=np.array("[" * 90_000))), SET, "deep"),
-    "a set in NetCDF that leads elsewhere": (netcdf(lambda file, h5py: file["posterior"].__setitem__(
-        "more", h5py.ExternalLink("/etc/passwd", "x"))), NETCDF, "link"),
-    "a set in NetCDF that lies elsewhere": (netcdf(replaced(shape=(1, 4), dtype="f8", external=[("/etc/passwd", 0, 32)])), NETCDF,
-                                            "another file"),
+    "a set whose meta is nested deep": (
+        npz("posteriors/set.npz", lambda a: a.update(meta=np.array("[" * 90_000))),
+        SET,
+        "deep",
+    ),
+    "a set in NetCDF that leads elsewhere": (
+        netcdf(lambda file, h5py: file["posterior"].__setitem__("more", h5py.ExternalLink("/etc/passwd", "x"))),
+        NETCDF,
+        "link",
+    ),
+    "a set in NetCDF that lies elsewhere": (
+        netcdf(replaced(shape=(1, 4), dtype="f8", external=[("/etc/passwd", 0, 32)])),
+        NETCDF,
+        "another file",
+    ),
     "a set in NetCDF made of other files": (netcdf(virtual), NETCDF, "another file"),
-    "10^12 numbers in a set in NetCDF": (netcdf(replaced(shape=(1, 10**12), dtype="f8", chunks=(1, 1024))), NETCDF, "declares"),
+    "10^12 numbers in a set in NetCDF": (
+        netcdf(replaced(shape=(1, 10**12), dtype="f8", chunks=(1, 1024))),
+        NETCDF,
+        "declares",
+    ),
     "a set in NetCDF of one number": (netcdf(replaced(data=1.0)), NETCDF, "set.nc"),
-    "a set in NetCDF whose note is nested deep": (netcdf(lambda file, h5py: file.attrs.__setitem__("inn", "[" * 60_000)), NETCDF, "deep"),
+    "a set in NetCDF whose note is nested deep": (
+        netcdf(lambda file, h5py: file.attrs.__setitem__("inn", "[" * 60_000)),
+        NETCDF,
+        "deep",
+    ),
     # more of a run
     "a pipe for the table": (pipe_as_table, EVALUATE, "pipe"),
-    "10^12 draws to compare": (setting("evaluation", {"_target_": "inncli.evaluation.settings.Protocol", "_partial_": True, "draws": 10**12}),
-                               EVALUATE, "at most"),
+    "10^12 draws to compare": (
+        setting(
+            "evaluation",
+            {"_target_": "inncli.evaluation.settings.EvaluationSettings", "_partial_": True, "draws": 10**12},
+        ),
+        EVALUATE,
+        "at most",
+    ),
     "a task that is a number": (setting("task", 5), SHOW, "config.yaml"),
     "names that are text": (setting("names", "x"), SHOW, "config.yaml"),
     "a metric of 400 digits": (info(metrics={"val_loss": 10**400}), SHOW, "metrics"),
@@ -485,8 +621,14 @@ def runs(tmp_path, monkeypatch):
 
 def contents(folder: Path) -> dict[str, str]:
     """Every entry below a folder with what it holds."""
-    return {str(path.relative_to(folder)): os.readlink(path) if path.is_symlink() else
-            hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "-" for path in sorted(folder.rglob("*"))}
+    return {
+        str(path.relative_to(folder)): os.readlink(path)
+        if path.is_symlink()
+        else hashlib.sha256(path.read_bytes()).hexdigest()
+        if path.is_file()
+        else "-"
+        for path in sorted(folder.rglob("*"))
+    }
 
 
 def refused(folder: Path, words: list[str], expected: str, capsys) -> None:
@@ -548,9 +690,16 @@ def test_a_title_is_no_markup(runs, capsys):
 
 
 def test_records_of_jobs_that_say_nothing_sensible_are_passed_over(runs, capsys):
-    for number, data in enumerate(["[" * 90_000, {"job": 5, "status": "failed"}, {"job": 0, "overrides": [], "status": {"a": 1}},
-                                   {"job": 0, "overrides": [], "status": "running", "scheduler": [1]},
-                                   {"job": -5, "overrides": [], "status": "failed"}, {"job": 5, "overrides": [], "config": 5}]):
+    for number, data in enumerate(
+        [
+            "[" * 90_000,
+            {"job": 5, "status": "failed"},
+            {"job": 0, "overrides": [], "status": {"a": 1}},
+            {"job": 0, "overrides": [], "status": "running", "scheduler": [1]},
+            {"job": -5, "overrides": [], "status": "failed"},
+            {"job": 5, "overrides": [], "config": 5},
+        ]
+    ):
         record(data)(runs)
         assert "1 interrupted of 1 jobs" in no_steering(JOBS, capsys), number
         shutil.rmtree(runs / "sweeps")
@@ -561,9 +710,17 @@ def test_records_of_jobs_that_say_nothing_sensible_are_passed_over(runs, capsys)
 
 
 def test_a_stranger_s_evaluation_is_shown_as_text_or_measured_anew(runs, capsys):
-    run, whole = RunDir(runs / "flow"), {
-        "metrics": {"nll": 1.0}, "se": {}, "settings": {"held_out": 5, "held_out_from": STEERS + "<script>"}, "observations": [],
-        "verdicts": {"calibrated": {"ok": True, "text": STEERS + "<script>alert(1)</script>"}}, "details": {}}
+    run, whole = (
+        RunDir(runs / "flow"),
+        {
+            "metrics": {"nll": 1.0},
+            "se": {},
+            "settings": {"held_out": 5, "held_out_from": STEERS + "<script>"},
+            "observations": [],
+            "verdicts": {"calibrated": {"ok": True, "text": STEERS + "<script>alert(1)</script>"}},
+            "details": {},
+        },
+    )
     key = cache.key(run)
 
     def keep(**changed):
@@ -575,17 +732,31 @@ def test_a_stranger_s_evaluation_is_shown_as_text_or_measured_anew(runs, capsys)
     page = (runs / "r.html").read_text()
     assert "&lt;script&gt;" in page and "<script" not in page
     assert cache.kept(run) is not None
-    for changed in ({"metrics": {"nll": "x"}}, {"metrics": [1]}, {"se": {"nll": "x"}}, {"settings": {}}, {"settings": [1]},
-                    {"settings": {"held_out": "x"}}, {"verdicts": {"calibrated": {"ok": "no", "text": "x"}}}, {"verdicts": [1]},
-                    {"verdicts": {"calibrated": {"ok": True, "text": 5}}}, {"observations": 5}, {"observations": [{"y": ["a"]}]},
-                    {"observations": [{"y": [1.0], "familiarity": 3}]}, {"details": 5}, {"more": 1}):
+    for changed in (
+        {"metrics": {"nll": "x"}},
+        {"metrics": [1]},
+        {"se": {"nll": "x"}},
+        {"settings": {}},
+        {"settings": [1]},
+        {"settings": {"held_out": "x"}},
+        {"verdicts": {"calibrated": {"ok": "no", "text": "x"}}},
+        {"verdicts": [1]},
+        {"verdicts": {"calibrated": {"ok": True, "text": 5}}},
+        {"observations": 5},
+        {"observations": [{"y": ["a"]}]},
+        {"observations": [{"y": [1.0], "familiarity": 3}]},
+        {"details": 5},
+        {"more": 1},
+    ):
         keep(**changed)
         assert cache.kept(run) is None, changed
         assert cache.kept_calibration(run) is None, changed
 
 
 def test_a_report_of_what_is_not_there(runs, capsys):
-    info(started="yesterday", ended=None, steps=None, epochs=None, versions=None, model="<script>", git="\"><script>")(runs)
+    info(started="yesterday", ended=None, steps=None, epochs=None, versions=None, model="<script>", git='"><script>')(
+        runs
+    )
     no_steering(["report", "flow", "--out", "r.html"], capsys)
     assert "yesterday" in (page := (runs / "r.html").read_text()) and "<script" not in page
 
@@ -594,7 +765,13 @@ def test_metrics_of_a_line_without_an_end(runs):
     run = RunDir(runs / "flow")
     lines = run.metrics()
     with open(run.metrics_file, "ab") as file:
-        file.write(b'{"epoch": 1, "x": ' + b"[" * 90_000 + b'\n{"epoch": 1' + b"0" * 400 + b'}\n{"epoch": 2, "loss": Infinity}\n')
+        file.write(
+            b'{"epoch": 1, "x": '
+            + b"[" * 90_000
+            + b'\n{"epoch": 1'
+            + b"0" * 400
+            + b'}\n{"epoch": 2, "loss": Infinity}\n'
+        )
         file.truncate(file.tell() + 2**30)  # a hole: it takes no room
     tracemalloc.start()
     assert run.metrics() == lines
@@ -614,7 +791,7 @@ def boundaries(path: Path) -> list[int]:
     data = path.read_bytes()
     if path.suffix == ".safetensors":
         (length,) = struct.unpack("<Q", data[:8])
-        entries = json.loads(data[8:8 + length])
+        entries = json.loads(data[8 : 8 + length])
         ends = [entry["data_offsets"][1] for name, entry in entries.items() if name != "__metadata__"]
         return [0, 4, 8, 8 + length // 2, 8 + length, *(8 + length + end for end in ends[:6]), len(data) - 1]
     if path.suffix == ".npz":
@@ -624,10 +801,16 @@ def boundaries(path: Path) -> list[int]:
     return [0, 1, len(data) // 2, len(data) - 3]
 
 
-CUT = [("checkpoints/best.safetensors", INVERT), ("checkpoints/last.safetensors", RESUME), ("data/pairs.npz", SAMPLE),
-       ("posteriors/set.npz", SET), ("config.yaml", INVERT), ("run.json", SHOW),
-       ("posteriors/set.parquet", [*SET[:-1], "flow/posteriors/set.parquet"]),
-       ("posteriors/set.nc", [*SET[:-1], "flow/posteriors/set.nc"])]
+CUT = [
+    ("checkpoints/best.safetensors", INVERT),
+    ("checkpoints/last.safetensors", RESUME),
+    ("data/pairs.npz", SAMPLE),
+    ("posteriors/set.npz", SET),
+    ("config.yaml", INVERT),
+    ("run.json", SHOW),
+    ("posteriors/set.parquet", [*SET[:-1], "flow/posteriors/set.parquet"]),
+    ("posteriors/set.nc", [*SET[:-1], "flow/posteriors/set.nc"]),
+]
 
 
 @pytest.mark.parametrize("name, words", CUT, ids=[name for name, _ in CUT])
@@ -647,6 +830,7 @@ def test_an_altered_byte_is_noticed(name, words, runs, capsys):
     path = runs / ("flow_stopped" if words is RESUME else "flow") / name
     if "posteriors" in name:  # in the numbers themselves
         from inncli.inference.posterior_set import PosteriorSet
+
         kept = PosteriorSet.load(path)
         kept.save(path)  # what older code wrote has no checksums in Parquet and NetCDF
         data = bytearray(path.read_bytes())

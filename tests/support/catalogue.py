@@ -28,7 +28,7 @@ from inncli.transforms.coupling import Coupling
 from inncli.transforms.elementwise import Additive, Affine
 from inncli.transforms.inverse import Inverse
 from inncli.transforms.linear import LinearGaussian, LULinear
-from inncli.transforms.marginal import Box, HeapMap, Standardise
+from inncli.transforms.marginal import BoundsTransform, QuantileTransform, Standardise
 from inncli.transforms.permute import Permutation, Rotation
 from inncli.transforms.power import PowerMap
 from inncli.transforms.simplex import Simplex
@@ -39,22 +39,22 @@ HIDDEN = [16, 16]
 
 
 def box(bounds):
-    """A Box with a non-trivial unit, as after `initialise`."""
-    made = Box(Variables.numbered("x", len(bounds), bounds=bounds))
+    """A BoundsTransform with a non-trivial unit, as after `initialise`."""
+    made = BoundsTransform(Variables.numbered("x", len(bounds), bounds=bounds))
     made.unit.copy_(torch.linspace(0.5, 2, len(bounds)))
     return made
 
 
 def heap_map():
-    """A fitted HeapMap: column 1 has heaps at 0 and at 28, column 2 none, column 3 one at 5."""
+    """A fitted QuantileTransform: column 1 has heaps at 0 and at 28, column 2 none, column 3 one at 5."""
     x = Variables.numbered(
-        "x", 3, bounds=((0.0, 400.0), (None, None), (0.0, None)), steps=(1.0, 0.0, 0.1),
-        heaps=((0.0, 28.0), (), (5.0,)))
+        "x", 3, bounds=((0.0, 400.0), (None, None), (0.0, None)), steps=(1.0, 0.0, 0.1), heaps=((0.0, 28.0), (), (5.0,))
+    )
     generator = torch.Generator().manual_seed(0)
     u = torch.rand(500, 3, generator=generator, dtype=torch.float64)
     rows = torch.stack([(u[:, 0] * 360).round(), u[:, 1], (u[:, 2] * 20).round(decimals=1)], 1)
     rows[:200, 0], rows[200:300, 0], rows[100:250, 2] = 0.0, 28.0, 5.0
-    made = HeapMap(x)
+    made = QuantileTransform(x)
     made.initialise(rows + torch.tensor(x.steps) * (torch.rand(500, 3, generator=generator) - 0.5))
     return made
 

@@ -26,9 +26,18 @@ from inncli.runs.run_dir import RunDir
 from inncli.training.checkpoint import load_checkpoint
 
 SERVER = multiprocessing.get_context("forkserver")
-SERVER.set_forkserver_preload(["hydra", "torch._inductor.config", "inncli.cli.app", "inncli.config", "inncli.experiments.train", __name__])
-TINY = ["model.n_blocks=1", "model.block.hidden=[8]", "task.n_train=300", "trainer.batch_size=32", "trainer.max_steps=60",
-        "trainer.checkpoint_seconds=0", "device=cpu"]
+SERVER.set_forkserver_preload(
+    ["hydra", "torch._inductor.config", "inncli.cli.app", "inncli.config", "inncli.experiments.train", __name__]
+)
+TINY = [
+    "model.n_blocks=1",
+    "model.block.hidden=[8]",
+    "task.n_train=300",
+    "trainer.batch_size=32",
+    "trainer.max_steps=60",
+    "trainer.checkpoint_seconds=0",
+    "device=cpu",
+]
 
 
 @dataclass
@@ -84,10 +93,16 @@ def _write_carelessly() -> None:
         with in_place(path), open(path, "wb", buffering=0) as file:
             data = data.encode() if isinstance(data, str) else data
             for start in range(0, len(data), 1024):
-                file.write(data[start:start + 1024])
+                file.write(data[start : start + 1024])
                 time.sleep(0.001)  # a slow disk: on a fast one a checkpoint of 15 KB is hardly ever met half-written
 
-    for name in ("inncli.io.atomic", "inncli.runs.run_dir", "inncli.training.checkpoint", "inncli.io.tables", "inncli.data.pairs"):
+    for name in (
+        "inncli.io.atomic",
+        "inncli.runs.run_dir",
+        "inncli.training.checkpoint",
+        "inncli.io.tables",
+        "inncli.data.pairs",
+    ):
         module = importlib.import_module(name)
         for old, new in ((atomic.atomic_path, in_place), (atomic.atomic_write, write)):
             for key in [key for key, value in vars(module).items() if value is old and name != "inncli.io.atomic"]:
@@ -175,9 +190,14 @@ def unreadable(run: RunDir) -> list[str]:
     """What of a run's files is there and can't be read."""
     from inncli.data.pairs import load_pairs
 
-    readers = {run.info_file: run.info, run.config_file: run.config, run.pairs: lambda: load_pairs(run.pairs),
-               run.last: lambda: load_checkpoint(run.last), run.best: lambda: load_checkpoint(run.best),
-               **{path: lambda path=path: PosteriorSet.load(path) for path in run.posteriors.glob("*.npz")}}
+    readers = {
+        run.info_file: run.info,
+        run.config_file: run.config,
+        run.pairs: lambda: load_pairs(run.pairs),
+        run.last: lambda: load_checkpoint(run.last),
+        run.best: lambda: load_checkpoint(run.best),
+        **{path: lambda path=path: PosteriorSet.load(path) for path in run.posteriors.glob("*.npz")},
+    }
     found = []
     for path, read in readers.items():
         try:
@@ -185,7 +205,7 @@ def unreadable(run: RunDir) -> list[str]:
                 read()
         except Exception as error:
             found.append(f"{path.name}: {error}")
-    for line in (run.metrics_file.read_bytes().split(b"\n")[:-1] if run.metrics_file.exists() else []):
+    for line in run.metrics_file.read_bytes().split(b"\n")[:-1] if run.metrics_file.exists() else []:
         json.loads(line)
     return found
 

@@ -51,4 +51,4 @@ def _end_jobs(env: dict[str, str]) -> None:
     for _ in range(60):
         if not subprocess.run(["squeue", "-h"], env=env, capture_output=True, text=True).stdout.strip():
             return
-        time.sleep(.5)
+        time.sleep(0.5)

@@ -6,8 +6,8 @@ import os
 import signal
 
 import torch
-from catalogue import MODELS
 
+from catalogue import MODELS
 from inncli.objectives.nll import NLL
 from inncli.training.trainer import Data
 from inncli.variables import Variables
@@ -34,4 +34,5 @@ def stop_at(step, number=signal.SIGTERM):
     def on_step(progress, loss, lr):
         if progress.step == step:
             os.kill(os.getpid(), number)
+
     return on_step

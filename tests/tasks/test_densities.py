@@ -17,8 +17,10 @@ from inncli.tasks.densities.rings import Rings
 from inncli.tasks.densities.swissroll import Swissroll
 from inncli.tasks.densities.two_spirals import TwoSpirals
 
-TASKS = {task.__name__: task for task in (
-    Swissroll, EightGaussians, Pinwheel, Circles, Moons, TwoSpirals, Checkerboard, Rings)}
+TASKS = {
+    task.__name__: task
+    for task in (Swissroll, EightGaussians, Pinwheel, Circles, Moons, TwoSpirals, Checkerboard, Rings)
+}
 SIDE, FINE, COARSE = 5.12, 192, 32  # a window; cells of the integral, cells of the counts, along one side
 
 
@@ -113,7 +115,9 @@ def test_the_pinwheels_solutions_are_those_of_its_own_map():
     task, rng = Pinwheel(), np.random.default_rng(0)
     f = np.array([1.0, 0.0]) + np.array([0.3, 0.1]) * rng.standard_normal((400, 2))
     theta = 0.25 * np.exp(f[:, 0]) + 2 * np.pi / 5 * rng.integers(5, size=400)
-    turn = np.array([[np.cos(theta), -np.sin(theta)], [np.sin(theta), np.cos(theta)]])  # the published code's, row by matrix
+    turn = np.array(
+        [[np.cos(theta), -np.sin(theta)], [np.sin(theta), np.cos(theta)]]
+    )  # the published code's, row by matrix
     x = 2 * np.einsum("ni,ijn->nj", f, turn)
     # With one solution in each wing the density is that of f over the determinant, here by finite differences.
     step, columns = 1e-6, []
@@ -122,8 +126,12 @@ def test_the_pinwheels_solutions_are_those_of_its_own_map():
         for sign in (1, -1):
             g = f + sign * step * np.eye(2)[j]
             t = 0.25 * np.exp(g[:, 0]) + theta - 0.25 * np.exp(f[:, 0])
-            moved.append(2 * np.column_stack([
-                g[:, 0] * np.cos(t) + g[:, 1] * np.sin(t), -g[:, 0] * np.sin(t) + g[:, 1] * np.cos(t)]))
+            moved.append(
+                2
+                * np.column_stack(
+                    [g[:, 0] * np.cos(t) + g[:, 1] * np.sin(t), -g[:, 0] * np.sin(t) + g[:, 1] * np.cos(t)]
+                )
+            )
         columns.append((moved[0] - moved[1]) / (2 * step))
     log_det = np.log(np.abs(np.linalg.det(np.stack(columns, -1))))
     own = stats.norm.logpdf(f[:, 0], 1, 0.3) + stats.norm.logpdf(f[:, 1], 0, 0.1) - np.log(5) - log_det
@@ -146,8 +154,10 @@ def test_the_draws_look_like_the_published_ones():
     """Two of scikit-learn's own generators, scaled as published: nearest neighbours as among draws of one kind."""
     from sklearn.datasets import make_moons, make_swiss_roll
 
-    theirs = {Moons: 2 * make_moons(2_000, noise=0.1, random_state=0)[0] + np.array([-1, -0.2]),
-              Swissroll: make_swiss_roll(2_000, noise=1.0, random_state=0)[0][:, [0, 2]] / 5}
+    theirs = {
+        Moons: 2 * make_moons(2_000, noise=0.1, random_state=0)[0] + np.array([-1, -0.2]),
+        Swissroll: make_swiss_roll(2_000, noise=1.0, random_state=0)[0][:, [0, 2]] / 5,
+    }
     for task, reference in theirs.items():
         ours = [task().prior(2_000, np.random.default_rng(seed)) for seed in (0, 1)]
         near = cdist(ours[0], reference).min(1).mean() / cdist(ours[0], ours[1]).min(1).mean()

@@ -67,7 +67,9 @@ def test_blank_pixels_are_known_and_all_cells_hold_their_rows(task):
 
 
 def test_untrained_draws_are_recorded_pixels_and_blank_where_all_are(started, task):
-    draws = started.sample(torch.tensor([[3.0], [8.0]], dtype=torch.float64), 200, torch.Generator().manual_seed(0)).numpy()
+    draws = started.sample(
+        torch.tensor([[3.0], [8.0]], dtype=torch.float64), 200, torch.Generator().manual_seed(0)
+    ).numpy()
     assert draws.shape == (2, 200, 64)
     assert np.array_equal(draws, np.round(draws)) and draws.min() == 0 and draws.max() == 16
     assert np.all(draws[:, :, [0, 32, 39]] == 0)
@@ -126,7 +128,9 @@ def classes(rows, seed=0):
     rng = np.random.default_rng(seed)
     label = np.arange(rows) % 2
     number = rng.standard_normal(rows)
-    factor = np.array([[[1.0, 0.0, 0.0], [0.9, 0.3, 0.0], [0.0, 0.5, 0.5]], [[0.2, 0.0, 0.0], [-0.4, 0.3, 0.0], [0.0, 0.0, 2.0]]])
+    factor = np.array(
+        [[[1.0, 0.0, 0.0], [0.9, 0.3, 0.0], [0.0, 0.5, 0.5]], [[0.2, 0.0, 0.0], [-0.4, 0.3, 0.0], [0.0, 0.0, 2.0]]]
+    )
     mean = np.array([[0.0, 1.0, 2.0], [3.0, -1.0, 0.0]])[label] + number[:, None] * np.array([1.0, 0.0, -0.5])
     x = mean + np.einsum("nij,nj->ni", factor[label], rng.standard_normal((rows, 3)))
     context = np.column_stack([number, label == 0, label == 1])

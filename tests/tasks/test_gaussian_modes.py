@@ -10,12 +10,23 @@ from inncli.tasks.toy.gaussian_modes import SD, GaussianModes
 
 def test_centres_are_the_papers():
     centers = GaussianModes().centers
-    expected = [(-2.4142, 1), (-1, 2.4142), (1, 2.4142), (2.4142, 1), (2.4142, -1), (1, -2.4142), (-1, -2.4142), (-2.4142, -1)]
+    expected = [
+        (-2.4142, 1),
+        (-1, 2.4142),
+        (1, 2.4142),
+        (2.4142, 1),
+        (2.4142, -1),
+        (1, -2.4142),
+        (-1, -2.4142),
+        (-2.4142, -1),
+    ]
     assert np.abs(centers - expected).max() < 1e-4
 
 
-@pytest.mark.parametrize("labels, modes_of", [
-    ("all", [[k] for k in range(8)]), ("some", [[0, 1, 2, 3], [4, 5], [6], [7]]), ("none", [list(range(8))])])
+@pytest.mark.parametrize(
+    "labels, modes_of",
+    [("all", [[k] for k in range(8)]), ("some", [[0, 1, 2, 3], [4, 5], [6], [7]]), ("none", [list(range(8))])],
+)
 def test_labels_and_exact_posterior(labels, modes_of):
     task = GaussianModes(labels)
     assert task.y.labels == (tuple(str(k) for k in range(len(modes_of))),)

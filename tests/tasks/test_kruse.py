@@ -9,7 +9,7 @@ from scipy.special import lambertw
 
 from inncli.errors import ConfigError
 from inncli.evaluation.reference import compare_with_exact
-from inncli.inference.trained_model import Inverter
+from inncli.inference.trained_model import TrainedModel
 from inncli.metrics.c2st import mmd2_to_reference
 from inncli.models.base import Model
 from inncli.models.flow import ConditionalFlow
@@ -52,8 +52,9 @@ def rejected_arms(y, width, n=1_500_000):
 
 
 # bent, the middle of the prior, nearly and almost quite stretched out; a y1 on the logarithm's side of r = 1
-@pytest.mark.parametrize("y, width", [((0.6, 1.6), 0.01), ((1.5, 0.8), 0.006), ((1.95, 0.1), 0.001),
-                                      ((1.99, 0.3), 0.0005)])
+@pytest.mark.parametrize(
+    "y, width", [((0.6, 1.6), 0.01), ((1.5, 0.8), 0.006), ((1.95, 0.1), 0.001), ((1.99, 0.3), 0.0005)]
+)
 def test_arms_agree_with_rejection(y, width):
     accepted = rejected_arms(np.array(y), width)
     assert len(accepted) > 1_000
@@ -63,8 +64,12 @@ def test_arms_agree_with_rejection(y, width):
 
 
 def test_arms_reach_y_wherever_it_lies():
-    ys = np.concatenate([ARM.test_pairs(0, 50).y, [[2, 0.1], [2 - 1e-9, 0], [1, 0], [1 + 1e-12, 3], [0, 0], [-1.9, 1],
-                                                     [-2, 0], [0.3, 7]]])
+    ys = np.concatenate(
+        [
+            ARM.test_pairs(0, 50).y,
+            [[2, 0.1], [2 - 1e-9, 0], [1, 0], [1 + 1e-12, 3], [0, 0], [-1.9, 1], [-2, 0], [0.3, 7]],
+        ]
+    )
     for k, y in enumerate(ys):
         x = ARM.reference_posterior(y, 200, rng(k))
         assert x.shape == (200, 4) and np.isfinite(x).all()
@@ -153,8 +158,16 @@ def test_the_crossing_is_lamberts_and_behind_the_apex():
     assert (rise * np.exp(-s) <= 1 + 1e-9).all()  # falling
 
 
-@pytest.mark.parametrize("x2, angle, v0, s", [(0.0, 0.0, 0.0, 0.0), (0.0, 0.5, 0.0, 0.0), (-1.0, 0.5, 0.1, np.nan),
-                                               (0.0, 0.5, 1e-6, None), (1e-12, 0.3, 0.0, None)])
+@pytest.mark.parametrize(
+    "x2, angle, v0, s",
+    [
+        (0.0, 0.0, 0.0, 0.0),
+        (0.0, 0.5, 0.0, 0.0),
+        (-1.0, 0.5, 0.1, np.nan),
+        (0.0, 0.5, 1e-6, None),
+        (1e-12, 0.3, 0.0, None),
+    ],
+)
 def test_the_crossing_at_its_ends(x2, angle, v0, s):
     height, rise = _shape(*(np.array([v]) for v in (x2, angle, v0)))
     found = _root(height, rise)[0]
@@ -227,8 +240,8 @@ def test_the_comparison_finds_what_is_wrong_and_what_refinement_mends():
     ys = ARM.test_pairs(0, 12).y
 
     def compared(model, y=ys, **words):
-        inverter = Inverter(model, {"config": {"dtype": "float64"}}, "exact", torch.device("cpu"))
-        return compare_with_exact(inverter, ARM, y, 400, 0, **words)
+        trained = TrainedModel(model, {"config": {"dtype": "float64"}}, "exact", torch.device("cpu"))
+        return compare_with_exact(trained, ARM, y, 400, 0, **words)
 
     right = compared(Exact())
     assert abs(right["mmd2"].mean()) < 5e-3 and right["err_resim"].max() < 1e-20
@@ -254,8 +267,9 @@ def test_a_flow_sees_bounds_of_y_and_one_that_ignores_y_sees_nothing():
     x, y = torch.as_tensor(pairs.x), torch.as_tensor(pairs.y)
     sees = ConditionalFlow(ARM.x, ARM.y, block=lambda *args, **kw: SplineBlock(*args, [8], **kw), n_blocks=1)
     assert sees.embedding.net[0].in_features == 4  # two numbers, two distances
-    blind = ConditionalFlow(ARM.x, ARM.y, block=lambda *args, **kw: SplineBlock(*args, [8], **kw), n_blocks=1,
-                            ignore_y=True)
+    blind = ConditionalFlow(
+        ARM.x, ARM.y, block=lambda *args, **kw: SplineBlock(*args, [8], **kw), n_blocks=1, ignore_y=True
+    )
     blind.initialise(x, y, torch.Generator())
     torch.testing.assert_close(blind.log_prob(x, y), blind.log_prob(x, y.flip(0)), rtol=0, atol=0)
     assert blind.sample(y[:3], 5, torch.Generator()).shape == (3, 5, 4)
@@ -270,5 +284,9 @@ def test_the_experiment_fits_every_model_and_the_command_line_wins(experiment):
         (job,) = config.plan([f"experiment={experiment}", f"model={model}", "trainer.batch_size=64"])
         assert job.config["names"]["model"] == model and job.config["trainer"]["batch_size"] == 64
         assert registry.check(job.config)["evaluation"] == {
-            "_target_": "inncli.evaluation.settings.Protocol", "_partial_": True, "observations": 1000, "draws": 1000,
-            "same_draws": True}
+            "_target_": "inncli.evaluation.settings.EvaluationSettings",
+            "_partial_": True,
+            "observations": 1000,
+            "draws": 1000,
+            "same_draws": True,
+        }

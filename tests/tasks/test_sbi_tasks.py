@@ -54,9 +54,12 @@ def test_ten_observations_each_with_draws_inside_the_support(name):
 @pytest.mark.parametrize("name", TASKS)
 def test_log_prior_is_that_of_the_draws(name):
     task = TASKS[name]()
-    marginals = {"two_moons": [stats.uniform(-1, 2)] * 2, "slcp": [stats.uniform(-3, 6)] * 5,
-                 "gaussian_linear": [stats.norm(0, np.sqrt(0.1))] * 10,
-                 "sir": [stats.lognorm(0.5, scale=0.4), stats.lognorm(0.2, scale=0.125)]}[name]
+    marginals = {
+        "two_moons": [stats.uniform(-1, 2)] * 2,
+        "slcp": [stats.uniform(-3, 6)] * 5,
+        "gaussian_linear": [stats.norm(0, np.sqrt(0.1))] * 10,
+        "sir": [stats.lognorm(0.5, scale=0.4), stats.lognorm(0.2, scale=0.125)],
+    }[name]
     x = task.prior(4_000, rng(2))
     expected = sum(marginal.logpdf(column) for marginal, column in zip(marginals, x.T))
     np.testing.assert_allclose(task.log_prior(x), expected, atol=1e-10)
@@ -175,11 +178,15 @@ def test_slcp_likelihood_is_that_of_four_normal_points():
         assert value == pytest.approx(normal.logpdf(row_y.reshape(4, 2)).sum(), rel=1e-6)
     y = task.simulate(np.repeat([[1.0, -1.0, 1.2, -0.8, 0.5]], 100_000, 0), rng(13)).reshape(-1, 4, 2)
     moments = np.cov(y[:, 2].T)
-    np.testing.assert_allclose(moments, [[1.44**2, np.tanh(0.5) * 1.44 * 0.64], [np.tanh(0.5) * 1.44 * 0.64, 0.64**2]], rtol=0.03)
+    np.testing.assert_allclose(
+        moments, [[1.44**2, np.tanh(0.5) * 1.44 * 0.64], [np.tanh(0.5) * 1.44 * 0.64, 0.64**2]], rtol=0.03
+    )
     assert np.abs(np.corrcoef(y[:, 0, 0], y[:, 3, 0])[0, 1]) < 0.02
 
 
-@pytest.mark.parametrize("x", [(0.5, -1.0, 1.6, 1.5, 0.4), (2.5, 0.0, 2.9, 1.7, -1.0)], ids=["inside", "cut by the box"])
+@pytest.mark.parametrize(
+    "x", [(0.5, -1.0, 1.6, 1.5, 0.4), (2.5, 0.0, 2.9, 1.7, -1.0)], ids=["inside", "cut by the box"]
+)
 def test_slcp_reference_agrees_with_weighted_draws_of_the_prior(x):
     task = Slcp()
     y = task.simulate(np.array([x]), rng(14))
@@ -256,11 +263,15 @@ def test_sir_reference_agrees_with_a_brute_force_grid(y):
         assert np.abs(np.searchsorted(np.sort(draws[:, k]), middles) / len(draws) - cumulated).max() < 0.015
     mean = p @ grid / p.sum()
     covariance = (grid - mean).T * p @ (grid - mean) / p.sum()
-    np.testing.assert_allclose(np.corrcoef(draws.T)[0, 1], covariance[0, 1] / np.sqrt(covariance.diagonal().prod()), atol=0.04)
+    np.testing.assert_allclose(
+        np.corrcoef(draws.T)[0, 1], covariance[0, 1] / np.sqrt(covariance.diagonal().prod()), atol=0.04
+    )
     # the tenth observation has a thousandth of its mass seven sds away
     far = grid[:, 0] > mean[0] + 5 * np.sqrt(covariance[0, 0])
     share = p[far].sum() / p.sum()
-    assert (draws[:, 0] > mean[0] + 5 * np.sqrt(covariance[0, 0])).mean() == pytest.approx(share, abs=4 * np.sqrt(share / 2e4) + 1e-5)
+    assert (draws[:, 0] > mean[0] + 5 * np.sqrt(covariance[0, 0])).mean() == pytest.approx(
+        share, abs=4 * np.sqrt(share / 2e4) + 1e-5
+    )
 
 
 def test_sir_reference_of_a_fast_epidemic():

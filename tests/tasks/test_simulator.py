@@ -117,9 +117,7 @@ def test_without_them_it_says_so(write):
      "return (100 * x).astype(int)[:, :1]", "x[:] = x + 1; return x[:, :1]"],
 )  # fmt: skip
 def test_what_simulate_may_return(write, body):
-    task = Simulator(
-        write(GOOD.split("def simulate")[0] + f"def simulate(x, rng):\n    {body}\n"), n_train=50
-    )
+    task = Simulator(write(GOOD.split("def simulate")[0] + f"def simulate(x, rng):\n    {body}\n"), n_train=50)
     pairs = task.training_pairs(0)
     assert pairs.y.shape == (50, 1)
     assert pairs.y.dtype == np.float64
@@ -135,9 +133,7 @@ def test_prior_may_return_lists_and_one_column(write):
 
 
 def test_failed_simulations_are_counted(write):
-    half = GOOD.replace(
-        "return x.sum(1", "y = np.where(x[:, :1] < .5, np.nan, x[:, :1])\n    return (y * x).sum(1"
-    )
+    half = GOOD.replace("return x.sum(1", "y = np.where(x[:, :1] < .5, np.nan, x[:, :1])\n    return (y * x).sum(1")
     task = Simulator(write(half), n_train=2_000)
     pairs = task.training_pairs(0)
     assert len(pairs) == 2_000 - task.failed
@@ -271,8 +267,7 @@ def test_each_mistake_is_one_line(write, text, words):
 
 def test_a_rare_draw_outside_the_bounds_is_found_in_training(write):
     text = (
-        replaced("rng.random((n, 2))", "rng.random((n, 2)) + (rng.random((n, 1)) > .999)")
-        + "x_bounds = [(0, 1)] * 2\n"
+        replaced("rng.random((n, 2))", "rng.random((n, 2)) + (rng.random((n, 1)) > .999)") + "x_bounds = [(0, 1)] * 2\n"
     )
     with pytest.raises(DataError, match="prior drew .* outside its x_bounds"):
         Simulator(write(text), n_train=9_000).training_pairs(0)

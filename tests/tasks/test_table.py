@@ -21,9 +21,7 @@ CONCRETE = Path(__file__).parents[2] / "data" / "concrete.csv"
 def write(tmp_path):
     def write(table: dict | np.ndarray, name: str = "t.csv") -> str:
         cells = (
-            np.column_stack([np.asarray(v, dtype=object) for v in table.values()])
-            if isinstance(table, dict)
-            else table
+            np.column_stack([np.asarray(v, dtype=object) for v in table.values()]) if isinstance(table, dict) else table
         )
         lines = [",".join("" if v is None else str(v) for v in row) for row in cells]
         header = [",".join(table)] if isinstance(table, dict) else []
@@ -159,13 +157,16 @@ def test_a_stray_cell_in_a_y_of_numbers_is_named(write, mixes):
         Table(write(mixes), y=["strength"])
     assert str(error.value) == (
         "y column 'strength' of t.csv holds text ('n.d.' in row 31 of those used), a number was expected; mend it or "
-        "empty it and pass task.on_invalid=drop")
+        "empty it and pass task.on_invalid=drop"
+    )
 
 
 @pytest.mark.parametrize("cell", ["2026-11-26", "2026-11-26 10:04:00", "10:04"])
 def test_a_time_in_x_is_called_one(write, mixes, cell):
     mixes["cement"] = [cell] * 40
-    with pytest.raises(DataError, match=f"x column 'cement' of t.csv holds times .'{cell}.* as numbers, e.g. days since"):
+    with pytest.raises(
+        DataError, match=f"x column 'cement' of t.csv holds times .'{cell}.* as numbers, e.g. days since"
+    ):
         Table(write(mixes), y=["strength"])
 
 
@@ -173,9 +174,7 @@ def test_missing_and_infinite_rows_are_counted_refused_or_dropped(write, mixes):
     for row, (name, value) in {3: ("water", None), 8: ("strength", "inf"), 9: ("cement", "nan")}.items():
         mixes[name] = [value if i == row else v for i, v in enumerate(mixes[name])]
     path = write(mixes)
-    with pytest.raises(
-        DataError, match=r"3 of 40 rows of t.csv .* \(the first: 'water' in row 4\).*on_invalid=drop"
-    ):
+    with pytest.raises(DataError, match=r"3 of 40 rows of t.csv .* \(the first: 'water' in row 4\).*on_invalid=drop"):
         Table(path, y=["strength"])
     task = Table(path, y=["strength"], on_invalid="drop")
     assert task.dropped == 3

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from catalogue import MODELS
 from torch import nn
 
+from catalogue import MODELS
 from inncli import config, runtime
 from inncli.cli.app import main
 from inncli.errors import ConfigError, Interrupted, LostProcessError, NonFiniteError, TrainingError
@@ -83,8 +83,10 @@ def inn():
 PARTS = {
     "spline": lambda: started(lambda: MODELS["spline"](x=X, y=Y), NLL()),
     "glow": lambda: started(lambda: MODELS["glow"](x=X, y=Y), NLL()),
-    "recorded": lambda: started(lambda: MODELS["rnvp"](
-        x=Variables(names=("x1", "x2"), bounds=((None, None),) * 2, steps=(0.5, 0.0)), y=Y), NLL()),
+    "recorded": lambda: started(
+        lambda: MODELS["rnvp"](x=Variables(names=("x1", "x2"), bounds=((None, None),) * 2, steps=(0.5, 0.0)), y=Y),
+        NLL(),
+    ),
     "mmd": lambda: started(inn, Bidirectional(ramp=4)),
     "ml": lambda: started(inn, BidirectionalML()),
     "regression": lambda: started(lambda: Adjoint(X, Y, hidden=[16], n_starts=8), Regression()),
@@ -109,8 +111,18 @@ def curve(group, name, seed=SEED):
 
 
 def settings(*words):
-    return config.plan(["model=rnvp", "model.n_blocks=1", "task.n_train=400", "trainer.batch_size=32", "dtype=float64",
-                        "trainer.max_steps=55", "device=[cpu,cpu]", *words])[0].config
+    return config.plan(
+        [
+            "model=rnvp",
+            "model.n_blocks=1",
+            "task.n_train=400",
+            "trainer.batch_size=32",
+            "dtype=float64",
+            "trainer.max_steps=55",
+            "device=[cpu,cpu]",
+            *words,
+        ]
+    )[0].config
 
 
 def battery(group, folder):
@@ -173,10 +185,12 @@ def _with_bad_row(group):
 
 def _stopped(group, path):
     if group.rank == 1:  # a signal to any of them stops all
+
         def kill():
             while not (path / "metrics.jsonl").exists():
                 time.sleep(0.01)
             os.kill(os.getpid(), signal.SIGTERM)
+
         threading.Thread(target=kill, daemon=True).start()
     train._train(group, settings(), group.same(path), [])
 
@@ -234,8 +248,10 @@ def test_a_signal_to_one_process_stops_all_at_one_step_and_resume_gives_the_same
 
 
 def test_processes_that_start_from_other_pairs_are_told(seen):
-    assert all(said.startswith("TrainingError: the processes of this run don't start from the same pairs")
-               for said in seen[0]["odd start each"])
+    assert all(
+        said.startswith("TrainingError: the processes of this run don't start from the same pairs")
+        for said in seen[0]["odd start each"]
+    )
 
 
 def test_a_run_of_two_is_continued_by_one_and_opened_anywhere(seen, tmp_path):
@@ -259,17 +275,21 @@ def _soon(run):
         while not run.metrics_file.exists():
             time.sleep(0.01)
         os.kill(os.getpid(), signal.SIGTERM)
+
     threading.Thread(target=kill, daemon=True).start()
     return True
 
 
 # ---- asking ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("words, said", [
-    ("device=[cpu,cuda:9]", "device 'cuda:9' is not available; this machine has cpu"),
-    ("device=cuda:9", "device 'cuda:9' is not available; this machine has cpu"),
-    ("device=[]", "device: expected a device or a list of some, got an empty list"),
-    ("device=[cpu,1]", "device: expected text or a list, each entry text, got"),
-])
+@pytest.mark.parametrize(
+    "words, said",
+    [
+        ("device=[cpu,cuda:9]", "device 'cuda:9' is not available; this machine has cpu"),
+        ("device=cuda:9", "device 'cuda:9' is not available; this machine has cpu"),
+        ("device=[]", "device: expected a device or a list of some, got an empty list"),
+        ("device=[cpu,1]", "device: expected text or a list, each entry text, got"),
+    ],
+)
 def test_a_device_that_is_not_there_is_found_before_anything_is_written(tmp_path, monkeypatch, capsys, words, said):
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "outputs"))
     monkeypatch.setattr(runtime, "available_devices", lambda: ["cpu"])
@@ -280,8 +300,11 @@ def test_a_device_that_is_not_there_is_found_before_anything_is_written(tmp_path
 def test_lists_of_devices(monkeypatch):
     monkeypatch.setattr(runtime, "available_devices", lambda: ["cuda:0", "cuda:1", "mps", "cpu"])
     assert [str(device) for device in runtime.resolve_devices(["cuda", "cuda:1"])] == ["cuda:0", "cuda:1"]
-    for names, words in ((["cuda:0", "cuda"], "cuda:0 is named twice"), (["cpu", "cuda:0"], "devices of one kind"),
-                         (["mps", "mps"], "a list of CUDA devices or of cpu")):
+    for names, words in (
+        (["cuda:0", "cuda"], "cuda:0 is named twice"),
+        (["cpu", "cuda:0"], "devices of one kind"),
+        (["mps", "mps"], "a list of CUDA devices or of cpu"),
+    ):
         with pytest.raises(ConfigError, match=words):
             runtime.resolve_devices(names)
     for name, value in {"RANK": 1, "LOCAL_RANK": 1, "WORLD_SIZE": 2, "MASTER_ADDR": "h", "MASTER_PORT": 1}.items():
@@ -311,9 +334,17 @@ def dies(group, how):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how, error, words", [
-    ("killed", TrainingError, r"process 1 of this run \(pid \d+, cpu\) was killed by SIGKILL; the last checkpoint is kept"),
-    ("raises", ValueError, "no luck")])
+@pytest.mark.parametrize(
+    "how, error, words",
+    [
+        (
+            "killed",
+            TrainingError,
+            r"process 1 of this run \(pid \d+, cpu\) was killed by SIGKILL; the last checkpoint is kept",
+        ),
+        ("raises", ValueError, "no luck"),
+    ],
+)
 def test_a_process_that_ends_ends_the_others(tmp_path, monkeypatch, how, error, words):
     monkeypatch.chdir(tmp_path)
     with pytest.raises(error, match=words) as said:
@@ -324,9 +355,13 @@ def test_a_process_that_ends_ends_the_others(tmp_path, monkeypatch, how, error, 
 
 def inn_process(folder, *words, launcher=("-m", "inncli")):
     env = {**os.environ, "INN_OUTPUTS": str(folder), "PYTHONPATH": str(Path(distributed.__file__).parents[2])}
-    return subprocess.Popen([sys.executable, *launcher, "train", "model.n_blocks=1", "task.n_train=400",
-                             "trainer.batch_size=32", *words], env=env, text=True, stdout=subprocess.PIPE,
-                            stderr=subprocess.PIPE)
+    return subprocess.Popen(
+        [sys.executable, *launcher, "train", "model.n_blocks=1", "task.n_train=400", "trainer.batch_size=32", *words],
+        env=env,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def wait_for_steps(folder, process):
@@ -345,7 +380,10 @@ def test_ctrl_c_stops_all_with_a_checkpoint(tmp_path, number):
     out, err = process.communicate(timeout=60)
     assert process.returncode == 130 and not out
     assert err.strip().splitlines()[-1].startswith(f"{signal.Signals(number).name} at step ")
-    assert run.info()["status"] == "interrupted" and run.info()["steps"] == load_checkpoint(run.last)[1]["training"]["step"]
+    assert (
+        run.info()["status"] == "interrupted"
+        and run.info()["steps"] == load_checkpoint(run.last)[1]["training"]["step"]
+    )
 
 
 @pytest.mark.slow
@@ -353,8 +391,11 @@ def test_ctrl_c_stops_all_with_a_checkpoint(tmp_path, number):
 def test_a_killed_process_ends_the_run_and_leaves_nobody(tmp_path, who):
     process = inn_process(tmp_path, "device=[cpu,cpu]", "trainer.max_steps=1000000")
     run = wait_for_steps(tmp_path, process)
-    workers = [int(pid) for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-               if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()]
+    workers = [
+        int(pid)
+        for pid in Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+        if "spawn_main" in Path(f"/proc/{pid}/cmdline").read_text()
+    ]
     first = run.info()["pid"]
     (second,) = set(workers) - {first}
     os.kill({"first": first, "second": second, "starter": process.pid}[who], signal.SIGKILL)
@@ -382,7 +423,9 @@ def test_torchrun_trains_one_run(tmp_path):
     assert out.count("20 steps in") == 1 and err.count("training 20 steps") == 1
     assert inn_process(tmp_path / "one", *words).wait() == 0
     two, one = (json.loads((next(tmp_path.glob(f"{name}/*/run.json"))).read_text()) for name in ("two", "one"))
-    assert two["device"] == "cpu,cpu" and two["metrics"]["val_loss"] == pytest.approx(one["metrics"]["val_loss"], rel=1e-9)
+    assert two["device"] == "cpu,cpu" and two["metrics"]["val_loss"] == pytest.approx(
+        one["metrics"]["val_loss"], rel=1e-9
+    )
     shutil.rmtree(path)
     process = inn_process(tmp_path / "two", "device=cuda:9", launcher=launcher)
     _, err = process.communicate(timeout=120)
@@ -393,8 +436,15 @@ def test_torchrun_trains_one_run(tmp_path):
 @pytest.mark.slow
 def test_a_job_of_a_sweep_on_joblib_trains_on_two(tmp_path):
     pytest.importorskip("hydra_plugins.hydra_joblib_launcher")
-    process = inn_process(tmp_path, "-m", "seed=0,1", "device=[cpu,cpu]", "trainer.max_steps=20",
-                          "hydra/launcher=joblib", "hydra.launcher.n_jobs=1")
+    process = inn_process(
+        tmp_path,
+        "-m",
+        "seed=0,1",
+        "device=[cpu,cpu]",
+        "trainer.max_steps=20",
+        "hydra/launcher=joblib",
+        "hydra.launcher.n_jobs=1",
+    )
     out, err = process.communicate(timeout=240)
     assert process.returncode == 0, err
     infos = [json.loads(path.read_text()) for path in tmp_path.glob("sweeps/*/*/run.json")]

@@ -9,10 +9,10 @@ import math
 
 import pytest
 import torch
-from catalogue import MODELS
 from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from catalogue import MODELS
 from inncli.errors import ConfigError, NonFiniteError
 from inncli.models.inn import INN
 from inncli.nn.autocast import subnets_in
@@ -73,8 +73,11 @@ def loop(folder, parts=flow, device="cpu", graphed=False, **settings):
 
 
 # ---- mixed precision ---------------------------------------------------------------------------------
-@pytest.mark.parametrize("net, inputs", [
-    (MLP(3, 4), [3]), (MADE(3, 2, 2), [3, 2]), (Embedding(3, 5), [3])], ids=lambda part: type(part).__name__)
+@pytest.mark.parametrize(
+    "net, inputs",
+    [(MLP(3, 4), [3]), (MADE(3, 2, 2), [3, 2]), (Embedding(3, 5), [3])],
+    ids=lambda part: type(part).__name__,
+)
 def test_subnets_round_their_products_and_give_back_the_dtype(net, inputs):
     torch.manual_seed(0)
     for parameter in net.parameters():
@@ -101,8 +104,12 @@ def test_log_dets_stay_those_of_the_map_to_float32(name):
         """Of the log-det, as a sum of float32s: the Jacobian is triangular, whatever autograd rounds off its diagonal."""
         with rounding:
             z, ladj = part(x, context)
-        jacobian = torch.stack([torch.autograd.grad(column.sum(), x, retain_graph=True)[0] for column in z.unbind(1)], 1)
-        return float((ladj - torch.diagonal(jacobian, dim1=1, dim2=2).abs().log().sum(1)).detach().abs().max()), ladj.detach()
+        jacobian = torch.stack(
+            [torch.autograd.grad(column.sum(), x, retain_graph=True)[0] for column in z.unbind(1)], 1
+        )
+        return float(
+            (ladj - torch.diagonal(jacobian, dim1=1, dim2=2).abs().log().sum(1)).detach().abs().max()
+        ), ladj.detach()
 
     exact, ladj = error(contextlib.nullcontext())
     mixed, rounded = error(subnets_in(torch.bfloat16))
@@ -137,12 +144,15 @@ def test_full_precision_is_the_default_and_changes_nothing(tmp_path):
     assert all(torch.equal(a, b) for a, b in zip(plain.parameters, asked.parameters))
 
 
-@pytest.mark.parametrize("settings, model, device, words", [
-    (("fp16", False), "rnvp", "cpu", r"precision=fp16 does not work on cpu; take trainer.precision=bf16"),
-    (("bf16", False), "rnvp", "mps", r"precision=bf16 does not work on mps; take trainer.precision=full"),
-    (("bf16", False), "iresnet", "cpu", r"precision=bf16: residual blocks .* take a model of couplings"),
-    (("full", True), "rnvp", "cpu", r"trainer.tf32 is for NVIDIA GPUs, this run computes on cpu; leave it out"),
-])
+@pytest.mark.parametrize(
+    "settings, model, device, words",
+    [
+        (("fp16", False), "rnvp", "cpu", r"precision=fp16 does not work on cpu; take trainer.precision=bf16"),
+        (("bf16", False), "rnvp", "mps", r"precision=bf16 does not work on mps; take trainer.precision=full"),
+        (("bf16", False), "iresnet", "cpu", r"precision=bf16: residual blocks .* take a model of couplings"),
+        (("full", True), "rnvp", "cpu", r"trainer.tf32 is for NVIDIA GPUs, this run computes on cpu; leave it out"),
+    ],
+)
 def test_what_a_device_or_a_model_can_not_is_refused(settings, model, device, words):
     with pytest.raises(ConfigError, match=words):
         Precision(*settings, flow(model)[0], torch.device(device))
@@ -196,9 +206,16 @@ class Replayed(GraphedStep):
         return whole
 
 
-@pytest.mark.parametrize("parts", [
-    flow, lambda device: flow("spline", device), lambda device: inn_by(BidirectionalML(), device),
-    lambda device: inn_by(Bidirectional(ramp=5), device)], ids=["rnvp", "spline", "inn_ml", "inn_mmd"])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        flow,
+        lambda device: flow("spline", device),
+        lambda device: inn_by(BidirectionalML(), device),
+        lambda device: inn_by(Bidirectional(ramp=5), device),
+    ],
+    ids=["rnvp", "spline", "inn_ml", "inn_mmd"],
+)
 def test_the_step_on_fixed_places_takes_the_plain_steps(tmp_path, parts):
     plain, fixed = loop(tmp_path, parts), loop(tmp_path, parts, graphed=True)
     for step in range(20):
@@ -236,11 +253,12 @@ def test_a_recording_that_fails_leaves_the_plain_step(tmp_path, monkeypatch):
     plain, made = loop(tmp_path), loop(tmp_path)
     made.step = type("Fails", (GraphedStep,), {"_record": fails})(made.step, insist=False)
     said = []
-    monkeypatch.setattr(logging.getLogger("inncli.training.cuda_graph"), "warning", lambda text, *args: said.append(text % args))
+    monkeypatch.setattr(
+        logging.getLogger("inncli.training.cuda_graph"), "warning", lambda text, *args: said.append(text % args)
+    )
     for _ in range(8):
         assert plain.take_step() == made.take_step()
-    assert said == [
-        "no CUDA graph of the step (operation not permitted when stream is capturing); it goes on without"]
+    assert said == ["no CUDA graph of the step (operation not permitted when stream is capturing); it goes on without"]
     insisted = loop(tmp_path)
     insisted.step = type("Fails", (GraphedStep,), {"_record": fails})(insisted.step, insist=True)
     with pytest.raises(RuntimeError, match="not permitted"):
@@ -251,7 +269,16 @@ def test_a_recording_that_fails_leaves_the_plain_step(tmp_path, monkeypatch):
 class Host(TorchDispatchMode):
     """Counts what a stream that is being captured does not allow: numbers read back, and numbers brought in."""
 
-    READS = ("_local_scalar_dense", "nonzero", "masked_select", "is_nonzero", "equal", "lift_fresh", "_unique2", "unique_dim")
+    READS = (
+        "_local_scalar_dense",
+        "nonzero",
+        "masked_select",
+        "is_nonzero",
+        "equal",
+        "lift_fresh",
+        "_unique2",
+        "unique_dim",
+    )
 
     def __init__(self):
         super().__init__()
@@ -259,17 +286,24 @@ class Host(TorchDispatchMode):
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         name = function.overloadpacket.__name__
-        masks = [i for i in args[1] if i is not None and i.dtype == torch.bool] if name in ("index", "index_put_") else []
+        masks = (
+            [i for i in args[1] if i is not None and i.dtype == torch.bool] if name in ("index", "index_put_") else []
+        )
         # A single number made on the host (`lift_fresh`) goes along with the launch; more of them are a copy.
         if (name in self.READS and not (name == "lift_fresh" and args[0].ndim == 0)) or masks:
             self.seen[name] += 1
         return function(*args, **(kwargs or {}))
 
 
-@pytest.mark.parametrize("parts", [
-    *(lambda device, name=name: flow(name, device) for name in ("nice", "rnvp", "glow", "spline", "maf", "iaf")),
-    lambda device: inn_by(BidirectionalML(), device), lambda device: inn_by(Bidirectional(ramp=1), device),
-], ids=["nice", "rnvp", "glow", "spline", "maf", "iaf", "inn_ml", "inn_mmd"])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        *(lambda device, name=name: flow(name, device) for name in ("nice", "rnvp", "glow", "spline", "maf", "iaf")),
+        lambda device: inn_by(BidirectionalML(), device),
+        lambda device: inn_by(Bidirectional(ramp=1), device),
+    ],
+    ids=["nice", "rnvp", "glow", "spline", "maf", "iaf", "inn_ml", "inn_mmd"],
+)
 def test_a_steady_step_asks_the_device_for_nothing(tmp_path, parts):
     """What a capture would refuse shows on a CPU, too."""
     made = loop(tmp_path, parts, graphed=True)
@@ -296,19 +330,23 @@ def test_who_gets_a_graph():
     assert not is_wanted("auto", model, objective, alone(CPU), full)
     assert not is_wanted("auto", model, Bidirectional(kernel="gaussian"), one, full)
     assert not is_wanted("auto", model, MaxEnt(), one, full)
-    for group, loss, words in ((alone(CPU), objective, "computes on cpu, and CUDA graphs are for NVIDIA"),
-                               (two, objective, "several processes"), (one, MaxEnt(), "MaxEnt does not say")):
+    for group, loss, words in (
+        (alone(CPU), objective, "computes on cpu, and CUDA graphs are for NVIDIA"),
+        (two, objective, "several processes"),
+        (one, MaxEnt(), "MaxEnt does not say"),
+    ):
         assert not is_wanted("auto", model, loss, group, full)
         with pytest.raises(ConfigError, match=f"cuda_graph=true: .*{words}.*leave it at auto"):
             is_wanted(True, model, loss, group, full)
     large = nn.Linear(2000, 2000)
-    large.steady = True
+    large.graph_capturable = True
     assert not is_wanted("auto", large, objective, one, full) and is_wanted(True, large, objective, one, full)
 
 
 @needs_cuda
-@pytest.mark.parametrize("parts", [
-    flow, lambda device: flow("spline", device), lambda device: inn_by(Bidirectional(ramp=5), device)])
+@pytest.mark.parametrize(
+    "parts", [flow, lambda device: flow("spline", device), lambda device: inn_by(Bidirectional(ramp=5), device)]
+)
 def test_a_cuda_graph_takes_the_plain_steps(tmp_path, parts):
     plain, graphed = (loop(tmp_path, parts, "cuda", cuda_graph=choice) for choice in (False, True))
     for step in range(20):

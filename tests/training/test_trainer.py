@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from small_training import BATCH, SEED, X, Y, data, flow, stop_at
 from torch import nn
 
 from inncli.errors import CheckpointError, Interrupted, NonFiniteError
@@ -19,6 +18,7 @@ from inncli.training.checkpoint import load_checkpoint, save_checkpoint, under
 from inncli.training.nonfinite import non_finite_layer
 from inncli.training.schedule import one_cycle
 from inncli.training.trainer import Trainer, _Loop
+from small_training import BATCH, SEED, X, Y, data, flow, stop_at
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugin"))
 from nearest import Nearest, Ramped  # noqa: E402  (lies beside, as a user's own module does)
@@ -33,8 +33,17 @@ def fit(folder, parts=flow, resume=False, trainer=None, on_step=None, **kwargs):
     model, objective = parts()
     trainer = trainer or Trainer(max_epochs=4, batch_size=BATCH, checkpoint_seconds=kwargs.pop("every", 1e9))
     progress = trainer.fit(
-        model, objective, data(), seed=SEED, last=folder / "last.safetensors", best=folder / "best.safetensors",
-        meta={}, resume=resume, **({"on_step": on_step} if on_step else {}), **kwargs)
+        model,
+        objective,
+        data(),
+        seed=SEED,
+        last=folder / "last.safetensors",
+        best=folder / "best.safetensors",
+        meta={},
+        resume=resume,
+        **({"on_step": on_step} if on_step else {}),
+        **kwargs,
+    )
     return model, objective, progress
 
 
@@ -124,7 +133,8 @@ def test_seconds_become_steps_and_those_steps_reproduce_the_bytes(tmp_path):
     timed, _, progress = fit(tmp_path / "a", trainer=budget)
     assert progress.planned_steps > 1
     counted, _, _ = fit(
-        tmp_path / "b", trainer=Trainer(max_epochs=None, max_steps=progress.planned_steps, batch_size=BATCH))
+        tmp_path / "b", trainer=Trainer(max_epochs=None, max_steps=progress.planned_steps, batch_size=BATCH)
+    )
     assert all(torch.equal(a, b) for a, b in zip(timed.state_dict().values(), counted.state_dict().values()))
 
 
@@ -192,8 +202,9 @@ def test_the_guard_names_the_layer_and_keeps_the_checkpoint(tmp_path):
     pairs.epoch_pairs(0)[0][100] = 500.0
     model = Breaks(X, Y)
     with pytest.raises(NonFiniteError, match=r"layer second \(Second\) is not finite"):
-        Trainer(batch_size=BATCH).fit(model, NLL(), pairs, seed=0, last=tmp_path / "last.safetensors",
-                                      best=tmp_path / "best.safetensors", meta={})
+        Trainer(batch_size=BATCH).fit(
+            model, NLL(), pairs, seed=0, last=tmp_path / "last.safetensors", best=tmp_path / "best.safetensors", meta={}
+        )
     tensors, _ = load_checkpoint(tmp_path / "last.safetensors")
     assert all(tensor.isfinite().all() for tensor in tensors.values())
 

@@ -34,8 +34,9 @@ def sees(function, *inputs):
     """Which outputs depend on which entries of the first input, over many rows, by autograd. (outputs, inputs)."""
     at = inputs[0].clone().requires_grad_()
     out = function(at, *inputs[1:])
-    rows = [torch.autograd.grad(out[:, i].sum(), at, retain_graph=True, allow_unused=True)[0]
-            for i in range(out.shape[1])]
+    rows = [
+        torch.autograd.grad(out[:, i].sum(), at, retain_graph=True, allow_unused=True)[0] for i in range(out.shape[1])
+    ]
     return torch.stack([torch.zeros_like(at[0]) if g is None else g.abs().amax(0) for g in rows]) > 0
 
 
@@ -82,8 +83,12 @@ def test_passes_of_the_net_maf_scores_in_one_and_iaf_draws_in_one():
     calls = []
     transform.net.register_forward_hook(lambda *_: calls.append(1))
     x = torch.randn(3, 4)
-    for direction, passes in ((transform.forward, 1), (transform.inverse, 4),
-                              (Inverse(transform).forward, 4), (Inverse(transform).inverse, 1)):
+    for direction, passes in (
+        (transform.forward, 1),
+        (transform.inverse, 4),
+        (Inverse(transform).forward, 4),
+        (Inverse(transform).inverse, 1),
+    ):
         calls.clear()
         direction(x)
         assert len(calls) == passes

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from catalogue import MODELS
 
+from catalogue import MODELS
 from inncli.cli.app import main
 from inncli.errors import CheckpointError, ConvergenceError
 from inncli.nn.lipschitz import LipschitzNet
@@ -55,8 +55,11 @@ def contraction(dim, lipschitz, seed=0):
     """g(x) = A x with |A| = lipschitz, its Jacobian, and x + g(x) = y solved in closed form."""
     a = torch.randn(dim, dim, generator=seeded(seed))
     a = lipschitz * a / torch.linalg.svdvals(a)[0]
-    return (lambda x, rows: x @ a.T), (lambda x, rows: a.expand(len(x), -1, -1)), (
-        lambda y: torch.linalg.solve(torch.eye(dim) + a, y.T).T)
+    return (
+        (lambda x, rows: x @ a.T),
+        (lambda x, rows: a.expand(len(x), -1, -1)),
+        (lambda y: torch.linalg.solve(torch.eye(dim) + a, y.T).T),
+    )
 
 
 # ---- the solver --------------------------------------------------------------------------------------
@@ -65,8 +68,14 @@ def contraction(dim, lipschitz, seed=0):
 def test_the_tolerance_bounds_the_error_of_x_not_a_step_or_a_residual(method, tolerance):
     # g(x) = -.99 x: the residual is a hundredth of the error, and a Banach step is as long as the residual.
     y = torch.randn(20, 2, generator=seeded())
-    found = solve(lambda x, rows: -0.99 * x, y, 0.99, tolerance, method,
-                  lambda x, rows: -0.99 * torch.eye(2).expand(len(x), -1, -1))
+    found = solve(
+        lambda x, rows: -0.99 * x,
+        y,
+        0.99,
+        tolerance,
+        method,
+        lambda x, rows: -0.99 * torch.eye(2).expand(len(x), -1, -1),
+    )
     error = (found.x - 100 * y).norm(dim=1)
     assert (error <= found.error_bound * (1 + 1e-9) + 1e-11).all()
     assert (found.error_bound <= tolerance * (1 + y.norm(dim=1))).all()
@@ -93,6 +102,7 @@ def test_a_solver_that_has_not_converged_raises(method):
 
     def slope(x, rows):
         return torch.zeros(len(x), 2, 2)
+
     with pytest.raises(ConvergenceError, match=r"rows did not converge: residual .*, expected"):
         solve(expanding, y, 0.9, 1e-10, method, slope)
 
@@ -114,7 +124,7 @@ def test_a_row_does_not_depend_on_its_batch(method):
     block.solver = method
     with torch.no_grad():
         whole = block.inverse(z, context)[0]
-        alone = torch.cat([block.inverse(z[i:i + 1], context[i:i + 1])[0] for i in range(40)])
+        alone = torch.cat([block.inverse(z[i : i + 1], context[i : i + 1])[0] for i in range(40)])
         z[20:] *= 100  # harder mates
         mates = block.inverse(z, context)[0]
     assert (whole - alone).abs().max() < 1e-13
@@ -130,6 +140,7 @@ def test_rows_that_have_converged_cost_no_more_evaluations():
     def counted(x, rows):
         seen.append(len(x))
         return net(x)
+
     found = solve(counted, z, block.net.certificate(), 1e-10, "banach")
     assert sum(seen) == int(found.evaluations.sum()) < 200 * len(seen)
     assert seen == sorted(seen, reverse=True)
@@ -211,8 +222,12 @@ def test_log_det_of_the_inverse_is_taken_at_the_x_that_was_found():
 
 # ---- log-dets ----------------------------------------------------------------------------------------
 def jacobian_of(block, x, context=None):
-    rows = [torch.autograd.functional.jacobian(
-        lambda row: block(row[None], None if context is None else context[i:i + 1])[0][0], x[i]) for i in range(len(x))]
+    rows = [
+        torch.autograd.functional.jacobian(
+            lambda row: block(row[None], None if context is None else context[i : i + 1])[0][0], x[i]
+        )
+        for i in range(len(x))
+    ]
     return torch.stack(rows)
 
 
@@ -280,9 +295,15 @@ def test_roulette_weights_each_term_by_how_rarely_it_is_reached():
     slopes = torch.tensor([[-0.6, -0.5, -0.6], [0.5, -0.3, 0.6]])
     exact = torch.log1p(slopes).sum(1)
     generator = seeded()
-    many = torch.stack([
-        log_det.roulette(lambda v: v * slopes[:, None], log_det.random_signs(2, 1, 3, slopes, generator), 0.5, 1,
-                         generator)[:, 0] for _ in range(4000)], 1)
+    many = torch.stack(
+        [
+            log_det.roulette(
+                lambda v: v * slopes[:, None], log_det.random_signs(2, 1, 3, slopes, generator), 0.5, 1, generator
+            )[:, 0]
+            for _ in range(4000)
+        ],
+        1,
+    )
     assert ((many.mean(1) - exact).abs() < 4 * log_det.standard_error(many)).all()
     assert (log_det.standard_error(many) < 0.03).all()  # fine enough to see a wrong weight, which is off by .3
 
@@ -376,7 +397,9 @@ def test_a_net_that_may_not_be_invertible_is_refused_on_load_by_name():
     scattered(model.blocks, 1.0)
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     hand_made = {**state, "blocks.parts.1.parts.1.net.lipschitz": torch.tensor(1.3)}
-    with pytest.raises(CheckpointError, match=r"block 1 \(blocks.parts.1.parts.1\) has Lipschitz constant 1.3, expected below 1"):
+    with pytest.raises(
+        CheckpointError, match=r"block 1 \(blocks.parts.1.parts.1\) has Lipschitz constant 1.3, expected below 1"
+    ):
         model.load_state_dict(hand_made)
     nothing = {**state, "blocks.parts.2.parts.1.net.lipschitz": torch.tensor(math.nan)}
     model.load_state_dict(state)
@@ -384,7 +407,9 @@ def test_a_net_that_may_not_be_invertible_is_refused_on_load_by_name():
         model.load_state_dict(nothing)
     model.load_state_dict(state)
     lying = {**state, "blocks.parts.0.parts.1.certificate": torch.tensor(0.5)}
-    with pytest.raises(CheckpointError, match="block 0 .* is certified for Lipschitz constant 0.5, its weights have 0.9"):
+    with pytest.raises(
+        CheckpointError, match="block 0 .* is certified for Lipschitz constant 0.5, its weights have 0.9"
+    ):
         model.load_state_dict(lying)
     model.load_state_dict(state)
     verify(model)
@@ -401,7 +426,14 @@ def test_commands_show_certificates_draw_the_convergence_and_refuse_a_hand_made_
         assert got == code, err
         return out if code == 0 else err
 
-    inn("train", "model=iresnet", "model.n_blocks=2", "model.block.hidden=[16]", "trainer.max_steps=30", "task.n_train=500")
+    inn(
+        "train",
+        "model=iresnet",
+        "model.n_blocks=2",
+        "model.block.hidden=[16]",
+        "trainer.max_steps=30",
+        "task.n_train=500",
+    )
     run = find_run(None, tmp_path / "runs")
     shown = json.loads(inn("show", "--json"))["diagnostics"]
     tensors, meta = load_checkpoint(run.best)

@@ -82,7 +82,9 @@ def test_between_two_knots_it_is_the_papers_formula():
     for k in range(SPLINE.bins):
         h, w = y[k + 1] - y[k], x[k + 1] - x[k]
         s = h / w
-        z = y[k] + h * (s * theta**2 + d[k] * theta * (1 - theta)) / (s + (d[k + 1] + d[k] - 2 * s) * theta * (1 - theta))
+        z = y[k] + h * (s * theta**2 + d[k] * theta * (1 - theta)) / (
+            s + (d[k + 1] + d[k] - 2 * s) * theta * (1 - theta)
+        )
         assert abs(value_and_ladj(SPLINE.forward, (x[k] + theta * w)[None], params)[0] - z) < 1e-13
 
 

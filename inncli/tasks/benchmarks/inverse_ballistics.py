@@ -77,7 +77,8 @@ class InverseBallistics(Task):
         self.x = Variables(
             ("x1", "x2", "angle", "v0"),
             bounds=((None, None), (0.0, None), self.angle, (0.0 if self.integer else -0.5, None)),
-            steps=(0.0, 0.0, 0.0, 1.0 if self.integer else 0.0))
+            steps=(0.0, 0.0, 0.0, 1.0 if self.integer else 0.0),
+        )
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         x1 = SD_X1 * rng.standard_normal(n)
@@ -143,8 +144,11 @@ class InverseBallistics(Task):
 
     @property
     def _edges(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        return (np.linspace(0, 1, HEIGHT_CELLS + 1), np.linspace(*self.angle, ANGLE_CELLS + 1),
-                np.arange(FASTEST + 1.0))
+        return (
+            np.linspace(0, 1, HEIGHT_CELLS + 1),
+            np.linspace(*self.angle, ANGLE_CELLS + 1),
+            np.arange(FASTEST + 1.0),
+        )
 
     def _within(self, cell: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         """Draws of the prior within cells: all of them are equally wide in quantile and angle."""
@@ -171,7 +175,7 @@ def _shape(x2, angle, v0):
 
 
 def _crossing(x2, angle, v0):
-    """s > 0 where the ball meets the ground; with the gradient of the implicit function."""
+    """S > 0 where the ball meets the ground; with the gradient of the implicit function."""
     height, rise = _shape(x2, angle, v0)
     s = _root(detached(height), detached(rise))
     # F(s) = s - H - B (1 - e^-s) = 0, and ds = -dF / F'

@@ -117,7 +117,7 @@ def _range_of_c(rho2: float) -> tuple[float, float]:
 
 
 def _angles(rho2: float, c: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, ...]:
-    """a and b at the share u of their curve's period, c, and K(m)."""
+    """A and b at the share u of their curve's period, c, and K(m)."""
     r2 = np.clip(rho2 - 2 * np.sin(c / 2) ** 2, 0, 2)
     far = r2 > 1
     r2 = np.where(far, 2 - r2, r2)
@@ -140,7 +140,7 @@ def _images(angle: np.ndarray) -> np.ndarray:
 
 
 def _log_wrapped_normal(angle: np.ndarray) -> np.ndarray:
-    """log of the prior of a joint, summed over whole turns, up to a constant."""
+    """Log of the prior of a joint, summed over whole turns, up to a constant."""
     images = _images(angle)
     return np.log(np.exp(-0.5 * (images / SD[1]) ** 2).sum(0))
 

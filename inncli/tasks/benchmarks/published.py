@@ -33,8 +33,10 @@ def draws(task: str, number: int) -> np.ndarray:
     """
     package = find_spec("sbibm")  # finds it without running its code
     if package is None or package.origin is None:
-        raise RequestError("the published draws are files of the package sbibm, which is not installed; "
-                           "run `pip install --no-deps sbibm==1.1.0`")
+        raise RequestError(
+            "the published draws are files of the package sbibm, which is not installed; "
+            "run `pip install --no-deps sbibm==1.1.0`"
+        )
     folder = Path(package.origin).parent / "tasks" / task / "files" / f"num_observation_{number}"
     with bz2.open(folder / "reference_posterior_samples.csv.bz2", "rt") as lines:
         return np.loadtxt(lines, delimiter=",", skiprows=1)

@@ -98,7 +98,7 @@ class Sir(Task):
 
 
 def _log_infected(x: np.ndarray) -> np.ndarray:
-    """ln i(t_k) of each row, NaN where a rate is not a positive number. Shape: x (n, 2), out (n, 10)."""
+    """Ln i(t_k) of each row, NaN where a rate is not a positive number. Shape: x (n, 2), out (n, 10)."""
     x = np.asarray(x, dtype=np.float64)
     out = np.full((len(x), len(DAYS)), np.nan)
     usable = (np.isfinite(x) & (x > 0)).all(1)
@@ -107,12 +107,12 @@ def _log_infected(x: np.ndarray) -> np.ndarray:
     for k in np.unique(halvings[usable]):
         rows = np.flatnonzero(halvings == k)
         for part in np.split(rows, range(ROWS, len(rows), ROWS)):
-            out[part] = _solved(np.minimum(x[part, 0], FASTEST), x[part, 1], 0.5 ** k)
+            out[part] = _solved(np.minimum(x[part, 0], FASTEST), x[part, 1], 0.5**k)
     return np.minimum(out, 0.0)
 
 
 def _solved(beta: np.ndarray, gamma: np.ndarray, step: float) -> np.ndarray:
-    """ln i(t_k) by steps of a given number of days. Shape: beta, gamma (n,), out (n, 10)."""
+    """Ln i(t_k) by steps of a given number of days. Shape: beta, gamma (n,), out (n, 10)."""
     n = len(beta)
 
     def slope(_, state: np.ndarray) -> np.ndarray:
@@ -121,6 +121,7 @@ def _solved(beta: np.ndarray, gamma: np.ndarray, step: float) -> np.ndarray:
 
     start = np.repeat([1 - 1 / POPULATION, -np.log(POPULATION)], n)
     # Tolerances that no error exceeds: each step is as long as the first.
-    solution = solve_ivp(slope, (DAYS[0], DAYS[-1]), start, "DOP853", t_eval=DAYS, first_step=step, max_step=step,
-                         rtol=1e9, atol=1e9)
+    solution = solve_ivp(
+        slope, (DAYS[0], DAYS[-1]), start, "DOP853", t_eval=DAYS, first_step=step, max_step=step, rtol=1e9, atol=1e9
+    )
     return solution.y[n:]

@@ -65,8 +65,7 @@ class TwoMoons(Task):
         u, v = (y - _shift(x)).T - np.array([[OFFSET], [0.0]])
         r = np.hypot(u, v)
         with np.errstate(divide="ignore"):  # r = 0
-            log_p = (-0.5 * ((r - RADIUS) / RADIUS_SD) ** 2 - np.log(RADIUS_SD * np.sqrt(2 * np.pi))
-                     - np.log(np.pi * r))
+            log_p = -0.5 * ((r - RADIUS) / RADIUS_SD) ** 2 - np.log(RADIUS_SD * np.sqrt(2 * np.pi)) - np.log(np.pi * r)
         return np.where(u > 0, log_p, -np.inf)
 
     def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:

@@ -16,23 +16,25 @@ _ROWS = 2_000  # at a time: rows x nodes stay in memory
 
 
 def nodes(low: float, high: float, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """n Gauss-Legendre nodes on [low, high] and their weights, (n,) each."""
+    """N Gauss-Legendre nodes on [low, high] and their weights, (n,) each."""
     t, w = np.polynomial.legendre.leggauss(n)
     return (low + high) / 2 + (high - low) / 2 * t, (high - low) / 2 * w
 
 
 def log_integral(x: np.ndarray, log_kernel, weights: np.ndarray) -> np.ndarray:
-    """log of sum_k weights_k exp(log_kernel(x)_k), some rows at a time.
+    """Log of sum_k weights_k exp(log_kernel(x)_k), some rows at a time.
 
     Shape: x (n, 2); log_kernel takes (m, 1, 2) and gives (m, nodes); weights (nodes,); out (n,).
     """
     x = np.asarray(x, dtype=np.float64)
-    parts = [logsumexp(log_kernel(part[:, None]), axis=1, b=weights) for part in np.split(x, range(_ROWS, len(x), _ROWS))]
+    parts = [
+        logsumexp(log_kernel(part[:, None]), axis=1, b=weights) for part in np.split(x, range(_ROWS, len(x), _ROWS))
+    ]
     return np.concatenate(parts)
 
 
 def log_normal(x: np.ndarray, mean: np.ndarray, sd: float) -> np.ndarray:
-    """log N(x; mean, sd^2 I) in the plane, over the last axis."""
+    """Log N(x; mean, sd^2 I) in the plane, over the last axis."""
     return -((x - mean) ** 2).sum(-1) / (2 * sd**2) - np.log(2 * np.pi * sd**2)
 
 
@@ -44,7 +46,7 @@ def circle(radius: np.ndarray, sd: float, rng: np.random.Generator) -> np.ndarra
 
 
 def log_circles(x: np.ndarray, radii: np.ndarray, sd: float) -> np.ndarray:
-    r"""log density of an even mixture of smeared circles, in closed form. Shape: x (n, 2), radii (k,), out (n,).
+    r"""Log density of an even mixture of smeared circles, in closed form. Shape: x (n, 2), radii (k,), out (n,).
 
     .. math:: p(x) = \frac{1}{k} \sum_R \frac{1}{2 \pi \sigma^2} e^{-(r^2 + R^2) / 2 \sigma^2} I_0(r R / \sigma^2)
     """

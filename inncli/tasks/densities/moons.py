@@ -40,4 +40,6 @@ class Moons(Task):
 
 def _arc(moon: np.ndarray, angle: np.ndarray) -> np.ndarray:
     """Points of the curves, (n, 2): moon 0 is the upper half of its circle, moon 1 the lower."""
-    return CENTERS[moon] + np.where(moon == 0, RADIUS, -RADIUS)[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
+    return CENTERS[moon] + np.where(moon == 0, RADIUS, -RADIUS)[:, None] * np.column_stack(
+        [np.cos(angle), np.sin(angle)]
+    )

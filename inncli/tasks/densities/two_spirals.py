@@ -49,7 +49,7 @@ def _curve(t: np.ndarray) -> np.ndarray:
 
 
 def _log_smear(d: np.ndarray) -> np.ndarray:
-    """log density of square plus normal at distance d, summed over the last axis."""
+    """Log density of square plus normal at distance d, summed over the last axis."""
     # The same from either end of the square: counted from the left one both Phis are small where d is.
     left = np.minimum(d, SIDE - d)
     log_high, log_low = log_ndtr(left / SD), log_ndtr((left - SIDE) / SD)

@@ -44,10 +44,10 @@ class MaxentTask(Task):
 
     @abstractmethod
     def reference(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n draws of a broad measure on the support, which sets scalings before training. Shape: (n, Dx)."""
+        """N draws of a broad measure on the support, which sets scalings before training. Shape: (n, Dx)."""
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n exact draws of p*, where they are known. Shape: (n, Dx)."""
+        """N exact draws of p*, where they are known. Shape: (n, Dx)."""
         raise ConfigError(f"task {self.name} has no draws to hold a run against: only its moments are known")
 
     def training_pairs(self, seed: int) -> Pairs:
@@ -57,5 +57,9 @@ class MaxentTask(Task):
     def describe(self) -> list[str]:
         given = ", ".join(f"E {name} = {value:.6g}" for name, value in zip(self.statistic_names, self.moments))
         largest = [] if self.entropy is None else [f"largest entropy under it: {self.entropy:.6f} nats"]
-        return [*super().describe(), given, *largest,
-                "no data: the pairs are draws of a broad reference measure, from which the model starts"]
+        return [
+            *super().describe(),
+            given,
+            *largest,
+            "no data: the pairs are draws of a broad reference measure, from which the model starts",
+        ]

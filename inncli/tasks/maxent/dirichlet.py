@@ -41,7 +41,8 @@ class MaxentDirichlet(MaxentTask):
         self.moments = digamma(self.alpha) - digamma(total)
         self.log_beta = gammaln(self.alpha).sum() - gammaln(total)
         self.entropy = float(
-            self.log_beta + (total - k) * digamma(total) - ((self.alpha - 1) * digamma(self.alpha)).sum())
+            self.log_beta + (total - k) * digamma(total) - ((self.alpha - 1) * digamma(self.alpha)).sum()
+        )
 
     def statistics(self, x):
         shares = [x[:, i] for i in range(self.x.dim)]

@@ -60,8 +60,10 @@ class MaxentGaussian(MaxentTask):
 
 def _cholesky(rows: list[list[float]], dim: int) -> np.ndarray:
     if {len(rows), *(len(row) for row in rows)} != {dim}:
-        raise ConfigError(f"task.covariance must be {dim} x {dim} to fit the {dim} numbers of task.mean, got "
-                          f"{[list(row) for row in rows]}")
+        raise ConfigError(
+            f"task.covariance must be {dim} x {dim} to fit the {dim} numbers of task.mean, got "
+            f"{[list(row) for row in rows]}"
+        )
     matrix = np.asarray(rows, dtype=np.float64)
     try:
         if np.isfinite(matrix).all() and np.array_equal(matrix, matrix.T):

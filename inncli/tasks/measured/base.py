@@ -47,8 +47,7 @@ class Rows(Task):
         room = rows - max(round(test_fraction * rows), 1)
         if room < 2:
             raise ConfigError(
-                f"task.test_fraction={test_fraction:g} leaves {room} of {rows:,} rows to train on; "
-                f"lower it"
+                f"task.test_fraction={test_fraction:g} leaves {room} of {rows:,} rows to train on; lower it"
             )
         if n_train is not None and n_train > room:
             raise ConfigError(
@@ -64,7 +63,7 @@ class Rows(Task):
         return self._room if self.n_train is None else self.n_train
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n rows of x, drawn with replacement: the rows are all that is known of p(x)."""
+        """N rows of x, drawn with replacement: the rows are all that is known of p(x)."""
         return self._pairs.x[rng.integers(len(self._pairs), size=n)]
 
     def training_pairs(self, seed: int) -> Pairs:

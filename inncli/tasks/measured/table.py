@@ -88,8 +88,9 @@ class Table(Rows):
         x_names, y_names, by_name = _roles(raw, x, y, n_y)
         rows, dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
         by_name = {name: by_name[name][rows] for name in x_names + y_names}
-        x_values = np.column_stack([_numbers(raw, "x", name, by_name[name], "name the columns of x in task.x without it")
-                                    for name in x_names])
+        x_values = np.column_stack(
+            [_numbers(raw, "x", name, by_name[name], "name the columns of x in task.x without it") for name in x_names]
+        )
         self.x = _x_variables(raw, x_names, x_values.T, margin, x_bounds, steps)
         self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
         super().__init__(Pairs(x_values, y_values), raw.path.name, test_fraction, n_train)
@@ -112,7 +113,7 @@ class Table(Rows):
         values = [_numbers(raw, "x", name, column) for name, column in zip(x_names, found.values)]
         self.x = _x_variables(raw, x_names, values, margin, x_bounds, steps)
         labels = []
-        for name, words, column in list(zip(table.names, table.labels, found.values))[len(x_names):]:
+        for name, words, column in list(zip(table.names, table.labels, found.values))[len(x_names) :]:
             labels.append(None if words is None else tuple(_label(word) for word in words.tolist()))
             _numbers(raw, "y", name, column)
         self.y = Variables(y_names, labels=tuple(labels)) if y_names else None
@@ -148,15 +149,16 @@ class Table(Rows):
         if self.dropped:
             lines.append(f"dropped: {self.dropped:,} rows with a missing or non-finite value")
         if self._disk is not None:
-            return [*lines, f"on disk: read in {len(self._disk.valid):,} blocks, {self._disk.buffer:,} rows shuffled at a time",
-                    *self._label_lines()]
+            return [
+                *lines,
+                f"on disk: read in {len(self._disk.valid):,} blocks, {self._disk.buffer:,} rows shuffled at a time",
+                *self._label_lines(),
+            ]
         repeated = len(self._pairs) - len(np.unique(self._groups))
         if repeated:
             lines.append(f"exact duplicates of another row: {repeated:,}, kept on one side of every split")
         zeros = {
-            name: (self._pairs.x[:, i] == 0).mean()
-            for i, name in enumerate(self.x.names)
-            if 0.0 in self.x.heaps[i]
+            name: (self._pairs.x[:, i] == 0).mean() for i, name in enumerate(self.x.names) if 0.0 in self.x.heaps[i]
         }
         if zeros:
             lines.append("exact zeros: " + ", ".join(f"{name} {share:.0%}" for name, share in zeros.items()))
@@ -177,7 +179,8 @@ def _too_large(path: Path, memory_mb: float) -> bool:
         raise DataError(
             f"{path} has {size / 1e6:,.0f} MB, read whole it takes about {COPIES} times as much, more than "
             f"task.memory_mb={memory_mb:g}, and a text can't be streamed; convert it to Parquet, e.g. pandas.read_csv(...)"
-            ".to_parquet(...), or raise task.memory_mb")
+            ".to_parquet(...), or raise task.memory_mb"
+        )
     return False
 
 
@@ -187,15 +190,12 @@ def _roles(
     """Names of x, names of y, and every column by its name."""
     names, roles = raw.names, raw.roles
     if n_y is not None and names is not None:
-        raise ConfigError(
-            f"task.n_y is for a CSV without a header, {raw.path.name} names its columns; pass task.y"
-        )
+        raise ConfigError(f"task.n_y is for a CSV without a header, {raw.path.name} names its columns; pass task.y")
     if names is None:
         last = (1 if y is None else len(y)) if n_y is None else n_y
         if last >= len(raw.columns):
             raise ConfigError(
-                f"{raw.path.name} has no header and {len(raw.columns)} columns, {last} of them y: none is "
-                f"left for x"
+                f"{raw.path.name} has no header and {len(raw.columns)} columns, {last} of them y: none is left for x"
             )
         first = len(raw.columns) - last
         roles = tuple(f"x{i + 1}" for i in range(first)), tuple(f"y{i + 1}" for i in range(last))
@@ -249,9 +249,7 @@ def _valid_rows(
             f"{name!r} in row {row + 1}); fill them in or pass task.on_invalid=drop"
         )
     if bad.all():
-        raise DataError(
-            f"every row of {raw.path.name} has a missing or non-finite value in {', '.join(names)}"
-        )
+        raise DataError(f"every row of {raw.path.name} has a missing or non-finite value in {', '.join(names)}")
     return ~bad, count, raw.rows
 
 
@@ -294,14 +292,9 @@ def _x_variables(
         if not 0 <= step < np.inf:
             raise ConfigError(f"task.steps.{name} must be 0 (continuous) or a step above it, got {step}")
     columns_of_x = list(zip(names, values, strict=True))
-    grid = [
-        float(steps[name]) if name in steps else columns.recording_step(column)
-        for name, column in columns_of_x
-    ]
+    grid = [float(steps[name]) if name in steps else columns.recording_step(column) for name, column in columns_of_x]
     bounds = [
-        _given_box(raw, name, column, x_bounds[name])
-        if name in x_bounds
-        else columns.box(column, margin, step)
+        _given_box(raw, name, column, x_bounds[name]) if name in x_bounds else columns.box(column, margin, step)
         for (name, column), step in zip(columns_of_x, grid, strict=True)
     ]
     # A column that the user calls continuous (step 0) has no cells that a heap could fill.
@@ -315,15 +308,10 @@ def _given_box(raw: RawTable, name: str, column: np.ndarray, given: list[float |
     low, high = given
     if low is not None and high is not None and not low < high:
         raise ConfigError(f"task.x_bounds.{name} must have low < high, got {given}")
-    outside = int(
-        ((column < (-np.inf if low is None else low)) | (column > (np.inf if high is None else high))).sum()
-    )
+    outside = int(((column < (-np.inf if low is None else low)) | (column > (np.inf if high is None else high))).sum())
     if outside:
         count = f"{outside:,}" if isinstance(raw, RawTable) else "some"  # of a streamed table not every value is here
-        raise DataError(
-            f"{count} rows of {raw.path.name} have {name!r} outside task.x_bounds.{name}={given}; "
-            f"widen it"
-        )
+        raise DataError(f"{count} rows of {raw.path.name} have {name!r} outside task.x_bounds.{name}={given}; widen it")
     return low, high
 
 
@@ -341,9 +329,7 @@ def _y_variables(
             labels.append(None)
             values.append(_numbers(raw, "y", name, column, "leave task.y_kind at auto"))
         else:
-            found, codes = np.unique(
-                column.astype(str) if column.dtype == object else column, return_inverse=True
-            )
+            found, codes = np.unique(column.astype(str) if column.dtype == object else column, return_inverse=True)
             if len(found) > max(MANY_LABELS, len(column) / 2):
                 if column.dtype == object and 0 < len(odd_cells(column)) < FEW_ODD * len(column):
                     _numbers(raw, "y", name, column, "empty it and pass task.on_invalid=drop")

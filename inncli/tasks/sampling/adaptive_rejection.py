@@ -19,10 +19,14 @@ QUARTERS = np.array([[-0.25, -0.25], [-0.25, 0.25], [0.25, -0.25], [0.25, 0.25]]
 
 
 def plane_draws(
-    log_p: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray, n: int, rng: np.random.Generator,
+    log_p: Callable[[np.ndarray], np.ndarray],
+    low: np.ndarray,
+    high: np.ndarray,
+    n: int,
+    rng: np.random.Generator,
     y: np.ndarray,
 ) -> np.ndarray:
-    """n draws of p(x), x in a rectangle.
+    """N draws of p(x), x in a rectangle.
 
     The rectangle is cut into cells, and a cell into four as long as log p varies in it and it may hold mass: as judged
     by its value in the middle and in the middles of the four. Draws come from a density that is flat on each cell
@@ -77,8 +81,10 @@ def _cells(
         if 4 * len(x) > CELLS:
             raise ConvergenceError(f"the posterior given y = {np.asarray(y).tolist()} needs more than {CELLS:,} cells")
     else:
-        raise ConvergenceError(f"the posterior given y = {np.asarray(y).tolist()} is not smooth: after {LEVELS} halvings "
-                               "there is more to see")
+        raise ConvergenceError(
+            f"the posterior given y = {np.asarray(y).tolist()} is not smooth: after {LEVELS} halvings "
+            "there is more to see"
+        )
     middles = np.concatenate([middle for middle, _, _ in done])
     bounds = np.concatenate([bound for _, bound, _ in done])
     sizes = np.concatenate([np.broadcast_to(half, (len(bound), 2)) for _, bound, half in done])

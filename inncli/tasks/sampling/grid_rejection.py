@@ -10,10 +10,12 @@ MARGIN = 0.1  # by how much log p may exceed the largest of a cell's corners, an
 
 
 def sample_cells(
-    log_density: Callable[[np.ndarray, np.ndarray], np.ndarray], edges: tuple[np.ndarray, np.ndarray], n: int,
+    log_density: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    edges: tuple[np.ndarray, np.ndarray],
+    n: int,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    r"""n draws of p(s, t) on the box of `edges`, known up to a constant.
+    r"""N draws of p(s, t) on the box of `edges`, known up to a constant.
 
     A cell is drawn by the largest p of its four corners times its area, a point of it uniformly, and the point is
     kept with the probability p / (1.1 times that largest p). Exact where p exceeds the corners by no more than a

@@ -12,7 +12,7 @@ TRIES = 1_000  # rounds of at least as many proposals before a y is given up
 
 
 def accepted(propose: Callable[[int], np.ndarray], n: int, y: np.ndarray) -> np.ndarray:
-    """n accepted rows.
+    """N accepted rows.
 
     Args:
         propose: the accepted ones of a given number of proposals.
@@ -26,5 +26,7 @@ def accepted(propose: Callable[[int], np.ndarray], n: int, y: np.ndarray) -> np.
         count += len(found[-1])
         if count >= n:
             return np.concatenate(found)[:n]
-    raise ConfigError(f"expected a y that some x can have, got {np.asarray(y).tolist()}: of "
-                      f"{TRIES * max(n, 1_000):,} proposals {count} were accepted")
+    raise ConfigError(
+        f"expected a y that some x can have, got {np.asarray(y).tolist()}: of "
+        f"{TRIES * max(n, 1_000):,} proposals {count} were accepted"
+    )

@@ -54,7 +54,7 @@ class GaussianModes(Task):
         return self._draw(n, rng).x
 
     def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n exact draws of p(x | label). Shape: y (1,), out (n, 2)."""
+        """N exact draws of p(x | label). Shape: y (1,), out (n, 2)."""
         modes = np.flatnonzero(self.labels == int(np.asarray(y).reshape(-1)[0]))
         return self.centers[rng.choice(modes, size=n)] + SD * rng.standard_normal((n, 2))
 

@@ -48,9 +48,7 @@ class Linear(Task):
         dy, dx = self.A.shape
         self.b = np.zeros(dy) if b is None else np.asarray(b, dtype=np.float64)
         if self.b.shape != (dy,) or not np.isfinite(self.b).all():
-            raise ConfigError(
-                f"task.b must have one finite number for each of the {dy} rows of task.A, got {b}"
-            )
+            raise ConfigError(f"task.b must have one finite number for each of the {dy} rows of task.A, got {b}")
         self.noise_sd = np.full(dy, float(noise))
         self.x = Variables.numbered("x", dx)
         self.y = Variables.numbered("y", dy)
@@ -101,9 +99,7 @@ class Linear(Task):
         s = np.zeros(self.x.dim)
         s[: self.rank] = self._s[: self.rank]
         # 1 - s^2/(s^2 + sigma^2), written without a difference of near-equal numbers
-        variance = np.where(
-            s > 0, self.noise_sd[0] ** 2 / np.where(s > 0, s**2 + self.noise_sd[0] ** 2, 1.0), 1.0
-        )
+        variance = np.where(s > 0, self.noise_sd[0] ** 2 / np.where(s > 0, s**2 + self.noise_sd[0] ** 2, 1.0), 1.0)
         return mean + (rng.standard_normal((n, self.x.dim)) * np.sqrt(variance)) @ self._v.T
 
     def describe(self) -> list[str]:
@@ -131,8 +127,4 @@ def _matrix(rows: list[list[float]]) -> np.ndarray:
 
 def _rows(matrix: np.ndarray) -> str:
     # + 0.0 turns a rounded -0 into 0
-    return (
-        "["
-        + ", ".join("[" + ", ".join(f"{v:.4g}" for v in row + 0.0) + "]" for row in matrix.round(12))
-        + "]"
-    )
+    return "[" + ", ".join("[" + ", ".join(f"{v:.4g}" for v in row + 0.0) + "]" for row in matrix.round(12)) + "]"

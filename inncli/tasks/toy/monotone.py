@@ -78,4 +78,7 @@ class Monotone(Task):
         return (x[k] + along * (x[1] - x[0]))[:, None]
 
     def describe(self) -> list[str]:
-        return [*super().describe(), f"y = x - {self.e:g} sin x, increasing: slopes {1 - self.e:.3g} to {1 + self.e:.3g}"]
+        return [
+            *super().describe(),
+            f"y = x - {self.e:g} sin x, increasing: slopes {1 - self.e:.3g} to {1 + self.e:.3g}",
+        ]

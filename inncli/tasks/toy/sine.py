@@ -91,7 +91,7 @@ class Sine(Task):
         Shape: x (n, 2), out (n,).
         """
         axis = np.linspace(-1, 1, cells + 1)
-        above = (self.observe(np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)) > y)
+        above = self.observe(np.stack(np.meshgrid(axis, axis, indexing="ij"), -1).reshape(-1, 2)) > y
         above = above.reshape(cells + 1, cells + 1)
         corners = np.stack([above[:-1, :-1], above[1:, :-1], above[:-1, 1:], above[1:, 1:]])
         labels, count = label(corners.any(0) & ~corners.all(0), structure=np.ones((3, 3)))
@@ -100,7 +100,7 @@ class Sine(Task):
         return count, labels[tuple(nearest[:, i, j])] - 1
 
     def _levels(self, y: float, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n draws of t = f(x) given y, by the inverse of a piecewise quadratic distribution function."""
+        """N draws of t = f(x) given y, by the inverse of a piecewise quadratic distribution function."""
         sd = self.noise_sd[0]
         # Where N(y; t, sd^2) is more than e^-40 of its largest value, also for a y far outside [-2, 2].
         reach = np.sqrt((y - np.clip(y, -2, 2)) ** 2 + 80 * sd**2)

@@ -40,18 +40,14 @@ class UserFile:
         for name, arguments in (REQUIRED | OPTIONAL).items():
             function = getattr(self.module, name, None)
             if function is None and name in REQUIRED:
-                near = did_you_mean(
-                    name, [key for key, value in vars(self.module).items() if callable(value)]
-                )
+                near = did_you_mean(name, [key for key, value in vars(self.module).items() if callable(value)])
                 raise DataError(f"{self.path.name} must define {_signature(name)}{near}")
             if function is not None:
                 self._check_signature(name, function, arguments)
 
     def _check_signature(self, name: str, function: object, arguments: tuple[str, ...]) -> None:
         if not callable(function):
-            raise DataError(
-                f"{self.path.name}: {_signature(name)} must be a function, got {type(function).__name__}"
-            )
+            raise DataError(f"{self.path.name}: {_signature(name)} must be a function, got {type(function).__name__}")
         try:
             signature = inspect.signature(function)
         except ValueError:  # some C functions have none to look at
@@ -156,9 +152,7 @@ def _run(given: Path, path: Path) -> types.ModuleType:
         sys.path.append(str(path.parent))
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            exec(
-                compile(path.read_bytes(), str(path), "exec"), vars(module)
-            )  # the user names this file to run it
+            exec(compile(path.read_bytes(), str(path), "exec"), vars(module))  # the user names this file to run it
     except (Exception, SystemExit) as error:  # a user's code may raise anything
         raise DataError(f"{path.name}{_where(error, path)}: does not run: {_what(error)}") from error
     return module
@@ -172,9 +166,7 @@ def _where(error: BaseException, path: Path) -> str:
     """`:12` for the last line of the file that the error passed through."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f":{error.lineno}"
-    lines = [
-        frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)
-    ]
+    lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]
     return f":{lines[-1]}" if lines else ""
 
 

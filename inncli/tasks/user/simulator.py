@@ -99,14 +99,14 @@ class Simulator(Task):
         return not np.allclose(one, self.observe(x), rtol=0, atol=close, equal_nan=True)
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """n draws of x. Raises DataError if one is not finite or outside `x_bounds`."""
+        """N draws of x. Raises DataError if one is not finite or outside `x_bounds`."""
         x = self._file.call("prior", n, rng, shape=(n, self.x.dim))
         self._check_finite(x)
         self._check_inside(x)
         return x
 
     def simulate(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """y of each x; a row with a NaN or an infinite value is a failed simulation."""
+        """Y of each x; a row with a NaN or an infinite value is a failed simulation."""
         # a copy, so that a simulator that works in place can't change the x of the pair
         y = self._file.call("simulate", x.copy(), rng, shape=(len(x), self.y.dim))
         y[~np.isfinite(y).all(axis=1)] = np.nan
@@ -135,12 +135,12 @@ class Simulator(Task):
         )
 
     def log_prior(self, x: np.ndarray) -> np.ndarray:
-        """log p(x) of the file, (n,); works where `has_log_prior`."""
+        """Log p(x) of the file, (n,); works where `has_log_prior`."""
         self._need("log_prior")
         return self._file.call("log_prior", x.copy(), shape=(len(x), 0))
 
     def log_likelihood(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """log p(y | x) of the file, (n,), for rows of y and x; works where `has_log_likelihood`."""
+        """Log p(y | x) of the file, (n,), for rows of y and x; works where `has_log_likelihood`."""
         self._need("log_likelihood")
         return self._file.call("log_likelihood", y.copy(), x.copy(), shape=(len(x), 0))
 
@@ -188,18 +188,13 @@ class Simulator(Task):
         if not np.array_equal(first, again):
             raise DataError(f"{name}: prior(n, rng) gave two different results for equal rngs; {advice}")
         if np.array_equal(first, other):
-            raise DataError(
-                f"{name}: prior(n, rng) gave the same {_TRIAL_PRIOR} rows for two different rngs; {advice}"
-            )
+            raise DataError(f"{name}: prior(n, rng) gave the same {_TRIAL_PRIOR} rows for two different rngs; {advice}")
         x = first[:_TRIAL_SIMULATIONS]
         one, two = (
-            self._file.call("simulate", x.copy(), np.random.default_rng(0), shape=(len(x), None))
-            for _ in range(2)
+            self._file.call("simulate", x.copy(), np.random.default_rng(0), shape=(len(x), None)) for _ in range(2)
         )
         if not np.array_equal(one, two, equal_nan=True):
-            raise DataError(
-                f"{name}: simulate(x, rng) gave two different results for equal x and rngs; {advice}"
-            )
+            raise DataError(f"{name}: simulate(x, rng) gave two different results for equal x and rngs; {advice}")
         return first, one
 
     def _names(self, fact: str, letter: str, dim: int) -> tuple[str, ...]:
@@ -225,15 +220,11 @@ class Simulator(Task):
             return ()
         file = self._file.path.name
         if isinstance(given, (str, dict)) or not hasattr(given, "__len__") or len(given) != len(names):
-            raise DataError(
-                f"{file}: x_bounds must be {len(names)} pairs (low, high), None where open, got {given!r}"
-            )
+            raise DataError(f"{file}: x_bounds must be {len(names)} pairs (low, high), None where open, got {given!r}")
         bounds = []
         for name, pair in zip(names, given, strict=True):
             try:
-                low, high = (
-                    _end(end, open_end) for end, open_end in zip(pair, (-np.inf, np.inf), strict=True)
-                )
+                low, high = (_end(end, open_end) for end, open_end in zip(pair, (-np.inf, np.inf), strict=True))
             except (TypeError, ValueError):
                 raise DataError(
                     f"{file}: x_bounds of {name} must be (low, high), None where open, got {pair!r}"
