@@ -228,6 +228,7 @@ def test_a_run_that_can_not_be_read_is_not_called_damaged(ask, outputs, monkeypa
 )
 def test_a_run_that_can_not_be_written_to_is_noticed_before_drawing(ask, outputs, monkeypatch, words):
     from inncli.cli import options
+    from inncli.inference import opening
 
     monkeypatch.setattr(options.os, "access", lambda path, mode: False)
     monkeypatch.setattr(opening, "open_run", lambda *words: 1 / 0)
