@@ -301,7 +301,7 @@ def test_looking_at_a_lock_does_not_take_it(tmp_path):
     locks.hold(file)
     assert locks.held(file) is True and locks.held_here(file)
     seen = subprocess.run(
-        [sys.executable, "-c", "import sys; from inncli import locks; print(locks.held(sys.argv[1]))", file],
+        [sys.executable, "-c", "import sys; from inncli.runs import locks; print(locks.held(sys.argv[1]))", file],
         text=True,
         capture_output=True,
         env=HERE,
