@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 DEMO = outputs/demo
 
-.PHONY: demo test test-slow test-slurm figures-2 figures-3 figures-4 figures-5 clean
+.PHONY: demo test test-slow test-slurm defects figures-2 figures-3 figures-4 figures-5 clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'inn needs Python 3.10 or newer, this is ' + sys.version)"
@@ -52,6 +52,11 @@ figures-4: $(READY)
 figures-5: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,ray,mlflow]'
 	$(BIN)/python benchmarks/figures_5 $(ONLY)
+
+# The mistakes that the tests must notice. `make defects ONLY="flows sweep"` puts in those of some themes, ONLY=check
+# looks only whether each still finds its code and its test.
+defects: $(READY)
+	$(BIN)/python benchmarks/defects $(ONLY)
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache $(DEMO)

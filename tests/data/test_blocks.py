@@ -19,6 +19,7 @@ from inncli.inference.sample_set import SampleSet
 from inncli.inference.streaming import write_posterior, write_sample
 from inncli.inference.summary import BINS, Column
 from inncli.inference.trained_model import TrainedModel
+from inncli.io import streams
 from inncli.models.adjoint import Adjoint
 from inncli.tasks.toy.ring import Ring
 from inncli.variables import Variables
@@ -260,7 +261,7 @@ def test_invert_and_sample_say_how_the_summary_was_made(tmp_path, monkeypatch, c
     assert "quantiles" not in json.loads(capsys.readouterr().out)
     assert main(["sample", "-n", "2500", "--out", str(tmp_path / "s.csv"), "--json"]) == 0
     assert list(json.loads(capsys.readouterr().out)["columns"]) == ["x1", "x2", "y1"]
-    monkeypatch.setattr("inncli.io.streams._table", _full)
+    monkeypatch.setattr(streams, "_table", _full)
     assert main(["invert", "--y", "0.3", "-n", "2500", "--out", out]) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and f"{out}: No space left on device" in said

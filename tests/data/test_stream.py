@@ -14,12 +14,13 @@ import pytest
 from pyarrow import parquet
 
 from inncli.cli.app import main
-from inncli.data import chunks
+from inncli.data import chunks, scan
 from inncli.data.pairs import Pairs
 from inncli.data.stream import StreamedPairs, uniform
 from inncli.errors import ConfigError, DataError, Interrupted
 from inncli.inference.run_task import task_of
 from inncli.runs.registry import find_run
+from inncli.tasks.measured import table as table_task
 from inncli.tasks.measured.table import Table
 from inncli.training.state import Data
 from inncli.training.trainer import Trainer
@@ -107,7 +108,7 @@ def test_the_facts_are_those_of_the_table_read_whole(tmp_path, name):
 
 
 def test_one_value_off_the_grid_in_a_hundred_thousand_is_noticed(tmp_path, monkeypatch):
-    monkeypatch.setattr("inncli.data.scan.SAMPLED", 100)
+    monkeypatch.setattr(scan, "SAMPLED", 100)
     monkeypatch.setattr(chunks, "BLOCK", 4096)
     values = np.column_stack([np.tile(np.arange(50), 2000), np.random.default_rng(0).standard_normal((100_000, 2))])
     np.save(tmp_path / "grid.npy", values)
@@ -380,7 +381,7 @@ def test_train_evaluate_sample_and_invert(tmp_path, monkeypatch, capsys):
     assert info["steps_per_epoch"] == info["steps"] == 8 and info["data"]["pairs"] == pytest.approx(4_500, abs=110)
     assert info["data"]["sha256"] and not run.pairs.exists()
     # From here on nothing may read the table whole.
-    monkeypatch.setattr("inncli.tasks.measured.table.read_table", None)
+    monkeypatch.setattr(table_task, "read_table", None)
     capsys.readouterr()
     assert main(["evaluate", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

@@ -11,6 +11,7 @@ import pytest
 
 import inncli
 from inncli.cli.app import main
+from inncli.evaluation import reference
 from inncli.metrics.c2st import c2st_scores
 
 ROOT = Path(__file__).parents[2]
@@ -49,8 +50,7 @@ def test_every_command_and_block_runs(tmp_path, monkeypatch, capfd):
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "outputs"))
     # The classifier of 10,000 draws takes minutes on models of 15 steps; of 300 it is the same, but worse.
     monkeypatch.setattr(
-        "inncli.evaluation.reference.c2st_scores",
-        lambda compared: c2st_scores([(x[:300], y[:300]) for x, y in compared]),
+        reference, "c2st_scores", lambda compared: c2st_scores([(x[:300], y[:300]) for x, y in compared])
     )
     (tmp_path / "data").mkdir()
     shutil.copy(ROOT / "data" / "concrete.csv", tmp_path / "data")

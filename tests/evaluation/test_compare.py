@@ -13,6 +13,7 @@ import pytest
 from inncli.cli.app import main
 from inncli.cli.compare import mean_text
 from inncli.errors import RunError
+from inncli.evaluation import reference as exact
 from inncli.evaluation.compare import BADNESS, Entry, differences, lines, problems
 from inncli.runs.run_dir import RunDir
 
@@ -150,7 +151,8 @@ def fast():
     """The published classifier takes seconds a call."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "inncli.evaluation.reference.c2st_scores",
+            exact,
+            "c2st_scores",
             lambda compared: [0.5 + min(abs(x.mean() - reference.mean()), 0.5) for x, reference in compared],
         )
         yield

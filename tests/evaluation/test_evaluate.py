@@ -14,6 +14,7 @@ import torch
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 from inncli.cli.app import main
+from inncli.evaluation import reference as exact_posteriors
 from inncli.evaluation.evaluate import measure
 from inncli.inference.trained_model import TrainedModel
 from inncli.metrics.c2st import c2st
@@ -37,7 +38,7 @@ def fast():
         return QuadraticDiscriminantAnalysis().fit(rows[half], side[half]).score(rows[~half], side[~half])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("inncli.evaluation.reference.c2st_scores", lambda compared: [quick(*both) for both in compared])
+        patch.setattr(exact_posteriors, "c2st_scores", lambda compared: [quick(*both) for both in compared])
         yield
 
 

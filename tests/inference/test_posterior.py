@@ -12,6 +12,7 @@ import pytest
 from inncli.errors import DataError, RequestError, ShapeError
 from inncli.inference.posterior_set import SUFFIXES, PosteriorSet
 from inncli.inference.sample_set import DensitySet, SampleSet
+from inncli.io import tables as array_files
 
 LABELS = (None, ("low", "high, or so"))
 
@@ -234,7 +235,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
         file.write(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("inncli.io.tables.np.savez", full_disk)
+    monkeypatch.setattr(array_files.np, "savez", full_disk)
     with pytest.raises(OSError):
         make(n_obs=3).save(path)
     assert path.read_bytes() == before

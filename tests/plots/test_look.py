@@ -13,6 +13,7 @@ from inncli.cli.app import main
 from inncli.cli.runs import duration, steps
 from inncli.cli.show import flat
 from inncli.inference.posterior_set import PosteriorSet
+from inncli.plots import posterior
 from inncli.runs.registry import find_run
 from inncli.runs.run_dir import RunDir
 
@@ -219,7 +220,7 @@ def test_the_reference_drawn_is_the_exact_posterior(outputs, inn, monkeypatch):
         seen.update(draws=draws, truth=reference, cloud=cloud)
         return new_figure(1, 1)
 
-    monkeypatch.setattr("inncli.plots.posterior.posterior_pairs", keep)
+    monkeypatch.setattr(posterior, "posterior_pairs", keep)
     assert inn("plot", "posterior", "--y", "0.3", "--reference", "--cloud", "-n", "30")[0] == 0
     # the simulator's own y of each draw, without noise
     np.testing.assert_allclose(seen["cloud"][:, 0], np.sum(seen["draws"].x[0] ** 2, axis=1))

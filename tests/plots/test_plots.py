@@ -13,6 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from inncli.errors import DataError, RequestError, ShapeError
 from inncli.inference.posterior_set import PosteriorSet
+from inncli.plots import posterior
 from inncli.plots.calibration import calibration
 from inncli.plots.density import _level, density2d
 from inncli.plots.images import images
@@ -135,7 +136,7 @@ def test_hard_columns_are_drawn(tmp_path):
 
 
 def test_too_many_unknowns_show_the_first_or_those_named(monkeypatch):
-    monkeypatch.setattr("inncli.plots.posterior.MOST", 3)
+    monkeypatch.setattr(posterior, "MOST", 3)
     many = draws(tuple(f"u{i}" for i in range(14)), s=30)
     assert len(posterior_pairs(many).axes) == 3 * 4 / 2
     fig = posterior_pairs(many, names=("u13", "u2"))

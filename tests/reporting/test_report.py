@@ -13,11 +13,14 @@ import yaml
 
 from inncli.cli.app import main
 from inncli.cli.evaluate import MEANING
-from inncli.evaluation.evaluate import Evaluation
+from inncli.evaluation import evaluate as evaluation_room
+from inncli.evaluation.evaluate import Evaluation, evaluate
 from inncli.inference.opening import open_run
 from inncli.metrics.verdicts import QUESTIONS, Verdict
 from inncli.plots.style import data_uri
+from inncli.reporting import figures
 from inncli.reporting import html as page
+from inncli.reporting import report as report_page
 from inncli.reporting.report import report
 from inncli.runs.registry import find_run
 
@@ -112,8 +115,8 @@ def run(ring, tmp_path, monkeypatch):
 def coarse(monkeypatch):
     """Pictures of few dots and points: what they show is tested by those of `plots`."""
     for name, value in {"DRAWS": 200, "LATENT": 200, "GRID": 20}.items():
-        monkeypatch.setattr(f"inncli.reporting.report.{name}", value)
-    monkeypatch.setattr("inncli.reporting.report.data_uri", lambda figure: data_uri(figure, dpi=25))
+        monkeypatch.setattr(report_page, name, value)
+    monkeypatch.setattr(report_page, "data_uri", lambda figure: data_uri(figure, dpi=25))
 
 
 def curves(names=("x1", "x2")):
@@ -157,7 +160,7 @@ def inn(capsys):
 
 
 def no_evaluation(monkeypatch, result):
-    monkeypatch.setattr("inncli.evaluation.evaluate.evaluate", lambda *a, **k: result)
+    monkeypatch.setattr(evaluation_room, "evaluate", lambda *a, **k: result)
 
 
 # ---- the page of a run ------------------------------------------------------------------------------
@@ -190,7 +193,7 @@ def test_the_posterior_is_drawn_at_the_ys_asked_for(run, monkeypatch):
         seen.append((draws, reference, truth, cloud))
         return new_figure(1, 1)
 
-    monkeypatch.setattr("inncli.reporting.report.posterior_pairs", keep)
+    monkeypatch.setattr(report_page, "posterior_pairs", keep)
     trained = open_run(run, "cpu")
     shown = asks_for_nothing(
         report(run, trained, found(), meanings=MEANING, y=np.array([[0.7]]), warnings=["y is far"])
@@ -212,7 +215,7 @@ def test_a_picture_that_fails_leaves_its_reason_and_the_rest(run, monkeypatch):
     def fail(*words, **more):
         raise ConvergenceError("the blocks <overflow>")
 
-    monkeypatch.setattr("inncli.reporting.figures.latent", fail)
+    monkeypatch.setattr(figures, "latent", fail)
     html = report(run, open_run(run, "cpu"), found(), meanings=MEANING)
     shown = asks_for_nothing(html)
     assert "Not drawn: the blocks <overflow>" in shown.text

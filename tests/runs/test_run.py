@@ -14,7 +14,15 @@ from pathlib import Path
 import pytest
 
 from inncli.errors import CheckpointError, RunError
-from inncli.runs.registry import find_run, list_runs, new_run_id, outputs_root, read_runs, reserve
+from inncli.runs import registry
+from inncli.runs.registry import (
+    find_run,
+    list_runs,
+    new_run_id,
+    outputs_root,
+    read_runs,
+    reserve,
+)
 from inncli.runs.run_dir import RunDir
 
 
@@ -112,8 +120,8 @@ def test_an_existing_log_file_is_fine_but_a_run_or_a_file_is_not(tmp_path):
 
 def test_reserve_gives_each_caller_its_own_directory(tmp_path, monkeypatch):
     chance = iter(["aaaa", "aaaa", "aaaa", "bbbb"])
-    monkeypatch.setattr("inncli.runs.registry.secrets.token_hex", lambda n: next(chance))
-    monkeypatch.setattr("inncli.runs.registry.datetime", type("Frozen", (), {"now": staticmethod(lambda: FROZEN)}))
+    monkeypatch.setattr(registry.secrets, "token_hex", lambda n: next(chance))
+    monkeypatch.setattr(registry, "datetime", type("Frozen", (), {"now": staticmethod(lambda: FROZEN)}))
     first, second = (reserve(tmp_path / "deep", "ring", "rnvp") for _ in range(2))
     assert (first.name, second.name) == ("2026-11-23_10-04_ring_rnvp_aaaa", "2026-11-23_10-04_ring_rnvp_bbbb")
     assert first.is_dir() and second.is_dir()

@@ -20,9 +20,13 @@ import numpy as np
 import torch
 
 from inncli.cli.app import main
+from inncli.data import pairs as pair_files
 from inncli.errors import CheckpointError
 from inncli.inference.posterior_set import PosteriorSet
+from inncli.io import atomic, tables
+from inncli.runs import run_dir
 from inncli.runs.run_dir import RunDir
+from inncli.training import checkpoint
 from inncli.training.checkpoint import load_checkpoint
 
 SERVER = multiprocessing.get_context("forkserver")
@@ -79,9 +83,6 @@ def _child(words: list[list[str]], folder: Path, careless: bool) -> None:
 def _write_carelessly() -> None:
     """The control: files written in place, piece by piece, as `open(path, "w")` does."""
     import contextlib
-    import importlib
-
-    from inncli.io import atomic
 
     @contextlib.contextmanager
     def in_place(path):
@@ -96,16 +97,9 @@ def _write_carelessly() -> None:
                 file.write(data[start : start + 1024])
                 time.sleep(0.001)  # a slow disk: on a fast one a checkpoint of 15 KB is hardly ever met half-written
 
-    for name in (
-        "inncli.io.atomic",
-        "inncli.runs.run_dir",
-        "inncli.training.checkpoint",
-        "inncli.io.tables",
-        "inncli.data.pairs",
-    ):
-        module = importlib.import_module(name)
+    for module in (run_dir, checkpoint, tables, pair_files):
         for old, new in ((atomic.atomic_path, in_place), (atomic.atomic_write, write)):
-            for key in [key for key, value in vars(module).items() if value is old and name != "inncli.io.atomic"]:
+            for key in [key for key, value in vars(module).items() if value is old]:
                 setattr(module, key, new)
 
 

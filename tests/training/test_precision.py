@@ -24,6 +24,7 @@ from inncli.objectives.bidirectional_ml import BidirectionalML
 from inncli.objectives.maxent import MaxEnt
 from inncli.objectives.nll import NLL
 from inncli.tasks.toy.ring import Ring
+from inncli.training import cuda_graph
 from inncli.training.checkpoint import load_checkpoint
 from inncli.training.cuda_graph import WARM, GraphedStep, is_wanted
 from inncli.training.distributed import Group, alone
@@ -253,9 +254,7 @@ def test_a_recording_that_fails_leaves_the_plain_step(tmp_path, monkeypatch):
     plain, made = loop(tmp_path), loop(tmp_path)
     made.step = type("Fails", (GraphedStep,), {"_record": fails})(made.step, insist=False)
     said = []
-    monkeypatch.setattr(
-        logging.getLogger("inncli.training.cuda_graph"), "warning", lambda text, *args: said.append(text % args)
-    )
+    monkeypatch.setattr(logging.getLogger(cuda_graph.__name__), "warning", lambda text, *args: said.append(text % args))
     for _ in range(8):
         assert plain.take_step() == made.take_step()
     assert said == ["no CUDA graph of the step (operation not permitted when stream is capturing); it goes on without"]

@@ -1,0 +1,141 @@
+"""What other libraries got wrong in splines, masked nets and their tests, and what would pass unnoticed here."""
+
+from defects._mutation import Defect
+
+DEFECTS = [
+    Defect(
+        "coupling Jacobian tests with an infinite tolerance",
+        "test_transforms",
+        "TOLERANCE = 1e-9",
+        "TOLERANCE = float('inf')",
+        "test_transforms::test_the_contract_has_teeth",
+    ),
+    Defect(
+        "a spline by boolean masks: its shapes depend on the data",
+        "inncli.transforms.spline:RationalQuadratic.forward",
+        "return torch.where(inside, z, x), torch.where(inside, log_slope, 0.0).sum(1)",
+        "out = x.clone()\nout[inside] = z[inside]\nreturn out, torch.where(inside, log_slope, 0.0).sum(1)",
+        "test_spline::test_it_vmaps_and_so_do_its_gradients",
+    ),
+    Defect(
+        "a spline that asks its data where it lies, and leaves the graph",
+        "inncli.transforms.spline:RationalQuadratic.forward",
+        "return torch.where(inside, z, x), torch.where(inside, log_slope, 0.0).sum(1)",
+        "if bool(inside.all()):\n"
+        "    return z, log_slope.sum(1)\n"
+        "return torch.where(inside, z, x), torch.where(inside, log_slope, 0.0).sum(1)",
+        "test_spline::test_it_compiles_to_one_graph",
+    ),
+    Defect(
+        "where() over an unsafe operand: NaN gradients outside the box",
+        "inncli.transforms.spline:RationalQuadratic.forward",
+        "theta = (torch.where(inside, x, x_k) - x_k) / w",
+        "theta = (x - x_k) / w",
+        "test_spline::test_extreme_parameters_in_float32_stay_finite",
+    ),
+    Defect(
+        "the paper's root of the quadratic, which cancels",
+        "inncli.transforms.spline:RationalQuadratic.inverse",
+        "left = q >= 0",
+        "left = q >= -1e30",
+        "test_spline::test_the_inverse_loses_no_digits_where_the_slopes_of_a_bin_differ_most",
+    ),
+    Defect(
+        "an absolute value drops a gradient of the inverse",
+        "inncli.transforms.spline:RationalQuadratic.inverse",
+        "numerator + torch.where(left, q, -q) + r",
+        "numerator + q.abs() + r",
+        "test_spline::test_the_inverse_keeps_its_gradient_in_the_middle_of_a_straight_bin",
+    ),
+    Defect(
+        "slopes at the bounds are free: the density jumps there",
+        "inncli.transforms.spline:RationalQuadratic._knots",
+        "first[:, 2] = 1.0",
+        "first[:, 2] = 2.0",
+        "test_spline::test_it_meets_its_knots_with_their_slopes_and_rises",
+    ),
+    Defect(
+        "the log-det of a spline leaves out the bin's slope",
+        "inncli.transforms.spline:_curve",
+        "2 * (s / n).log() + slope.log()",
+        "slope.log() - 2 * n.log() + s.log()",
+        "test_transforms::test_ladj_is_autograds_in_both_directions[spline_coupling]",
+    ),
+    Defect(
+        "parameters without a clamp: steep bins eat the digits of the round trip",
+        "inncli.transforms.spline:RationalQuadratic._knots",
+        "torch.exp(self.clamp * torch.tanh(params / self.clamp)).reshape(-1, self.n_params, dim)",
+        "torch.exp(3 * params).reshape(-1, self.n_params, dim)",
+        "test_transforms::test_24_shipped_blocks_lose_few_digits_in_float32[spline]",
+    ),
+    Defect(
+        "24 blocks of GLOW without a small start",
+        "inncli.nn.mlp:MLP.__init__",
+        "nn.init.normal_(self.last.weight, std=gain / widths[-1] ** 0.5)",
+        "nn.init.normal_(self.last.weight, std=(gain or 4.0) / widths[-1] ** 0.5)",
+        "test_transforms::test_24_shipped_blocks_lose_few_digits_in_float32[glow]",
+    ),
+    Defect(
+        "an output sees its own input",
+        "inncli.nn.made:MADE.__init__",
+        "self.last = MaskedLinear(outputs[:, None] > torch.cat([degrees, inputs]))",
+        "self.last = MaskedLinear(outputs[:, None] >= torch.cat([degrees, inputs]))",
+        "test_autoregressive::test_outputs_see_all_that_comes_before_and_nothing_else",
+    ),
+    Defect(
+        "the context is masked like an input",
+        "inncli.nn.made:MADE.__init__",
+        "context = torch.zeros(dim_context, dtype=torch.long)",
+        "context = torch.ones(dim_context, dtype=torch.long)",
+        "test_autoregressive::test_outputs_see_all_that_comes_before_and_nothing_else",
+    ),
+    Defect(
+        "hidden units that see nothing",
+        "inncli.nn.made:MADE.__init__",
+        "first = 0 if dim_context else 1",
+        "first = 0",
+        "test_autoregressive::test_every_weight_that_is_not_masked_learns",
+    ),
+    Defect(
+        "an autoregressive inverse that stops one pass early",
+        "inncli.transforms.autoregressive:Autoregressive._inverse",
+        "known = torch.cat([x, z.new_zeros(z.shape[0], self.dim - i)], 1)",
+        "known = torch.cat([x, z.new_zeros(z.shape[0], self.dim - i)], 1) * float(i < self.dim - 1)",
+        "test_transforms::test_round_trip_both_ways[autoregressive]",
+    ),
+    Defect(
+        "unknown coordinates fed to the net: 0 * inf",
+        "inncli.transforms.autoregressive:Autoregressive._inverse",
+        "known = torch.cat([x, z.new_zeros(z.shape[0], self.dim - i)], 1)",
+        "known = torch.cat([x, z[:, i:] * 1e300], 1)",
+        "test_autoregressive::test_an_inverse_far_out_is_finite",
+    ),
+    Defect(
+        "an inverse that returns the log-det of the forward call",
+        "inncli.transforms.inverse:Inverse._forward",
+        "return self.transform.inverse(x, context)",
+        "return self.transform.inverse(x, context)[0], self.transform(x, context)[1]",
+        "test_transforms::test_ladj_is_autograds_in_both_directions[inverse]",
+    ),
+    Defect(
+        "a covariance shrunk by dim / rows, whatever the columns",
+        "inncli.transforms.linear:LinearGaussian.initialise",
+        "_shrunk(residual, self._shrinkage(residual))",
+        "_shrunk(residual, min(self.dim / max(rows, 1), 1.0))",
+        "test_transforms::test_linear_gaussian_keeps_columns_that_hang_closely_together",
+    ),
+    Defect(
+        "a power map without its log-det",
+        "inncli.transforms.power:_yeo_johnson",
+        "(mu - 1) * log_1p",
+        "0 * log_1p",
+        "test_transforms::test_ladj_is_autograds_in_both_directions[power_map]",
+    ),
+    Defect(
+        "test rows that don't depend on the seed",
+        "inncli.tasks.measured.base:Rows._split",
+        "np.random.default_rng([seed, SPLIT])",
+        "np.random.default_rng([0, SPLIT])",
+        "test_breast_cancer::test_the_seed_is_the_split_and_test_rows_are_never_trained_on",
+    ),
+]

@@ -1,0 +1,156 @@
+"""Mistakes that the two-sided INN, its objectives and the MMD kernels must not have."""
+
+from defects._mutation import Defect
+
+DEFECTS = [
+    # kernels
+    Defect(
+        "an unbiased MMD that keeps each row's pair with itself",
+        "inncli.numerics.mmd:_within",
+        "own.sum() - own.diagonal().sum() if unbiased else own.sum()",
+        "own.sum()",
+        "test_kernels::test_mmd_is_its_definition_whatever_the_block",
+    ),
+    Defect(
+        "pairs of blocks counted once instead of twice",
+        "inncli.numerics.mmd:_within",
+        "total = total + 2 * kernel(a, b).sum().double()",
+        "total = total + kernel(a, b).sum().double()",
+        "test_kernels::test_mmd_is_its_definition_whatever_the_block",
+    ),
+    Defect(
+        "moments of the highest order left out",
+        "inncli.numerics.mmd:moment_features",
+        "range(1, degree)",
+        "range(2, degree)",
+        "test_kernels::test_explicit_moments_are_the_polynomial_kernel",
+    ),
+    Defect(
+        "distances that lose their digits far from the origin",
+        "inncli.numerics.mmd:squared_distances",
+        "centre = y.detach().mean(0)",
+        "centre = 0 * y.detach().mean(0)",
+        "test_kernels::test_distances_keep_their_digits_far_from_the_origin",
+    ),
+    Defect(
+        "a median heuristic that takes the squared distance",
+        "inncli.numerics.mmd:Gaussian.median",
+        "squared_distances(rows, rows)[i, j].median().sqrt()",
+        "squared_distances(rows, rows)[i, j].median()",
+        "test_kernels::test_median_heuristic_and_names",
+    ),
+    Defect(
+        "a permutation p-value that leaves the data's own order out",
+        "inncli.numerics.mmd:_p_value",
+        "(statistics >= own).double",
+        "(statistics[1:] >= own).double",
+        "test_kernels::test_two_sample_p_value_is_uniform_under_the_null_and_small_where_they_differ",
+    ),
+    Defect(
+        "independence tested without centring",
+        "inncli.numerics.mmd:independence_test",
+        "centred = centred - centred.mean(0) - centred.mean(1, keepdim=True) + centred.mean()",
+        "centred = centred * 1",
+        "test_kernels::test_independence_statistic_is_the_mean_mmd_to_permuted_pairs",
+    ),
+    Defect(
+        "blocks of the kernel matrix too large for a gigabyte",
+        "inncli.numerics.mmd",
+        "BLOCK = 256",
+        "BLOCK = 8192",
+        "test_kernels::test_fifty_thousand_by_fifty_thousand_needs_under_a_gigabyte",
+    ),
+    # the model
+    Defect(
+        "likelihood form inverted at y instead of y + sigma * eps",
+        "inncli.models.inn:INN.draw_latent",
+        "return target + self.sigma * eps, z, self.padding_sd[1] * v",
+        "return target + 0 * eps, z, self.padding_sd[1] * v",
+        "test_inn::test_unpadded_density_integrates_to_one_and_matches_its_draws_cell_by_cell[rnvp]",
+    ),
+    Defect(
+        "a density without the scale of sigma",
+        "inncli.models.inn:INN.log_joint",
+        "_normal(off) - self.log_sigma.sum()",
+        "_normal(off)",
+        "test_inn::test_unpadded_density_is_the_formula",
+    ),
+    Defect(
+        "the density of (x, padding) passed off as that of x",
+        "inncli.models.inn:INN.has_density",
+        "return self.width == self.dim and bool((self.sigma > 0).all())",
+        "return bool((self.sigma > 0).all())",
+        "test_inn::test_no_density_where_there_is_none",
+    ),
+    Defect(
+        "[y, z] smaller than x",
+        "inncli.models.inn:INN.__init__",
+        "self.dim_y + self.dim_z < x.dim",
+        "self.dim_y + self.dim_z < 0",
+        "test_inn::test_the_dimension_rule",
+    ),
+    Defect(
+        "y_error in units of y's sd",
+        "inncli.models.inn:INN.y_error",
+        "(got - self.target(y, len(y))).double() * self.features.unit",
+        "(got - self.target(y, len(y))).double()",
+        "test_inn::test_y_error_is_in_the_units_of_y",
+    ),
+    Defect(
+        "padding of the output drawn as it was not trained",
+        "inncli.models.inn:INN.draw_latent",
+        "self.padding_sd[1] * v",
+        "v",
+        "test_inn::test_output_padding_is_held_where_the_inverse_draws_it",
+    ),
+    Defect(
+        "a start that leaves y where the mixing puts it",
+        "inncli.models.inn:INN.initialise",
+        "self._undo_mixing(generator)",
+        "",
+        "test_inn::test_it_starts_as_the_identity_with_z_at_x_and_y_at_the_padding[rnvp]",
+    ),
+    # the objectives
+    Defect(
+        "a bound that forgets the density of the padding",
+        "inncli.objectives.bidirectional_ml:BidirectionalML.forward",
+        "(log_u - joint - ladj).mean",
+        "(-joint - ladj).mean",
+        "test_inn::test_padded_the_likelihood_bounds_that_of_x",
+    ),
+    Defect(
+        "a loss without the Jacobian of the scaling",
+        "inncli.objectives.bidirectional_ml:BidirectionalML.forward",
+        "(log_u - joint - ladj).mean",
+        "(log_u - joint).mean",
+        "test_inn::test_unpadded_the_bound_is_the_negative_log_likelihood",
+    ),
+    Defect(
+        "a discrepancy that moves y too",
+        "inncli.objectives.bidirectional:Bidirectional._loss",
+        "[y_f.detach(), z_f]",
+        "[y_f, z_f]",
+        "test_inn::test_the_discrepancy_moves_z_alone",
+    ),
+    Defect(
+        "a validation loss that grows with the ramp",
+        "inncli.objectives.bidirectional:Bidirectional.validation_loss",
+        "(len(part[0]), self._loss(model, part, 1.0, generator)[0])",
+        "(len(part[0]), self._loss(model, part, min(step / self.ramp, 1.0), generator)[0])",
+        "test_inn::test_the_ramp_holds_the_inverse_pass_back_and_validation_does_not_see_it",
+    ),
+    Defect(
+        "a ramp that is none",
+        "inncli.objectives.bidirectional:Bidirectional._loss",
+        'loss + ramp * self.weight_x * terms["x"]',
+        'loss + self.weight_x * terms["x"]',
+        "test_inn::test_the_ramp_holds_the_inverse_pass_back_and_validation_does_not_see_it",
+    ),
+    Defect(
+        "labels in another order",
+        "inncli.tasks.toy.gaussian_modes",
+        "(0, 0, 0, 0, 1, 1, 2, 3)",
+        "(0, 0, 0, 1, 1, 1, 2, 3)",
+        "test_gaussian_modes::test_labels_and_exact_posterior",
+    ),
+]

@@ -1,0 +1,148 @@
+"""What reading a stranger's files, and writing one's own on a bad day, could get wrong."""
+
+from defects._mutation import Defect
+
+DEFECTS = [
+    # safe to share
+    Defect(
+        "what a link leads to counts as the run's own",
+        "inncli.io.untrusted:untrusted_entry",
+        "entry.is_file(follow_symlinks=False)",
+        "entry.is_file(follow_symlinks=True)",
+        "test_hostile::test_a_stranger_s_run_is_refused[checkpoint by a link]",
+    ),
+    Defect(
+        "any target that can be imported is built",
+        "inncli.config.registry:check_targets",
+        "not isinstance(target, str) or target not in allowed",
+        "not isinstance(target, str)",
+        "test_hostile::test_a_stranger_s_run_is_refused[simulator inside the model]",
+    ),
+    Defect(
+        "a group takes the targets of another",
+        "inncli.config.registry:check",
+        "check_targets(config.get(group), group)",
+        "pass",
+        "test_hostile::test_a_stranger_s_run_is_refused[simulator as the objective]",
+    ),
+    Defect(
+        "arrays are allocated as they declare themselves",
+        "inncli.io.npz:_array",
+        "min(shape, default=0) < 0 or declared != there",
+        "min(shape, default=0) < 0",
+        "test_hostile::test_a_stranger_s_run_is_refused[10^15 numbers in the pairs]",
+    ),
+    Defect(
+        "an archive may unpack to any size",
+        "inncli.io.npz:_check_archive",
+        "unpacked > max(SMALL, RATIO * size)",
+        "False",
+        "test_hostile::test_a_stranger_s_run_is_refused[a zip bomb]",
+    ),
+    Defect(
+        "YAML that holds itself is followed",
+        "inncli.io.untrusted:_count",
+        "id(value) in above",
+        "False",
+        "test_hostile::test_a_stranger_s_run_is_refused[YAML that holds itself]",
+    ),
+    Defect(
+        "the checksum of a checkpoint is not compared",
+        "inncli.training.checkpoint:load_checkpoint",
+        '_checksum(tensors, meta) != meta.get("checksum")',
+        "False",
+        "test_hostile::test_an_altered_byte_is_noticed[checkpoints/best.safetensors]",
+    ),
+    Defect(
+        "the pages of a Parquet set are not checked",
+        "inncli.io.tables:read_table",
+        "parquet.read_table(path, page_checksum_verification=True)",
+        "parquet.read_table(path, page_checksum_verification=False)",
+        "test_hostile::test_an_altered_byte_is_noticed[posteriors/set.parquet]",
+    ),
+    Defect(
+        "a newer checkpoint is read as if it were ours",
+        "inncli.training.checkpoint:read_header",
+        'meta.get("format") != FORMAT',
+        "False",
+        "test_fixtures::test_a_newer_format_is_refused_in_one_line",
+    ),
+    Defect(
+        "a run goes on with other pairs than it had",
+        "inncli.inference.run_task:kept_pairs",
+        "before is not None and file_sha256(run.pairs) != before",
+        "False",
+        "test_pipeline::test_pairs_that_changed",
+    ),
+    Defect(
+        "a set is made as large as it says",
+        "inncli.inference.posterior_set:PosteriorSet._load_long",
+        "np.divmod(np.arange(rows), s) if rows == n_obs * s else (None, None)",
+        "np.divmod(np.arange(n_obs * s), s)",
+        "test_hostile::test_a_stranger_s_run_is_refused[a set of 10^15 rows]",
+    ),
+    Defect(
+        "what steers a terminal is printed",
+        "inncli.cli.console:harmless",
+        'return _STEERING.sub(lambda found: f"\\\\u{ord(found.group()):04x}", text)',
+        "return text",
+        "test_hostile::test_what_steers_a_terminal_is_spelt_out",
+    ),
+    Defect(
+        "a stranger's evaluation is believed",
+        "inncli.evaluation.cache:Evaluation.from_dict",
+        "not found._is_ours()",
+        "False",
+        "test_hostile::test_a_stranger_s_evaluation_is_shown_as_text_or_measured_anew",
+    ),
+    Defect(
+        "a line without an end is read whole",
+        "inncli.io.jsonl:entries",
+        "file.readline(LONGEST)",
+        "file.readline()",
+        "test_hostile::test_metrics_of_a_line_without_an_end",
+    ),
+    # durability
+    Defect(
+        "a file is renamed before it is on disk",
+        "inncli.io.atomic:atomic_path",
+        "os.fsync(f.fileno())",
+        "pass",
+        "test_durability::test_files_and_their_directories_are_synced_before_and_after_the_rename",
+    ),
+    Defect(
+        "a file is written in place",
+        "inncli.io.atomic:atomic_path",
+        "yield tmp",
+        "yield path\ntmp.write_bytes(path.read_bytes())",
+        "test_durability::test_a_disk_that_fills_up_in_mid_checkpoint",
+    ),
+    Defect(
+        "what did not fit is left lying about",
+        "inncli.io.atomic:atomic_path",
+        "tmp.unlink()",
+        "pass",
+        "test_durability::test_a_disk_that_fills_up_in_mid_checkpoint",
+    ),
+    Defect(
+        "a half line swallows the next one",
+        "inncli.io.jsonl:append",
+        'line = b"\\n" + line',
+        "pass",
+        "test_run::test_metrics_survive_a_half_written_line",
+    ),
+    Defect(
+        "a lock outlives its holder",
+        "inncli.runs.locks:held",
+        "return False",
+        "return True",
+        "test_run::test_a_killed_process_frees_its_run_and_a_live_one_does_not",
+    ),
+    Defect(
+        "a run that goes on keeps the lines after its checkpoint",
+        "inncli.experiments.train:_resume",
+        'meta["training"]["epoch"] if meta else 0',
+        "10**9",
+        "test_durability::test_what_killed_writers_left_is_cleared_when_a_run_goes_on",
+    ),
+]

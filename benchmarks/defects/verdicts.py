@@ -1,0 +1,111 @@
+"""What the calibration metrics, their verdict and what is kept could get wrong."""
+
+from defects._mutation import Defect
+
+DEFECTS = [
+    Defect(
+        "ties always count as above",
+        "inncli.metrics.sbc:ranks",
+        "rng.random(truth.shape) * (ties + 1)",
+        "rng.random(truth.shape)",
+        "test_calibration::test_ranks_are_exactly_uniform_with_ties_and_few_draws",
+    ),
+    Defect(
+        "a variance of ranks that is not that of uniform ones",
+        "inncli.metrics.sbc:spread_p",
+        "np.sqrt(180 * len(u))",
+        "np.sqrt(144 * len(u))",
+        "test_calibration::test_p_values_are_those_of_the_moments",
+    ),
+    Defect(
+        "intervals of half their level",
+        "inncli.metrics.sbc:inside",
+        "np.abs(2 * u - 1) < level",
+        "np.abs(u - 0.5) < level",
+        "test_calibration::test_coverage_and_its_band",
+    ),
+    Defect(
+        "an error of contraction that forgets that the prior's variance is uncertain too",
+        "inncli.metrics.sbc:contraction",
+        "(posterior - share * prior).std(0, ddof=1)",
+        "posterior.std(0, ddof=1)",
+        "test_calibration::test_contraction_of_a_gaussian_has_a_closed_form_and_its_error_is_the_spread_over_seeds",
+    ),
+    Defect(
+        "two rows that take each other for reference",
+        "inncli.metrics.tarp:nearest_before",
+        "found[order[i]] = order[np.argmin(((rows[:i] - rows[i]) ** 2).sum(1))]",
+        "found[order[i]] = order[np.argmin(((rows - rows[i]) ** 2).sum(1) + np.where(np.arange(n) == i, np.inf, 0))]",
+        "test_calibration::test_tarp_is_uniform_and_independent_and_sees_the_prior",
+    ),
+    Defect(
+        "reference points that do not depend on y",
+        "inncli.metrics.tarp:tarp_ranks",
+        "reference = truth[nearest_before(y, rng)] / scale",
+        "reference = rng.permutation(truth) / scale",
+        "test_calibration::test_tarp_is_uniform_and_independent_and_sees_the_prior",
+    ),
+    Defect(
+        "a forward model that has seen the row it judges",
+        "inncli.metrics.y_dependence:y_dependence",
+        "h = _regression(truth[np.concatenate(blocks[:k])], y[np.concatenate(blocks[:k])], seed=k)",
+        "h = _regression(truth, y, seed=k)",
+        "test_calibration::test_draws_that_follow_y_are_told_from_draws_that_do_not",
+    ),
+    Defect(
+        "a shift of the wrong sign",
+        "inncli.metrics.recalibration:recalibration",
+        "t = (np.exp(log_w) * (at + b))[:, None]",
+        "t = (np.exp(log_w) * (at - b))[:, None]",
+        "test_calibration::test_only_the_unknown_that_is_wrong_is_named_and_which_way",
+    ),
+    Defect(
+        "a shift beyond a few sds is not found",
+        "inncli.metrics.recalibration:recalibration",
+        "centre = np.median(at) - spread * np.median(scaled)",
+        "centre = 0 * np.median(at) - spread * np.median(scaled)",
+        "test_calibration::test_a_shift_or_width_however_large_is_found_and_named[123-1]",
+    ),
+    Defect(
+        "a shift that varies as the sds do counts as a width",
+        "inncli.metrics.recalibration:recalibration",
+        "-0.5 * np.log1p(-by_shift) if by_shift < 1 else np.inf",
+        "-0.5 * np.log1p(-by_shift) if by_shift < 0 else 0",
+        "test_calibration::test_a_shift_is_not_taken_for_a_width[120-100]",
+    ),
+    Defect(
+        "the training ys lose their digits beside an offset",
+        "inncli.metrics.out_of_distribution:training_statistics",
+        "kept.tolist()",
+        "_rounded(kept)",
+        "test_familiarity::test_units_and_huge_outliers_in_training_change_nothing",
+    ),
+    Defect(
+        "wide and narrow mixed up",
+        "inncli.metrics.diagnosis:_by_remedy",
+        "[name for name, fix in fixes.items() if np.log(fix.width) > limit * fix.log_width_se]",
+        "[name for name, fix in fixes.items() if np.log(fix.width) < -limit * fix.log_width_se]",
+        "test_calibration::test_each_fault_is_named[linear-wide]",
+    ),
+    Defect(
+        "a fault is named by the tests of draws as they are",
+        "inncli.metrics.diagnosis:diagnose",
+        '"follows_y" in after.alarms and after.y_dependence.share < PARTLY',
+        '"follows_y" in checks.alarms',
+        "test_calibration::test_each_fault_is_named[ring-narrow]",
+    ),
+    Defect(
+        "recorded values are ranked as they are recorded, draws are not",
+        "inncli.evaluation.calibration:add_calibration",
+        "draws = draws + steps * (rng.random(draws.shape) - 0.5)",
+        "draws = draws + 0.0",
+        "test_calibration::test_recorded_values_have_even_ranks",
+    ),
+    Defect(
+        "what is kept answers for another seed",
+        "inncli.evaluation.cache:key",
+        "seed",
+        "None",
+        "test_evaluate::test_evaluations_are_kept_for_others_to_read",
+    ),
+]
