@@ -12,11 +12,12 @@ Reference: Gretton et al. 2012, A kernel two-sample test, JMLR 13.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+Distances = Callable[[Tensor, Tensor], Tensor]  # (n, D), (m, D) -> |x - y|^2, (n, m)
 BLOCK = 256  # rows: a block stays in the cache; one of 2,048 takes five times as long a pair
 
 
@@ -32,19 +33,23 @@ class Kernel(ABC):
 
 
 class InverseMultiquadric(Kernel):
-    r"""Heavy tails, so that far-off draws are pulled too.
+    r"""Heavy tails, so that draws some h away are pulled too; the pull on one at distance r ends as 1 / r^3.
 
     .. math:: k(x, y) = \sum_h \frac{h^2}{h^2 + |x - y|^2}
 
-    Units: h is in those of x. Its default is the INN papers' for variables of about unit size.
+    Args:
+        scales: h, in the units of x. The default is the INN papers' for variables of about unit size.
+        distances: what measures |x - y|^2, `squared_distances` where it is None.
+
     Reference: Ardizzone et al. 2019, arXiv:1808.04730; Kruse et al. 2021, arXiv:2101.10763.
     """
 
-    def __init__(self, scales: Sequence[float] = (0.05, 0.2, 0.9)) -> None:
+    def __init__(self, scales: Sequence[float] = (0.05, 0.2, 0.9), distances: Distances | None = None) -> None:
         self.scales = tuple(scales)
+        self.distances = distances or squared_distances
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        d2 = squared_distances(x, y)
+        d2 = self.distances(x, y)
         return sum(h**2 / (h**2 + d2) for h in self.scales)
 
 
@@ -53,24 +58,46 @@ class Gaussian(Kernel):
 
     .. math:: k(x, y) = \sum_h \exp(-|x - y|^2 / 2h^2)
 
-    Units: h is in those of x; `Gaussian.median` takes it from the data.
+    Args:
+        scales: h, in the units of x; `Gaussian.median` takes it from the data.
+        distances: what measures |x - y|^2, `squared_distances` where it is None.
     """
 
-    def __init__(self, scales: Sequence[float]) -> None:
+    def __init__(self, scales: Sequence[float], distances: Distances | None = None) -> None:
         self.scales = tuple(scales)
+        self.distances = distances or squared_distances
 
     @classmethod
-    def median(cls, x: Tensor, y: Tensor, factors: Sequence[float] = (0.5, 1.0, 2.0)) -> Gaussian:
+    def median(
+        cls, x: Tensor, y: Tensor, factors: Sequence[float] = (0.5, 1.0, 2.0), distances: Distances | None = None
+    ) -> Gaussian:
         """Bandwidths at `factors` of the median distance between pooled rows (1,000 of them at most)."""
         rows = torch.cat([x.detach(), y.detach()])
         rows = rows[:: max(len(rows) // 1000, 1)]
         i, j = torch.triu_indices(len(rows), len(rows), 1, device=rows.device)
         middle = float(squared_distances(rows, rows)[i, j].median().sqrt())
-        return cls([factor * (middle or 1.0) for factor in factors])  # all rows equal: any bandwidth will do
+        # Where all rows are equal, any bandwidth will do.
+        return cls([factor * (middle or 1.0) for factor in factors], distances)
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        d2 = squared_distances(x, y)
+        d2 = self.distances(x, y)
         return sum(torch.exp(-d2 / (2 * h**2)) for h in self.scales)
+
+
+class Logarithmic(Kernel):
+    r"""Pulls at every distance: a row twice as far off is moved by the same share of its distance.
+
+    .. math:: k(x, y) = -\log(1 + |x - y|^2)
+
+    It is positive definite where weights sum to zero, as they do in an MMD, which is then zero for equal
+    distributions alone. As a loss it grows by the order of magnitude of a row, and its gradient by none.
+
+    Reference: Boughorbel et al. 2005, Conditionally positive definite kernels for SVM based image recognition;
+        Sejdinovic et al. 2013, Equivalence of distance-based and RKHS-based statistics in hypothesis testing.
+    """
+
+    def __call__(self, x: Tensor, y: Tensor) -> Tensor:
+        return -torch.log1p(direct_distances(x, y))
 
 
 class Polynomial(Kernel):
@@ -92,6 +119,15 @@ def squared_distances(x: Tensor, y: Tensor) -> Tensor:
     centre = y.detach().mean(0)
     x, y = x - centre, y - centre
     return (x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T).clamp_min(0)
+
+
+def direct_distances(x: Tensor, y: Tensor) -> Tensor:
+    """|x - y|^2 of all pairs, (n, m), from the differences themselves.
+
+    Rows far from all others keep their distances to each other, where those of `squared_distances` drown in the
+    rounding of |x|^2. It is as quick for a few columns, and takes three times as long for 30.
+    """
+    return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
 def moment_features(x: Tensor, degree: int) -> Tensor:
@@ -201,15 +237,16 @@ def _p_value(statistics: Tensor) -> float:
 
 
 def make_kernel(name: str, scales: Sequence[float] | None, x: Tensor, y: Tensor) -> Kernel:
-    """A kernel by its name in a config: `imq`, `gaussian` or `polynomial`, `scales` None for its default.
+    """A kernel to train by, whose distances hold however far rows are off.
 
     Args:
+        name: as in a config, `imq`, `gaussian` or `polynomial`.
         scales: h of each scale for `imq`; multiples of the median distance for `gaussian`; the highest order
-            of moments, one number, for `polynomial`.
+            of moments, one number, for `polynomial`; None for the kernel's default.
         x, y: the rows to be compared, for the median distance.
     """
     if name == "imq":
-        return InverseMultiquadric(scales) if scales else InverseMultiquadric()
+        return InverseMultiquadric(scales or (0.05, 0.2, 0.9), direct_distances)
     if name == "gaussian":
-        return Gaussian.median(x, y, scales) if scales else Gaussian.median(x, y)
+        return Gaussian.median(x, y, scales or (0.5, 1.0, 2.0), direct_distances)
     return Polynomial(int(scales[0])) if scales else Polynomial()

@@ -12,11 +12,12 @@ from inncli.errors import ConfigError
 from inncli.models.base import Model
 from inncli.models.inn import INN
 from inncli.nn.losses import LOSSES
-from inncli.numerics.mmd import make_kernel, mmd2
+from inncli.numerics.mmd import Logarithmic, make_kernel, mmd2
 from inncli.objectives.base import Batch, Objective
 from inncli.tasks.base import Task
 from inncli.types import NonNegativeFloat, PositiveFloat, PositiveInt
 
+PULL = 0.1  # weight of the far-reaching discrepancies beside the published ones: enough to hold what those let go
 LOSS_OF = {"l2": LOSSES["mse"], "l1": LOSSES["l1"], "huber": LOSSES["huber"]}
 
 
@@ -25,16 +26,22 @@ class Bidirectional(Objective):
 
     .. math:: L = w_y L_y + w_z \mathrm{MMD}^2\big((y_f^*, z_f), (y, N(0, I))\big)
         + w_x r_t \mathrm{MMD}^2\big((x_b, u_b), (x, u)\big) + w_v |v_f|^2 / s_v^2
+        + \tfrac1{10} (w_z F_z + w_x F_x)
 
     f is the forward pass of a batch, b the inverse pass at its ys and fresh z and v; the star stops the gradient, so
     that the discrepancy moves z alone. The ramp r_t = min(t / T, 1) lets the forward pass find its way first. Where
     all of it is zero, the inverse at y draws from p(x | y).
 
+    F_z and F_x are the same discrepancies by `numerics.mmd.Logarithmic`, from the first step on. The published kernel sees
+    a few units far. While the forward pass learns y it contracts, the inverse expands, and draws that leave the
+    kernel's sight are pulled by nothing: they go on to 10^12, and the gradient through that inverse is noise which
+    drowns the loss on y. F is zero where the others are, so that it changes the way there and not the aim.
+
     Args:
         loss_y: on y, in units of its sd.
         weight_y, weight_z, weight_x, weight_padding: w_y, w_z, w_x, w_v.
         ramp: T, steps until the inverse pass has its full weight.
-        kernel, scales_z, scales_x: of the two discrepancies, see `kernels.make_kernel`.
+        kernel, scales_z, scales_x: of the two discrepancies, see `numerics.mmd.make_kernel`.
         noise_y: sd of the noise on y at the inverse pass, at training and after, in units of y's sd; null is that of the
             task where it is known, else 0. f_y learns the mean of y, so that the inverse at y alone is too thin.
         padding_noise: sd of u, in units of x's sd.
@@ -106,20 +113,22 @@ class Bidirectional(Objective):
         u, target = model.noise(len(x), generator), model.target(y, len(x))
         y_f, z_f, v_f, _ = model(x, u)
         latent = model.draw_latent(target, generator)
-        terms = {"z": self._apart(torch.cat([y_f.detach(), z_f], 1), torch.cat(latent[:2], 1), self.scales_z)}
+        terms = {}
+        there = torch.cat([y_f.detach(), z_f], 1), torch.cat(latent[:2], 1)
+        terms["z"], terms["z_far"] = self._apart(*there, self.scales_z), mmd2(*there, Logarithmic())
         if target.shape[1]:
             terms["y"] = self.loss_y(y_f - target).mean()
         if v_f.shape[1]:
             terms["padding"] = v_f.square().mean() / self.padding_out**2
-        loss = (
-            self.weight_z * terms["z"]
-            + self.weight_y * terms.get("y", 0)
-            + self.weight_padding * terms.get("padding", 0)
-        )
-        if self.weight_x and ramp:
-            back = torch.cat(model.inverse(*latent), 1)
-            terms["x"] = self._apart(back, torch.cat([x, u], 1), self.scales_x)
-            loss = loss + ramp * self.weight_x * terms["x"]
+        loss = self.weight_z * (terms["z"] + PULL * terms["z_far"])
+        loss = loss + self.weight_y * terms.get("y", 0) + self.weight_padding * terms.get("padding", 0)
+        if self.weight_x:
+            back = torch.cat(model.inverse(*latent), 1), torch.cat([x, u], 1)
+            terms["x_far"] = mmd2(*back, Logarithmic())
+            loss = loss + PULL * self.weight_x * terms["x_far"]
+            if ramp:
+                terms["x"] = self._apart(*back, self.scales_x)
+                loss = loss + ramp * self.weight_x * terms["x"]
         return loss, {name: term.detach() for name, term in terms.items()}
 
     def _apart(self, a: Tensor, b: Tensor, scales: list[float] | None) -> Tensor:

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 LOSS_ITSELF = "the loss itself"  # where no layer is to blame
+NORM = "the norm of the gradient"  # where each part of it is finite, and the sum of their squares is not
 
 
 def _finite(value: object) -> bool:
@@ -18,11 +19,11 @@ def _finite(value: object) -> bool:
 def non_finite_layer(model: nn.Module, run: Callable[[], object]) -> str:
     """Runs `run` once more with hooks and names the first place that is not finite.
 
-    A parameter or its gradient is named before a layer's output, since a layer can only pass on
-    what its parameters hold.
+    A parameter is named before a layer's output, since a layer can only pass on what its parameters hold. One that
+    is not trained may hold an infinity: the log of a noise that is zero.
     """
     for name, parameter in model.named_parameters():
-        if not _finite(parameter.detach()):
+        if not _finite(parameter.detach()) and (parameter.requires_grad or parameter.isnan().any()):
             return f"parameter {name}"
     found: list[str] = []
 

@@ -12,7 +12,7 @@ from inncli.errors import NonFiniteError
 from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
 from inncli.training.distributed import Group
-from inncli.training.nonfinite import LOSS_ITSELF, non_finite_layer
+from inncli.training.nonfinite import LOSS_ITSELF, NORM, non_finite_layer
 from inncli.training.precision import Precision
 
 
@@ -80,6 +80,8 @@ class Step:
         """Names the place that is not finite, whichever process has its rows."""
         where = self.group.each(non_finite_layer(self.model, lambda: self.loss(batch, step)))
         where = min(where, key=lambda name: name == LOSS_ITSELF)
+        if where == LOSS_ITSELF and math.isfinite(value):
+            where = NORM
         raise NonFiniteError(
             f"step {step}: {where} is not finite (loss {value}); the last good checkpoint is kept, "
             "lower trainer.lr or look for outliers in the data"

@@ -11,6 +11,7 @@ import torch
 from inncli.numerics.mmd import (
     Gaussian,
     InverseMultiquadric,
+    Logarithmic,
     Polynomial,
     independence_test,
     make_kernel,
@@ -32,6 +33,7 @@ KERNELS = {
         lambda x, y: sum(h**2 / (h**2 + (x - y).square().sum()) for h in (0.2, 1.5)),
     ),
     "gaussian": (Gaussian([0.5, 2]), lambda x, y: sum((-(x - y).square().sum() / 2 / h**2).exp() for h in (0.5, 2))),
+    "logarithmic": (Logarithmic(), lambda x, y: -(1 + (x - y).square().sum()).log()),
     "polynomial": (Polynomial(3), lambda x, y: sum((x @ y) ** k for k in (1, 2, 3))),
 }
 
