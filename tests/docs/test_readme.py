@@ -1,4 +1,4 @@
-"""Every command of README.md runs, in order, with a short budget."""
+"""Every command of README.md and of the pages in docs/ runs, in order, with a short budget."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from inncli.evaluation import reference
 from inncli.metrics.c2st import c2st_scores
 
 ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 STEPS = 15
 BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.M | re.S)
+LINK = re.compile(r"\]\(([^)#\s]+)\)")
 
 
-def blocks(language):
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    return [text for name, text in BLOCK.findall(readme) if name == language]
+def blocks(page, language):
+    return [text for name, text in BLOCK.findall(page.read_text(encoding="utf-8")) if name == language]
 
 
-def commands():
+def commands(page):
     """The words of each command line; `make` lines have their own place, the Makefile."""
-    lines = [shlex.split(line, comments=True) for block in blocks("sh") for line in block.splitlines()]
+    lines = [shlex.split(line, comments=True) for block in blocks(page, "sh") for line in block.splitlines()]
     return [words for words in lines if words and words[0] != "make"]
 
 
@@ -38,35 +39,58 @@ def short(words):
     return [*kept, f"trainer.max_steps={STEPS}"]
 
 
-def test_the_readme_was_read():
-    assert len(commands()) > 10 and all(words[0] == "inn" for words in commands())
-    used = {words[1] for words in commands()}
-    assert {"train", "invert", "plot", "density", "sample", "runs", "show"} <= used
+def test_the_pages_were_read():
+    every = [words for page in PAGES for words in commands(page)]
+    assert len(every) > 40 and all(words[0] == "inn" for words in every)
+    used = {words[1] for words in every}
+    assert {"train", "invert", "plot", "density", "sample", "runs", "show", "evaluate", "report"} <= used
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_a_link_to_a_file_leads_somewhere(page):
+    for link in LINK.findall(page.read_text(encoding="utf-8")):
+        assert link.startswith("https://") or (page.parent / link).exists(), link
+
+
+def test_the_readme_leads_to_every_page():
+    links = LINK.findall((ROOT / "README.md").read_text(encoding="utf-8"))
+    assert {f"docs/{page.name}" for page in PAGES[1:]} <= set(links)
 
 
 @pytest.mark.slow
-def test_every_command_and_block_runs(tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_every_command_and_block_runs(page, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "outputs"))
     # The classifier of 10,000 draws takes minutes on models of 15 steps; of 300 it is the same, but worse.
-    monkeypatch.setattr(
-        reference, "c2st_scores", lambda compared: c2st_scores([(x[:300], y[:300]) for x, y in compared])
-    )
+    few = lambda compared: c2st_scores([(x[:300], y[:300]) for x, y in compared])  # noqa: E731 a name for the patch
+    monkeypatch.setattr(reference, "c2st_scores", few)
     (tmp_path / "data").mkdir()
     shutil.copy(ROOT / "data" / "concrete.csv", tmp_path / "data")
-    (simulator,) = [block for block in blocks("python") if block.startswith("# my_sim.py")]
-    (notebook,) = [block for block in blocks("python") if block != simulator]
-    (tmp_path / "my_sim.py").write_text(simulator, encoding="utf-8")
-    for number, words in enumerate(commands()):
+    programs = blocks(page, "python")
+    for simulator in (block for block in programs if block.startswith("# my_sim.py")):
+        (tmp_path / "my_sim.py").write_text(simulator, encoding="utf-8")
+    notebooks = [block for block in programs if "inncli.load" in block]
+    if notebooks and not commands(page):
+        assert main(short(["inn", "train"])[1:]) == 0
+        run_notebooks(notebooks, page)
+    for number, words in enumerate(commands(page)):
         code = main(short(words)[1:])
         out, err = capfd.readouterr()
         assert code == 0, f"{shlex.join(words)}: exit {code}\n{err}"
         assert out.strip(), f"{shlex.join(words)} printed nothing"
         if number == 0:  # later the latest run has other columns than the block expects
-            names = {}
-            exec(compile(notebook, "README.md", "exec"), names)
-            assert names["x"].shape == (1, 1000, 2) and names["log_prob"].shape == (1000,)
-    assert (tmp_path / "mixes_at_40.csv").is_file()
+            run_notebooks(notebooks, page)
+        if "--out" in words:
+            assert Path(words[words.index("--out") + 1]).is_file()
+
+
+def run_notebooks(programs, page):
+    """Runs blocks of Python that open the latest run, which is of the ring."""
+    for program in programs:
+        names = {}
+        exec(compile(program, page.name, "exec"), names)
+        assert names["x"].shape == (1, 1000, 2) and names["log_prob"].shape == (1000,)
 
 
 RECIPES = sorted(path.stem for path in (ROOT / "conf" / "experiment").glob("*.yaml"))
