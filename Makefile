@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 DEMO = outputs/demo
 
-.PHONY: demo test test-slow test-slurm defects figures-2 figures-3 figures-4 figures-5 clean
+.PHONY: demo picture lint test test-slow test-slurm figures defects clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'inn needs Python 3.10 or newer, this is ' + sys.version)"
@@ -21,6 +21,18 @@ demo: $(READY)
 	INN_OUTPUTS=$(DEMO) $(BIN)/inn invert --y 0.3 --samples 1000
 	INN_OUTPUTS=$(DEMO) $(BIN)/inn plot posterior --out $(DEMO)/posterior.png
 
+# The picture of the README.
+picture: demo
+	cp $(DEMO)/posterior.png docs/posterior.png
+
+# Format, lint, the order of the rooms, types.
+lint: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[lint]'
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
 # Files of tests side by side; they start processes of their own, so that more would only wait for each other.
 test: $(READY)
 	$(BIN)/python -m pytest -q --numprocesses 2 --dist loadfile
@@ -33,25 +45,13 @@ test-slurm: $(READY)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,slurm]'
 	$(BIN)/python -m pytest -q -m slurm
 
-# The figures of issue 2, one line each.
-figures-2: $(READY)
-	$(BIN)/python benchmarks/figures_2.py
-
-# The figures of issue 3; FrEIA is timed beside our i-ResNet. `make figures-3 ONLY="modes speed"` prints some of them.
-figures-3: $(READY)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
-	$(BIN)/python benchmarks/figures_3 $(ONLY)
-
-# The figures of issue 4. `make figures-4 ONLY="kruse verdicts.ring"` prints some of them. Of sbibm only the files are
-# read, which need none of its dependencies; a Chromium on the path opens the report, else that figure says so.
-figures-4: $(READY)
+# The figures that answer a question, see benchmarks/README.md: `make figures QUESTION="trust.verdicts accuracy.sbi"`.
+# FrEIA is the peer of the i-ResNet. Of sbibm only the files are read, which need none of its dependencies. Those on Slurm
+# need root; a Chromium on the path opens the report, else that figure says so.
+figures: $(READY)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,bench,ray,mlflow]'
 	$(BIN)/python -m pip install --quiet --no-deps sbibm==1.1.0
-	$(BIN)/python benchmarks/figures_4 $(ONLY)
-
-# The figures of issue 5. `make figures-5 ONLY="safety parallel.curves"` prints some of them; those on Slurm need root.
-figures-5: $(READY)
-	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[test,ray,mlflow]'
-	$(BIN)/python benchmarks/figures_5 $(ONLY)
+	$(BIN)/python benchmarks $(QUESTION)
 
 # The mistakes that the tests must notice. `make defects ONLY="flows sweep"` puts in those of some themes, ONLY=check
 # looks only whether each still finds its code and its test.

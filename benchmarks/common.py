@@ -14,7 +14,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
 from inncli.runs.registry import find_run
 from inncli.runs.run_dir import RunDir
 

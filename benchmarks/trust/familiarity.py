@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 
 import numpy as np
-from common import SEEDS, inn, row, train
-
 from inncli.config.registry import data_dir
 from inncli.data.pairs import split
 from inncli.metrics.out_of_distribution import LEVEL, familiarity, training_statistics
@@ -17,6 +15,8 @@ from inncli.tasks.toy.linear import Linear
 from inncli.tasks.toy.ring import Ring
 from inncli.tasks.toy.sine import Sine
 from inncli.variables import Variables
+
+from common import SEEDS, inn, row, train
 
 MANY = range(20)  # seeds: training set, its split, held-out ys
 MIX = np.random.default_rng(9).standard_normal((10, 12))
@@ -95,7 +95,7 @@ def strangers() -> None:
 
 
 def commands() -> None:
-    """Inn invert on three ring runs of 10 steps each (what is kept of ys does not depend on the weights)."""
+    """`inn invert` on three ring runs of 10 steps each (what is kept of ys does not depend on the weights)."""
     for y, asked in (("40", 0), ("1.5", 1), ("0.3", 1)):
         found = []
         for seed in SEEDS:

@@ -1,40 +1,28 @@
-"""The figures of the first path: `make figures-2` prints each from the committed tree with shipped configs.
-
-    python benchmarks/figures_2.py             all of them, about 40 minutes on 2 cores
-    python benchmarks/figures_2.py ring cli    some of them
-
-Every accuracy is the median of 3 training seeds with its range. `control` lines repeat a check on a
-model that was broken on purpose: a check that can't fail says nothing.
-"""
+"""The first path: the ring, a linear problem, measured concrete, a density, bounds."""
 
 from __future__ import annotations
 
 import json
-import os
-import random
-import shutil
-import signal
-import subprocess
-import sys
-import tempfile
-import time
-from pathlib import Path
-
-import numpy as np
-import torch
-from common import INN, SEEDS, WORK, inn, row, train
 
 import inncli
+import numpy as np
 from inncli.inference.run_task import task_of
 from inncli.metrics.c2st import c2st
-from inncli.runs.run_dir import RunDir
 from inncli.tasks.densities.eight_gaussians import EightGaussians
 from inncli.tasks.toy.linear import Linear
 from inncli.tasks.toy.ring import Ring
-from inncli.training.checkpoint import load_checkpoint
+
+from common import SEEDS, WORK, inn, row, train
+
+BOX_INSIDE = """import numpy as np
+x_bounds = [(-1, 1), (-1, 1)]
+def prior(n, rng): return rng.uniform(-1, 1, (n, 2))
+def observe(x): return (x**2).sum(1, keepdims=True)
+def simulate(x, rng): return observe(x) + 0.05 * rng.standard_normal((len(x), 1))
+"""
+BOX_EDGE = BOX_INSIDE.replace("(x**2).sum(1, keepdims=True)", "x.sum(1, keepdims=True)")
 
 
-# ---- 2, 3: the ring ----------------------------------------------------------------------------------
 def harmonics(x: np.ndarray) -> float:
     """Largest |mean exp(ik angle)| for k = 1 to 8."""
     angle = np.arctan2(x[:, 1], x[:, 0])
@@ -73,7 +61,6 @@ def ring() -> None:
     row("", "control: inverted at y = 1 instead of .3: mean |x|^2", (far**2).sum(1).mean(), "")
 
 
-# ---- 3: linear ---------------------------------------------------------------------------------------
 def linear() -> None:
     """The 2x4 linear task at three ys against its exact Gaussian posterior, 10^5 draws."""
     task = Linear(**{k: v for k, v in _conf("task/linear.yaml").items() if k in ("A", "b", "noise")})
@@ -106,7 +93,6 @@ def moments(x: np.ndarray, mean: np.ndarray, covariance: np.ndarray) -> dict[str
     return {"mean, posterior sds": off.max(), "covariance, relative": apart}
 
 
-# ---- 4: concrete -------------------------------------------------------------------------------------
 def concrete() -> None:
     """Bounds, exact zeros and held-out likelihood on 5 splits (5 seeds: each seed is a split)."""
     steps = np.array([0.1] * 7 + [1.0])
@@ -164,7 +150,6 @@ def linear_gaussian_log_prob(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y
     return multivariate_normal(np.zeros(x.shape[1]), residual.T @ residual / len(x)).logpdf(x_test - at)
 
 
-# ---- 5: density --------------------------------------------------------------------------------------
 def density() -> None:
     """Integral over a grid by `inn density` and the test cross-entropy on eight_gaussians."""
     task = EightGaussians()
@@ -192,142 +177,6 @@ def density() -> None:
     )
 
 
-# ---- 6: kill -9 --------------------------------------------------------------------------------------
-def kill() -> None:
-    """Five runs killed at a random moment and resumed, against one that was never stopped."""
-    words = ["trainer.max_steps=1000", "trainer.checkpoint_seconds=0.5"]
-    whole, _ = train(*words)
-    truth = load_checkpoint(whole.best)[0]
-    rng, equal, steps = random.Random(0), 0, []
-    for _ in range(5):
-        root = Path(tempfile.mkdtemp(dir=WORK))
-        env = {**os.environ, "INN_OUTPUTS": str(root)}
-        victim = subprocess.Popen(
-            [*INN, "train", *words], cwd=WORK, env=env, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
-        )
-        while not list(root.glob("*/metrics.jsonl")):
-            time.sleep(0.05)
-        time.sleep(rng.uniform(0, 0.8 * whole.info()["seconds"]))
-        victim.send_signal(signal.SIGKILL)
-        assert victim.wait() == -signal.SIGKILL
-        (folder,) = (p.parent for p in root.glob("*/run.json"))
-        steps.append(load_checkpoint(RunDir(folder).last)[1]["training"]["step"])
-        inn("train", "--resume", str(folder), env=env)
-        again = load_checkpoint(RunDir(folder).best)[0]
-        equal += all(torch.equal(truth[name], again[name]) for name in truth)
-        lines = [{k: v for k, v in line.items() if k != "seconds"} for line in RunDir(folder).metrics()]
-        assert lines == [{k: v for k, v in line.items() if k != "seconds"} for line in whole.metrics()]
-    row("6", f"killed at steps {steps} of {whole.info()['steps']}: resumed weights bit-identical, of 5", equal, "5")
-    other = load_checkpoint(train(*words, "seed=1")[0].best)[0]
-    row(
-        "",
-        "control: another seed has the same weights",
-        all(torch.equal(truth[k], other[k]) for k in truth),
-        "must be 0",
-    )
-
-
-# ---- 7: contracts ------------------------------------------------------------------------------------
-def contracts() -> None:
-    """Worst round trip and log-det error over the catalogue in float64; 24 blocks in float32 after training."""
-    tests = Path(__file__).parent.parent / "tests"
-    sys.path[:0] = [str(tests / "support"), str(tests / "contracts")]
-    import test_transforms
-
-    from catalogue import TRANSFORMS
-
-    torch.set_default_dtype(torch.float64)
-    worst = {"round trip": (0.0, ""), "log-det": (0.0, "")}
-    for name in TRANSFORMS:
-        transform, x, context = test_transforms.build(name)
-        z, ladj = transform(x, context)
-        truth = torch.linalg.slogdet(test_transforms.jacobian(transform.forward, x, context))[1]
-        back, ladj_back = transform.inverse(z.detach(), context)
-        truth_back = torch.linalg.slogdet(test_transforms.jacobian(transform.inverse, z.detach(), context))[1]
-        found = {
-            "round trip": float((back - x).abs().max()),
-            "log-det": float(torch.maximum((ladj - truth).abs(), (ladj_back - truth_back).abs()).max()),
-        }
-        worst = {key: max(worst[key], (value, name)) for key, value in found.items()}
-    torch.set_default_dtype(torch.float32)
-    for key, (value, name) in worst.items():
-        row("7", f"float64, {len(TRANSFORMS)} transforms, worst {key} ({name})", value, "<= 1e-9")
-    for model, blocks in (("rnvp", 24), ("glow", 24), ("nice", 24)):
-        errors = []
-        for seed in SEEDS:
-            run, _ = train(f"model={model}", f"model.n_blocks={blocks}", "trainer.max_steps=600", f"seed={seed}")
-            errors.append(inncli.load(run.path).diagnostics(10_000)["invertibility_error"])
-        row("7", f"float32, {model}, 24 blocks, trained: round trip", errors, "<= 1e-4")
-    trained = inncli.load(run.path)
-    with torch.no_grad():
-        trained.model.blocks.parts[0].parts[0].subnet.hidden[0].weight.fill_(1e6)
-    row(
-        "",
-        "control: a weight of 1e6 in one subnet: round trip",
-        trained.diagnostics(1000)["invertibility_error"],
-        "must exceed 1e-4",
-    )
-
-
-# ---- 8, 9, 11: the command line ----------------------------------------------------------------------
-def cli() -> None:
-    """Start-up, wrong requests, four trainings in the same instant."""
-    for words in (["--help"], ["train", "--help"]):
-        taken = []
-        for _ in range(7):
-            begun = time.perf_counter()
-            inn(*words)
-            taken.append(time.perf_counter() - begun)
-        row("8", f"inn {' '.join(words)}: s, median of seven", taken, "< .3")
-    probe = "import sys, inncli.cli.app; print(int('torch' in sys.modules or 'hydra' in sys.modules))"
-    loaded = subprocess.run([sys.executable, "-c", probe], capture_output=True, text=True, check=True)
-    row("8", "torch or hydra imported by the command line", int(loaded.stdout), "0")
-
-    run, _ = train("trainer.max_steps=20")
-    broken = WORK / "broken" / run.id
-    shutil.copytree(run.path, broken)
-    best = broken / "checkpoints" / "best.safetensors"
-    best.write_bytes(best.read_bytes()[:-100])
-    (WORK / "points.csv").write_text("x1,wrong\n1,2\n")
-    before = sorted(WORK.rglob("*"))
-    requests = [
-        ["train", "trainer.learning_rate=1"],
-        ["train", "--epochs", "3"],
-        ["train", "trainer.lr=fast"],
-        ["invert", "--run", "nosuchrun", "--y", "1"],
-        ["invert", "--run", str(run.path), "--y", "1.5,0"],
-        ["invert", "--run", str(run.path), "--y", "nan"],
-        ["density", "--run", str(run.path), "--y", "1", "--points", "points.csv"],
-        ["invert", "--run", str(broken), "--y", "1"],
-    ]
-    good = 0
-    for words in requests:
-        done = inn(*words, check=False)
-        lines = done.stderr.rstrip("\n").split("\n")
-        good += done.returncode == 2 and len(lines) == 1 and not done.stdout
-        shown = " ".join(words).replace(str(WORK), "...")
-        print(f"    inn {shown}\n      -> {done.returncode}: {lines[0].replace(str(WORK), '...')}")
-    row("9", "wrong requests with code 2, one line, nothing written", good * (sorted(WORK.rglob("*")) == before), "8")
-
-    root = Path(tempfile.mkdtemp(dir=WORK))
-    env = {**os.environ, "INN_OUTPUTS": str(root)}
-    four = [
-        subprocess.Popen(
-            [*INN, "train", "trainer.max_steps=30", f"seed={seed}"],
-            cwd=WORK,
-            env=env,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-        )
-        for seed in range(4)
-    ]
-    codes = [process.wait() for process in four]
-    done = json.loads(inn("runs", "--json", env=env).stdout)
-    seeds = {RunDir(root / entry["id"]).config()["seed"] for entry in done if entry["status"] == "done"}
-    row("11", "intact run directories of four started in the same instant", len(seeds) * (codes == [0] * 4), "4")
-
-
-# ---- closed-form layer alone, and the two ways to keep a box -----------------------------------------
 def extras() -> None:
     """The closed-form layer in 10 dimensions; bounds by logit and by truncation."""
     from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis  # the optimal classifier of two Gaussians
@@ -378,15 +227,6 @@ def extras() -> None:
             )
 
 
-BOX_INSIDE = """import numpy as np
-x_bounds = [(-1, 1), (-1, 1)]
-def prior(n, rng): return rng.uniform(-1, 1, (n, 2))
-def observe(x): return (x**2).sum(1, keepdims=True)
-def simulate(x, rng): return observe(x) + 0.05 * rng.standard_normal((len(x), 1))
-"""
-BOX_EDGE = BOX_INSIDE.replace("(x**2).sum(1, keepdims=True)", "x.sum(1, keepdims=True)")
-
-
 def box_truth(name: str, seed: int, n: int = 10_000) -> tuple[np.ndarray, float]:
     """Exact posterior draws by rejection from the uniform prior, and the y they belong to."""
     y = {"inside": 0.3, "edge": 1.5}[name]
@@ -401,16 +241,9 @@ def box_truth(name: str, seed: int, n: int = 10_000) -> tuple[np.ndarray, float]
 
 def _conf(name: str) -> dict:
     import yaml
-
     from inncli.config.registry import conf_dir
 
     return yaml.safe_load((conf_dir() / name).read_text())
 
 
-FIGURES = {f.__name__: f for f in (cli, ring, linear, concrete, density, kill, contracts, extras)}
-
-if __name__ == "__main__":
-    torch.set_num_threads(1)
-    for chosen in sys.argv[1:] or FIGURES:
-        print(f"-- {chosen}: {FIGURES[chosen].__doc__.splitlines()[0]}", flush=True)
-        FIGURES[chosen]()
+FIGURES = {f.__name__: f for f in (ring, linear, concrete, density, extras)}

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import numpy as np
-from common import SEEDS, row, train
-
 import inncli
+import numpy as np
 from inncli.config import plan
 from inncli.config.registry import instantiate
 from inncli.tasks.densities.checkerboard import ENTROPY, Checkerboard
 from inncli.tasks.densities.circles import Circles
 
+from common import SEEDS, row, train
+
 EIGHT = ("checkerboard", "swissroll", "eight_gaussians", "pinwheel", "circles", "moons", "two_spirals", "rings")
 
 
 def densities() -> None:
-    """Inn train task=NAME model=spline: KL(p || model) over 10,000 held-out draws."""
+    """`inn train` task=NAME model=spline: KL(p || model) over 10,000 held-out draws."""
     for name in EIGHT:
         task, found, errors = task_of_name(name), [], []
         for seed in SEEDS if name == "checkerboard" else SEEDS[:1]:

@@ -10,6 +10,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
 from common import SEEDS, WORK, inn, row
 
 STEPS = 200  # of each run of the sweep: it shows that they are compared, not how good they are
@@ -24,7 +25,7 @@ def _swept(*words: str) -> tuple[dict, Path]:
 
 
 def sweep() -> None:
-    """Inn compare on 3 models x 3 seeds of 200 steps each; again with an evaluation of each model deleted between."""
+    """`inn compare` on 3 models x 3 seeds of 200 steps each; again with an evaluation of each model deleted between."""
     env, path = _swept("model=rnvp,spline,glow", "seed=0,1,2", f"trainer.max_steps={STEPS}")
     words = ("compare", path.name, "--json", "-n", DRAWS)
     texts = [inn(*words, env=env).stdout]

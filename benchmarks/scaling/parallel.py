@@ -1,4 +1,4 @@
-"""Done 4: two processes train as one does on the joined batch; what their exchange costs; subnets in bf16.
+"""Two processes train as one does on the joined batch; what their exchange costs; subnets in bf16.
 
 There was no GPU when these were written: CUDA graphs, NCCL, TF32 and fp16 were not run. About 10 CPU-minutes.
 """
@@ -16,8 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from common import INN, SEEDS, WORK, row, train
-
 from inncli import config, runtime
 from inncli.experiments.setup import Parts
 from inncli.nn import sharding
@@ -26,6 +24,8 @@ from inncli.runs.run_dir import RunDir
 from inncli.training import distributed
 from inncli.training.distributed import alone
 from inncli.training.trainer import _Loop
+
+from common import INN, SEEDS, WORK, row, train
 
 STEPS = 50
 CPU = torch.device("cpu")

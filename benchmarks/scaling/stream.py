@@ -15,11 +15,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from common import INN, WORK, row
-from pyarrow import parquet
-
 from inncli.runs.registry import find_run
 from inncli.runs.run_dir import RunDir
+from pyarrow import parquet
+
+from common import INN, WORK, row
 
 ROWS, FITS = 20_000_000, 2_000_000
 BOUND = 300  # task.memory_mb
@@ -154,7 +154,7 @@ def stream() -> None:
 
 
 def draws() -> None:
-    """Inn invert -n 10,000,000 --out set.parquet: peak memory; the control holds the same draws."""
+    """`inn invert` -n 10,000,000 --out set.parquet: peak memory; the control holds the same draws."""
     root, out = Path(tempfile.mkdtemp(dir=WORK)), WORK / "set.parquet"
     measured("train", "task=ring", "model.n_blocks=1", "trainer.max_steps=200", root=root)
     peak, cpu, printed = measured("invert", "--y", "0.3", "-n", str(DRAWS), "--out", str(out), "--json", root=root)

@@ -1,17 +1,17 @@
-"""Done 6: ad-hoc inversion on the sine, starts from a trained model, and --refine. About 8 CPU-minutes, most of them the source model of starts."""
+"""Ad-hoc inversion on the sine, starts from a trained model, and --refine. About 8 CPU-minutes, most of them the source model of starts."""
 
 from __future__ import annotations
 
 import functools
 import json
 
-import numpy as np
-from common import SEEDS, WORK, inn, row, train
-
 import inncli
+import numpy as np
 from inncli.config import registry
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.tasks.toy.sine import Sine
+
+from common import SEEDS, WORK, inn, row, train
 
 Y = 1.5
 SOURCE = "inn" if "inn" in registry.choices("model") else "rnvp"  # whose draws are starts, and are refined

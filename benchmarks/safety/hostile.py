@@ -18,7 +18,7 @@ KILLS = 40  # of trainings, and as many of inversions; the sweeps are killed els
 
 
 def kills() -> None:
-    """Done 3: kill -9 at random moments of training with a checkpoint a step, and of inverting with kept sets."""
+    """Kill -9 at random moments of training with a checkpoint a step, and of inverting with kept sets."""
     for what, trial in (("training", killing.kill_trainings), ("inverting", killing.kill_inversions)):
         tally = trial(Path(tempfile.mkdtemp(dir=WORK)) / "kills", KILLS, seed=5)
         _tell(what, tally)
@@ -41,7 +41,7 @@ def _tell(what: str, tally: killing.Tally, asked: tuple[str, str, str] = ("0", "
 
 
 def hostile() -> None:
-    """Done 6: hostile run directories, each refused with one line and code 2, nothing executed, nothing written."""
+    """Hostile run directories, each refused with one line and code 2, nothing executed, nothing written."""
     passed, failed = _tests("test_hostile.py", "-k", "stranger")
     row("6", "hostile runs and sweeps in the list", passed + failed, "asked: 40")
     row("6", "of them not refused, or not so", failed, "asked: 0")
@@ -51,7 +51,7 @@ def hostile() -> None:
 
 
 def enospc() -> None:
-    """Done 7: a tmpfs that fills up in mid-checkpoint and in mid-posterior: what was there, and what goes on."""
+    """A tmpfs that fills up in mid-checkpoint and in mid-posterior: what was there, and what goes on."""
     passed, failed = _tests("test_durability.py", "-k", "disk_that_fills_up or did_not_fit")
     row("7", "full disk: cases (checkpoint, posterior in 4 formats, metrics)", passed + failed)
     row("7", "of them with a file lost, a leftover, no clear line, or not resumable", failed, "asked: 0")

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import json
 
+import inncli
 import numpy as np
-from common import SEEDS, WORK, inn, row, train
+from inncli.evaluation.evaluate import CELLS
+from inncli.tasks.measured.digits import Digits
 from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 from sklearn.svm import SVC
 
-import inncli
-from inncli.evaluation.evaluate import CELLS
-from inncli.tasks.measured.digits import Digits
+from common import SEEDS, WORK, inn, row, train
 
 PER_CLASS = 100
 CLASSIFIER = dict(gamma=0.001, C=10.0)  # scikit-learn's own example
 
 
 def digits() -> None:
-    """Inn train experiment=digits, inn invert of all ten digits, three seeds; about 3 CPU-minutes."""
+    """`inn train` experiment=digits, inn invert of all ten digits, three seeds; about 3 CPU-minutes."""
     task, labels = Digits(), np.repeat(np.arange(10), PER_CLASS)
     every, out = WORK / "every.csv", WORK / "digits.npz"
     every.write_text("digit\n" + "\n".join("0123456789") + "\n")

@@ -6,14 +6,14 @@ import json
 import os
 import tempfile
 
-import numpy as np
-from common import SEEDS, WORK, inn, row, train
-
 import inncli
+import numpy as np
 from inncli.config.registry import choices
 from inncli.evaluation.evaluate import measure
 from inncli.inference.run_task import task_of
 from inncli.models.base import Model
+
+from common import SEEDS, WORK, inn, row, train
 
 STEPS = 200  # of each model in the sweep: it shows that all run, not how well
 EIGHT = ("nice", "rnvp", "glow", "spline", "maf", "iresnet", "inn", "adjoint")
@@ -42,7 +42,7 @@ def every_model() -> None:
 
 
 def evaluate_ring() -> None:
-    """Inn evaluate on three ring runs of the default model, twice each; and a model whose draws are moved."""
+    """`inn evaluate` on three ring runs of the default model, twice each; and a model whose draws are moved."""
     found = []
     for seed in SEEDS:
         run, _ = train(f"seed={seed}")
@@ -92,7 +92,7 @@ class Moved(Model):
 
 
 def cobweb() -> None:
-    """Inn plot cobweb against closed forms: fixed points, slopes and Lipschitz constants of three maps."""
+    """`inn plot` cobweb against closed forms: fixed points, slopes and Lipschitz constants of three maps."""
     errors, lipschitz = [], []
     for r in (0.5, 2.0, 2.9, 3.2, 3.9):
         points = [(0.0, r)] + ([(1 - 1 / r, 2 - r)] if r > 1 else [])

@@ -1,29 +1,19 @@
-"""The figures of the i-ResNet: the ring, certificates, round trips, the solver, and the step's time beside FrEIA's.
-
-About 12 CPU minutes: five trainings of 1 to 2 minutes, twelve C2ST of half a minute.
-"""
+"""Certificates of the i-ResNet, its exact log-determinant, its solver."""
 
 from __future__ import annotations
 
-import functools
 import shutil
-import statistics
-import time
-
-import numpy as np
-import torch
-from common import SEEDS, WORK, inn, row, train
 
 import inncli
-from inncli.metrics.c2st import c2st
-from inncli.tasks.toy.ring import Ring
+import numpy as np
+import torch
 from inncli.training.checkpoint import load_checkpoint, save_checkpoint
 from inncli.transforms.blocks import ResidualBlock
-from inncli.transforms.chain import Chain
 from inncli.transforms.residual import residuals
 
+from common import WORK, inn, row, train
 
-@functools.cache
+
 def trained(*words: str):
     """A run and its training's CPU seconds by this process's clock of its children."""
     import resource
@@ -31,33 +21,6 @@ def trained(*words: str):
     before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime
     run, _ = train("model=iresnet", *words)
     return run, resource.getrusage(resource.RUSAGE_CHILDREN).ru_utime - before
-
-
-def ring() -> None:
-    """C2ST on the ring at four ys, and how long training and sampling take."""
-    task, scores, seconds, drawing = Ring(), {}, [], []
-    for seed in SEEDS:
-        run, took = trained(f"seed={seed}")
-        seconds.append(took)
-        opened = inncli.load(run.path)
-        for y in (0.3, 1.0, 2.0, 4.0):
-            begun = time.process_time()
-            x = opened.sample([[y]], 10_000, seed)[0]
-            drawing.append(time.process_time() - begun)
-            scores.setdefault(y, []).append(
-                c2st(x, task.reference_posterior(np.array([y]), 10_000, np.random.default_rng(seed)))
-            )
-    for y, values in scores.items():
-        row("2", f"ring, iresnet, y = {y}: C2ST to the exact posterior", values, "asked: <= .60")
-    row("2", "ring, iresnet: training, CPU seconds", seconds, "asked: <= 180")
-    row("2", "ring, iresnet: 10,000 draws, CPU seconds", drawing)
-    bent = x * np.array([1.1, 1.0])
-    row(
-        "",
-        "control: one axis stretched by a tenth, y = 4: C2ST",
-        c2st(bent, task.reference_posterior(np.array([4.0]), 10_000, np.random.default_rng(0))),
-        "must exceed .60",
-    )
 
 
 def certificates() -> None:
@@ -154,62 +117,4 @@ def solver() -> None:
             )
 
 
-def speed() -> None:
-    """A train step of 8 blocks of 128 beside FrEIA's i-ResNet forward with log-det, one thread, interleaved."""
-    try:
-        from FrEIA.framework import SequenceINN
-        from FrEIA.modules import IResNetLayer
-    except ImportError:
-        print('      FrEIA is not installed: pip install -c constraints.txt --no-deps "FrEIA==0.2"')
-        return
-    torch.set_num_threads(1)
-    dim, width, blocks, rows = 4, 128, 8, 1000
-    x = torch.randn(rows, dim, generator=torch.Generator().manual_seed(0))
-    print(f"      dim {dim}, {blocks} blocks of {width}, batch {rows}, float32, 1 thread, CPU time; FrEIA's defaults:")
-    print(
-        "      20 series terms, 1 Hutchinson probe, ELU. Ours: exact log-det, its gradient, bounds of all norms, AdamW"
-    )
-
-    def ours(layers: int):
-        torch.manual_seed(0)
-        chain = Chain(dim, [ResidualBlock(dim, 0, [width] * layers) for _ in range(blocks)])
-        optimizer = torch.optim.AdamW(chain.parameters(), lr=1e-3, fused=True)
-
-        def step() -> None:
-            optimizer.zero_grad(set_to_none=True)
-            z, ladj = chain(x)
-            (z.square().sum(1) / 2 - ladj).mean().backward()
-            optimizer.step()
-
-        return step
-
-    def freia(layers: int):
-        torch.manual_seed(0)
-        net = SequenceINN(dim)
-        for _ in range(blocks):
-            net.append(IResNetLayer, internal_size=width, n_internal_layers=layers - 1)
-        for layer in net.module_list:
-            layer.lipschitz_correction()
-        return lambda: net(x.clone())
-
-    for mine, theirs, what in (
-        (1, 2, "the shipped block, 4-128-4, to FrEIA's default, 4-128-128-4"),
-        (1, 1, "4-128-4 to 4-128-4"),
-        (2, 2, "4-128-128-4 to 4-128-128-4"),
-    ):
-        pair = ours(mine), freia(theirs)
-        seconds = np.array([[_cpu_seconds(f) for f in pair] for _ in range(12)])[2:]
-        ratios = seconds[:, 1] / seconds[:, 0]
-        row("5", f"FrEIA forward / our train step, {what}", ratios, "asked: >= 8")
-        print(
-            f"      medians: ours {statistics.median(seconds[:, 0]) * 1e3:.1f} ms, FrEIA {statistics.median(seconds[:, 1]) * 1e3:.0f} ms"
-        )
-
-
-def _cpu_seconds(function) -> float:
-    begun = time.process_time()
-    function()
-    return time.process_time() - begun
-
-
-FIGURES = {f.__name__: f for f in (ring, certificates, solver, speed)}
+FIGURES = {f.__name__: f for f in (certificates, solver)}
