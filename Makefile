@@ -5,7 +5,7 @@ BIN = $(VENV)/bin
 READY = $(VENV)/.ready
 DEMO = outputs/demo
 
-.PHONY: demo picture lint test test-slow test-slurm figures defects clean
+.PHONY: demo picture lint test test-slow test-slurm figures defects same-outside clean
 
 $(READY): pyproject.toml constraints.txt
 	$(PYTHON) -c "import sys; sys.exit(sys.version_info < (3, 10) and 'inn needs Python 3.10 or newer, this is ' + sys.version)"
@@ -57,6 +57,12 @@ figures: $(READY)
 # looks only whether each still finds its code and its test.
 defects: $(READY)
 	$(BIN)/python benchmarks/defects $(ONLY)
+
+# Is the outside the same as at a commit? A transcript of both trees, what differs, and a control that must be noticed.
+BASE ?= 2f8df4d
+same-outside: $(READY)
+	$(BIN)/python benchmarks/same_outside --base $(BASE)
+	$(BIN)/python benchmarks/same_outside --control
 
 clean:
 	rm -rf $(VENV) build dist .pytest_cache $(DEMO)

@@ -14,6 +14,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
 from inncli.runs.registry import find_run
 from inncli.runs.run_dir import RunDir
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import functools
 import json
 
-import inncli
 import numpy as np
+from common import SEEDS, WORK, inn, row, train
+
+import inncli
 from inncli.config import registry
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.tasks.toy.sine import Sine
-
-from common import SEEDS, WORK, inn, row, train
 
 Y = 1.5
 SOURCE = "inn" if "inn" in registry.choices("model") else "rnvp"  # whose draws are starts, and are refined

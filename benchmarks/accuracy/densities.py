@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import inncli
 import numpy as np
+from common import SEEDS, row, train
+
+import inncli
 from inncli.config import plan
 from inncli.config.registry import instantiate
 from inncli.tasks.densities.checkerboard import ENTROPY, Checkerboard
 from inncli.tasks.densities.circles import Circles
-
-from common import SEEDS, row, train
 
 EIGHT = ("checkerboard", "swissroll", "eight_gaussians", "pinwheel", "circles", "moons", "two_spirals", "rings")
 

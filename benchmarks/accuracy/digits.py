@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 
-import inncli
 import numpy as np
-from inncli.evaluation.evaluate import CELLS
-from inncli.tasks.measured.digits import Digits
+from common import SEEDS, WORK, inn, row, train
 from scipy.spatial.distance import cdist
 from scipy.stats import multivariate_normal
 from sklearn.svm import SVC
 
-from common import SEEDS, WORK, inn, row, train
+import inncli
+from inncli.evaluation.evaluate import CELLS
+from inncli.tasks.measured.digits import Digits
 
 PER_CLASS = 100
 CLASSIFIER = dict(gamma=0.001, C=10.0)  # scikit-learn's own example

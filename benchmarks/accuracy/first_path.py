@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 
-import inncli
 import numpy as np
+from common import SEEDS, WORK, inn, row, train
+
+import inncli
 from inncli.inference.run_task import task_of
 from inncli.metrics.c2st import c2st
 from inncli.tasks.densities.eight_gaussians import EightGaussians
 from inncli.tasks.toy.linear import Linear
 from inncli.tasks.toy.ring import Ring
-
-from common import SEEDS, WORK, inn, row, train
 
 BOX_INSIDE = """import numpy as np
 x_bounds = [(-1, 1), (-1, 1)]
@@ -241,6 +241,7 @@ def box_truth(name: str, seed: int, n: int = 10_000) -> tuple[np.ndarray, float]
 
 def _conf(name: str) -> dict:
     import yaml
+
     from inncli.config.registry import conf_dir
 
     return yaml.safe_load((conf_dir() / name).read_text())

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import resource
 
-import inncli
 import numpy as np
+from common import SEEDS, row, train
+
+import inncli
 from inncli.metrics.c2st import c2st
 from inncli.tasks.measured.breast_cancer import BreastCancer
 from inncli.tasks.toy.ring import Ring
-
-from common import SEEDS, row, train
 
 YS = (0.3, 1.0, 2.0, 4.0)
 LIMITS = {"spline": "<= .53"}

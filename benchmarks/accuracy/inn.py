@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import inncli
 import numpy as np
+from common import SEEDS, WORK, inn, row, train
+
+import inncli
 from inncli.inference.run_task import task_of
 from inncli.metrics.c2st import c2st
-
-from common import SEEDS, WORK, inn, row, train
 
 YS = (0.3, 1.0, 2.0, 4.0)
 FORMS = {  # what: words of the command line, the limit

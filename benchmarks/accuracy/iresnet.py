@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 
-import inncli
 import numpy as np
+from common import SEEDS, row, train
+
+import inncli
 from inncli.metrics.c2st import c2st
 from inncli.tasks.toy.ring import Ring
-
-from common import SEEDS, row, train
 
 
 def trained(*words: str):

@@ -10,11 +10,11 @@ import os
 import resource
 
 import numpy as np
+from common import SEEDS, inn, row, train
+
 from inncli.metrics.c2st import c2st
 from inncli.tasks.benchmarks.inverse_ballistics import InverseBallistics
 from inncli.tasks.benchmarks.inverse_kinematics import InverseKinematics
-
-from common import SEEDS, inn, row, train
 
 DRAWS = 2_000
 ARMS = (([0.6, 1.6], 0.01), ([1.5, 0.8], 0.003), ([1.95, 0.1], 0.0005), ([1.99, 0.3], 0.0002))  # y, width of the slab

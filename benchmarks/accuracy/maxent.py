@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import resource
 
-import inncli
 import numpy as np
+from common import SEEDS, row, train
+
+import inncli
 from inncli.inference.run_task import task_of
 from inncli.tasks.maxent.dirichlet import MaxentDirichlet
-
-from common import SEEDS, row, train
 
 LIMITS = {"kl": "<= .002", "residual": "<= .01", "error of the entropy, nats": "<= .01"}
 

@@ -8,14 +8,14 @@ import json
 import resource
 
 import numpy as np
+from common import SEEDS, inn, row, train
+
 from inncli.metrics.c2st import c2st_scores
 from inncli.tasks.benchmarks import published
 from inncli.tasks.benchmarks.gaussian_linear import VARIANCE, GaussianLinear
 from inncli.tasks.benchmarks.sir import Sir
 from inncli.tasks.benchmarks.slcp import Slcp
 from inncli.tasks.benchmarks.two_moons import RADIUS_SD, TwoMoons
-
-from common import SEEDS, inn, row, train
 
 TASKS = {
     "two_moons": (TwoMoons(), 10_000),

@@ -11,9 +11,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from inncli.runs.run_dir import RunDir
-
 from common import INN, WORK, inn, row, train
+
+from inncli.runs.run_dir import RunDir
 
 
 def cli() -> None:

@@ -11,10 +11,10 @@ import time
 from pathlib import Path
 
 import torch
+from common import INN, WORK, inn, row, train
+
 from inncli.runs.run_dir import RunDir
 from inncli.training.checkpoint import load_checkpoint
-
-from common import INN, WORK, inn, row, train
 
 
 def kill() -> None:

@@ -11,10 +11,10 @@ import tempfile
 import time
 from pathlib import Path
 
+from common import INN, WORK, inn, row
+
 from inncli.runs.registry import find_run
 from inncli.runs.sweep_dir import SweepDir
-
-from common import INN, WORK, inn, row
 
 sys.path.append(str(Path(__file__).parents[2] / "tests" / "support"))
 import slurm_cluster  # noqa: E402

@@ -16,6 +16,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from common import INN, SEEDS, WORK, row, train
+
 from inncli import config, runtime
 from inncli.experiments.setup import Parts
 from inncli.nn import sharding
@@ -24,8 +26,6 @@ from inncli.runs.run_dir import RunDir
 from inncli.training import distributed
 from inncli.training.distributed import alone
 from inncli.training.trainer import _Loop
-
-from common import INN, SEEDS, WORK, row, train
 
 STEPS = 50
 CPU = torch.device("cpu")

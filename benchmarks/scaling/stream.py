@@ -15,11 +15,11 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from inncli.runs.registry import find_run
-from inncli.runs.run_dir import RunDir
+from common import INN, WORK, row
 from pyarrow import parquet
 
-from common import INN, WORK, row
+from inncli.runs.registry import find_run
+from inncli.runs.run_dir import RunDir
 
 ROWS, FITS = 20_000_000, 2_000_000
 BOUND = 300  # task.memory_mb

@@ -17,11 +17,11 @@ import time
 from datetime import datetime
 from pathlib import Path
 
+from common import INN, WORK, inn, row
+
 from inncli.runs.run_dir import RunDir
 from inncli.runs.sweep_dir import SweepDir
 from inncli.training.checkpoint import load_checkpoint
-
-from common import INN, WORK, inn, row
 
 TINY = [
     "task.n_train=400",

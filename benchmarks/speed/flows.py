@@ -6,9 +6,9 @@ import resource
 import time
 
 import torch
-from inncli.tasks.toy.ring import Ring
-
 from common import row
+
+from inncli.tasks.toy.ring import Ring
 
 
 def _children_seconds() -> float:

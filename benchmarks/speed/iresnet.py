@@ -7,10 +7,10 @@ import time
 
 import numpy as np
 import torch
+from common import row
+
 from inncli.transforms.blocks import ResidualBlock
 from inncli.transforms.chain import Chain
-
-from common import row
 
 
 def speed() -> None:

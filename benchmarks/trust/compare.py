@@ -10,7 +10,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
 from common import SEEDS, WORK, inn, row
 
 STEPS = 200  # of each run of the sweep: it shows that they are compared, not how good they are

@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import torch
-
 from common import row
 
 TESTS = Path(__file__).parents[2] / "tests"

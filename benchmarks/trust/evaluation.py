@@ -6,14 +6,14 @@ import json
 import os
 import tempfile
 
-import inncli
 import numpy as np
+from common import SEEDS, WORK, inn, row, train
+
+import inncli
 from inncli.config.registry import choices
 from inncli.evaluation.evaluate import measure
 from inncli.inference.run_task import task_of
 from inncli.models.base import Model
-
-from common import SEEDS, WORK, inn, row, train
 
 STEPS = 200  # of each model in the sweep: it shows that all run, not how well
 EIGHT = ("nice", "rnvp", "glow", "spline", "maf", "iresnet", "inn", "adjoint")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 
 import numpy as np
+from common import SEEDS, inn, row, train
+
 from inncli.config.registry import data_dir
 from inncli.data.pairs import split
 from inncli.metrics.out_of_distribution import LEVEL, familiarity, training_statistics
@@ -15,8 +17,6 @@ from inncli.tasks.toy.linear import Linear
 from inncli.tasks.toy.ring import Ring
 from inncli.tasks.toy.sine import Sine
 from inncli.variables import Variables
-
-from common import SEEDS, inn, row, train
 
 MANY = range(20)  # seeds: training set, its split, held-out ys
 MIX = np.random.default_rng(9).standard_normal((10, 12))

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import shutil
 
-import inncli
 import numpy as np
 import torch
+from common import WORK, inn, row, train
+
+import inncli
 from inncli.training.checkpoint import load_checkpoint, save_checkpoint
 from inncli.transforms.blocks import ResidualBlock
 from inncli.transforms.residual import residuals
-
-from common import WORK, inn, row, train
 
 
 def trained(*words: str):

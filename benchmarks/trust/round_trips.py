@@ -5,10 +5,10 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import inncli
 import torch
-
 from common import SEEDS, row, train
+
+import inncli
 
 
 def contracts() -> None:

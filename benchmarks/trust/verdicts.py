@@ -7,6 +7,8 @@ from collections import Counter
 
 import numpy as np
 import torch
+from common import SEEDS, inn, row, train
+
 from inncli.evaluation.cache import Evaluation
 from inncli.evaluation.calibration import add_calibration
 from inncli.inference.trained_model import TrainedModel
@@ -16,8 +18,6 @@ from inncli.tasks.toy.gaussian_modes import GaussianModes
 from inncli.tasks.toy.linear import Linear
 from inncli.tasks.toy.ring import Ring
 from inncli.tasks.toy.sine import Sine
-
-from common import SEEDS, inn, row, train
 
 TWENTY = range(20)
 FAULTS = {"exact": "", "wide": "too wide", "narrow": "too narrow", "shifted": "biased", "prior": "ignores y"}

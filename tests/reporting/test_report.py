@@ -14,7 +14,7 @@ import yaml
 from inncli.cli.app import main
 from inncli.cli.evaluate import MEANING
 from inncli.evaluation import evaluate as evaluation_room
-from inncli.evaluation.evaluate import Evaluation, evaluate
+from inncli.evaluation.evaluate import Evaluation
 from inncli.inference.opening import open_run
 from inncli.metrics.verdicts import QUESTIONS, Verdict
 from inncli.plots.style import data_uri
