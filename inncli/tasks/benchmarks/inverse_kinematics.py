@@ -54,10 +54,7 @@ class InverseKinematics(Task):
     y = Variables.numbered("y", 2, bounds=((-2.0, 2.0), (None, None)))
     noise_sd = np.zeros(2)
     differentiable = True
-    has_reference = True
     default_n_train = 40_000  # draws cost nothing, and validating every 10,000 takes a tenth of a training
-    can_simulate = True
-    has_log_prior = True
     path_axes = ("along the arm", "along the rail")
 
     def __init__(self, n_train: PositiveInt | None = None, fresh: bool | None = None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.datasets import load_digits
 
 from inncli.data.pairs import Pairs
 from inncli.tasks.measured.base import Rows
@@ -35,8 +36,6 @@ class Digits(Rows):
     image_shape = (SIDE, SIDE)
 
     def __init__(self, test_fraction: Fraction = 0.2, n_train: PositiveInt | None = None) -> None:
-        from sklearn.datasets import load_digits  # slow to import
-
         images = load_digits()
         names = tuple(f"p{row}{column}" for row in range(SIDE) for column in range(SIDE))
         blank = images.data.max(0) == 0
