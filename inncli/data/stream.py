@@ -8,8 +8,8 @@ A row's side is a function of its values and the seed alone,
 so that no list of rows is kept, equal rows are always on one side, and the split doesn't depend on how the file is cut
 into blocks. The numbers of rows are met as well as drawing allows.
 
-An epoch takes the blocks in random order, reads as many at a time as the buffer holds, and shuffles the rows of the buffer.
-The next buffer is read while the rows of one are handed out. All of it follows from (seed, epoch), and a buffer can
+An epoch takes the blocks in random order, reads as many at a time as the buffer holds, and shuffles the rows of the
+buffer. The next buffer is read while the rows of one are handed out. All of it follows from (seed, epoch), and a buffer can
 be passed over without reading it: a resumed run gets the same batches.
 """
 

@@ -33,7 +33,7 @@ class Sir(Task):
 
     The equations are solved for ln i, by an eighth-order Runge-Kutta method in steps of 1, 1/2, 1/4, ... days, by
     the contact rate alone: a step chosen by the error would depend on which rows are solved together. Draws of
-    p(x | y) are by rejection, see `plane.plane_draws`. `observe` is the mean of y.
+    p(x | y) are by rejection, see `adaptive_rejection.plane_draws`. `observe` is the mean of y.
 
     Args:
         n_train, fresh: see `Task`.
