@@ -3,6 +3,8 @@
 A block is a run of rows that can be read without reading those before it: any run of rows of an array that is not
 compressed, a row group of a Parquet file. Files are read and not mapped into memory, where every page that was
 ever looked at would count.
+
+pyarrow is imported where a Parquet file is read: it takes a fifth of a second, which an array should not pay.
 """
 
 from __future__ import annotations
@@ -35,9 +37,11 @@ class Text:
 
 
 class Blocks(ABC):
-    """A table on disk. `names`, `columns` and `roles` are those of a `reading.RawTable`, but that `columns` are handles.
+    """A table on disk.
 
     Attributes:
+        names, roles: as in a `tables.RawTable`.
+        columns: a handle for each column, which `read` takes.
         sizes: rows of each block.
     """
 

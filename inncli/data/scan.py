@@ -1,4 +1,4 @@
-"""One look at every row of a table on disk: what is invalid, the range of each column, and enough rows to tell the rest.
+"""One look at every row of a table on disk: what is invalid, the range of each column, and a sample for the rest.
 
 blocks --Scan--> counts and ranges, exact; per column a sample of values that answers as the whole column does
 """

@@ -8,9 +8,9 @@ A row's side is a function of its values and the seed alone,
 so that no list of rows is kept, equal rows are always on one side, and the split doesn't depend on how the file is cut
 into blocks. The numbers of rows are met as well as drawing allows.
 
-An epoch takes the blocks in random order, reads as many at a time as the buffer holds, and shuffles the rows of the buffer.
-The next buffer is read while the rows of one are handed out. All of it follows from (seed, epoch), and a buffer can
-be passed over without reading it: a resumed run gets the same batches.
+An epoch takes the blocks in random order, reads as many at a time as the buffer holds, and shuffles the rows of the
+buffer. The next buffer is read while the rows of one are handed out. All of it follows from (seed, epoch), and a
+buffer can be passed over without reading it: a resumed run gets the same batches.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class DiskRows:
         self.table, self.n_x, self.valid = table, n_x, valid
         self.rows, self.memory = sum(valid), memory
         self.width = width = 8 * len(table.names)
-        # Two buffers and a block take three fifths; the rows that start, validate and test take some, the reader the rest.
+        # Two buffers and a block take three fifths; rows that start, validate and test take some, the reader the rest.
         self.buffer = int(min(memory / (4 * width), BUFFER))
         self.held_out = int(min(memory / (32 * width), HELD_OUT))
         largest = max(table.blocks.sizes)

@@ -88,11 +88,11 @@ def view(
         y: one observation, (1, Dy); None shows images of every label.
         pairs: where real images come from.
     """
-    if task is None or (task.path_axes is None and task.image_shape is None):
+    if task is None or (not task.has_paths and task.image_shape is None):
         raise RequestError(
             f"run {run.id}: its task has no view of its own, as arms and images have; try `inn plot posterior`"
         )
-    if task.path_axes is not None:
+    if task.has_paths:
         if y is None:
             raise RequestError(f"expected an observation of {', '.join(trained.y.names)}, got none; pass --y")
         return _paths(trained, run, task, y, n, seed)

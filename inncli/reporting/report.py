@@ -179,9 +179,9 @@ def _posterior(it: _Subject, y: np.ndarray, x: np.ndarray | None) -> str:
 
 def _views(it: _Subject) -> list[str]:
     task = it.task
-    if task is None or (task.path_axes is None and task.image_shape is None):
+    if task is None or (not task.has_paths and task.image_shape is None):
         return []
-    if task.path_axes is not None:
+    if task.has_paths:
         return [
             _figure(
                 lambda y=y: figures.view(it.trained, it.run, task, y, it.pairs, PATHS, it.seed),

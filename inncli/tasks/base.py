@@ -3,6 +3,10 @@
 The convention, once: y = s(x) + noise. `simulate` is y, `observe` is s(x). Rows come first, columns last;
 all arrays are NumPy float64, in the user's units. Whatever is random takes a `numpy.random.Generator`
 or a seed, and the same seed gives the same pairs on any number of workers.
+
+A task declares facts (`x`, `y`, `noise_sd`, ...) and writes methods. Overridden is able: whether a task can do
+something (`can_simulate`, `has_reference`, ...) follows from the methods that it overrides (`inncli.tasks.ability`).
+A method that is not overridden raises a ConfigError of one line.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import numpy as np
 
 from inncli.data.pairs import Pairs, draw_blocks
 from inncli.errors import ConfigError, DataError
+from inncli.tasks.ability import Ability, overrides
 from inncli.types import PositiveInt
 from inncli.variables import Variables
 
@@ -26,7 +31,21 @@ class Task(ABC):
     """One inverse problem.
 
     A leaf sets `x` and `y` and writes `prior` and `observe` (or `simulate`, where y is not s(x) plus Gaussian
-    noise); a density task has `y = None` and writes `prior` alone.
+    noise); a density task has `y = None` and writes `prior` alone. What else it can do, it overrides:
+
+    =================================  ====================  ==================================
+    method                             flag                  answer
+    =================================  ====================  ==================================
+    `observe(x)`                       `can_simulate`        s(x), (n, Dy)
+    `reference_posterior(y, n, rng)`   `has_reference`       exact draws of p(x | y), (n, Dx)
+    `log_prior(x)`                     `has_log_prior`       exact log p(x), (n,)
+    `log_likelihood(y, x)`             `has_log_likelihood`  exact log p(y | x), (n,)
+    `log_density(x)`, where y is None  `has_log_density`     exact log p(x), (n,)
+    `paths(x)`                         `has_paths`           lines in the plane, (n, points, 2)
+    =================================  ====================  ==================================
+
+    Two hooks change how pairs come about: `draw_pairs`, where x and y come out of one draw, and `map_blocks`,
+    where worker processes draw. `published_observations` names the ys at which the literature compares methods.
 
     Args:
         n_train: the whole budget of pairs, validation included; None is the task's own default.
@@ -37,20 +56,30 @@ class Task(ABC):
     Raises: ConfigError if `n_train` and `fresh` are both given, or `n_train` is too small to split.
     """
 
+    # Facts, which a leaf declares.
     x: Variables
     y: Variables | None = None
     noise_sd: np.ndarray | None = None  # (Dy,), where the noise is Gaussian and known
     differentiable: bool = False  # observe() works on torch tensors too
-    has_reference: bool = False  # reference_posterior() is exact
-    has_log_density: bool = False  # log_density() is exact
-    can_simulate: bool = False  # observe() can be called now
-    has_log_prior: bool = False  # log_prior() is exact
-    has_log_likelihood: bool = False  # log_likelihood() is exact
     image_shape: tuple[int, int] | None = None  # (height, width), where x is the pixels of an image, row by row
-    path_axes: tuple[str, str] | None = None  # names of the plane in which paths() draws an x; None: it can't
+    path_axes: tuple[str, str] = ("horizontal", "vertical")  # names of the plane in which paths() draws
     is_measured: bool = False  # its rows are all there is: no new ones can be drawn
     has_data: bool = True  # training pairs are draws of what is sought; False: they only start the model
+    constant_y: bool = False  # a column of y may be the same in all training pairs
     default_n_train: int = 10_000
+
+    # Abilities, which follow from what is overridden.
+    can_simulate = Ability("observe")
+    has_reference = Ability("reference_posterior")
+    has_log_prior = Ability("log_prior")
+    has_log_likelihood = Ability("log_likelihood")
+    has_log_density = Ability("log_density")
+    has_paths = Ability("paths")
+
+    def __init_subclass__(cls, **arguments) -> None:
+        super().__init_subclass__(**arguments)
+        for ability in [entry for entry in vars(Task).values() if isinstance(entry, Ability)]:
+            ability.within(cls)
 
     def __init__(self, n_train: PositiveInt | None = None, fresh: bool | None = None) -> None:
         if fresh and n_train is not None:
@@ -72,15 +101,16 @@ class Task(ABC):
     @property
     def noisy(self) -> bool:
         """Whether y is more than s(x): Gaussian noise, or a `simulate` of the task's own."""
-        own = type(self).simulate is not Task.simulate
-        return own if self.noise_sd is None else bool(np.any(self.noise_sd > 0))
+        if self.noise_sd is None:
+            return overrides(self, Task, "simulate")
+        return bool(np.any(self.noise_sd > 0))
 
     @abstractmethod
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """N draws of x ~ p(x). Shape: (n, Dx)."""
 
     def observe(self, x: np.ndarray) -> np.ndarray:
-        """s(x), without noise; works where `can_simulate`. Shape: x (n, Dx), y (n, Dy)."""
+        """s(x), without noise. Shape: x (n, Dx), y (n, Dy)."""
         raise ConfigError(f"task {self.name} can't compute y from x")
 
     def simulate(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -89,7 +119,7 @@ class Task(ABC):
         return y if self.noise_sd is None else y + self.noise_sd * rng.standard_normal(y.shape)
 
     def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        """N exact draws of p(x | y); works where `has_reference`. Shape: y (Dy,), x (n, Dx)."""
+        """N exact draws of p(x | y). Shape: y (Dy,), out (n, Dx)."""
         raise ConfigError(f"task {self.name} has no reference posterior")
 
     def published_observations(self) -> np.ndarray | None:
@@ -97,30 +127,47 @@ class Task(ABC):
         return None
 
     def log_prior(self, x: np.ndarray) -> np.ndarray:
-        """Exact log p(x); works where `has_log_prior`. Shape: x (n, Dx), out (n,). Units: nats."""
+        """Exact log p(x), where y is what is observed. Shape: x (n, Dx), out (n,). Units: nats."""
         raise ConfigError(f"task {self.name} has no closed-form prior")
 
     def log_likelihood(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """Exact log p(y | x) row by row; works where `has_log_likelihood`. Shape: y (n, Dy), x (n, Dx), out (n,)."""
+        """Exact log p(y | x) row by row. Shape: y (n, Dy), x (n, Dx), out (n,). Units: nats."""
         raise ConfigError(f"task {self.name} has no closed-form likelihood")
 
     def paths(self, x: np.ndarray) -> np.ndarray:
-        """Each x as a line in the plane, for pictures: an arm, a trajectory; works where `path_axes`.
+        """Each x as a line in the plane that `path_axes` names, for pictures: an arm, a trajectory.
 
         Shape: x (n, Dx), out (n, points, 2).
         """
         raise ConfigError(f"task {self.name} has no paths to draw")
 
     def log_density(self, x: np.ndarray) -> np.ndarray:
-        """Exact log p(x); works where `has_log_density`. Shape: x (n, Dx), out (n,). Units: nats."""
+        """Exact log p(x) of a task without y. Shape: x (n, Dx), out (n,). Units: nats."""
         raise ConfigError(f"task {self.name} has no closed-form density")
+
+    def draw_pairs(self, n: int, rng: np.random.Generator) -> Pairs:
+        """N pairs of one block: `prior`, then `simulate`. Override it where x and y come out of one draw.
+
+        Shape: x (n, Dx), y (n, Dy) or None. A row of y with a NaN is a failed simulation.
+        """
+        x = self.prior(n, rng)
+        return Pairs(x, None if self.y is None else self.simulate(x, rng))
+
+    def map_blocks(self, draw: Callable[[int, np.random.Generator], Pairs], *arguments: Iterable) -> Iterable[Pairs]:
+        """`map(draw, sizes, generators)`, in order. Override it where worker processes draw."""
+        return map(draw, *arguments)
 
     def training_pairs(self, seed: int) -> Pairs:
         """The whole budget of pairs, the same for the same seed; failed simulations are left out.
 
-        Raises: DataError if all simulations failed, or a column of x or y is the same in all of them.
+        Raises: DataError if all simulations failed, or a column of x or (but for `constant_y`) of y is the same in
+            all of them.
         """
-        return self._checked(self._draw_blocks(self.budget, (seed, TRAIN)))
+        pairs = self._successes(self._draw_blocks(self.budget, (seed, TRAIN)))
+        check_spread("x", self.x, pairs.x)
+        if pairs.y is not None and not self.constant_y:
+            check_spread("y", self.y, pairs.y)
+        return pairs
 
     def fresh_pairs(self, seed: int, epoch: int) -> Pairs:
         """As many new pairs for one epoch, from a stream of their own."""
@@ -160,16 +207,8 @@ class Task(ABC):
             lines.append("noise sd: " + ", ".join(f"{sd:g}" for sd in self.noise_sd))
         return lines
 
-    def _draw(self, n: int, rng: np.random.Generator) -> Pairs:
-        x = self.prior(n, rng)
-        return Pairs(x, None if self.y is None else self.simulate(x, rng))
-
     def _draw_blocks(self, n: int, key: tuple[int, ...]) -> Pairs:
-        return draw_blocks(self._draw, n, key, self._map)
-
-    def _map(self, function: Callable[..., Pairs], *arguments: Iterable) -> Iterable[Pairs]:
-        # A task with workers answers with their map.
-        return map(function, *arguments)
+        return draw_blocks(self.draw_pairs, n, key, self.map_blocks)
 
     def _successes(self, pairs: Pairs) -> Pairs:
         if pairs.y is None:
@@ -179,14 +218,6 @@ class Task(ABC):
         if not good.any():
             raise DataError(f"all {len(good):,} simulations failed (a NaN in y); check the simulator")
         return pairs if good.all() else pairs.take(good)
-
-    def _checked(self, pairs: Pairs) -> Pairs:
-        """Successes only, and every column takes more than one value."""
-        pairs = self._successes(pairs)
-        check_spread("x", self.x, pairs.x)
-        if pairs.y is not None:
-            check_spread("y", self.y, pairs.y)
-        return pairs
 
 
 def check_spread(letter: str, variables: Variables, values: np.ndarray, rows: int | None = None) -> None:
@@ -199,7 +230,6 @@ def check_spread(letter: str, variables: Variables, values: np.ndarray, rows: in
         if column.min() == column.max():
             value = labels[int(column[0])] if labels else f"{column[0]:g}"
             raise DataError(
-                f"{letter} column {name!r} is {value} in all {rows or len(column):,} rows, so there is nothing to "
-                f"learn "
-                f"from it; leave it out"
+                f"{letter} column {name!r} is {value} in all {rows or len(column):,} rows, so there is nothing "
+                "to learn from it; leave it out"
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import json
 from pathlib import Path
 
 import numpy as np
@@ -28,10 +29,20 @@ from inncli.tasks.densities.pinwheel import Pinwheel
 from inncli.tasks.densities.rings import Rings
 from inncli.tasks.densities.swissroll import Swissroll
 from inncli.tasks.densities.two_spirals import TwoSpirals
+from inncli.tasks.maxent.beta import MaxentBeta
+from inncli.tasks.maxent.dirichlet import MaxentDirichlet
+from inncli.tasks.maxent.exponential import MaxentExponential
+from inncli.tasks.maxent.gamma import MaxentGamma
+from inncli.tasks.maxent.gaussian import MaxentGaussian
+from inncli.tasks.measured.breast_cancer import BreastCancer
+from inncli.tasks.measured.digits import Digits
+from inncli.tasks.measured.table import Table
+from inncli.tasks.toy.gaussian_modes import GaussianModes
 from inncli.tasks.toy.linear import Linear
 from inncli.tasks.toy.monotone import Monotone
 from inncli.tasks.toy.ring import Ring
 from inncli.tasks.toy.sine import Sine
+from inncli.tasks.user.simulator import Simulator
 from inncli.variables import Variables
 
 CONF = Path(__file__).parents[2] / "conf"
@@ -218,6 +229,145 @@ def test_failed_simulations_are_counted_and_dropped():
         Failing(below=np.inf).training_pairs(0)
     with pytest.raises(DataError, match=r"y column 'b' is 3 in all 2,000 rows"):
         Failing(below=-np.inf, constant=True).training_pairs(0)
+
+
+# --- abilities ----------------------------------------------------------------------------------------------
+
+SIMULATOR = """
+def prior(n, rng):
+    return rng.random((n, 2))
+
+def simulate(x, rng):
+    return x.sum(1) + rng.normal(size=len(x))
+"""
+LOG_LIKELIHOOD = """
+def log_likelihood(y, x):
+    return -((y[:, 0] - x.sum(1)) ** 2) / 2
+"""
+
+
+def _table(tmp_path):
+    path = tmp_path / "table.csv"
+    path.write_text("a,b\n" + "".join(f"{i},{i % 7}\n" for i in range(60)))
+    return Table(str(path), y="b")
+
+
+def _simulator(tmp_path, text=SIMULATOR):
+    path = tmp_path / "own.py"
+    path.write_text(text)
+    return Simulator(str(path))
+
+
+# name -> what builds it in a folder. A new task is one line, here or in BUILT_IN.
+CATALOGUE = {
+    **{name: lambda _, build=build: build() for name, build in BUILT_IN.items()},
+    "gaussian_modes": lambda _: GaussianModes(),
+    "breast_cancer": lambda _: BreastCancer(),
+    "digits": lambda _: Digits(),
+    "maxent_beta": lambda _: MaxentBeta(),
+    "maxent_dirichlet": lambda _: MaxentDirichlet(),
+    "maxent_exponential": lambda _: MaxentExponential(),
+    "maxent_gamma": lambda _: MaxentGamma(),
+    "maxent_gaussian": lambda _: MaxentGaussian(),
+    "table": _table,
+    "simulator": _simulator,
+    "simulator with a likelihood": lambda folder: _simulator(folder, SIMULATOR + LOG_LIKELIHOOD),
+}
+# flag -> the call that it promises, of a task and pairs of it, and the shape of the answer (None: any length)
+ABILITIES = {
+    "can_simulate": (lambda task, x, y, rng: task.observe(x), lambda x, y: (len(x), y.shape[1])),
+    "has_reference": (lambda task, x, y, rng: task.reference_posterior(y[0], 7, rng), lambda x, y: (7, x.shape[1])),
+    "has_log_prior": (lambda task, x, y, rng: task.log_prior(x), lambda x, y: (len(x),)),
+    "has_log_likelihood": (lambda task, x, y, rng: task.log_likelihood(y, x), lambda x, y: (len(x),)),
+    "has_log_density": (lambda task, x, y, rng: task.log_density(x), lambda x, y: (len(x),)),
+    "has_paths": (lambda task, x, y, rng: task.paths(x), lambda x, y: (len(x), None, 2)),
+}
+
+
+def test_every_shipped_task_is_in_the_catalogue():
+    shipped = {path.stem for path in (CONF / "task").glob("*.yaml")}
+    assert shipped == set(CATALOGUE) - {"simulator with a likelihood"}
+
+
+@pytest.mark.parametrize("name", CATALOGUE)
+def test_a_task_does_what_its_flags_say_and_refuses_the_rest(name, tmp_path):
+    task, rng = CATALOGUE[name](tmp_path), np.random.default_rng(0)
+    pairs = task.test_pairs(0, 5)
+    x, y = pairs.x, np.zeros((len(pairs), 1)) if pairs.y is None else pairs.y
+    for flag, (call, shape) in ABILITIES.items():
+        able = getattr(task, flag)
+        assert isinstance(able, bool), flag
+        if not able:
+            with pytest.raises((ConfigError, DataError)) as refusal:
+                call(task, x, y, rng)
+            assert "\n" not in str(refusal.value), flag
+            continue
+        answer, expected = call(task, x, y, rng), shape(x, y)
+        assert answer.ndim == len(expected), flag
+        assert all(want in (None, got) for got, want in zip(answer.shape, expected)), (flag, answer.shape)
+
+
+def test_overridden_is_able_and_a_flag_alone_promises_nothing():
+    class Quiet(Failing):
+        """Takes nothing over but a prior and a simulator."""
+
+    class Boastful(Failing):
+        has_reference = has_log_prior = True  # without the methods
+
+    class Able(Failing):
+        def log_prior(self, x):
+            return np.zeros(len(x))
+
+    assert not any(getattr(Quiet(), flag) for flag in ABILITIES)
+    assert not any(getattr(Boastful(), flag) for flag in ABILITIES)
+    assert [flag for flag in ABILITIES if getattr(Able(), flag)] == ["has_log_prior"]
+    assert Able.has_log_prior and not Quiet.has_log_prior
+    boastful = Quiet()
+    boastful.has_reference = True
+    assert not boastful.has_reference
+    with pytest.raises(ConfigError, match="task quiet has no reference posterior"):
+        boastful.reference_posterior(np.zeros(1), 3, np.random.default_rng(0))
+
+
+def test_flags_of_release_0_4_still_say_what_they_said():
+    class Old(Failing):
+        has_reference = can_simulate = True
+        has_log_prior = False
+
+        def __init__(self, exact=True):
+            super().__init__()
+            self.has_log_prior = exact  # by a setting
+
+        def observe(self, x):
+            return x
+
+        def reference_posterior(self, y, n, rng):
+            return np.zeros((n, 1))
+
+        def log_prior(self, x):
+            return np.zeros(len(x))
+
+    class Changed(Old):
+        has_reference = False  # with another prior the inherited one is wrong
+
+    class Again(Changed):
+        has_reference = True
+
+    assert [flag for flag in ABILITIES if getattr(Old(), flag)] == ["can_simulate", "has_reference", "has_log_prior"]
+    assert not Old(exact=False).has_log_prior
+    assert not Changed().has_reference and Changed().can_simulate and not Changed.has_reference
+    assert Again().has_reference
+
+
+def test_a_task_of_ones_own_needs_a_prior_and_a_simulator(inn):
+    plugin = str(Path(__file__).parents[1] / "plugin")
+    small = ["model.n_blocks=1", "task.n_train=600", "trainer.batch_size=64", "trainer.max_steps=20", "device=cpu"]
+    inn("train", "--config-dir", plugin, "task=crescent", "task.bend=0.25", *small)
+    inn("invert", "--y", "0.3", "-n", "50", "--out", "draws.npz")
+    assert np.load("draws.npz")["x"].shape == (1, 50, 2)
+    found = json.loads(inn("evaluate", "--json"))
+    # No exact posterior and no s(x) without noise: what they would tell is left out, the rest is there.
+    assert set(found["verdicts"]) == {"invertible", "calibrated"}
 
 
 # --- the ring -----------------------------------------------------------------------------------------------

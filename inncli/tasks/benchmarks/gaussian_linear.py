@@ -29,10 +29,6 @@ class GaussianLinear(Task):
     y = Variables.numbered("y", DIM)
     noise_sd = np.full(DIM, np.sqrt(VARIANCE))
     differentiable = True
-    has_reference = True
-    can_simulate = True
-    has_log_prior = True
-    has_log_likelihood = True
 
     def __init__(self, n_train: PositiveInt | None = None, fresh: bool | None = None) -> None:
         super().__init__(n_train, fresh)

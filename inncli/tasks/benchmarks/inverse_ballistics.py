@@ -57,9 +57,7 @@ class InverseBallistics(Task):
     y = Variables.numbered("y", 1)
     noise_sd = np.zeros(1)
     differentiable = True
-    has_reference = True
     default_n_train = 40_000  # draws cost nothing, and validating every 10,000 takes a tenth of a training
-    can_simulate = True
     path_axes = ("distance", "height")
 
     def __init__(

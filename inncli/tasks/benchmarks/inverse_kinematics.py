@@ -39,7 +39,7 @@ class InverseKinematics(Task):
     K(m) times the prior of x_2 to x_4, whose angles may have made whole turns, and of x_1, which y_2 then determines.
     There is no pole anywhere, at full extension no less than elsewhere: only the logarithm of K at r = 1.
 
-    `reference_posterior` is exact by rejection from a table of 96 x 192 cells, see `cells`.
+    `reference_posterior` is exact by rejection from a table of 96 x 192 cells, see `grid_rejection.sample_cells`.
 
     Units: the arm's length at full extension is 2; angles in radians.
 
@@ -54,10 +54,7 @@ class InverseKinematics(Task):
     y = Variables.numbered("y", 2, bounds=((-2.0, 2.0), (None, None)))
     noise_sd = np.zeros(2)
     differentiable = True
-    has_reference = True
     default_n_train = 40_000  # draws cost nothing, and validating every 10,000 takes a tenth of a training
-    can_simulate = True
-    has_log_prior = True
     path_axes = ("along the arm", "along the rail")
 
     def __init__(self, n_train: PositiveInt | None = None, fresh: bool | None = None) -> None:

@@ -47,10 +47,6 @@ class Slcp(Task):
 
     x = Variables(X_NAMES, bounds=((-LIMIT, LIMIT),) * len(X_NAMES))
     y = Variables(Y_NAMES)
-    has_reference = True
-    can_simulate = True
-    has_log_prior = True
-    has_log_likelihood = True
 
     def __init__(self, n_train: PositiveInt | None = None, fresh: bool | None = None) -> None:
         super().__init__(n_train, fresh)

@@ -39,10 +39,6 @@ class TwoMoons(Task):
     x = Variables.numbered("x", 2, bounds=((-1.0, 1.0), (-1.0, 1.0)))
     y = Variables.numbered("y", 2)
     differentiable = True
-    has_reference = True
-    can_simulate = True
-    has_log_prior = True
-    has_log_likelihood = True
 
     def __init__(self, n_train: PositiveInt | None = None, fresh: bool | None = None) -> None:
         super().__init__(n_train, fresh)

@@ -24,7 +24,6 @@ class Checkerboard(Task):
     """
 
     x = Variables.numbered("x", 2)
-    has_log_density = True
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         column = rng.integers(-2, 2, n)

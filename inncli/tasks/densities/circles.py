@@ -26,7 +26,6 @@ class Circles(Task):
     """
 
     x = Variables.numbered("x", 2)
-    has_log_density = True
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         return circle(rng.choice(RADII, n), SD, rng)

@@ -27,7 +27,6 @@ class EightGaussians(Task):
     """
 
     x = Variables.numbered("x", 2)
-    has_log_density = True
 
     def __init__(self, n_train: PositiveInt | None = None, fresh: bool | None = None) -> None:
         super().__init__(n_train, fresh)

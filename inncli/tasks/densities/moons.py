@@ -26,7 +26,6 @@ class Moons(Task):
     """
 
     x = Variables.numbered("x", 2)
-    has_log_density = True
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         moon = rng.integers(2, size=n)

@@ -43,7 +43,6 @@ class Pinwheel(Task):
     """
 
     x = Variables.numbered("x", 2)
-    has_log_density = True
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         f = MEAN + SD * rng.standard_normal((n, 2))

@@ -13,7 +13,7 @@ SD = 0.08
 
 
 class Rings(Task):
-    r"""An even mixture of four circles, smeared by a normal: thinner than `circles`, and as much mass on the small ones.
+    r"""An even mixture of four circles, smeared by a normal: thinner than `circles`, each with as much mass.
 
     .. math:: x = R (\cos a, \sin a) + \sigma \epsilon, \quad R \in \{.75, 1.5, 2.25, 3\}, \quad a \sim U[0, 2 \pi)
 
@@ -26,7 +26,6 @@ class Rings(Task):
     """
 
     x = Variables.numbered("x", 2)
-    has_log_density = True
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         return circle(rng.choice(RADII, n), SD, rng)

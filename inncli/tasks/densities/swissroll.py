@@ -26,7 +26,6 @@ class Swissroll(Task):
     """
 
     x = Variables.numbered("x", 2)
-    has_log_density = True
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         return _curve(rng.uniform(LOW, HIGH, n)) + SD * rng.standard_normal((n, 2))

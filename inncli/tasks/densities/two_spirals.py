@@ -30,7 +30,6 @@ class TwoSpirals(Task):
     """
 
     x = Variables.numbered("x", 2)
-    has_log_density = True
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         t = TURN * np.sqrt(rng.random(n))

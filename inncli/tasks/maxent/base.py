@@ -18,7 +18,7 @@ class MaxentTask(Task):
 
     p* is the exponential family of T, :math:`p^*(x) \propto e^{\eta \cdot T(x)}`. A leaf sets `x`, `statistic_names`
     and `moments`, and writes T (`statistics`) and `reference`. Where p* has a closed form it also sets `entropy` and
-    `has_log_density` and writes `log_density` and `prior`, its exact draws; a run then reports the KL to it.
+    writes `log_density` and `prior`, its exact draws; a run then reports the KL to it.
 
     Training sees the support, T and kappa. A model also needs rows to set its scalings from; these are
     draws of a broad reference measure, never of p*.

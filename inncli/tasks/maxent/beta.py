@@ -23,7 +23,6 @@ class MaxentBeta(MaxentTask):
         a, b: above 0; below about .3 for b, 1 - x has too few digits in float64.
     """
 
-    has_log_density = True
     x = Variables.numbered("x", 1, bounds=((0.0, 1.0),))
     statistic_names = ("ln x", "ln(1-x)")
 

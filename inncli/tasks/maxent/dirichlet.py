@@ -28,8 +28,6 @@ class MaxentDirichlet(MaxentTask):
     Raises: ConfigError with fewer than two shares.
     """
 
-    has_log_density = True
-
     def __init__(self, alpha: list[PositiveFloat] = (1.0, 2.0, 3.0)) -> None:
         super().__init__()
         if len(alpha) < 2:

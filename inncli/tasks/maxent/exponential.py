@@ -17,7 +17,6 @@ class MaxentExponential(MaxentTask):
         mean: m.
     """
 
-    has_log_density = True
     x = Variables.numbered("x", 1, bounds=((0.0, None),))
     statistic_names = ("x",)
 

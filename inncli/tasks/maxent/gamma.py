@@ -21,7 +21,6 @@ class MaxentGamma(MaxentTask):
         shape: a. rate: b.
     """
 
-    has_log_density = True
     x = Variables.numbered("x", 1, bounds=((0.0, None),))
     statistic_names = ("x", "ln x")
 

@@ -22,8 +22,6 @@ class MaxentGaussian(MaxentTask):
     Raises: ConfigError if the two don't fit or the covariance is none.
     """
 
-    has_log_density = True
-
     def __init__(
         self,
         mean: list[float] = (0.0, 0.0),

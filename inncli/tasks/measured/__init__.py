@@ -1,0 +1,5 @@
+"""Rows that were measured: nothing is simulated, some rows are kept aside for testing.
+
+Contents: `base.Rows`, what such tasks share; `table.Table`, the user's own file; two data sets of scikit-learn.
+May import `tasks.base` and the rooms below `tasks`.
+"""

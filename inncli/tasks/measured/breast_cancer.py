@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from sklearn.datasets import load_breast_cancer
+
 from inncli.data.pairs import Pairs
 from inncli.tasks.measured.base import Rows
 from inncli.types import Fraction, PositiveInt
@@ -24,8 +26,6 @@ class BreastCancer(Rows):
     """
 
     def __init__(self, test_fraction: Fraction = 0.2, n_train: PositiveInt | None = None) -> None:
-        from sklearn.datasets import load_breast_cancer  # slow to import
-
         table = load_breast_cancer()
         x = (table.data - table.data.mean(0)) / table.data.std(0)
         self.x = Variables(tuple(str(name).replace(" ", "_") for name in table.feature_names))

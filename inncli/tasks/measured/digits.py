@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.datasets import load_digits
 
 from inncli.data.pairs import Pairs
 from inncli.tasks.measured.base import Rows
@@ -20,7 +21,7 @@ class Digits(Rows):
     one y, so p(x | y) is what there is to learn. Densities are those of the dequantised pixel: a recorded g stands
     for g + U(-1/2, 1/2), so that the log density of an image is at most the log probability of its 64 counts.
 
-    Every grey level is a heap (half of all pixels are 0): the scaling of a model is then the histogram of each
+    Every grey level is a point mass (half of all pixels are 0): the scaling of a model is then the histogram of each
     pixel. Pixels that are 0 in all rows (p00, p40 and p47) have the bounds [0, 0]: their cell is uniform noise
     in the density, and they come back as 0 in every draw.
 
@@ -35,8 +36,6 @@ class Digits(Rows):
     image_shape = (SIDE, SIDE)
 
     def __init__(self, test_fraction: Fraction = 0.2, n_train: PositiveInt | None = None) -> None:
-        from sklearn.datasets import load_digits  # slow to import
-
         images = load_digits()
         names = tuple(f"p{row}{column}" for row in range(SIDE) for column in range(SIDE))
         blank = images.data.max(0) == 0

@@ -30,10 +30,10 @@ FEW_ODD = 0.1  # share of cells of text below which the others, numbers, are wha
 class Table(Rows):
     """Measured rows from a CSV, Parquet, NPZ or NPY file.
 
-    A table too large for `memory_mb` stays on disk (`tasks.stream`), and no more than 50,000 of its rows are kept for
-    testing or validation. The facts that the model needs are found in the columns of x, over all rows, and can be overridden: a box
-    around each column's values (`x_bounds`), the grid it was recorded on (`steps`), and the values that many
-    rows share (heaps).
+    A table too large for `memory_mb` stays on disk (`inncli.data.stream`), and no more than 50,000 of its rows are
+    kept for testing or validation. The facts that the model needs are found in the columns of x, over all rows, and
+    can be overridden: bounds around each column's values (`x_bounds`), the resolution at which it was recorded
+    (`steps`), and the values that many rows share (point masses).
 
     Args:
         file: path of a .csv, .tsv, .parquet, .npz or .npy file.
@@ -44,10 +44,10 @@ class Table(Rows):
         y_kind: class makes every column of y categorical; number none; auto those that hold text.
         on_invalid: whether rows with a missing or infinite value in x or y are refused or dropped.
         test_fraction: share of the rows set aside for `test_pairs`.
-        margin: how far beyond the range of its values the box of a column reaches, in widths of that range. A
+        margin: how far beyond the range of its values the bounds of a column reach, in widths of that range. A
             column without a negative value stays non-negative.
-        x_bounds: name -> [low, high] instead of that box; null is open.
-        steps: name -> recording step instead of the one found; 0 is continuous.
+        x_bounds: name -> [low, high] instead of those bounds; null is open.
+        steps: name -> resolution instead of the one found; 0 is continuous.
         n_train: rows to train and validate on, at random; None is all but the test rows.
         fresh: must be false.
         memory_mb: what the rows may take of the memory, in 10^6 bytes. A table that would take more is read block by
@@ -178,8 +178,8 @@ def _too_large(path: Path, memory_mb: float) -> bool:
     if COPIES * size > 1e6 * memory_mb:
         raise DataError(
             f"{path} has {size / 1e6:,.0f} MB, read whole it takes about {COPIES} times as much, more than "
-            f"task.memory_mb={memory_mb:g}, and a text can't be streamed; convert it to Parquet, e.g. pandas.read_csv(...)"
-            ".to_parquet(...), or raise task.memory_mb"
+            f"task.memory_mb={memory_mb:g}, and a text can't be streamed; convert it to Parquet, e.g. "
+            "pandas.read_csv(...).to_parquet(...), or raise task.memory_mb"
         )
     return False
 

@@ -1,4 +1,4 @@
-"""Draws of a smooth density of two unknowns, known up to a constant, however narrow it is and in however many pieces."""
+"""Draws of a smooth density of two unknowns, known up to a constant: narrow or not, in one piece or in several."""
 
 from __future__ import annotations
 

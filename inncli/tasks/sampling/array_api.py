@@ -5,6 +5,8 @@ Tasks don't import torch: a tensor brings its own methods.
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 
 
@@ -55,6 +57,4 @@ def stack(columns):
 
 
 def _torch_of(tensor):
-    import sys
-
     return sys.modules[type(tensor).__module__]

@@ -7,7 +7,7 @@ from typing import Literal
 import numpy as np
 
 from inncli.data.pairs import Pairs
-from inncli.tasks.base import Task, check_spread
+from inncli.tasks.base import Task
 from inncli.types import PositiveInt
 from inncli.variables import Variables
 
@@ -33,8 +33,7 @@ class GaussianModes(Task):
     """
 
     x = Variables.numbered("x", 2)
-    has_reference = True
-    has_log_density = True
+    constant_y = True  # a single label is what `none` asks for
     default_n_train = 16_000
 
     def __init__(
@@ -51,7 +50,7 @@ class GaussianModes(Task):
         self.y = Variables(("label",), labels=(tuple(str(k) for k in range(self.labels.max() + 1)),))
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        return self._draw(n, rng).x
+        return self.draw_pairs(n, rng).x
 
     def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
         """N exact draws of p(x | label). Shape: y (1,), out (n, 2)."""
@@ -79,13 +78,8 @@ class GaussianModes(Task):
     def _distances(self, x: np.ndarray) -> np.ndarray:
         return np.linalg.norm(np.asarray(x)[:, None] - self.centers, axis=2)
 
-    def _draw(self, n: int, rng: np.random.Generator) -> Pairs:
-        # x and its label in one draw: the label is that of the mode x came from, not of the nearest.
+    def draw_pairs(self, n: int, rng: np.random.Generator) -> Pairs:
+        """N pairs of which the label is that of the mode x came from, not of the nearest. Shape: x (n, 2), y (n, 1)."""
         mode = rng.integers(8, size=n)
         x = self.centers[mode] + SD * rng.standard_normal((n, 2))
         return Pairs(x, self.labels[mode, None].astype(np.float64))
-
-    def _checked(self, pairs: Pairs) -> Pairs:
-        # A single label is what `none` asks for: the base would refuse a y that tells nothing.
-        check_spread("x", self.x, pairs.x)
-        return pairs

@@ -32,8 +32,6 @@ class Linear(Task):
     """
 
     differentiable = True
-    has_reference = True
-    can_simulate = True
 
     def __init__(
         self,

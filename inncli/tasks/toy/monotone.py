@@ -19,8 +19,8 @@ class Monotone(Task):
     .. math:: x \sim N(0, 2^2), \quad y = f(x) + \sigma \epsilon, \quad f(x) = x - e \sin x
 
     f has slopes from 1 - e to 1 + e, so it has an inverse, and p(x | y) is one narrow hump around
-    :math:`f^{-1}(y)`, of sd about :math:`\sigma / f'(x)`: wide where f is flat, at x = 0. `inn plot cobweb --map kepler`
-    draws f, its mirror image and the fixed-point iteration x <- y + e sin x that inverts it.
+    :math:`f^{-1}(y)`, of sd about :math:`\sigma / f'(x)`: wide where f is flat, at x = 0. `inn plot cobweb
+    --map kepler` draws f, its mirror image and the fixed-point iteration x <- y + e sin x that inverts it.
 
     Args:
         e: the eccentricity, below 1.
@@ -31,8 +31,6 @@ class Monotone(Task):
     x = Variables.numbered("x", 1)
     y = Variables.numbered("y", 1)
     differentiable = True
-    has_reference = True
-    can_simulate = True
     sd = 2.0
 
     def __init__(

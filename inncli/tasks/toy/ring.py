@@ -28,8 +28,6 @@ class Ring(Task):
     x = Variables.numbered("x", 2)
     y = Variables.numbered("y", 1)
     differentiable = True
-    has_reference = True
-    can_simulate = True
     default_n_train = 16_000  # 40 epochs of it train the default model in about half a minute
 
     def __init__(

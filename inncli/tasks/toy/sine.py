@@ -42,8 +42,6 @@ class Sine(Task):
     x = Variables.numbered("x", 2, bounds=((-1.0, 1.0), (-1.0, 1.0)))
     y = Variables.numbered("y", 1)
     differentiable = True
-    has_reference = True
-    can_simulate = True
 
     def __init__(
         self, noise: NonNegativeFloat = 0.0, n_train: PositiveInt | None = None, fresh: bool | None = None

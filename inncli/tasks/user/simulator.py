@@ -42,16 +42,13 @@ class Simulator(Task):
     Raises: DataError, one line, for whatever the file does wrong; ConfigError for `fresh`.
     """
 
-    can_simulate = True
-
     def __init__(
         self, file: str, workers: PositiveInt = 1, n_train: PositiveInt | None = None, fresh: bool = False
     ) -> None:
         if fresh:
             # Resuming would have to run the file again, and a run directory must never make code run.
             raise ConfigError(
-                "task.fresh=true is for the built-in tasks; pairs of a simulator file are drawn once and "
-                "kept, "
+                "task.fresh=true is for the built-in tasks; pairs of a simulator file are drawn once and kept, "
                 "raise task.n_train instead"
             )
         super().__init__(n_train, fresh)
@@ -66,7 +63,10 @@ class Simulator(Task):
         self.x = Variables(x_names, bounds=self._bounds(x_names))
         self.y = Variables(y_names)
         self._check_inside(x)
+        # The class overrides the methods, the file need not define the functions.
         self.has_reference = self._file.has("reference_posterior")
+        self.has_log_prior = self._file.has("log_prior")
+        self.has_log_likelihood = self._file.has("log_likelihood")
         self.differentiable = self._file.fact("differentiable") or False
         if not isinstance(self.differentiable, bool):
             raise DataError(
@@ -77,16 +77,6 @@ class Simulator(Task):
     def simulator_sha256(self) -> str:
         """Checksum of the file as it was when it was run."""
         return self._file.sha256
-
-    @property
-    def has_log_prior(self) -> bool:
-        """Whether the file defines log_prior."""
-        return self._file.has("log_prior")
-
-    @property
-    def has_log_likelihood(self) -> bool:
-        """Whether the file defines log_likelihood."""
-        return self._file.has("log_likelihood")
 
     @functools.cached_property
     def noisy(self) -> bool:
@@ -128,6 +118,7 @@ class Simulator(Task):
         return self._file.call("observe", x.copy(), shape=(len(x), self.y.dim))
 
     def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+        """Draws of p(x | y) of the file. Shape: y (Dy,), out (n, Dx). Raises: ConfigError if the file has none."""
         if not self.has_reference:
             return super().reference_posterior(y, n, rng)
         return self._file.call(
@@ -135,12 +126,12 @@ class Simulator(Task):
         )
 
     def log_prior(self, x: np.ndarray) -> np.ndarray:
-        """Log p(x) of the file, (n,); works where `has_log_prior`."""
+        """Log p(x) of the file. Shape: x (n, Dx), out (n,). Raises: DataError if the file has none."""
         self._need("log_prior")
         return self._file.call("log_prior", x.copy(), shape=(len(x), 0))
 
     def log_likelihood(self, y: np.ndarray, x: np.ndarray) -> np.ndarray:
-        """Log p(y | x) of the file, (n,), for rows of y and x; works where `has_log_likelihood`."""
+        """Log p(y | x) of the file. Shape: y (n, Dy), x (n, Dx), out (n,). Raises: DataError if the file has none."""
         self._need("log_likelihood")
         return self._file.call("log_likelihood", y.copy(), x.copy(), shape=(len(x), 0))
 
@@ -157,21 +148,21 @@ class Simulator(Task):
             lines.append(f"failed simulations, left out: {self.failed:,}")
         return lines
 
-    def _map(self, function: Callable[..., Pairs], *arguments: Iterable) -> Iterable[Pairs]:
+    def map_blocks(self, draw: Callable[[int, np.random.Generator], Pairs], *arguments: Iterable) -> Iterable[Pairs]:
+        """`map(draw, sizes, generators)`, by `workers` processes of which each has run the file for itself."""
         arguments = [list(argument) for argument in arguments]
         workers = min(self.workers, len(arguments[0]))
         if workers == 1:
-            return map(function, *arguments)
+            return map(draw, *arguments)
         # spawn, since a fork of a process whose libraries run threads can hang
         pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
         with pool:
             try:
-                return list(pool.map(functools.partial(_draw, str(self._file.path)), *arguments))
+                return list(pool.map(functools.partial(_draw_in_worker, str(self._file.path)), *arguments))
             except BrokenProcessPool as error:
                 raise DataError(
-                    f"{self._file.path.name} ended a worker process (out of memory, or a crash in compiled "
-                    f"code); "
-                    f"try task.workers=1"
+                    f"{self._file.path.name} ended a worker process (out of memory, or a crash in compiled code); "
+                    "try task.workers=1"
                 ) from error
             finally:
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -239,8 +230,7 @@ class Simulator(Task):
         if bad.any():
             raise DataError(
                 f"{self._file.path.name}: prior(n, rng) must return finite numbers, got {bad.sum():,} of "
-                f"{len(x):,} rows "
-                f"with NaN or inf"
+                f"{len(x):,} rows with NaN or inf"
             )
 
     def _check_inside(self, x: np.ndarray) -> None:
@@ -251,8 +241,7 @@ class Simulator(Task):
             if len(outside):
                 raise DataError(
                     f"{self._file.path.name}: prior drew {name} = {outside[0]:g}, outside its x_bounds "
-                    f"({low}, {high}); "
-                    f"mend one of them"
+                    f"({low}, {high}); mend one of them"
                 )
 
     def _need(self, function: str) -> None:
@@ -274,6 +263,5 @@ def _in_worker(file: str) -> Simulator:
     return Simulator(file)
 
 
-def _draw(file: str, n: int, rng: np.random.Generator) -> Pairs:
-    """One block, in a worker process, which has run the file for itself."""
-    return _in_worker(file)._draw(n, rng)
+def _draw_in_worker(file: str, n: int, rng: np.random.Generator) -> Pairs:
+    return _in_worker(file).draw_pairs(n, rng)
