@@ -23,23 +23,30 @@ def task_to_refine(run: RunDir, resimulate: bool, ignore_noise: bool) -> Task:
     config = run.config()
     if "file" in config["task"] and config["names"].get("task") != "table" and not resimulate:
         raise RequestError(
-            f"--refine runs the simulator of run {run.id}, which is your own file; add --resimulate to say so"
+            f"`refine=True` runs the simulator of run {run.id}, which is your own file; "
+            "add `resimulate=True` to say so",
+            "refine",
+            "resimulate",
         )
     task = task_of(run, resimulate)
     if not task.can_simulate:
         raise RequestError(
-            f"--refine moves draws onto a simulator's y, and the task of run {run.id} ({task.name}) has "
-            "none; leave it out"
+            f"`refine=True` moves draws onto a simulator's y, and the task of run {run.id} ({task.name}) has "
+            "none; leave it out",
+            "refine",
         )
     if not task.differentiable:
         raise RequestError(
-            f"--refine needs a simulator that torch can differentiate, and task {task.name} of run "
-            f"{run.id} does not say that it is one (differentiable = True); leave --refine out"
+            f"`refine=True` needs a simulator that torch can differentiate, and task {task.name} of run "
+            f"{run.id} does not say that it is one (differentiable = True); leave `refine` out",
+            "refine",
         )
     if task.noisy and not ignore_noise:
         raise RequestError(
-            f"--refine: y of task {task.name} has noise, so that draws moved onto y = s(x) would be too "
-            "narrow a posterior; leave it out, or add --ignore-noise"
+            f"`refine`: y of task {task.name} has noise, so that draws moved onto y = s(x) would be too "
+            "narrow a posterior; leave it out, or add `ignore_noise=True`",
+            "refine",
+            "ignore_noise",
         )
     return task
 

@@ -15,18 +15,21 @@ def starts_from(source: TrainedModel, trained: TrainedModel, y: np.ndarray, n: i
     """
     if not trained.model.is_search:
         raise RunError(
-            f"--starts: run {trained.id} ({type(trained.model).__name__}) draws from its latent and takes "
-            "no starts; leave it out, or search with a run of model=adjoint"
+            f"`starts`: run {trained.id} ({type(trained.model).__name__}) draws from its latent and takes "
+            "no starts; leave it out, or search with a run of model=adjoint",
+            "starts",
         )
     for letter in "xy":
         mine, other = trained.names[letter], source.names[letter]
         if mine != other:
             raise RunError(
-                f"--starts: run {source.id} has {letter} = ({', '.join(other)}), run {trained.id} has "
-                f"({', '.join(mine)}); take a run of the same task"
+                f"`starts`: run {source.id} has {letter} = ({', '.join(other)}), run {trained.id} has "
+                f"({', '.join(mine)}); take a run of the same task",
+                "starts",
             )
     if source.y.labels != trained.y.labels:
         raise RunError(
-            f"--starts: runs {source.id} and {trained.id} know different labels of y; take runs of one table"
+            f"`starts`: runs {source.id} and {trained.id} know different labels of y; take runs of one table",
+            "starts",
         )
     return source.sample(y, n, seed)
