@@ -148,7 +148,8 @@ def _read_table(path: Path) -> PosteriorSet:
     grid = np.divmod(np.arange(rows), s) if rows == n_obs * s else (None, None)
     if not (np.array_equal(table["obs"], grid[0]) and np.array_equal(table["draw"], grid[1])):
         raise DataError(
-            f"expected {n_obs} x {s} rows in order of obs and draw, got {path} with {rows}; rows were taken out or moved"
+            f"expected {n_obs} x {s} rows in order of obs and draw, got {path} with "
+            f"{rows}; rows were taken out or moved"
         )
     y = {name: table[name][::s] for name in y_columns}
     meta = known_format(path, note.get("meta", {}))

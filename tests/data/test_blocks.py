@@ -135,6 +135,51 @@ def test_an_npz_in_blocks_has_the_bytes_of_one_at_once(tmp_path, flow):
         assert all(one[k].tobytes() == other[k].tobytes() and one[k].dtype == other[k].dtype for k in one.files)
 
 
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_set_of_one_block_is_the_file_and_the_summary_of_the_whole_set(tmp_path, flow, suffix):
+    n = BLOCK // 2
+    digest, _ = write_posterior(flow.posterior_blocks(AT, n, 1), AT, n, tmp_path / f"parts{suffix}")
+    whole = flow.posterior(AT, n, 1)
+    posterior_files.save(whole, tmp_path / f"whole{suffix}")
+    if suffix == ".nc":  # which holds the time at which it was made
+        assert np.array_equal(posterior_files.load(tmp_path / "parts.nc").x, whole.x)
+    else:
+        assert (tmp_path / f"parts{suffix}").read_bytes() == (tmp_path / f"whole{suffix}").read_bytes()
+    assert digest.how is None
+    rows = [
+        {"obs": obs, "name": name, **stats}
+        for obs, it in enumerate(digest.observations)
+        for name, stats in it.x.items()
+    ]
+    assert rows == whole.summary()  # exact, to the last bit
+
+
+def test_a_simulator_that_fails_leaves_no_file(tmp_path, flow):
+    def observe(x):
+        raise ValueError("no")
+
+    for n in (BLOCK // 2, 2 * BLOCK):
+        with pytest.raises(ValueError):
+            write_posterior(flow.posterior_blocks(AT, n, 1), AT, n, tmp_path / "set.npz", observe=observe)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_draws_of_a_search_are_one_part():
+    search = TrainedModel(Adjoint(X, Variables(("u",)), hidden=[4], n_starts=8), META, "r", torch.device("cpu"))
+    ((obs, draw, part),) = search.posterior_blocks([[0.3]], BLOCK + 1, 1)
+    assert (obs, draw, part.n_draws) == (0, 0, BLOCK + 1)
+
+
+def test_a_sample_of_one_block_is_summarised_exactly(tmp_path):
+    it = model_of("rnvp", y=None)
+    rows = write_sample(it, None, 500, 4, tmp_path / "s.npz")
+    x = it.sample(None, 500, 4)[0]
+    SampleSet(x, None, X.names).save(tmp_path / "t.npz")
+    assert (tmp_path / "s.npz").read_bytes() == (tmp_path / "t.npz").read_bytes()
+    q05, q50, q95 = np.quantile(x[:, 0], (0.05, 0.5, 0.95))
+    assert rows["a"] == {"mean": x[:, 0].mean(), "sd": x[:, 0].std(), "q05": q05, "q50": q50, "q95": q95}
+
+
 @pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
 def test_samples_in_blocks(tmp_path, suffix):
     it = model_of("rnvp")
