@@ -85,7 +85,7 @@ def test_a_task_without_a_view_and_a_view_without_y_are_refused():
     for task, y, message in [
         (ring, [[0.3]], "has no view of its own"),
         (None, [[0.3]], "has no view of its own"),
-        (arm, None, r"expected an observation of y1, y2, got none; pass --y"),
+        (arm, None, r"expected an observation of y1, y2, got none; pass `y`"),
     ]:
         with pytest.raises(RequestError, match=message):
             figures.view(exact(arm), RUN, task, y, None, 10, 0)
