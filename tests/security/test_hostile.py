@@ -834,7 +834,7 @@ def test_an_altered_byte_is_noticed(name, words, runs, capsys):
         kept = posterior_files.load(path)
         posterior_files.save(kept, path)  # what older code wrote has no checksums in Parquet and NetCDF
         data = bytearray(path.read_bytes())
-        at = bytes(data).find(cache.x[0, 1].tobytes()[:8]) + 3
+        at = bytes(data).find(kept.x[0, 1].tobytes()[:8]) + 3
         assert at > 3
     else:
         data = bytearray(path.read_bytes())
