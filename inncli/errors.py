@@ -13,7 +13,9 @@
     ├── ConvergenceError        exit 1   an iterative solver stopped short
     └── Interrupted             exit 130
 
-A message is one line: what was expected, what was got, what to do next.
+A message is one line: what was expected, what was got, what to do next. It names an argument of the caller's as Python
+has it, `y` or `refine=True`, and the error says which ones; the command line writes its options in their place
+(`cli.console.said`).
 """
 
 from __future__ import annotations
@@ -23,9 +25,21 @@ from collections.abc import Iterable
 
 
 class InnError(Exception):
-    """Base of all errors raised on purpose; `exit_code` is the process's exit code."""
+    """Base of all errors raised on purpose; `exit_code` is the process's exit code.
+
+    Args:
+        message: one line.
+        arguments: the names of the arguments that it writes between backquotes, alone or with a value in Python.
+    """
 
     exit_code = 1
+
+    def __init__(self, message: str = "", *arguments: str) -> None:
+        super().__init__(message, *arguments)
+        self.message, self.arguments = message, arguments
+
+    def __str__(self) -> str:
+        return self.message
 
 
 class RequestError(InnError):

@@ -10,6 +10,7 @@ from common import SEEDS, WORK, inn, row, train
 
 import inncli
 from inncli.config import registry
+from inncli.inference import posterior_files
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.tasks.toy.sine import Sine
 
@@ -27,7 +28,7 @@ def inverted(run, *words: str, y: float = Y, seed: int = 0) -> PosteriorSet:
     """1,000 draws by `inn invert`."""
     out = WORK / "set.npz"
     inn("invert", "--run", str(run), "--y", str(y), "--samples", "1000", "--seed", str(seed), "--out", str(out), *words)
-    return PosteriorSet.load(out)
+    return posterior_files.load(out)
 
 
 def islands(draws: PosteriorSet, y: float) -> tuple[int, int, int]:
@@ -76,7 +77,7 @@ def starts() -> None:
             str(WORK / "far.npz"),
         )
         sets = {"the prior": inverted(search, seed=seed), SOURCE: inverted(search, "--starts", str(source), seed=seed)}
-        far = PosteriorSet.load(WORK / "far.npz").x
+        far = posterior_files.load(WORK / "far.npz").x
         sets["control"] = inncli.load(search).posterior([[Y]], 1000, seed, starts=far)
         for name, draws in sets.items():
             good = draws.extra["converged"][0] > 0

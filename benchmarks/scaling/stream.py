@@ -183,8 +183,8 @@ def draws() -> None:
         )
     whole = TIMED.replace(
         "code = main(sys.argv[1:])",
-        "import inncli; code = 0; inncli.load(sys.argv[1]).posterior([[0.3]], "
-        f"{DRAWS // 4}).save({str(WORK / 'once.parquet')!r})",
+        "import inncli; from inncli.inference.posterior_files import save; code = 0; "
+        f"save(inncli.load(sys.argv[1]).posterior([[0.3]], {DRAWS // 4}), {str(WORK / 'once.parquet')!r})",
     )
     row(
         "5",

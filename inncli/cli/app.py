@@ -152,7 +152,7 @@ def _exit_code(error: Exception) -> int:
 
 def _line(error: Exception, words: list[str]) -> str:
     if isinstance(error, InnError):
-        return str(error)
+        return console.said(error)
     if hasattr(error, "format_message"):
         return _usage(error, words)
     if isinstance(error, OSError) and error.filename:

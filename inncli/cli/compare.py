@@ -219,7 +219,7 @@ def _add_evaluations(entries: list[Entry], evaluate: bool, settings: dict, confi
                 entry, evaluate_kept(entry.run, config_dir=config_dir, **comparison.asked_of(entry, **settings))
             )
         except InnError as error:  # one run that can't be judged leaves the others
-            console.note(f"{entry.run.id} was not evaluated: {error}")
+            console.note(f"{entry.run.id} was not evaluated: {console.said(error)}")
 
 
 def _check_names(found: list[Problem], names: list[str]) -> None:

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import json
 import math
 import os
 import re
+import shlex
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
+from inncli.errors import InnError
 from inncli.io.digits import shown
 
 # What steers a terminal, turns the direction of writing or can't be encoded: names and messages may be a stranger's.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+
+_OPTIONS = {"metrics": "--metric"}  # of arguments whose option is not called as they are
 
 
 class Number(str):
@@ -90,6 +95,24 @@ def line(text: str) -> None:
 def note(text: str) -> None:
     """Prints one line that is not the result: a warning, or where a file went."""
     print(harmless(text), file=sys.stderr)
+
+
+def said(error: Exception) -> str:
+    """The message of an error as a command says it: `refine=True` becomes --refine, `y='a=3'` becomes --y a=3."""
+    text = str(error)
+    for name in error.arguments if isinstance(error, InnError) else ():
+        option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
+        value = r"""(?:=('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^`]*))?"""
+        text = re.sub(f"`{name}{value}`", lambda found, option=option: _with_value(option, found[1]), text)
+    return text
+
+
+def _with_value(option: str, value: str | None) -> str:
+    """The option and the value that stands in Python as `value`; a flag has none."""
+    if value is None or value == "True":
+        return option
+    plain = ast.literal_eval(value)
+    return f"{option} {shlex.quote(plain) if isinstance(plain, str) else plain}"
 
 
 @contextlib.contextmanager

@@ -56,7 +56,7 @@ def _outcome(check: Callable[[], str]) -> tuple[bool, str]:
     try:
         return True, check()
     except (InnError, OSError, ImportError) as error:
-        return False, str(error)
+        return False, console.said(error)
 
 
 def _version(name: str) -> str:

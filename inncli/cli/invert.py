@@ -23,7 +23,6 @@ from inncli.cli.posterior_table import entries, show
 from inncli.errors import RequestError
 
 if TYPE_CHECKING:
-    from inncli.inference.posterior_set import PosteriorSet
     from inncli.runs.run_dir import RunDir
     from inncli.tasks.base import Task
 
@@ -85,7 +84,7 @@ def invert(
     \b
     Next: inn plot posterior
     """
-    from inncli.inference.posterior_set import SUFFIXES
+    from inncli.inference.posterior_files import SUFFIXES
     from inncli.runs.registry import find_run, name_of
 
     if (y is None) == (y_file is None):
@@ -99,10 +98,11 @@ def invert(
     where = path or in_run(found.next_posterior_path())
 
     from inncli.data.observations import parse_y, read_points
-    from inncli.inference import refine as refinement
-    from inncli.inference import sampling
     from inncli.inference.opening import open_run
+    from inncli.inference.refine import refined, task_to_refine
     from inncli.inference.run_task import changed_simulator
+    from inncli.inference.starts import starts_from
+    from inncli.inference.streaming import write_posterior
 
     if ignore_noise and not refine:
         raise RequestError("--ignore-noise goes with --refine; add that, or leave it out")
@@ -112,42 +112,40 @@ def invert(
     else:
         rows = parse_y(y or "", trained.y, found.id)
     warnings, familiar = trained.unfamiliar(rows), trained.familiarity(rows)
-    task = refinement.task_to_refine(found, resimulate, ignore_noise) if refine else None
+    task = task_to_refine(found, resimulate, ignore_noise) if refine else None
     source = None if starts is None else open_run(find_run(starts), device, config_dir)
-    how = None
-    if task is None and source is None and trained.in_blocks(len(rows), samples):
-        from inncli.inference import streaming
-
-        simulator = _simulator(found, resimulate)
-        with console.progress() as on_progress:
-            posterior, errors = streaming.write_posterior(
-                trained, rows, samples, seed, where, observe=simulator and simulator.observe, on_progress=on_progress
-            )
-        refined, how = None, posterior.how
+    reports = None
+    if task is None and source is None:
+        parts = trained.posterior_blocks(rows, samples, seed)
     else:
-        begin = None if source is None else sampling.starts_from(source, trained, rows, samples, seed)
+        begin = None if source is None else starts_from(source, trained, rows, samples, seed)
         posterior = trained.posterior(rows, samples, seed, begin)
         if source is not None:
             posterior.meta["starts"] = source.id
-        posterior, refined = (posterior, None) if task is None else refinement.refine(found, task, posterior)
-        errors = _resimulation_errors(_simulator(found, resimulate), posterior)
-        posterior.save(where)
+        if task is not None:
+            posterior, reports = refined(found, task, posterior)
+        parts = [(0, 0, posterior)]
+    simulator = _simulator(found, resimulate)
+    with console.progress() as on_progress:
+        summary, errors = write_posterior(
+            parts, rows, samples, where, observe=simulator and simulator.observe, on_progress=on_progress
+        )
     warnings = [*warnings, *changed_simulator(found, resimulate)]
     if json:
         console.as_json(
             {
                 "run": found.id,
                 "out": str(where),
-                "samples": posterior.n_draws,
-                "observations": entries(posterior, errors, refined, familiar),
+                "samples": samples,
+                "observations": entries(summary, errors, reports, familiar),
                 "warnings": warnings,
-                **({"quantiles": how} if how else {}),
+                **({"quantiles": summary.how} if summary.how else {}),
             }
         )
     else:
-        show(found.id, posterior, errors, refined, familiar, trained.y_sd)
-        if how:
-            console.line(how)
+        show(found.id, summary, errors, reports, familiar, trained.y_sd)
+        if summary.how:
+            console.line(summary.how)
         console.line(f"kept in {where}")
         words = f"--run {name_of(found)}" if path is None else f"--set {shlex.quote(str(path))}"
         console.line(f"next: inn plot posterior {words}")
@@ -163,21 +161,3 @@ def _simulator(run: RunDir, resimulate: bool) -> Task | None:
     if resimulate and not task.can_simulate:
         raise RequestError(f"--resimulate: the task of run {run.id} is a table and has no simulator; leave it out")
     return task if task is not None and task.can_simulate else None
-
-
-def _resimulation_errors(task: Task | None, posterior: PosteriorSet) -> list[dict] | None:
-    """By name, one dict an observation; None without a simulator.
-
-    Of a search also that of the draws that converged: the others are no answers.
-    """
-    from inncli.metrics.resimulation import resimulation_error
-
-    if task is None:
-        return None
-    errors = [{"resimulation_error": resimulation_error(task.observe, x, y)} for x, y in zip(posterior.x, posterior.y)]
-    for obs, converged in enumerate(posterior.extra.get("converged", ())):
-        found = posterior.x[obs][converged > 0]
-        errors[obs]["resimulation_error_converged"] = (
-            resimulation_error(task.observe, found, posterior.y[obs]) if len(found) else None
-        )
-    return errors

@@ -183,7 +183,7 @@ def _posterior(spec, set_file, y, samples, obs, x, reference, cloud, resimulate,
     if resimulate and not (cloud or reference):
         raise RequestError("--resimulate goes with --cloud or --reference here; leave it out")
     from inncli.data.observations import split_values
-    from inncli.inference.posterior_set import PosteriorSet
+    from inncli.inference import posterior_files
     from inncli.runs.registry import find_run
 
     asked = reference or cloud
@@ -201,7 +201,7 @@ def _posterior(spec, set_file, y, samples, obs, x, reference, cloud, resimulate,
             raise RequestError(
                 f"run {run.id} has kept no posterior set; draw one with `inn invert --y ...`, or pass --y here"
             )
-        draws = PosteriorSet.load(file)
+        draws = posterior_files.load(file)
     beside = {}
     if asked and obs < draws.n_obs:  # posterior_pairs says what is wrong with another
         from inncli.config import registry

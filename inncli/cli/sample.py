@@ -38,27 +38,21 @@ def sample(
     \b
     Next: inn density --grid 200, inn plot density
     """
-    from inncli.inference.sample_set import SUFFIXES, SampleSet
+    from inncli.inference.sample_set import SUFFIXES
     from inncli.runs.registry import find_run
 
     path = checked_out(out, SUFFIXES)
     found = find_run(run)
     path = path or in_run(found.path / "draws" / found.next_posterior_path().name)
 
-    from inncli.inference import opening, run_task, sampling
+    from inncli.inference.opening import open_run
+    from inncli.inference.run_task import training_ys
+    from inncli.inference.streaming import write_sample
 
-    trained = opening.open_run(found, device, config_dir)
-    if trained.in_blocks(1, samples):
-        from inncli.inference import streaming
-
-        with console.progress() as on_progress:
-            rows = streaming.write_sample(trained, run_task.training_ys(found), samples, seed, path, on_progress)
-    else:
-        x, y = sampling.sample(trained, found, samples, seed)
-        names, labels = ((), ()) if trained.y is None else (trained.y.names, trained.y.labels)
-        draws = SampleSet(x, y, trained.x.names, names, labels)
-        draws.save(path)
-        rows = summary(draws)
+    trained = open_run(found, device, config_dir)
+    ys = None if trained.y is None else training_ys(found)
+    with console.progress() as on_progress:
+        rows = write_sample(trained, ys, samples, seed, path, on_progress)
     if json:
         console.as_json({"run": found.id, "out": str(path), "samples": samples, "columns": rows})
         return
@@ -68,17 +62,3 @@ def sample(
         [[name, *console.numbers(stats.values(), stats["sd"])] for name, stats in rows.items()],
     )
     console.line(f"\nkept in {path}")
-
-
-def summary(draws) -> dict[str, dict[str, float]]:
-    """Mean, sd and quantiles of each column of numbers; a column of labels has none."""
-    import numpy as np
-
-    return {
-        name: {
-            "mean": float(column.mean()),
-            "sd": float(column.std()),
-            **{f"q{int(q * 100):02d}": float(np.quantile(column, q)) for q in (0.05, 0.5, 0.95)},
-        }
-        for name, column in draws.numbers().items()
-    }

@@ -72,7 +72,8 @@ def trust(folder: str | Path | None) -> None:
     path = Path(folder).resolve()
     if not path.is_dir():
         raise ConfigError(
-            f"--config-dir: expected a folder, got {folder}, which is none; it holds e.g. model/mine.yaml and mine.py"
+            f"`config_dir`: expected a folder, got {folder}, which is none; it holds e.g. model/mine.yaml and mine.py",
+            "config_dir",
         )
     if path not in trusted_folders:
         trusted_folders.append(path)
@@ -102,7 +103,7 @@ def allowed_targets(group: str | None = None) -> frozenset[str]:
 @functools.lru_cache(maxsize=16)
 def _targets_below(root: Path) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {group: set() for group in GROUPS}
-    # Only the groups: `--config-dir .` must not trust the saved configs under ./outputs.
+    # Only the groups: the working folder as config_dir must not trust the saved configs under ./outputs.
     for folder in (*GROUPS, "experiment"):
         for path in sorted((root / folder).rglob("*.yaml")):
             tree = renamed.current(_yaml(path))
@@ -133,7 +134,8 @@ def check_targets(node, group: str | None = None) -> None:
             elsewhere = group is not None and isinstance(target, str) and target in allowed_targets()
             raise ConfigError(
                 f"_target_ {target!r} is not one that conf/{f'{group}/' if elsewhere else ''} or your "
-                f"--config-dir names{near or '; a config may only build what a yaml of a group names'}"
+                f"`config_dir` names{near or '; a config may only build what a yaml of a group names'}",
+                "config_dir",
             )
 
 
@@ -224,19 +226,20 @@ def _build(value, extra: dict):
     target, kwargs = value["_target_"], {**built, **extra}
     module, _, name = target.rpartition(".")
     own = all(target not in targets for targets in _targets_below(conf_dir()).values())
-    advice = "mend it in your --config-dir" if own else "was the run made by another version of inn?"
+    advice = "mend it in your `config_dir`" if own else "was the run made by another version of inn?"
     try:
         function = getattr(importlib.import_module(module), name)
     except Exception as error:  # a module of the user's may raise anything
         raise ConfigError(
-            f"_target_ {target!r} can't be imported ({type(error).__name__}: {one_line(error)}); {advice}"
+            f"_target_ {target!r} can't be imported ({type(error).__name__}: {one_line(error)}); {advice}",
+            "config_dir",
         ) from error
     partial = value.get("_partial_") is True
     try:
         # Bound here, so that a TypeError from inside a constructor is not taken for a wrong key.
         getattr(inspect.signature(function), "bind_partial" if partial else "bind")(**kwargs)
     except (TypeError, ValueError) as error:  # ValueError: a function in C that doesn't tell what it takes
-        raise ConfigError(f"{target}: {one_line(error)}; {advice}") from error
+        raise ConfigError(f"{target}: {one_line(error)}; {advice}", "config_dir") from error
     try:
         return functools.partial(function, **kwargs) if partial else function(**kwargs)
     except InnError:
@@ -248,7 +251,8 @@ def _build(value, extra: dict):
         at = next((frame for frame in reversed(frames) if _is_trusted(Path(frame.filename))), frames[-1])
         raise ConfigError(
             f"{target} raised {type(error).__name__}: {one_line(error)} ({Path(at.filename).name}, "
-            f"line {at.lineno}); {advice}"
+            f"line {at.lineno}); {advice}",
+            "config_dir",
         ) from error
 
 

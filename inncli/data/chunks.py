@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import parquet
 
 from inncli.data import tables
 from inncli.errors import DataError
@@ -91,8 +93,6 @@ def cells(path: Path) -> int | None:
     """Rows times columns by the file's headers alone; None where they can't be made out."""
     try:
         if path.suffix.lower() == ".parquet":
-            from pyarrow import parquet
-
             facts = parquet.read_metadata(path)
             return facts.num_rows * facts.num_columns
         return sum(
@@ -219,9 +219,6 @@ class ParquetBlocks(Blocks):
     """A Parquet file; its row groups are the blocks."""
 
     def __init__(self, path: Path) -> None:
-        import pyarrow as pa
-        from pyarrow import parquet
-
         super().__init__(path)
         try:
             self._file = parquet.ParquetFile(path, pre_buffer=False)
@@ -234,8 +231,6 @@ class ParquetBlocks(Blocks):
         self.sizes = tuple(facts.row_group(i).num_rows for i in range(facts.num_row_groups))
 
     def _read(self, block: int, columns: list) -> list[np.ndarray | Text]:
-        import pyarrow as pa
-
         try:
             table = self._file.read_row_group(block, columns=list(columns), use_threads=False)
         except (pa.ArrowException, OSError) as error:
@@ -245,8 +240,6 @@ class ParquetBlocks(Blocks):
         return [self._column(name, table.column(name)) for name in columns]
 
     def _column(self, name: str, column) -> np.ndarray | Text:
-        import pyarrow as pa
-
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         is_text = not (
             pa.types.is_primitive(kind)

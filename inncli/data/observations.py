@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from inncli.variables import Variables
 
 
 def parse_y(text: str, y: Variables | None, run_id: str) -> np.ndarray:
-    """One observation from `--y`: `1.5,0`, or `name=3,other=4`; a label where the column holds labels.
+    """One observation as a user writes it: `1.5,0`, or `name=3,other=4`; a label where the column holds labels.
 
     Shape: (1, Dy), label codes in categorical columns.
     Raises: DataError, or RequestError where the run has no y.
@@ -33,16 +32,16 @@ def parse_y(text: str, y: Variables | None, run_id: str) -> np.ndarray:
     if any(by_name):
         if not all(by_name):
             raise DataError(
-                f"--y {text!r} mixes values with and without a name; name all of them, "
-                f"e.g. --y {_example(y, named=True)}"
+                f"`y` {text!r} mixes values with and without a name; name all of them, e.g. {_example(y, named=True)}",
+                "y",
             )
         words = _in_order(named, y, run_id)
     if len(words) != y.dim:
         got = "1 value" if len(words) == 1 else f"{len(words)} values"
         want = "one value" if y.dim == 1 else f"{y.dim} values"
         raise DataError(
-            f"y has {got}, run {run_id} was trained on {y.dim} ({', '.join(y.names)}); "
-            f"pass {want}, e.g. --y {_example(y)}"
+            f"y has {got}, run {run_id} was trained on {y.dim} ({', '.join(y.names)}); pass {want}, e.g. {_example(y)}",
+            "y",
         )
     values = [_value(word, name, labels) for word, name, labels in zip(words, y.names, y.labels)]
     return np.array([values])
@@ -97,19 +96,22 @@ def _in_order(pairs: Sequence[tuple[str, str]], y: Variables, run_id: str) -> li
         if name not in y.names:
             raise DataError(
                 f"y has no {name!r}, run {run_id} was trained on {known}"
-                f"{did_you_mean(name, y.names) or f'; e.g. --y {_example(y, named=True)}'}"
+                f"{did_you_mean(name, y.names) or f'; e.g. {_example(y, named=True)}'}",
+                "y",
             )
     empty = next((name for name, value in pairs if not value), None)
     if empty is not None:
-        raise DataError(f"--y names {empty} without a value; e.g. --y {_example(y, named=True)}")
+        raise DataError(f"`y` names {empty} without a value; e.g. {_example(y, named=True)}", "y")
     if len(given) < len(pairs):
         raise DataError(
-            f"--y names {next(n for n, _ in pairs if [m for m, _ in pairs].count(n) > 1)!r} twice; name each once"
+            f"`y` names {next(n for n, _ in pairs if [m for m, _ in pairs].count(n) > 1)!r} twice; name each once",
+            "y",
         )
     absent = [name for name in y.names if name not in given]
     if absent:
         raise DataError(
-            f"y lacks {', '.join(absent)}, run {run_id} was trained on {known}; e.g. --y {_example(y, named=True)}"
+            f"y lacks {', '.join(absent)}, run {run_id} was trained on {known}; e.g. {_example(y, named=True)}",
+            "y",
         )
     return [given[name] for name in y.names]
 
@@ -121,7 +123,7 @@ def _value(word: str, name: str, labels: tuple[str, ...] | None) -> float:
         value = float(word)
     except ValueError:
         example = _example(Variables((name,)), named=True)
-        raise DataError(f"{name}: expected a number, got {word!r}; e.g. --y {example}") from None
+        raise DataError(f"{name}: expected a number, got {word!r}; e.g. {example}", "y") from None
     return _finite(value, name)
 
 
@@ -161,10 +163,11 @@ def _finite(value: float, where: str) -> float:
 
 
 def _example(y: Variables, named: bool = False) -> str:
+    """An observation as an argument: `y='kind=no'`."""
     words = ["0.3" if labels is None else labels[0] for labels in y.labels]
     words = [f"{name}={word}" for name, word in zip(y.names, words)] if named else words
-    # quoted twice where it must be: a comma for `parse_y`, a space for the shell
-    return shlex.quote(",".join(f'"{word}"' if "," in word else word for word in words))
+    # a word with a comma is quoted for `parse_y`
+    return f"`y={','.join(f'{chr(34)}{word}{chr(34)}' if ',' in word else word for word in words)!r}`"
 
 
 def _positions(raw: RawTable, variables: Variables, run_id: str, letter: str) -> list[int]:

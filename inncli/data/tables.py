@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import csv as pa_csv
+from pyarrow import parquet
 
 from inncli.errors import DataError, did_you_mean
 from inncli.io import npz
@@ -132,9 +135,6 @@ def _check_names(path: Path, names: tuple[str, ...]) -> None:
 
 
 def _read_csv(path: Path, data: bytes) -> tuple:
-    from pyarrow import ArrowInvalid
-    from pyarrow import csv as pa_csv
-
     every = _decode(path, data).split("\n")
     lines = [line for line in every if line.strip()]
     first_rows = lines[:_CSV_SAMPLE_ROWS]
@@ -163,7 +163,7 @@ def _read_csv(path: Path, data: bytes) -> tuple:
                 decimal_point="," if comma else ".", strings_can_be_null=True, timestamp_parsers=[]
             ),
         )
-    except ArrowInvalid as error:
+    except pa.ArrowInvalid as error:
         if lines[0].lstrip().startswith("#"):  # or a header so begun, which fits its rows
             raise DataError(
                 f"{path} begins with a comment ({lines[0].strip()[:60]!r}); delete it, so that the header or the "
@@ -220,9 +220,6 @@ def _is_number(field: str) -> bool:
 
 
 def _read_parquet(path: Path, data: bytes) -> tuple:
-    import pyarrow as pa
-    from pyarrow import parquet
-
     try:
         table = parquet.read_table(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
@@ -244,8 +241,6 @@ def kept_columns(path: Path, names: list[str]) -> list[str]:
 
 def column_of(path: Path, name: str, column) -> np.ndarray:
     """A pyarrow column as float64, bool, or object (str or None)."""
-    import pyarrow as pa
-
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)

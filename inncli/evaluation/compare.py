@@ -361,11 +361,12 @@ def lines(
     numbers = [key for key in keys if all(_is_number(group.config.get(key)) for group in problem.groups)]
     if x is not None and x not in numbers:
         raise RunError(
-            f"--x: {x!r} is no number that differs between these runs; "
-            + (f"there are {', '.join(numbers)}" if numbers else "none does")
+            f"`x`: {x!r} is no number that differs between these runs; "
+            + (f"there are {', '.join(numbers)}" if numbers else "none does"),
+            "x",
         )
     if x is None and len(numbers) > 1:
-        raise RunError(f"--plot: {', '.join(numbers)} differ; choose one with --x {numbers[0]}")
+        raise RunError(f"`plot`: {', '.join(numbers)} differ; choose one with `x={numbers[0]!r}`", "plot", "x")
     key = x or (numbers[0] if numbers else None)
     if key is None:
         return None, [(group.config, [("", group)]) for group in problem.groups]

@@ -82,17 +82,21 @@ def evaluate(
     """
     with_file = registry.runs_a_file(run.config())
     if resimulate and not with_file:
-        raise RequestError(f"--resimulate: run {run.id} has no simulator file; leave it out")
+        raise RequestError(f"`resimulate`: run {run.id} has no simulator file; leave it out", "resimulate")
     task = None if with_file and not resimulate else task_of(run, resimulate)
     if y is not None and (task is None or not task.has_reference):
-        raise RequestError(f"--y: the task of run {run.id} has no exact posterior to compare with there; leave it out")
+        raise RequestError(
+            f"`y`: the task of run {run.id} has no exact posterior to compare with there; leave it out", "y"
+        )
     pairs, source = held_out_pairs(run, task, seed)
     refined = None
     if refine:
         move = refiner(run, task_to_refine(run, resimulate, ignore_noise=False))
         if not task.has_reference:
             raise RequestError(
-                f"--refine: the task of run {run.id} has no exact posterior to compare refined draws with; leave it out"
+                f"`refine`: the task of run {run.id} has no exact posterior to compare refined draws with; "
+                "leave it out",
+                "refine",
             )
         refined = lambda x, y: move(x, y).x  # noqa: E731
     settings = registry.make(registry.check(run.config())["evaluation"], EvaluationSettings)

@@ -17,16 +17,15 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import h5netcdf
+import h5py
 import numpy as np
 
+from inncli.inference.posterior_set import WHAT, PosteriorSet, known_format
 from inncli.io.streams import whole
 from inncli.io.tables import absent, column_codes, column_outside, distinct_columns, labels_of, unreadable
 from inncli.io.untrusted import parse_json
-
-if TYPE_CHECKING:
-    from inncli.inference.posterior_set import PosteriorSet
 
 MOST, RATIO = 256 * 2**20, 100  # bytes that a variable may unpack to, or so many times the file
 _AXES = ("chain", "draw", "obs")
@@ -34,12 +33,12 @@ _AXES = ("chain", "draw", "obs")
 
 def write(path: Path, draws: PosteriorSet) -> None:
     """Writes `draws` to `path`, whole or not at all."""
-    with writer(path, draws, draws.y, draws.n_draws) as add:
+    with stream(path, draws, draws.y, draws.n_draws) as add:
         add(0, 0, draws)
 
 
 @contextlib.contextmanager
-def writer(
+def stream(
     path: Path, first: PosteriorSet, y: np.ndarray, n_draws: int
 ) -> Iterator[Callable[[int, int, PosteriorSet], None]]:
     """Gives add(obs, draw, part), which writes a part of a set to its place; the file appears whole or not at all.
@@ -48,8 +47,6 @@ def writer(
         first: any part, for names and meta.
         y, n_draws: observations, and draws of each, in the whole set.
     """
-    import h5netcdf
-
     names = _variables(first.x_names, first.y_names)
     note = {"x_names": first.x_names, "y_names": first.y_names, "y_labels": first.y_labels, "meta": first.meta}
     _check_room(path, 8 * len(y) * n_draws * (first.x.shape[2] + 1 + len(first.extra)))
@@ -67,8 +64,6 @@ def writer(
             if labels is None:
                 observed.create_variable(name, ("obs",), data=outside)
             else:
-                import h5py
-
                 text = observed.create_variable(name, ("obs",), dtype=h5py.string_dtype())
                 text[...] = outside.astype(object)
 
@@ -83,10 +78,6 @@ def writer(
 
 def read(path: Path) -> PosteriorSet:
     """The set that `write` wrote."""
-    import h5netcdf
-
-    from inncli.inference.posterior_set import WHAT, PosteriorSet, known_format
-
     try:
         with h5netcdf.File(path, "r") as file:
             _check_plain(file)
@@ -115,10 +106,8 @@ def read(path: Path) -> PosteriorSet:
         raise unreadable(path, WHAT, error) from None
 
 
-def _check_plain(file) -> None:
+def _check_plain(file: h5netcdf.File) -> None:
     """Raises ValueError for an HDF5 file that leads to other files, or declares more than it holds."""
-    import h5py
-
     size = Path(file.filename).stat().st_size
 
     def visit(group: h5py.Group, depth: int = 0) -> None:

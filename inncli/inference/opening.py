@@ -9,9 +9,7 @@ import torch
 
 from inncli import runtime
 from inncli.config import registry
-from inncli.errors import (
-    RunError,
-)
+from inncli.errors import RunError
 from inncli.inference.trained_model import TrainedModel
 from inncli.models.base import Model
 from inncli.runs.registry import name_of

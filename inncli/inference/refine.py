@@ -7,12 +7,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from inncli.errors import (
-    RequestError,
-)
+from inncli.errors import RequestError
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.inference.run_task import kept_pairs, task_of
-from inncli.numerics import gauss_newton as refinement
+from inncli.numerics import gauss_newton
 from inncli.runs.run_dir import RunDir
 from inncli.tasks.base import Task
 
@@ -25,28 +23,35 @@ def task_to_refine(run: RunDir, resimulate: bool, ignore_noise: bool) -> Task:
     config = run.config()
     if "file" in config["task"] and config["names"].get("task") != "table" and not resimulate:
         raise RequestError(
-            f"--refine runs the simulator of run {run.id}, which is your own file; add --resimulate to say so"
+            f"`refine=True` runs the simulator of run {run.id}, which is your own file; "
+            "add `resimulate=True` to say so",
+            "refine",
+            "resimulate",
         )
     task = task_of(run, resimulate)
     if not task.can_simulate:
         raise RequestError(
-            f"--refine moves draws onto a simulator's y, and the task of run {run.id} ({task.name}) has "
-            "none; leave it out"
+            f"`refine=True` moves draws onto a simulator's y, and the task of run {run.id} ({task.name}) has "
+            "none; leave it out",
+            "refine",
         )
     if not task.differentiable:
         raise RequestError(
-            f"--refine needs a simulator that torch can differentiate, and task {task.name} of run "
-            f"{run.id} does not say that it is one (differentiable = True); leave --refine out"
+            f"`refine=True` needs a simulator that torch can differentiate, and task {task.name} of run "
+            f"{run.id} does not say that it is one (differentiable = True); leave `refine` out",
+            "refine",
         )
     if task.noisy and not ignore_noise:
         raise RequestError(
-            f"--refine: y of task {task.name} has noise, so that draws moved onto y = s(x) would be too "
-            "narrow a posterior; leave it out, or add --ignore-noise"
+            f"`refine`: y of task {task.name} has noise, so that draws moved onto y = s(x) would be too "
+            "narrow a posterior; leave it out, or add `ignore_noise=True`",
+            "refine",
+            "ignore_noise",
         )
     return task
 
 
-def refine(run: RunDir, task: Task, posterior: PosteriorSet) -> tuple[PosteriorSet, list[dict]]:
+def refined(run: RunDir, task: Task, posterior: PosteriorSet) -> tuple[PosteriorSet, list[dict]]:
     """The set with each draw moved onto the task's own y = s(x), without densities, and what that did a y.
 
     Further numbers a draw (`extra`) stay those of the draw before; `moved` and `refined` come on top.
@@ -63,11 +68,11 @@ def refine(run: RunDir, task: Task, posterior: PosteriorSet) -> tuple[PosteriorS
     return replace(posterior, x=np.stack([part.x for part in done]), log_prob=None, meta=meta, extra=extra), reports
 
 
-def refiner(run: RunDir, task: Task) -> Callable[[np.ndarray, np.ndarray], refinement.Refined]:
+def refiner(run: RunDir, task: Task) -> Callable[[np.ndarray, np.ndarray], gauss_newton.Refined]:
     """What moves the draws (n, Dx) of one y (Dy,) onto the task's own y = s(x), in the units of the run's pairs."""
     pairs = kept_pairs(run, run.info())
     bounds = np.array(
         [[-np.inf if low is None else low, np.inf if high is None else high] for low, high in task.x.bounds]
     ).T
     fixed = np.array(task.x.steps) > 0
-    return lambda x, y: refinement.refine(task.observe, x, y, pairs.x.std(0), pairs.y.std(0), bounds, fixed)
+    return lambda x, y: gauss_newton.refine(task.observe, x, y, pairs.x.std(0), pairs.y.std(0), bounds, fixed)

@@ -9,11 +9,7 @@ import numpy as np
 from inncli.config import registry
 from inncli.data.pairs import Pairs, load_pairs, split
 from inncli.data.stream import StreamedPairs
-from inncli.errors import (
-    CheckpointError,
-    RequestError,
-    RunError,
-)
+from inncli.errors import CheckpointError, RequestError, RunError
 from inncli.io.atomic import file_sha256
 from inncli.runs.run_dir import RunDir
 from inncli.tasks.base import SPLIT, Task
@@ -34,7 +30,8 @@ def _ask_to_run(run: RunDir, config: dict, resimulate: bool) -> None:
     if registry.runs_a_file(config) and not resimulate:
         raise RequestError(
             f"the task of run {run.id} is a simulator file, {config['task'].get('file')}; look at it, and "
-            "add --resimulate to run it"
+            "add `resimulate=True` to run it",
+            "resimulate",
         )
 
 

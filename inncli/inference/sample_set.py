@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from inncli.io.streams import npz_writer, table_writer
 from inncli.io.tables import (
     Labels,
     check_suffix,
@@ -19,6 +22,7 @@ from inncli.io.tables import (
     write_npz,
     write_table,
 )
+from inncli.numerics.statistics import statistics
 
 SUFFIXES = (".npz", ".csv", ".parquet")
 
@@ -47,13 +51,15 @@ class SampleSet:
     def save(self, path: str | Path) -> Path:
         """Writes .npz (x, y, x_names, y_names), .csv or .parquet (columns of y, then of x)."""
         path = Path(path)
-        y = None if self.y is None else to_outside(self.y, self.y_labels)
         if check_suffix(path, SUFFIXES) == ".npz":
-            arrays = {"x": self.x} if y is None else {"x": self.x, "y": y}
-            write_npz(path, {**arrays, **self.names()})
+            write_npz(path, {**self.arrays(), **self.names()})
         else:
-            write_table(path, self.columns(), {})
+            write_table(path, _columns(self), {})
         return path
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """x and, where there is one, y, as an .npz holds them."""
+        return {"x": self.x} if self.y is None else {"x": self.x, "y": to_outside(self.y, self.y_labels)}
 
     def names(self) -> dict[str, np.ndarray]:
         """x_names and, where there is a y, y_names, as an .npz holds them."""
@@ -66,9 +72,33 @@ class SampleSet:
         columns = dict(zip(self.x_names, self.x.T))
         return {**columns, **{name: column for name, column, labels in y if labels is None and name not in columns}}
 
-    def columns(self) -> dict[str, np.ndarray]:
-        """The columns of y, then of x, by name; labels as the user writes them."""
-        return _columns(self)
+    def summary(self) -> dict[str, dict[str, float]]:
+        """Mean, sd, q05, q50 and q95 of each column of numbers; a column of labels has none."""
+        return {
+            name: {key: float(value) for key, value in statistics(column).items()}
+            for name, column in self.numbers().items()
+        }
+
+
+@contextlib.contextmanager
+def stream(path: Path, first: SampleSet, n: int) -> Iterator[Callable[[int, int, SampleSet], None]]:
+    """Gives add(obs, draw, part), which writes the parts of a set of n draws as they come, in order.
+
+    The file appears whole or not at all.
+    """
+    if path.suffix.lower() != ".npz":
+        with table_writer(path, {}) as write:
+            yield lambda obs, draw, part: write(_columns(part))
+        return
+    # As in a smaller set y is text throughout where a column has labels; 24 letters hold any number.
+    widest = max((len(label) for entry in first.y_labels for label in entry or ()), default=0)
+    text = np.dtype(f"U{max(widest, 24)}") if widest else np.dtype(np.float64)
+    kinds = {
+        name: ((n, value.shape[1]), text if name == "y" else np.dtype(np.float64))
+        for name, value in first.arrays().items()
+    }
+    with npz_writer(path, kinds, first.names()) as write:
+        yield lambda obs, draw, part: write(part.arrays())
 
 
 @dataclass
@@ -110,6 +140,7 @@ class DensitySet:
 
 
 def _columns(draws: SampleSet | DensitySet, *reserved: str) -> dict[str, np.ndarray]:
+    """The columns of y, then of x, by name; labels as the user writes them."""
     names = distinct_columns(reserved, y=draws.y_names, x=draws.x_names)
     y = [] if draws.y is None else [column_outside(*pair) for pair in zip(draws.y.T, draws.y_labels)]
     return {**dict(zip(names["y"], y)), **dict(zip(names["x"], draws.x.T))}

@@ -1,48 +1,39 @@
-"""Draws without an observation, and draws that another model's search starts from."""
+"""Draws without an observation: x ~ p(x), or pairs of y from the training ys and x given each y."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
-from inncli.errors import (
-    RunError,
-)
-from inncli.inference.run_task import training_ys
-from inncli.inference.trained_model import TrainedModel
-from inncli.runs.run_dir import RunDir
+from inncli.inference.sample_set import SampleSet
+from inncli.inference.trained_model import BLOCK, TrainedModel
 
 
-def sample(trained: TrainedModel, run: RunDir, n: int, seed: int) -> tuple[np.ndarray, np.ndarray | None]:
-    """N draws without an observation: x ~ p(x), or y from the training ys and x given each y.
+def sample_blocks(
+    trained: TrainedModel, ys: np.ndarray | None, n: int, seed: int
+) -> Iterator[tuple[int, int, SampleSet]]:
+    """N draws without an observation in parts of at most 100,000: (0, first draw, part), as posterior sets come.
 
-    Shape: x (n, Dx); y (n, Dy) or None.
+    The draws of a search are one part.
+
+    Args:
+        ys: the training ys that y is drawn from, (n_ys, Dy); None where the model has none.
     """
-    if trained.y is None:
-        return trained.sample(None, n, seed)[0], None
-    ys = training_ys(run)
-    y = ys[np.random.default_rng(seed).integers(len(ys), size=n)]
-    return trained.sample(y, 1, seed)[:, 0], y
+    names, labels = ((), ()) if trained.y is None else (trained.y.names, trained.y.labels)
+    size = BLOCK if trained.in_blocks(1, n) else n
+    for start in range(0, n, size):
+        # Always a whole block: the last draws of a generator depend on how many it makes.
+        x, y = sample_block(trained, ys, size, seed, start)
+        left = n - start
+        yield 0, start, SampleSet(x[:left], None if y is None else y[:left], trained.x.names, names, labels)
 
 
-def starts_from(source: TrainedModel, trained: TrainedModel, y: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """N draws of another run at each row of y, for `trained` to search from. Shape: (n_obs, n, Dx).
-
-    Raises: RunError if `trained` is no search, or the runs don't share their columns of x and of y.
-    """
-    if not trained.model.is_search:
-        raise RunError(
-            f"--starts: run {trained.id} ({type(trained.model).__name__}) draws from its latent and takes "
-            "no starts; leave it out, or search with a run of model=adjoint"
-        )
-    for letter in "xy":
-        mine, other = trained.names[letter], source.names[letter]
-        if mine != other:
-            raise RunError(
-                f"--starts: run {source.id} has {letter} = ({', '.join(other)}), run {trained.id} has "
-                f"({', '.join(mine)}); take a run of the same task"
-            )
-    if source.y.labels != trained.y.labels:
-        raise RunError(
-            f"--starts: runs {source.id} and {trained.id} know different labels of y; take runs of one table"
-        )
-    return source.sample(y, n, seed)
+def sample_block(
+    trained: TrainedModel, ys: np.ndarray | None, n: int, seed: int, start: int
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """N draws, numbered from `start`: x (n, Dx) and the training y that each belongs to, (n, Dy), or None."""
+    if ys is None:
+        return trained.sample(None, n, seed, start)[0], None
+    y = ys[np.random.default_rng([seed, start] if start else seed).integers(len(ys), size=n)]
+    return trained.sample(y, 1, seed, start)[:, 0], y

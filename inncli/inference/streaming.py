@@ -1,88 +1,63 @@
-"""Posterior sets and samples too large for the memory: drawn, written and summarised block by block.
+"""The one way from a model's draws to a file: part by part, so that they need not fit in memory.
 
-TrainedModel.posterior_blocks --> file (whole or not at all), StreamedSummary (the summary table), resimulation errors
+parts --> the file, whole or not at all
+      --> the summary that is printed
+      --> the resimulation errors
 """
 
 from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
+from inncli.inference import sample_set
+from inncli.inference.posterior_files import FORMATS, SUFFIXES
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.inference.sample_set import SampleSet
-from inncli.inference.summary import Column, StreamedSummary
-from inncli.inference.trained_model import BLOCK, TrainedModel
-from inncli.io.streams import npz_writer, table_writer
-from inncli.io.tables import to_outside
-from inncli.metrics.resimulation import squared_errors
+from inncli.inference.sampling import sample_blocks
+from inncli.inference.summary import PosteriorSummary, SampleSummary
+from inncli.inference.trained_model import TrainedModel
+from inncli.io.tables import check_suffix
+from inncli.metrics.resimulation import resimulation_error, squared_errors
 
-Add = Callable[[int, int, PosteriorSet], None]
+Draws = TypeVar("Draws", PosteriorSet, SampleSet)
+Observe = Callable[[np.ndarray], np.ndarray]
 
 
 def write_posterior(
-    trained: TrainedModel,
+    parts: Iterable[tuple[int, int, PosteriorSet]],
     y: np.ndarray,
     n: int,
-    seed: int,
     path: Path,
     *,
-    observe: Callable[[np.ndarray], np.ndarray] | None = None,
+    observe: Observe | None = None,
     on_progress: Callable[[str], None] = lambda text: None,
-) -> tuple[StreamedSummary, list[dict] | None]:
+) -> tuple[PosteriorSummary, list[dict] | None]:
     """Writes n draws at each row of y to `path`; returns their summary, and the resimulation error of each row.
 
     Args:
+        parts: the draws as `TrainedModel.posterior_blocks` yields them, or the one part of a whole set.
+        y: the observations, (n_obs, Dy).
         observe: the task's s(x); None leaves the errors out.
         on_progress: is told how far it is.
     """
-    digest, squares, counts = StreamedSummary(len(y), n), np.zeros(len(y)), np.zeros(len(y), dtype=int)
-    report = _progress(len(y) * n, on_progress)
-    with contextlib.ExitStack() as stack:
-        add: Add | None = None
-        for obs, draw, part in trained.posterior_blocks(y, n, seed):
-            if add is None:
-                add = stack.enter_context(_writer(path, part, y, n))
-            add(obs, draw, part)
-            digest.add(part, draw)
-            for k in range(part.n_obs if observe else 0):
-                errors = squared_errors(observe, part.x[k], part.y[k])
-                squares[obs + k] += errors.sum()
-                counts[obs + k] += len(errors)
-            report(part.n_obs * part.n_draws)
-        report(0, "writing the file")
-    if observe is None:
-        return digest, None
-    mean = np.where(counts > 0, squares / np.maximum(counts, 1), np.nan)
-    return digest, [{"resimulation_error": float(error)} for error in np.sqrt(mean)]
-
-
-@contextlib.contextmanager
-def _writer(path: Path, first: PosteriorSet, y: np.ndarray, n: int) -> Iterator[Add]:
-    """Gives add(obs, draw, part) for the format of the suffix; parts come in order."""
-    suffix = path.suffix.lower()
-    if suffix == ".nc":
-        from inncli.inference import netcdf
-
-        with netcdf.writer(path, first, y, n) as add:
-            yield add
-    elif suffix == ".npz":
-        dim = first.x.shape[2]
-        kinds = {
-            "x": ((len(y), n, dim), np.float64),
-            **dict.fromkeys(("log_prob", *first.extra), ((len(y), n), np.float64)),
-        }
-        whole = PosteriorSet(
-            np.zeros((len(y), 1, dim)), None, y, first.x_names, first.y_names, first.y_labels, first.meta
-        )  # of all observations, for what is said of them
-        with npz_writer(path, kinds, whole.heading()) as write:
-            yield lambda obs, draw, part: write({"x": part.x, "log_prob": part.log_prob, **part.extra})
-    else:
-        with table_writer(path, first.note()) as write:
-            yield lambda obs, draw, part: write(part.columns(obs, draw))
+    form = FORMATS[check_suffix(path, SUFFIXES)]
+    summary, errors = PosteriorSummary(n), None if observe is None else _ResimulationErrors(observe, len(y))
+    _write(
+        parts,
+        len(y) * n,
+        write=lambda whole: form.write(path, whole),
+        stream=lambda first: form.stream(path, first, y, n),
+        takers=[summary.add] if errors is None else [summary.add, errors.add],
+        on_progress=on_progress,
+    )
+    return summary, None if errors is None else errors.entries()
 
 
 def write_sample(
@@ -96,43 +71,84 @@ def write_sample(
     """Writes n draws without an observation to `path`; returns a summary of each column of numbers.
 
     Args:
-        ys: the training ys that y is drawn from; None where the model has none.
+        ys: the training ys that y is drawn from, (n_ys, Dy); None where the model has none.
     """
-    names, labels = ((), ()) if trained.y is None else (trained.y.names, trained.y.labels)
-    # As in a smaller set y is text throughout where a column has labels; 24 letters hold any number.
-    widest = max((len(label) for entry in labels for label in entry or ()), default=0)
-    kind = np.dtype(f"U{max(widest, 24)}") if widest else np.dtype(np.float64)
-    report = _progress(n, on_progress)
-    columns: dict[str, Column] = {}
+    summary = SampleSummary(n)
+    _write(
+        sample_blocks(trained, ys, n, seed),
+        n,
+        write=lambda whole: whole.save(path),
+        stream=lambda first: sample_set.stream(path, first, n),
+        takers=[summary.add],
+        on_progress=on_progress,
+    )
+    return summary.columns
+
+
+def _write(
+    parts: Iterable[tuple[int, int, Draws]],
+    total: int,
+    *,
+    write: Callable[[Draws], object],
+    stream: Callable[[Draws], AbstractContextManager[Callable[[int, int, Draws], None]]],
+    takers: Iterable[Callable[[int, int, Draws], None]],
+    on_progress: Callable[[str], None],
+) -> None:
+    """Hands each part to the takers and to the file.
+
+    A set that comes in one part stays in memory and is written when all went well; of a larger one each part goes to
+    the file at once.
+
+    Args:
+        total: draws in the whole set.
+        write: writes a whole set. stream: gives add(obs, draw, part), from the first part.
+    """
+    report = _progress(total, on_progress)
+    whole = add = None
     with contextlib.ExitStack() as stack:
-        write = None
-        for start in range(0, n, BLOCK):
-            x, y = sample_block(trained, ys, BLOCK, seed, start)
-            part = SampleSet(x[: n - start], None if y is None else y[: n - start], trained.x.names, names, labels)
-            arrays = {"x": part.x} if y is None else {"x": part.x, "y": to_outside(part.y, part.y_labels)}
-            if write is None:
-                kinds = {
-                    name: ((n, value.shape[1]), kind if name == "y" else np.float64) for name, value in arrays.items()
-                }
-                write = stack.enter_context(
-                    npz_writer(path, kinds, part.names()) if path.suffix.lower() == ".npz" else table_writer(path, {})
-                )
-            write(arrays if path.suffix.lower() == ".npz" else part.columns())
-            for name, values in part.numbers().items():
-                columns.setdefault(name, Column()).add(values)
-            report(len(part.x))
-        report(0, "writing the file")
-    return {name: column.summary() for name, column in columns.items()}
+        for obs, draw, part in parts:
+            for take in takers:
+                take(obs, draw, part)
+            made = part.x[..., 0].size
+            if made == total:
+                whole = part
+                continue
+            add = add or stack.enter_context(stream(part))
+            add(obs, draw, part)
+            report(made)
+        if add is not None:
+            report(0, "writing the file")
+    if whole is not None:
+        write(whole)
 
 
-def sample_block(
-    trained: TrainedModel, ys: np.ndarray | None, n: int, seed: int, start: int
-) -> tuple[np.ndarray, np.ndarray | None]:
-    """N draws, numbered from `start`: x (n, Dx) and the training y that each belongs to, or None."""
-    if ys is None:
-        return trained.sample(None, n, seed, start)[0], None
-    y = ys[np.random.default_rng([seed, start] if start else seed).integers(len(ys), size=n)]
-    return trained.sample(y, 1, seed, start)[:, 0], y
+class _ResimulationErrors:
+    """The resimulation error at each y, from the parts of a set. Of a search also that of the draws that converged.
+
+    The draws that did not converge are no answers.
+    """
+
+    def __init__(self, observe: Observe, n_obs: int) -> None:
+        self._observe = observe
+        self._squares, self._counts = np.zeros(n_obs), np.zeros(n_obs, dtype=int)
+        self._converged: list[float | None] = []
+
+    def add(self, obs: int, draw: int, part: PosteriorSet) -> None:
+        for k in range(part.n_obs):
+            errors = squared_errors(self._observe, part.x[k], part.y[k])
+            self._squares[obs + k] += errors.sum()
+            self._counts[obs + k] += len(errors)
+        for x, y, converged in zip(part.x, part.y, part.extra.get("converged", ())):
+            found = x[converged > 0]
+            self._converged.append(resimulation_error(self._observe, found, y) if len(found) else None)
+
+    def entries(self) -> list[dict]:
+        """By name, one dict an observation."""
+        mean = np.where(self._counts > 0, self._squares / np.maximum(self._counts, 1), np.nan)
+        entries = [{"resimulation_error": float(error)} for error in np.sqrt(mean)]
+        for entry, error in zip(entries, self._converged):
+            entry["resimulation_error_converged"] = error
+        return entries
 
 
 def _progress(total: int, on_progress: Callable[[str], None]) -> Callable[..., None]:

@@ -1,15 +1,20 @@
-"""What is said of draws that come block by block: mean, sd and quantiles of each unknown, without keeping the draws."""
+"""What is said of draws that come in parts: mean, sd and quantiles of each column, without keeping the draws.
+
+A set that comes in one part is summarised exactly, a larger one by `Column`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
 from inncli.inference.posterior_set import PosteriorSet
+from inncli.inference.sample_set import SampleSet
+from inncli.numerics.statistics import QUANTILES, name_of_quantile
 
 BINS = 4_000
-QUANTILES = (0.05, 0.5, 0.95)
 HOW = "quantiles are read from 4,000 bins of equal mass in the first block, filled with all draws"
 
 
@@ -50,7 +55,7 @@ class Column:
         return {
             "mean": self._mean,
             "sd": float(np.sqrt(self._square / self._n)),
-            **{f"q{100 * q:02.0f}": self.quantile(q) for q in quantiles},
+            **{name_of_quantile(q): self.quantile(q) for q in quantiles},
         }
 
     def quantile(self, q: float) -> float:
@@ -64,55 +69,108 @@ class Column:
         return float(np.interp(q * self._n, below[j - 1 : j + 1], self._edges[j - 1 : j + 1]))
 
 
-class StreamedSummary:
-    """The summary of a posterior set that is too large to be kept: to a report it looks like the set itself.
+class _Columns(dict[str, Column]):
+    """Columns by name, made as they come."""
 
-    Args:
-        n_obs, n_draws: the size of the whole set.
+    def add(self, parts: Mapping[str, np.ndarray]) -> None:
+        for name, values in parts.items():
+            self.setdefault(name, Column()).add(values)
+
+
+@dataclass
+class ObservationSummary:
+    """What is said of the draws at one y.
+
+    Attributes:
+        y: the observation by name, labels as the user writes them.
+        x: by unknown mean, sd, q05, q50, q95.
+        extra: by name the median and 95 % quantile of each further number a draw, where any is finite.
+        solutions: of a search its distinct solutions, see `solutions_of`. converged: the share of draws that did.
     """
 
-    def __init__(self, n_obs: int, n_draws: int) -> None:
-        self.n_obs, self.n_draws = n_obs, n_draws
-        self.extra: dict[str, None] = {}  # their names
-        self.how: str | None = None  # how quantiles were found, where not exactly
-        self._rows: list[dict] = []
-        self._y: list[dict] = []
-        self._extras: list[dict[str, tuple[float, float]]] = []
-        self._x: dict[str, Column] = {}
-        self._extra: dict[str, Column] = {}
+    y: dict[str, float | str]
+    x: dict[str, dict[str, float]]
+    extra: dict[str, tuple[float, float]]
+    solutions: list[dict] | None = None
+    converged: float | None = None
 
-    def add(self, part: PosteriorSet, draw: int) -> None:
+
+class PosteriorSummary:
+    """The summary of a posterior set from its parts, which come in order.
+
+    Attributes:
+        n_draws: draws of each observation in the whole set.
+        observations: one entry each.
+        extra: names of the further numbers a draw.
+        how: how quantiles were found, where not exactly.
+    """
+
+    def __init__(self, n_draws: int) -> None:
+        self.n_draws = n_draws
+        self.observations: list[ObservationSummary] = []
+        self.extra: tuple[str, ...] = ()
+        self.how: str | None = None
+        self._x, self._extra = _Columns(), _Columns()
+
+    def add(self, obs: int, draw: int, part: PosteriorSet) -> None:
         """Takes the next part: all draws of some observations, or some draws of one, from the `draw`-th on."""
-        self.extra = dict.fromkeys(part.extra)
-        if draw == 0:
-            self._y += [part.y_outside(obs) for obs in range(part.n_obs)]
+        self.extra = tuple(part.extra)
         if part.n_draws == self.n_draws:
-            self._rows += [{**row, "obs": len(self._extras) + row["obs"]} for row in part.summary()]
-            self._extras += [part.extra_summary(obs) for obs in range(part.n_obs)]
+            self.observations += _exactly(part)
             return
         self.how = HOW
         if draw == 0:
-            self._x = {name: Column() for name in part.x_names}
-            self._extra = {name: Column() for name in part.extra}
-        for column, values in zip(self._x.values(), part.x[0].T):
-            column.add(values)
-        for name, values in part.extra.items():
-            self._extra[name].add(values[0])
+            self._x, self._extra = _Columns(), _Columns()
+        self._x.add(dict(zip(part.x_names, part.x[0].T)))
+        self._extra.add({name: values[0] for name, values in part.extra.items()})
         if draw + part.n_draws == self.n_draws:
-            obs = len(self._extras)
-            self._rows += [{"obs": obs, "name": name, **column.summary()} for name, column in self._x.items()]
-            self._extras.append(
-                {name: (column.quantile(0.5), column.quantile(0.95)) for name, column in self._extra.items()}
-            )
+            x = {name: column.summary() for name, column in self._x.items()}
+            extra = {name: (column.quantile(0.5), column.quantile(0.95)) for name, column in self._extra.items()}
+            self.observations.append(ObservationSummary(part.y_outside(0), x, extra))
 
-    def summary(self) -> list[dict]:
-        """As `PosteriorSet.summary`."""
-        return self._rows
 
-    def y_outside(self, obs: int) -> dict[str, float | str]:
-        """As `PosteriorSet.y_outside`."""
-        return self._y[obs]
+def _exactly(part: PosteriorSet) -> list[ObservationSummary]:
+    """The summaries of observations of which all draws are there."""
+    x: list[dict[str, dict[str, float]]] = [{} for _ in range(part.n_obs)]
+    for row in part.summary():
+        x[row.pop("obs")][row.pop("name")] = row
+    found = [ObservationSummary(part.y_outside(obs), x[obs], part.extra_summary(obs)) for obs in range(part.n_obs)]
+    for obs, it in enumerate(found if "solution" in part.extra else ()):
+        it.solutions, it.converged = solutions_of(part, obs), float(part.extra["converged"][obs].mean())
+    return found
 
-    def extra_summary(self, obs: int) -> dict[str, tuple[float, float]]:
-        """As `PosteriorSet.extra_summary`."""
-        return self._extras[obs]
+
+def solutions_of(part: PosteriorSet, obs: int) -> list[dict]:
+    """The distinct solutions of a search, most draws first: their number, draws, centre, and median loss."""
+    which, loss, x = part.extra["solution"][obs], part.extra["loss"][obs], part.x[obs]
+    return [
+        {
+            "solution": number,
+            "draws": int((which == number).sum()),
+            "centre": dict(zip(part.x_names, x[which == number].mean(0).tolist())),
+            "loss": float(np.median(loss[which == number])),
+        }
+        for number in range(int(which.max()) + 1)
+    ]
+
+
+class SampleSummary:
+    """The summary of draws without an observation from their parts.
+
+    Attributes:
+        columns: by column of numbers mean, sd, q05, q50, q95; a column of labels has none.
+    """
+
+    def __init__(self, n: int) -> None:
+        self.columns: dict[str, dict[str, float]] = {}
+        self._n = n
+        self._columns = _Columns()
+
+    def add(self, obs: int, draw: int, part: SampleSet) -> None:
+        """Takes the next part, from the `draw`-th draw on."""
+        if len(part.x) == self._n:
+            self.columns = part.summary()
+            return
+        self._columns.add(part.numbers())
+        if draw + len(part.x) == self._n:
+            self.columns = {name: column.summary() for name, column in self._columns.items()}

@@ -103,13 +103,15 @@ class TrainedModel:
         """The posterior set of each row of y in parts of at most 100,000 draws: (first observation, first draw, part).
 
         The first part is that of `posterior`, and a draw depends on the seed, its observation and its number, and not on
-        how many there are (of more than 100,000). Each part has a generator of its own.
+        how many there are (of more than 100,000). Each part has a generator of its own. What a search finds is sorted
+        over all its draws, which are one part.
 
-        Raises: RunError if the run has no y, or its model searches: what it finds is sorted over all draws.
+        Raises: RunError if the run has no y.
         """
         rows = self._rows(y)
         if rows is None or self.model.is_search:
-            raise RunError(f"run {self.id} can't draw in blocks; use `posterior`")
+            yield 0, 0, self.posterior(y, n, seed)
+            return
         together = max(BLOCK // n, 1)  # observations
         for obs in range(0, len(rows), together):
             for draw in range(0, n, BLOCK):

@@ -16,6 +16,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import csv, parquet
 
 from inncli.io.atomic import atomic_path
 
@@ -23,8 +25,6 @@ from inncli.io.atomic import atomic_path
 @contextlib.contextmanager
 def table_writer(path: Path, note: dict) -> Iterator[Callable[[dict[str, np.ndarray]], None]]:
     """Gives write(columns), which adds rows to a CSV or Parquet file as `arrays.write_table` would write them."""
-    import pyarrow as pa
-
     with whole(path) as tmp, contextlib.ExitStack() as stack:
         file = None
 
@@ -41,11 +41,7 @@ def table_writer(path: Path, note: dict) -> Iterator[Callable[[dict[str, np.ndar
 
 def _table(path: Path, tmp: Path, schema):
     if path.suffix.lower() == ".csv":
-        from pyarrow import csv
-
         return csv.CSVWriter(tmp, schema)
-    from pyarrow import parquet
-
     return parquet.ParquetWriter(tmp, schema)
 
 

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+from pyarrow import csv, parquet
 
 from inncli.errors import DataError, RequestError, ShapeError
 from inncli.io import npz
@@ -148,32 +150,20 @@ def read_npz(path: Path, what: str, needed: Sequence[str]) -> dict[str, np.ndarr
 # ---- tables ------------------------------------------------------------------------------------------
 def write_table(path: Path, columns: dict[str, np.ndarray], note: dict) -> None:
     """Writes columns as CSV or Parquet by suffix; Parquet keeps `note` in its schema's metadata."""
-    import pyarrow as pa
-
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
     with atomic_path(path) as tmp:
         if path.suffix.lower() == ".csv":
-            from pyarrow import csv
-
             csv.write_csv(table, tmp)
         else:
-            from pyarrow import parquet
-
             parquet.write_table(table.replace_schema_metadata({"inn": json.dumps(note)}), tmp, write_page_checksum=True)
 
 
 def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict]:
     """The columns of a CSV or Parquet file, in order, and the note of a Parquet file ({} without one)."""
-    import pyarrow as pa
-
     try:
         if path.suffix.lower() == ".csv":
-            from pyarrow import csv
-
             table = csv.read_csv(path)
         else:
-            from pyarrow import parquet
-
             _check_unpacked(path, parquet.read_metadata(path))
             table = parquet.read_table(path, page_checksum_verification=True)
         note = parse_json((table.schema.metadata or {}).get(b"inn", b"{}"))

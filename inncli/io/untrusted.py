@@ -12,6 +12,7 @@ import os
 import stat
 from collections.abc import Iterable
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 MAX_BYTES = 16 * 2**20  # of a YAML or JSON file: a thousand times what inn writes
@@ -78,12 +79,12 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 # ---- YAML --------------------------------------------------------------------------------------------
 def parse_yaml(data: bytes) -> Any:
     """Plain YAML by the safe loader, with a bound on size, depth and what aliases unfold to."""
-    import yaml
+    import yaml  # here, since `inn runs` and its kin read JSON alone
 
     if len(data) > MAX_BYTES:
         raise ValueError(f"{len(data):,} bytes, more than {MAX_BYTES:,}")
     try:
-        tree = yaml.load(data.decode("utf-8"), _loader())
+        tree = yaml.load(data.decode("utf-8"), _loader(yaml))
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
     _count(tree, {}, set())
@@ -95,9 +96,8 @@ def read_yaml(path: Path) -> Any:
     return parse_yaml(read_bytes(path))
 
 
-def _loader() -> type:
-    """PyYAML's safe loader that counts as it goes. Made here, so that importing this file stays cheap."""
-    import yaml
+def _loader(yaml: ModuleType) -> type:
+    """PyYAML's safe loader that counts as it goes."""
 
     class Bounded(yaml.SafeLoader):
         """Stops at a bomb: what is nested too deep, or unfolds to too much."""

@@ -162,12 +162,14 @@ def _check_differentiable(observe: Callable, x: Tensor) -> None:
     except Exception as error:  # whatever a simulator does that tensors don't
         what = " ".join(str(error).split())[:120]
         raise RequestError(
-            "--refine needs a simulator that torch can differentiate; observe(x) failed on a tensor "
-            f"({type(error).__name__}: {what}); leave --refine out"
+            "`refine=True` needs a simulator that torch can differentiate; observe(x) failed on a tensor "
+            f"({type(error).__name__}: {what}); leave `refine` out",
+            "refine",
         ) from error
     plain, tensor = observe(x.numpy()), observe(x).numpy()
     if not np.allclose(plain, tensor, rtol=1e-9, atol=1e-9 * np.abs(plain).max(), equal_nan=True):
         raise RequestError(
-            f"--refine: observe(x) gives {plain[0].tolist()} for an array and {tensor[0].tolist()} for "
-            "the same numbers in a tensor; mend it, or leave --refine out"
+            f"`refine`: observe(x) gives {plain[0].tolist()} for an array and {tensor[0].tolist()} for "
+            "the same numbers in a tensor; mend it, or leave `refine` out",
+            "refine",
         )

@@ -11,19 +11,21 @@ MAX_POINTS = 4_000_000
 MARGIN = 0.25  # of the draws' range, added at either end: what 10,000 draws miss of a normal tail lies within
 
 
-def axes_around(draws: np.ndarray, n: int, bounds: tuple[Bound, ...]) -> list[np.ndarray]:
-    """N even steps along each unknown, over the range of the draws and a margin, kept inside the bounds.
+def axes_around(draws: np.ndarray, grid: int, bounds: tuple[Bound, ...]) -> list[np.ndarray]:
+    """`grid` even steps along each unknown, over the range of the draws and a margin, kept inside the bounds.
 
-    Points are the midpoints of n cells, so that the sum times the cell's volume is the integral.
+    Points are the midpoints of the cells, so that the sum times the cell's volume is the integral.
 
     Shape: draws (S, Dx); returns Dx arrays (n,).
     Raises: RequestError where the grid would have more than four million points.
     """
     dim = draws.shape[1]
-    if n**dim > MAX_POINTS:
+    if grid**dim > MAX_POINTS:
         raise RequestError(
-            f"--grid {n} has {n}^{dim} points for {dim} unknowns, at most {MAX_POINTS:,} are computed; "
-            "pass fewer, or a table with --points"
+            f"`grid={grid}` has {grid}^{dim} points for {dim} unknowns, at most {MAX_POINTS:,} are computed; "
+            "pass fewer, or a table with `points`",
+            "grid",
+            "points",
         )
     axes = []
     for column, (lowest, highest) in zip(draws.T, bounds):
@@ -31,8 +33,8 @@ def axes_around(draws: np.ndarray, n: int, bounds: tuple[Bound, ...]) -> list[np
         low, high = float(column.min()) - margin, float(column.max()) + margin
         low = low if lowest is None else max(low, lowest)
         high = high if highest is None else min(high, highest)
-        step = (high - low) / n
-        axes.append(low + step * (np.arange(n) + 0.5))
+        step = (high - low) / grid
+        axes.append(low + step * (np.arange(grid) + 0.5))
     return axes
 
 

@@ -37,7 +37,7 @@ def compare_plot(series: Series, metrics: Sequence[str], x_name: str | None, tit
     if not any(
         np.isfinite(v) for points in series.values() for _, values in points for name in metrics for v in values[name]
     ):
-        raise DataError("expected a finite number to draw, got none; choose others with --metric")
+        raise DataError("expected a finite number to draw, got none; choose others with `metrics`", "metrics")
     with styled():
         side = x_name is None
         fig = new_figure(1 + 2.8 * len(metrics), 1.2 + 0.32 * len(series) if side else 3.2)

@@ -41,7 +41,7 @@ def task_to_ask(run: RunDir, resimulate: bool = False) -> Task | None:
     """
     own = registry.runs_a_file(run.config())
     if resimulate and not own:
-        raise RequestError(f"--resimulate: run {run.id} has no simulator file; leave it out")
+        raise RequestError(f"`resimulate`: run {run.id} has no simulator file; leave it out", "resimulate")
     return None if own and not resimulate else task_of(run, resimulate)
 
 
@@ -51,7 +51,8 @@ def training(run: RunDir) -> Figure:
     if not metrics:
         raise RequestError(
             f"run {run.id} has no trained epoch yet (status {run.state()}); "
-            "wait for its first, or pick another run with --run"
+            "wait for its first, or pick another run with `run`",
+            "run",
         )
     return training_curve(metrics, run.id)
 
@@ -59,8 +60,8 @@ def training(run: RunDir) -> Figure:
 def reference(run: RunDir, task: Task | None, draws: PosteriorSet, obs: int, seed: int) -> np.ndarray:
     """Exact draws at the same observation, (n, Dx)."""
     if task is None or not task.has_reference:
-        raise RequestError(f"--reference: the task of run {run.id} has no exact posterior; leave it out")
-    _same_columns("--reference", run, task, draws)
+        raise RequestError(f"`reference`: the task of run {run.id} has no exact posterior; leave it out", "reference")
+    _same_columns("reference", run, task, draws)
     rng = np.random.default_rng([seed, REFERENCE])
     return task.reference_posterior(draws.y[obs], max(draws.n_draws, 10_000), rng)
 
@@ -69,13 +70,16 @@ def cloud(run: RunDir, task: Task | None, draws: PosteriorSet, obs: int) -> np.n
     """s(x) of the draws, (S, Dy)."""
     if task is None:
         raise RequestError(
-            f"--cloud runs the simulator of run {run.id}, which is your own file; add --resimulate to say so"
+            f"`cloud=True` runs the simulator of run {run.id}, which is your own file; add `resimulate=True` to say so",
+            "cloud",
+            "resimulate",
         )
     if not task.can_simulate or task.y.categorical:
         raise RequestError(
-            f"--cloud simulates the draws again, and the task of run {run.id} ({task.name}) can't; leave it out"
+            f"`cloud=True` simulates the draws again, and the task of run {run.id} ({task.name}) can't; leave it out",
+            "cloud",
         )
-    _same_columns("--cloud", run, task, draws)
+    _same_columns("cloud", run, task, draws)
     return task.observe(draws.x[obs])
 
 
@@ -94,7 +98,7 @@ def view(
         )
     if task.has_paths:
         if y is None:
-            raise RequestError(f"expected an observation of {', '.join(trained.y.names)}, got none; pass --y")
+            raise RequestError(f"expected an observation of {', '.join(trained.y.names)}, got none; pass `y`", "y")
         return _paths(trained, run, task, y, n, seed)
     return _images(trained, run, task, y, pairs, seed)
 
@@ -119,7 +123,7 @@ def _images(
         drawn = trained.sample(y, ROWS * COLUMNS, seed)[0]
         rows = _blocks(values_text(outside(y[0], trained.y)), drawn, _real(pairs, y[0]), task)
     elif labels is None:
-        raise RequestError(f"expected an observation of {', '.join(trained.y.names)}, got none; pass --y")
+        raise RequestError(f"expected an observation of {', '.join(trained.y.names)}, got none; pass `y`", "y")
     else:
         codes = np.arange(len(labels), dtype=float)[:, None]
         drawn = trained.sample(codes, COLUMNS, seed)
@@ -182,7 +186,7 @@ def density(
             f"expected a run with 2 unknowns, got {run.id} with {trained.x.dim}; try `inn plot posterior`"
         )
     if trained.y is not None and y is None:
-        raise RequestError(f"run {run.id} models x given y ({', '.join(trained.y.names)}); pass --y, e.g. --y 0.3")
+        raise RequestError(f"run {run.id} models x given y ({', '.join(trained.y.names)}); pass `y`, e.g. `y=0.3`", "y")
     draws = trained.sample(y, max(4_000, samples or 0), seed)[0]
     axes = [window(draws[:, i], bounds, n) for i, bounds in enumerate(trained.x.cells)]
     points = np.stack(np.meshgrid(*axes), axis=-1)  # rows follow the second unknown
@@ -198,7 +202,8 @@ def convergence(trained: TrainedModel, run: RunDir, seed: int) -> Figure:
     if not parts:
         raise RequestError(
             f"run {run.id} (model {run.info().get('model')}) has no residual block to invert; "
-            "pick a run of model=iresnet with --run"
+            "pick a run of model=iresnet with `run`",
+            "run",
         )
     trained.diagnostics(1_000, seed)  # which inverts every block, at draws of the model's own
     blocks = [part.convergence() for part in parts]
@@ -223,9 +228,11 @@ def outside(row: np.ndarray, variables: Variables) -> dict[str, float | str]:
     }
 
 
-def _same_columns(option: str, run: RunDir, task: Task, draws: PosteriorSet) -> None:
+def _same_columns(argument: str, run: RunDir, task: Task, draws: PosteriorSet) -> None:
     if task.x.names != draws.x_names or task.y.names != draws.y_names:
         raise RequestError(
-            f"{option}: the set holds {', '.join(draws.x_names)}, the task of run {run.id} "
-            f"{', '.join(task.x.names)}; name the set's own run with --run"
+            f"`{argument}`: the set holds {', '.join(draws.x_names)}, the task of run {run.id} "
+            f"{', '.join(task.x.names)}; name the set's own run with `run`",
+            argument,
+            "run",
         )

@@ -76,7 +76,7 @@ def list_runs(root: Path | None = None) -> list[RunDir]:
 
 
 def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir:
-    """The run that `--run` means: a directory, a run id, a unique prefix, or (None) the last to finish.
+    """The run that a user names: a directory, a run id, a unique prefix, or (None) the last to finish.
 
     Raises:
         RunError: none, or several, match; with the nearest name or the first five.
@@ -86,7 +86,8 @@ def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir
         done = [(str(info.get("ended")), run) for run, info in read_runs(root) if info["status"] == "done"]
         if not done:
             raise RunError(
-                f"expected a finished run under {root}, got none; train one with `inn train`, or name one with --run"
+                f"expected a finished run under {root}, got none; train one with `inn train`, or name one with `run`",
+                "run",
             )
         return max(done, key=lambda entry: entry[0])[1].check_own()
     spec = os.fspath(spec)
@@ -99,7 +100,7 @@ def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir
         return known[matches[0]].check_own()
     if matches:
         shown = ", ".join(matches[:5]) + (", ..." if len(matches) > 5 else "")
-        raise RunError(f"--run {spec!r} fits {len(matches)} runs: {shown}; give more of the id")
+        raise RunError(f"`run` {spec!r} fits {len(matches)} runs: {shown}; give more of the id", "run")
     if spec and Path(spec).is_dir():
         raise RunError(f"expected a run directory, got {spec}, which has no run.json; try `inn runs`")
     raise RunError(f"no run {spec!r} under {root}{did_you_mean(spec, known) or ';'} try `inn runs`")

@@ -15,8 +15,7 @@ import pytest
 import torch
 
 from inncli.cli.app import main
-from inncli.inference import opening
-from inncli.inference.posterior_set import PosteriorSet
+from inncli.inference import opening, posterior_files
 from inncli.runs.registry import read_runs
 from inncli.runs.run_dir import RunDir
 from inncli.training.checkpoint import load_checkpoint, save_checkpoint, under
@@ -103,12 +102,12 @@ def test_a_posterior_set_of_each_format(fixtures, suffix):
     if suffix == "nc":
         pytest.importorskip("h5netcdf")
     folder, pinned = fixtures
-    kept = PosteriorSet.load(folder / "flow" / "posteriors" / f"set.{suffix}")
+    kept = posterior_files.load(folder / "flow" / "posteriors" / f"set.{suffix}")
     assert (kept.x_names, kept.y_names, kept.x.shape) == (("x1", "x2"), ("y1",), (1, 4, 2))
     np.testing.assert_allclose(kept.x[0], pinned["set"], rtol=1e-6)
     assert suffix == "csv" or kept.meta["run"] == "flow"
-    again = kept.save(folder / f"again.{suffix}")
-    np.testing.assert_array_equal(PosteriorSet.load(again).x, kept.x)
+    again = posterior_files.save(kept, folder / f"again.{suffix}")
+    np.testing.assert_array_equal(posterior_files.load(again).x, kept.x)
 
 
 # ---- formats that this inn does not know -------------------------------------------------------------

@@ -350,7 +350,7 @@ def test_a_broken_yaml_of_ones_own_is_one_line(folder):
 
 
 def test_config_dir_must_be_a_folder(tmp_path):
-    with pytest.raises(ConfigError, match="--config-dir: expected a folder, got .*nope"):
+    with pytest.raises(ConfigError, match="`config_dir`: expected a folder, got .*nope"):
         config.trust(tmp_path / "nope")
 
 

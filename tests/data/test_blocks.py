@@ -13,8 +13,8 @@ from pyarrow import parquet
 
 from catalogue import MODELS
 from inncli.cli.app import main
-from inncli.inference import streaming, trained_model
-from inncli.inference.posterior_set import SUFFIXES, PosteriorSet
+from inncli.inference import posterior_files, sampling, trained_model
+from inncli.inference.posterior_files import SUFFIXES
 from inncli.inference.sample_set import SampleSet
 from inncli.inference.streaming import write_posterior, write_sample
 from inncli.inference.summary import BINS, Column
@@ -33,7 +33,7 @@ AT = np.array([[0.3, 1.0], [0.5, 0.0]])
 @pytest.fixture(autouse=True)
 def small(monkeypatch):
     monkeypatch.setattr(trained_model, "BLOCK", BLOCK)
-    monkeypatch.setattr(streaming, "BLOCK", BLOCK)
+    monkeypatch.setattr(sampling, "BLOCK", BLOCK)
 
 
 def model_of(name, y=Y, x=X):
@@ -98,8 +98,8 @@ def test_many_observations_are_grouped(flow):
 def test_a_file_written_in_blocks_reads_as_one_written_at_once(tmp_path, suffix, name, n, rows):
     it = model_of(name)
     path = tmp_path / f"set{suffix}"
-    digest, errors = write_posterior(it, AT[:rows], n, 3, path)
-    found, parts = PosteriorSet.load(path), list(it.posterior_blocks(AT[:rows], n, 3))
+    digest, errors = write_posterior(it.posterior_blocks(AT[:rows], n, 3), AT[:rows], n, path)
+    found, parts = posterior_files.load(path), list(it.posterior_blocks(AT[:rows], n, 3))
     expected = together(parts)
     assert np.array_equal(found.x, expected[..., :2]) and np.array_equal(
         found.log_prob, expected[..., 2], equal_nan=True
@@ -112,27 +112,73 @@ def test_a_file_written_in_blocks_reads_as_one_written_at_once(tmp_path, suffix,
         assert np.array_equal(found.y, AT[:rows]) and found.meta == parts[0][2].meta
     assert errors is None and [p.name for p in tmp_path.iterdir()] == [path.name]
     # The summary is that of the set, which nobody kept.
-    for row, true in zip(digest.summary(), found.summary(), strict=True):
-        assert (row["obs"], row["name"]) == (true["obs"], true["name"])
-        assert row["mean"] == pytest.approx(true["mean"], abs=1e-12) and row["sd"] == pytest.approx(
-            true["sd"], rel=1e-12
-        )
-        values = found.x[row["obs"], :, found.x_names.index(row["name"])]
+    assert [it.y for it in digest.observations] == [found.y_outside(obs) for obs in range(rows)]
+    for true in found.summary():
+        row = digest.observations[true["obs"]].x[true["name"]]
+        assert list(row) == ["mean", "sd", "q05", "q50", "q95"]
+        assert row["mean"] == pytest.approx(true["mean"], abs=1e-12)
+        assert row["sd"] == pytest.approx(true["sd"], rel=1e-12)
+        values = found.x[true["obs"], :, found.x_names.index(true["name"])]
         for q in (0.05, 0.5, 0.95):
             assert abs((values <= row[f"q{100 * q:02.0f}"]).mean() - q) <= 1 / BINS + 2 / n
-    assert [digest.y_outside(obs) for obs in range(rows)] == [found.y_outside(obs) for obs in range(rows)]
     for obs in range(rows):
-        assert digest.extra_summary(obs).keys() == found.extra_summary(obs).keys()
+        said = digest.observations[obs].extra
+        assert said.keys() == found.extra_summary(obs).keys()
         for name, pair in found.extra_summary(obs).items():
-            assert digest.extra_summary(obs)[name] == pytest.approx(pair, rel=0.02)
+            assert said[name] == pytest.approx(pair, rel=0.02)
 
 
 def test_an_npz_in_blocks_has_the_bytes_of_one_at_once(tmp_path, flow):
-    write_posterior(flow, AT[:1], 2 * BLOCK, 3, tmp_path / "blocks.npz")
-    PosteriorSet.load(tmp_path / "blocks.npz").save(tmp_path / "once.npz")
+    write_posterior(flow.posterior_blocks(AT[:1], 2 * BLOCK, 3), AT[:1], 2 * BLOCK, tmp_path / "blocks.npz")
+    posterior_files.save(posterior_files.load(tmp_path / "blocks.npz"), tmp_path / "once.npz")
     with np.load(tmp_path / "blocks.npz") as one, np.load(tmp_path / "once.npz") as other:
         assert one.files == other.files
         assert all(one[k].tobytes() == other[k].tobytes() and one[k].dtype == other[k].dtype for k in one.files)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_set_of_one_block_is_the_file_and_the_summary_of_the_whole_set(tmp_path, flow, suffix):
+    n = BLOCK // 2
+    digest, _ = write_posterior(flow.posterior_blocks(AT, n, 1), AT, n, tmp_path / f"parts{suffix}")
+    whole = flow.posterior(AT, n, 1)
+    posterior_files.save(whole, tmp_path / f"whole{suffix}")
+    if suffix == ".nc":  # which holds the time at which it was made
+        assert np.array_equal(posterior_files.load(tmp_path / "parts.nc").x, whole.x)
+    else:
+        assert (tmp_path / f"parts{suffix}").read_bytes() == (tmp_path / f"whole{suffix}").read_bytes()
+    assert digest.how is None
+    rows = [
+        {"obs": obs, "name": name, **stats}
+        for obs, it in enumerate(digest.observations)
+        for name, stats in it.x.items()
+    ]
+    assert rows == whole.summary()  # exact, to the last bit
+
+
+def test_a_simulator_that_fails_leaves_no_file(tmp_path, flow):
+    def observe(x):
+        raise ValueError("no")
+
+    for n in (BLOCK // 2, 2 * BLOCK):
+        with pytest.raises(ValueError):
+            write_posterior(flow.posterior_blocks(AT, n, 1), AT, n, tmp_path / "set.npz", observe=observe)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_draws_of_a_search_are_one_part():
+    search = TrainedModel(Adjoint(X, Variables(("u",)), hidden=[4], n_starts=8), META, "r", torch.device("cpu"))
+    ((obs, draw, part),) = search.posterior_blocks([[0.3]], BLOCK + 1, 1)
+    assert (obs, draw, part.n_draws) == (0, 0, BLOCK + 1)
+
+
+def test_a_sample_of_one_block_is_summarised_exactly(tmp_path):
+    it = model_of("rnvp", y=None)
+    rows = write_sample(it, None, 500, 4, tmp_path / "s.npz")
+    x = it.sample(None, 500, 4)[0]
+    SampleSet(x, None, X.names).save(tmp_path / "t.npz")
+    assert (tmp_path / "s.npz").read_bytes() == (tmp_path / "t.npz").read_bytes()
+    q05, q50, q95 = np.quantile(x[:, 0], (0.05, 0.5, 0.95))
+    assert rows["a"] == {"mean": x[:, 0].mean(), "sd": x[:, 0].std(), "q05": q05, "q50": q50, "q95": q95}
 
 
 @pytest.mark.parametrize("suffix", [".npz", ".csv", ".parquet"])
@@ -141,7 +187,7 @@ def test_samples_in_blocks(tmp_path, suffix):
     ys = np.column_stack([np.linspace(-2, 2, 50), np.arange(50) % 2])
     n = 2 * BLOCK + 3
     rows = write_sample(it, ys, n, 4, tmp_path / f"s{suffix}")
-    blocks = [streaming.sample_block(it, ys, BLOCK, 4, start) for start in (0, BLOCK, 2 * BLOCK)]
+    blocks = [sampling.sample_block(it, ys, BLOCK, 4, start) for start in (0, BLOCK, 2 * BLOCK)]
     x, y = (np.concatenate(part)[:n] for part in zip(*blocks))
     SampleSet(x, y, X.names, Y.names, Y.labels).save(tmp_path / f"t{suffix}")
     if suffix == ".npz":
@@ -201,10 +247,10 @@ def test_the_resimulation_error_is_that_of_all_draws(tmp_path):
     pairs = task.training_pairs(0).take(slice(500))
     model.initialise(torch.as_tensor(pairs.x), torch.as_tensor(pairs.y), torch.Generator().manual_seed(0))
     it = TrainedModel(model.eval(), META, "r", torch.device("cpu"))
-    _, (found, other) = write_posterior(
-        it, np.array([[0.3], [0.5]]), 2 * BLOCK + 9, 0, tmp_path / "s.npz", observe=task.observe
-    )
-    x = PosteriorSet.load(tmp_path / "s.npz").x
+    at, n = np.array([[0.3], [0.5]]), 2 * BLOCK + 9
+    parts = it.posterior_blocks(at, n, 0)
+    _, (found, other) = write_posterior(parts, at, n, tmp_path / "s.npz", observe=task.observe)
+    x = posterior_files.load(tmp_path / "s.npz").x
     for obs, y, error in ((0, 0.3, found), (1, 0.5, other)):
         assert error["resimulation_error"] == pytest.approx(np.sqrt(((task.observe(x[obs]) - y) ** 2).sum(1).mean()))
 
@@ -222,7 +268,7 @@ def test_interrupted_or_out_of_space_the_old_file_is_still_there(tmp_path, flow,
             raise fault
 
     with pytest.raises(type(fault)) as raised:
-        write_posterior(flow, AT[:1], 3 * BLOCK, 0, path, on_progress=on_progress)
+        write_posterior(flow.posterior_blocks(AT[:1], 3 * BLOCK), AT[:1], 3 * BLOCK, path, on_progress=on_progress)
     assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
     if isinstance(fault, OSError):
         assert raised.value.filename == str(path)
@@ -231,7 +277,8 @@ def test_interrupted_or_out_of_space_the_old_file_is_still_there(tmp_path, flow,
 def test_the_memory_does_not_grow_with_the_draws(tmp_path, flow):
     def peak(blocks):
         tracemalloc.start()
-        write_posterior(flow, AT[:1], blocks * BLOCK, 0, tmp_path / "s.parquet")
+        n = blocks * BLOCK
+        write_posterior(flow.posterior_blocks(AT[:1], n), AT[:1], n, tmp_path / "s.parquet")
         found = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return found
@@ -253,7 +300,7 @@ def test_invert_and_sample_say_how_the_summary_was_made(tmp_path, monkeypatch, c
     assert found["samples"] == 2500 and "first block" in found["quantiles"]
     (entry,) = found["observations"]
     assert {"x1", "x2"} == set(entry["x"]) and entry["resimulation_error"] > 0
-    posterior = PosteriorSet.load(out)
+    posterior = posterior_files.load(out)
     assert posterior.n_draws == 2500 and entry["x"]["x1"]["mean"] == pytest.approx(posterior.x[..., 0].mean())
     assert main(["invert", "--y", "0.3", "-n", "2500", "--out", out]) == 0
     assert "quantiles are read from 4,000 bins" in (said := capsys.readouterr().out) and "2,500 draws" in said
@@ -265,7 +312,7 @@ def test_invert_and_sample_say_how_the_summary_was_made(tmp_path, monkeypatch, c
     assert main(["invert", "--y", "0.3", "-n", "2500", "--out", out]) == 1
     said = capsys.readouterr().err
     assert said.count("\n") == 1 and f"{out}: No space left on device" in said
-    assert PosteriorSet.load(out).n_draws == 2500
+    assert posterior_files.load(out).n_draws == 2500
 
 
 def _full(*where):

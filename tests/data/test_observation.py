@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from inncli.cli.console import said
 from inncli.data.observations import parse_y, read_points
 from inncli.errors import DataError, RequestError
 from inncli.variables import Variables
@@ -78,7 +79,16 @@ def test_parse_y(text, y, want):
 def test_parse_y_wrong(text, y, message):
     with pytest.raises(DataError) as error:
         parse_y(text, y, "r")
-    assert str(error.value) == message
+    assert said(error.value) == message
+
+
+def test_a_notebook_is_told_about_the_argument():
+    with pytest.raises(DataError) as error:
+        parse_y("1", AWKWARD, "r")
+    assert str(error.value).endswith("pass 2 values, e.g. `y='0.3,0.3'`")
+    with pytest.raises(DataError) as error:
+        parse_y("T=300=1", AWKWARD, "r")
+    assert str(error.value).endswith("""; e.g. `y='"out, kg=0.3",T=300=0.3'`""")
 
 
 def test_a_density_has_no_y():

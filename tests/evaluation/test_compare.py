@@ -114,10 +114,10 @@ def test_lines_of_a_picture_run_along_the_number_that_differs():
     assert [[at for at, _ in points] for _, points in found] == [[100, 1000]] * 2
     assert [len(group.entries) for _, points in found for _, group in points] == [2] * 4
     (problem,) = problems([*runs, entry("rnvp", 0, {"nll": 0.0}, trainer__lr=1e-3)])
-    with pytest.raises(RunError, match="task.n_train, trainer.lr differ; choose one with --x"):
+    with pytest.raises(RunError, match="task.n_train, trainer.lr differ; choose one with `x="):
         lines(problem)
     assert lines(problem, "trainer.lr")[0] == "trainer.lr"
-    with pytest.raises(RunError, match="--x: 'model' is no number"):
+    with pytest.raises(RunError, match="`x`: 'model' is no number"):
         lines(problem, "model")
 
 

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from inncli.errors import DataError, RequestError, ShapeError
-from inncli.inference.posterior_set import SUFFIXES, PosteriorSet
+from inncli.inference import posterior_files
+from inncli.inference.posterior_files import SUFFIXES
+from inncli.inference.posterior_set import PosteriorSet
 from inncli.inference.sample_set import DensitySet, SampleSet
 from inncli.io import tables as array_files
 
@@ -44,7 +46,7 @@ def same(a, b):
 # ---- the layouts, read without this package ------------------------------------------------------
 def test_npz_is_the_documented_layout(tmp_path):
     draws = make()
-    draws.save(tmp_path / "set.npz")
+    posterior_files.save(draws, tmp_path / "set.npz")
     with np.load(tmp_path / "set.npz", allow_pickle=False) as file:
         assert set(file.files) == {"x", "log_prob", "y", "x_names", "y_names", "meta"}
         np.testing.assert_array_equal(file["x"], draws.x, strict=True)
@@ -57,7 +59,7 @@ def test_npz_is_the_documented_layout(tmp_path):
 
 def test_npz_shows_labels_not_codes(tmp_path):
     draws = make(labels=LABELS)
-    draws.save(tmp_path / "set.npz")
+    posterior_files.save(draws, tmp_path / "set.npz")
     with np.load(tmp_path / "set.npz", allow_pickle=False) as file:
         assert file["y"].dtype.kind == "U"
         assert file["y"][:, 1].tolist() == ["low", "high, or so"]
@@ -66,7 +68,7 @@ def test_npz_shows_labels_not_codes(tmp_path):
 
 def test_csv_is_long_form_any_csv_reader_can_read(tmp_path):
     draws = make(labels=LABELS, extra={"loss": [[1, 2, 3], [4, 5, 6]]})
-    draws.save(tmp_path / "set.csv")
+    posterior_files.save(draws, tmp_path / "set.csv")
     with open(tmp_path / "set.csv", newline="", encoding="utf-8") as file:
         header, *rows = csv.reader(file)
     assert header == ["obs", "strength", "kind", "draw", "cement", "Größe [mm]", "log_prob", "loss"]
@@ -81,7 +83,7 @@ def test_csv_is_long_form_any_csv_reader_can_read(tmp_path):
 
 def test_netcdf_is_arviz_layout(tmp_path):
     draws = make(labels=LABELS, extra={"loss": np.ones((2, 3))})
-    draws.save(tmp_path / "set.nc")
+    posterior_files.save(draws, tmp_path / "set.nc")
     with h5py.File(tmp_path / "set.nc") as file:
         assert set(file) == {"posterior", "sample_stats", "observed_data"}
         for i, name in enumerate(draws.x_names):
@@ -91,7 +93,7 @@ def test_netcdf_is_arviz_layout(tmp_path):
         np.testing.assert_array_equal(file["sample_stats/lp"][0].T, draws.log_prob)
         np.testing.assert_array_equal(file["observed_data/strength"][...], draws.y[:, 0])
         assert [v.decode() for v in file["observed_data/kind"]] == ["low", "high, or so"]
-    make(n_obs=1).save(tmp_path / "one.nc")
+    posterior_files.save(make(n_obs=1), tmp_path / "one.nc")
     with h5py.File(tmp_path / "one.nc") as file:
         assert file["posterior/cement"].shape == (1, 3)  # chain, draw: what a single model's user expects
 
@@ -116,19 +118,19 @@ def test_netcdf_is_arviz_layout(tmp_path):
 )
 def test_what_was_saved_is_loaded(tmp_path, suffix, case):
     draws = make(**case)
-    path = draws.save(tmp_path / "deep" / f"set{suffix.upper()}")
-    same(PosteriorSet.load(path), draws)
+    path = posterior_files.save(draws, tmp_path / "deep" / f"set{suffix.upper()}")
+    same(posterior_files.load(path), draws)
     assert [file.name for file in path.parent.iterdir()] == [path.name]  # no temporary left
     first = path.read_bytes()
     if suffix != ".nc":
-        draws.save(path)
+        posterior_files.save(draws, path)
         assert path.read_bytes() == first
 
 
 def test_csv_gives_back_names_numbers_and_labels(tmp_path):
     draws = make(labels=LABELS, extra={"loss": np.ones((2, 3))})
     draws.log_prob[0, 1] = np.nan
-    back = PosteriorSet.load(draws.save(tmp_path / "set.csv"))
+    back = posterior_files.load(posterior_files.save(draws, tmp_path / "set.csv"))
     np.testing.assert_array_equal(back.x, draws.x)
     np.testing.assert_array_equal(back.log_prob, draws.log_prob)
     assert (back.x_names, back.y_names, list(back.extra)) == (draws.x_names, draws.y_names, ["loss"])
@@ -136,7 +138,7 @@ def test_csv_gives_back_names_numbers_and_labels(tmp_path):
 
 
 def test_no_density_writes_nan(tmp_path):
-    make(log_prob=None).save(tmp_path / "set.npz")
+    posterior_files.save(make(log_prob=None), tmp_path / "set.npz")
     with np.load(tmp_path / "set.npz") as file:
         assert file["log_prob"].shape == (2, 3)
         assert np.isnan(file["log_prob"]).all()
@@ -177,26 +179,27 @@ def test_parts_that_do_not_fit_are_refused(wrong, error, text):
 
 
 def test_an_unknown_suffix_is_refused_before_anything_is_written(tmp_path):
-    for action in (make().save, PosteriorSet.load):
+    path = tmp_path / "deep" / "set.xlsx"
+    for action in (lambda: posterior_files.save(make(), path), lambda: posterior_files.load(path)):
         with pytest.raises(RequestError) as caught:
-            action(tmp_path / "deep" / "set.xlsx")
+            action()
         assert "expected a file name that ends in one of .npz .csv .parquet .nc, got " in str(caught.value)
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
 def test_a_damaged_or_foreign_file_is_one_line(tmp_path, suffix):
-    path = make(n_obs=2, s=400).save(tmp_path / f"set{suffix}")
+    path = posterior_files.save(make(n_obs=2, s=400), tmp_path / f"set{suffix}")
     whole = path.read_bytes()
     contents = [b"", b"garbage", whole[:3], whole[: len(whole) // 2], whole[:-20], b"a,b\n1,2\n"]
     for content in contents:
         path.write_bytes(content)
         with pytest.raises(DataError) as caught:
-            PosteriorSet.load(path)
+            posterior_files.load(path)
         assert str(path) in str(caught.value) and "\n" not in str(caught.value)
     path.unlink()
     with pytest.raises(DataError, match="is not there"):
-        PosteriorSet.load(path)
+        posterior_files.load(path)
 
 
 def test_a_pickle_is_never_read(tmp_path, capsys):
@@ -215,20 +218,20 @@ def test_a_pickle_is_never_read(tmp_path, capsys):
         meta=np.array("{}"),
     )
     with pytest.raises(DataError, match="can't be read"):
-        PosteriorSet.load(tmp_path / "set.npz")
+        posterior_files.load(tmp_path / "set.npz")
     assert "TRAP" not in capsys.readouterr().out
 
 
 def test_rows_taken_out_of_a_table_are_noticed(tmp_path):
-    path = make().save(tmp_path / "set.csv")
+    path = posterior_files.save(make(), tmp_path / "set.csv")
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     path.write_text("".join(lines[:2] + lines[3:]), encoding="utf-8")
     with pytest.raises(DataError, match="rows were taken out or moved"):
-        PosteriorSet.load(path)
+        posterior_files.load(path)
 
 
 def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
-    path = make().save(tmp_path / "set.npz")
+    path = posterior_files.save(make(), tmp_path / "set.npz")
     before = path.read_bytes()
 
     def full_disk(file, **arrays):
@@ -237,7 +240,7 @@ def test_a_failed_save_leaves_the_old_file(tmp_path, monkeypatch):
 
     monkeypatch.setattr(array_files.np, "savez", full_disk)
     with pytest.raises(OSError):
-        make(n_obs=3).save(path)
+        posterior_files.save(make(n_obs=3), path)
     assert path.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["set.npz"]
 

@@ -13,7 +13,7 @@ from torch import nn
 from catalogue import SEARCHES
 from inncli.cli.app import main
 from inncli.errors import ConfigError, ShapeError
-from inncli.inference.posterior_set import PosteriorSet
+from inncli.inference import posterior_files
 from inncli.models.adjoint import Adjoint
 from inncli.models.flow import ConditionalFlow
 from inncli.nn.losses import LOSSES
@@ -354,7 +354,7 @@ def test_one_sweep_trains_flow_and_search_each_by_its_own_objective(root):
 def test_invert_prints_the_distinct_solutions(inn, root, tmp_path):
     out = inn("invert", "--run", root / "sweep/1", "--y", "1", "--out", "set.npz", "-n", "200")
     assert "solution" in out and "% of the draws converged, to " in out and "steps " in out and "mean" not in out
-    kept = PosteriorSet.load(tmp_path / "set.npz")
+    kept = posterior_files.load(tmp_path / "set.npz")
     assert {"loss", "converged", "steps", "solution"} == set(kept.extra) and np.isnan(kept.log_prob).all()
     found = json.loads(inn("invert", "--run", root / "sweep/1", "--y", "1", "--json", "-n", "200"))["observations"][0]
     which = kept.extra["solution"][0]
@@ -371,7 +371,7 @@ def test_starts_from_another_run(inn, root, tmp_path):
     flow, search = root / "sweep/0", root / "sweep/1"
     inn("invert", "--run", search, "--y", "1", "--starts", flow, "-n", "50", "--out", "set.npz")
     inn("invert", "--run", flow, "--y", "1", "-n", "50", "--out", "flow.npz")
-    kept, flows = PosteriorSet.load(tmp_path / "set.npz"), PosteriorSet.load(tmp_path / "flow.npz")
+    kept, flows = posterior_files.load(tmp_path / "set.npz"), posterior_files.load(tmp_path / "flow.npz")
     assert kept.meta["starts"] == "0" or kept.meta["starts"].endswith("/0")
     still = kept.extra["steps"][0] == 0
     np.testing.assert_allclose(kept.x[0][still], flows.x[0][still], atol=1e-6)

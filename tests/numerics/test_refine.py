@@ -10,7 +10,7 @@ import pytest
 
 from inncli.cli.app import main
 from inncli.errors import RequestError
-from inncli.inference.posterior_set import PosteriorSet
+from inncli.inference import posterior_files
 from inncli.numerics import gauss_newton as refinement
 from inncli.numerics.gauss_newton import refine
 from inncli.tasks.sampling.array_api import exp, stack
@@ -283,7 +283,7 @@ def test_a_refined_set_says_so_and_carries_no_density(invert, tmp_path):
     plain = invert("sine", "--y", "0.5", "--out", "plain.npz")
     out = invert("sine", "--y", "0.5", "--refine", "--out", "refined.npz")
     assert "unconverged, left unmoved" in out and "refined" not in plain
-    before, after = PosteriorSet.load(tmp_path / "plain.npz"), PosteriorSet.load(tmp_path / "refined.npz")
+    before, after = posterior_files.load(tmp_path / "plain.npz"), posterior_files.load(tmp_path / "refined.npz")
     assert np.isfinite(before.log_prob).all() and np.isnan(after.log_prob).all()
     good = after.extra["refined"][0] > 0
     assert good.mean() > 0.98 and (after.extra["moved"][0][good] > 0).mean() > 0.9

@@ -12,6 +12,7 @@ import pytest
 from inncli.cli.app import main
 from inncli.cli.runs import duration, steps
 from inncli.cli.show import flat
+from inncli.inference import posterior_files
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.plots import posterior
 from inncli.runs.registry import find_run
@@ -195,7 +196,7 @@ def test_plot_writes_a_picture_into_the_run_and_says_where(outputs, inn, words, 
 
 def test_an_unknown_whose_name_holds_a_comma_is_picked_in_quotes(tmp_path, inn):
     draws = np.random.default_rng(0).normal(size=(1, 50, 2))
-    PosteriorSet(draws, None, [[0.0]], ("a, kg", "b"), ("y",)).save(tmp_path / "s.npz")
+    posterior_files.save(PosteriorSet(draws, None, [[0.0]], ("a, kg", "b"), ("y",)), tmp_path / "s.npz")
     assert inn("plot", "posterior", "--set", str(tmp_path / "s.npz"), "--x", '"a, kg"')[0] == 0
     assert inn("plot", "posterior", "--set", str(tmp_path / "s.npz"), "--x", "a, kg")[2] == (
         "expected an unknown out of a, kg, b, got 'a'; pick one of those\n"

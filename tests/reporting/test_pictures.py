@@ -85,7 +85,7 @@ def test_a_task_without_a_view_and_a_view_without_y_are_refused():
     for task, y, message in [
         (ring, [[0.3]], "has no view of its own"),
         (None, [[0.3]], "has no view of its own"),
-        (arm, None, r"expected an observation of y1, y2, got none; pass --y"),
+        (arm, None, r"expected an observation of y1, y2, got none; pass `y`"),
     ]:
         with pytest.raises(RequestError, match=message):
             figures.view(exact(arm), RUN, task, y, None, 10, 0)
@@ -95,12 +95,12 @@ def test_reference_and_cloud_are_refused_where_there_is_none(tmp_path):
     task, digits = Ring(), Digits()
     draws = SimpleNamespace(x_names=("a", "b"), y_names=("y1",), y=np.array([[0.3]]), n_draws=5)
     with pytest.raises(
-        RequestError, match="--cloud runs the simulator of run a_run, which is your own file; add --resim"
+        RequestError, match="`cloud=True` runs the simulator of run a_run, which is your own file; add `resim"
     ):
         figures.cloud(RUN, None, draws, 0)
     with pytest.raises(RequestError, match="the task of run a_run .digits. can't; leave it out"):
         figures.cloud(RUN, digits, draws, 0)
-    with pytest.raises(RequestError, match="--reference: the set holds a, b, the task of run a_run x1, x2"):
+    with pytest.raises(RequestError, match="`reference`: the set holds a, b, the task of run a_run x1, x2"):
         figures.reference(RUN, task, draws, 0, 0)
     with pytest.raises(RequestError, match="no exact posterior"):
         figures.reference(RUN, None, draws, 0, 0)

@@ -18,7 +18,7 @@ import torch
 
 import killing
 from inncli.cli.app import main
-from inncli.inference.posterior_set import PosteriorSet
+from inncli.inference import posterior_files
 from inncli.io.atomic import atomic_write, clear_leftovers
 from inncli.runs import run_dir
 from inncli.runs.registry import find_run
@@ -152,7 +152,7 @@ def test_a_disk_that_fills_up_in_mid_posterior(disk, said, suffix, tmp_path):
         rf"\S*flow/posteriors/mine{suffix}: No space left on device; free the place or name another", line
     )
     assert hashes(disk) == before
-    assert PosteriorSet.load(disk / f"flow/posteriors/mine{suffix}").n_draws == 5
+    assert posterior_files.load(disk / f"flow/posteriors/mine{suffix}").n_draws == 5
 
 
 def test_a_line_of_metrics_that_did_not_fit_is_an_error(disk):
@@ -245,7 +245,7 @@ def test_a_read_only_run_can_be_used_and_not_changed(disk, said, tmp_path):
     finally:
         subprocess.run(["mount", "-o", "remount,rw", disk], check=True)
     assert hashes(disk) == before
-    assert PosteriorSet.load(tmp_path / "set.npz").n_draws == 5
+    assert posterior_files.load(tmp_path / "set.npz").n_draws == 5
 
 
 def test_a_run_directory_that_is_deleted_while_it_trains(tmp_path, said, monkeypatch):

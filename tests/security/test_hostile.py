@@ -829,10 +829,10 @@ ALTERED = [*CUT[:4], *CUT[6:]]
 def test_an_altered_byte_is_noticed(name, words, runs, capsys):
     path = runs / ("flow_stopped" if words is RESUME else "flow") / name
     if "posteriors" in name:  # in the numbers themselves
-        from inncli.inference.posterior_set import PosteriorSet
+        from inncli.inference import posterior_files
 
-        kept = PosteriorSet.load(path)
-        kept.save(path)  # what older code wrote has no checksums in Parquet and NetCDF
+        kept = posterior_files.load(path)
+        posterior_files.save(kept, path)  # what older code wrote has no checksums in Parquet and NetCDF
         data = bytearray(path.read_bytes())
         at = bytes(data).find(kept.x[0, 1].tobytes()[:8]) + 3
         assert at > 3

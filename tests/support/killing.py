@@ -22,7 +22,7 @@ import torch
 from inncli.cli.app import main
 from inncli.data import pairs as pair_files
 from inncli.errors import CheckpointError
-from inncli.inference.posterior_set import PosteriorSet
+from inncli.inference import posterior_files
 from inncli.io import atomic, tables
 from inncli.runs import run_dir
 from inncli.runs.run_dir import RunDir
@@ -190,7 +190,7 @@ def unreadable(run: RunDir) -> list[str]:
         run.pairs: lambda: load_pairs(run.pairs),
         run.last: lambda: load_checkpoint(run.last),
         run.best: lambda: load_checkpoint(run.best),
-        **{path: lambda path=path: PosteriorSet.load(path) for path in run.posteriors.glob("*.npz")},
+        **{path: lambda path=path: posterior_files.load(path) for path in run.posteriors.glob("*.npz")},
     }
     found = []
     for path, read in readers.items():
@@ -213,7 +213,7 @@ def kill_inversions(folder: Path, kills: int, seed: int, careless: bool = False)
     run = RunDir(folder / "run")
     words = ["invert", "--run", "run", "--y", "1.5", "-n", "20000", "--seed", "3"]
     seconds = finish(folder, words)
-    expected = PosteriorSet.load(run.latest_posterior()).x
+    expected = posterior_files.load(run.latest_posterior()).x
     tally = Tally()
     while tally.count < kills:
         (folder / "ended").unlink()
@@ -232,7 +232,7 @@ def kill_inversions(folder: Path, kills: int, seed: int, careless: bool = False)
             tally.lost.append(f"{len(ended)} ended, {len(new)} sets")
         for path in new:
             try:
-                if not np.array_equal(PosteriorSet.load(path).x, expected):
+                if not np.array_equal(posterior_files.load(path).x, expected):
                     tally.different.append(path.name)
             except Exception:
                 path.unlink()  # counted above
