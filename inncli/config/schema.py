@@ -10,15 +10,20 @@ import ast
 import functools
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 from inncli import types
 from inncli.errors import ConfigError, did_you_mean
 
-NODE_KEYS = frozenset({"_target_", "_partial_"})
+NODE_KEYS = frozenset({"_target_", "_partial_"})  # shipped yamls say only the first; see `is_factory`
 RANGES = {name: get_args(alias) for name, alias in vars(types).items() if hasattr(alias, "__metadata__")}
 PLAIN = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 LISTS = ("list", "tuple", "Sequence")
+NAMED = {  # aliases of `types` for a few words: BlockName
+    name: ast.parse(f"Literal{list(get_args(alias))}", mode="eval").body
+    for name, alias in vars(types).items()
+    if get_origin(alias) is Literal
+}
 
 
 @dataclass(frozen=True)
@@ -191,12 +196,23 @@ def check_value(
     if value == "???":
         raise ConfigError(f"{where} is required; give it as {where}=VALUE")
     if isinstance(value, dict) and "_target_" in value and (hint is None or not _describes_plain(hint)):
-        return check_node(value, where, roots)
+        node = check_node(value, where, roots)
+        return without_partial(node) if is_factory(hint) and node.get("_partial_") else node
     ok, cast = _fit(value, hint)
     if not ok:
         advice = _advice(value, hint, where, default)
         raise ConfigError(f"{where}: expected {_words(hint)}, got {_shown(value)}{advice}")
     return cast
+
+
+def is_factory(hint: ast.expr | None) -> bool:
+    """Whether a parameter takes a callable: a node in its place is built when its owner calls it, with the rest."""
+    return hint is not None and any(_is_callable(option) for option in _options(hint))
+
+
+def without_partial(node: dict) -> dict:
+    """A node without `_partial_`, which runs of 0.1 to 0.4 and older yamls say where it goes without saying."""
+    return {key: value for key, value in node.items() if key != "_partial_"}
 
 
 def parse_hint(text: str) -> ast.expr:
@@ -208,6 +224,8 @@ def _options(hint: ast.expr) -> list[ast.expr]:
     """The members of a union; the hint alone where it is none."""
     if isinstance(hint, ast.Constant) and isinstance(hint.value, str):
         return _options(parse_hint(hint.value))
+    if _name(hint) in NAMED:
+        return [NAMED[_name(hint)]]
     if isinstance(hint, ast.BinOp) and isinstance(hint.op, ast.BitOr):
         return [*_options(hint.left), *_options(hint.right)]
     if isinstance(hint, ast.Subscript) and _name(hint.value) in ("Optional", "Union"):
@@ -278,8 +296,15 @@ def _describes_plain(hint: ast.expr) -> bool:
     return all(plain(option) for option in _options(hint))
 
 
+def _is_callable(hint: ast.expr) -> bool:
+    return _name(hint.value if isinstance(hint, ast.Subscript) else hint) == "Callable"
+
+
 def _words(hint: ast.expr) -> str:
-    return " or ".join(_words_one(option) for option in _options(hint))
+    options = _options(hint)
+    if any(isinstance(option, ast.Subscript) and _name(option.value) == "Literal" for option in options):
+        options = [option for option in options if not _is_callable(option)]  # what has a name is chosen by it
+    return " or ".join(_words_one(option) for option in options)
 
 
 def _words_one(hint: ast.expr) -> str:

@@ -142,7 +142,7 @@ BLOCKS = {
 
 def inn(x, y):
     """A two-sided INN in the form that has a density: by likelihood, without padding."""
-    made = INN(x, y, n_blocks=3, hidden=HIDDEN, dim_z=x.dim - (0 if y is None else y.dim))
+    made = INN(x, y, n_blocks=3, hidden=HIDDEN, dim_z=x.dim - (0 if y is None else y.dim), padding=0)
     BidirectionalML(sigma=0.3).attach(made, None)
     return made
 
