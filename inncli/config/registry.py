@@ -186,8 +186,8 @@ def instantiate(node: dict, /, **extra):
     """Builds the object that a node names.
 
     Args:
-        node: plain dict with `_target_`; nodes inside it are built first, or become factories where the target's hint
-            says Callable.
+        node: plain dict with `_target_`. Nodes inside it are built first; one that lacks arguments, where a callable is
+            expected, becomes a factory (`schema.is_factory`), as does one that says `_partial_: true`.
         extra: arguments that the code knows and no yaml holds, such as sizes.
 
     Raises: ConfigError if a target is not allowed, does not exist, or does not take these keys.
@@ -225,13 +225,14 @@ def _allowed(node: dict) -> dict:
 
 
 def _value(value, hint: ast.expr | None = None):
-    """A value of a config, the nodes in it built; one that stands for a callable becomes a factory."""
+    """A value of a config, the nodes in it built or made factories."""
     if isinstance(value, list):
         return [_value(entry) for entry in value]
     if not isinstance(value, dict):
         return value
     if "_target_" in value:
-        return _construct(value, {}, value.get("_partial_", schema.is_factory(hint)))
+        partial = value.get("_partial_", schema.is_factory(value, hint, source_roots())) is True
+        return _construct(value, {}, partial)
     return {key: _value(entry) for key, entry in value.items()}
 
 

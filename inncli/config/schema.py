@@ -15,7 +15,7 @@ from typing import Literal, get_args, get_origin
 from inncli import types
 from inncli.errors import ConfigError, did_you_mean
 
-NODE_KEYS = frozenset({"_target_", "_partial_"})  # shipped yamls say only the first; see `is_factory`
+NODE_KEYS = frozenset({"_target_", "_partial_"})  # no yaml needs the second: see `is_factory`
 RANGES = {name: get_args(alias) for name, alias in vars(types).items() if hasattr(alias, "__metadata__")}
 PLAIN = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 LISTS = ("list", "tuple", "Sequence")
@@ -197,7 +197,7 @@ def check_value(
         raise ConfigError(f"{where} is required; give it as {where}=VALUE")
     if isinstance(value, dict) and "_target_" in value and (hint is None or not _describes_plain(hint)):
         node = check_node(value, where, roots)
-        return without_partial(node) if is_factory(hint) and node.get("_partial_") else node
+        return without_partial(node) if node.get("_partial_") and is_factory(node, hint, roots) else node
     ok, cast = _fit(value, hint)
     if not ok:
         advice = _advice(value, hint, where, default)
@@ -205,13 +205,16 @@ def check_value(
     return cast
 
 
-def is_factory(hint: ast.expr | None) -> bool:
-    """Whether a parameter takes a callable: a node in its place is built when its owner calls it, with the rest."""
-    return hint is not None and any(_is_callable(option) for option in _options(hint))
+def is_factory(node: dict, hint: ast.expr | None, roots: tuple[Path, ...]) -> bool:
+    """Whether a node that lacks arguments stands where the hint takes a callable: its owner calls it with the rest."""
+    if hint is None or not any(_is_callable(option) for option in _options(hint)):
+        return False
+    known = signature(node["_target_"], roots)
+    return known is not None and any(p.default is None and name not in node for name, p in known.parameters.items())
 
 
 def without_partial(node: dict) -> dict:
-    """A node without `_partial_`, which runs of 0.1 to 0.4 and older yamls say where it goes without saying."""
+    """A node without hydra's `_partial_`, which runs and yamls of 0.1 to 0.4 say where it follows from the hint."""
     return {key: value for key, value in node.items() if key != "_partial_"}
 
 

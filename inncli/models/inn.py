@@ -46,7 +46,7 @@ class INN(Model):
 
     Args:
         block: what the chain is made of: a name of `transforms.blocks.BLOCKS`, or `block(dim, dim_context, hidden=...,
-            seed=...)`, which gives one Transform.
+            seed=...)`, which gives one Transform. Only a named one has the settings of TUNED.
         n_blocks, hidden: their number, and the widths of their subnets. A block that fixes its own `hidden`, as a node
             of a config may, keeps it.
         dim_z: width of z; null is that of x.

@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import importlib
 import inspect
+import sys
 from functools import partial
 
 import pytest
@@ -197,6 +198,45 @@ def test_the_names_of_blocks_stand_once():
         .elementwise.clamp
         == 1
     )
+
+
+OWN = """
+from collections.abc import Callable
+from inncli.models.flow import ConditionalFlow
+from inncli.transforms.blocks import GlowBlock
+class Scaled:
+    def __init__(self, by: float = 2.0): self.by = by
+    def __call__(self, x): return self.by * x
+def maker(clamp: float = 1.0):
+    return lambda dim, dim_context, seed: GlowBlock(dim, dim_context, [3], clamp, seed)
+class Mine(ConditionalFlow):
+    def __init__(self, x, y, map: Callable, other, block: Callable, also: Callable):
+        super().__init__(x, y, block, n_blocks=1)
+        self.found = map(3), other(), also
+"""
+OWN_YAML = """
+_target_: defaults_mine.Mine
+_partial_: true
+map: {_target_: defaults_mine.Scaled}
+other: {_target_: defaults_mine.Scaled, _partial_: true, by: 5}
+also: {_target_: defaults_mine.Scaled, _partial_: true}
+block: {_target_: defaults_mine.maker, clamp: 3}
+"""
+
+
+def test_yamls_of_ones_own_mean_what_they_meant(tmp_path, monkeypatch):
+    monkeypatch.setattr(registry, "trusted_folders", [])
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "defaults_mine.py").write_text(OWN)
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "mine.yaml").write_text(OWN_YAML)
+    config.trust(tmp_path)
+    node = config.plan(["model=mine"])[0].config["model"]
+    assert "_partial_" not in node and node["other"]["_partial_"] and node["also"]["_partial_"]
+    for given in (node, yaml.safe_load(OWN_YAML)):
+        made = registry.make(given, Model, x=Variables.numbered("x", 2), y=Y1)
+        assert made.found[0] == 6 and made.found[1].by == 5 and made.found[2](by=7).by == 7
+        assert made.blocks.parts[0].parts[2].elementwise.clamp == 3
 
 
 def test_a_table_of_an_older_run_is_read_whole():
