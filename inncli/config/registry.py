@@ -17,7 +17,7 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from inncli.config import renamed, schema
+from inncli.config import renamed, schema, signatures
 from inncli.errors import ConfigError, InnError, did_you_mean
 
 GROUPS = ("task", "model", "objective", "trainer", "evaluation", "logger")
@@ -238,7 +238,7 @@ def _value(value, hint: ast.expr | None = None):
 
 def _construct(node: dict, extra: dict, partial: bool = False):
     target = node["_target_"]
-    known = schema.signature(target, source_roots())
+    known = signatures.signature(target, source_roots())
     hints = {key: parameter.hint for key, parameter in known.parameters.items()} if known else {}
     built = {key: _value(entry, hints.get(key)) for key, entry in node.items() if key not in schema.NODE_KEYS}
     kwargs = {**built, **extra}

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from inncli import config
-from inncli.config import composing, registry, schema
+from inncli.config import composing, registry, signatures
 from inncli.errors import ConfigError
 
 CHOICES = [
@@ -98,7 +98,7 @@ def test_yamls_list_every_setting_with_its_right_default_type():
     for group, name in CHOICES:
         if group not in ("experiment",):
             node = read_with_its_bases(config.conf_dir() / group, name)
-            known = schema.signature(node["_target_"], registry.source_roots())
+            known = signatures.signature(node["_target_"], registry.source_roots())
             hidden = {key for key, p in known.parameters.items() if p.default is not None} - set(node)
             assert not hidden or group in ("model",), f"{group}/{name}.yaml does not list {hidden}"
 
@@ -332,10 +332,11 @@ def test_arguments_of_bases_and_open_signatures(folder, word, want):
 
 
 def test_signatures_of_dataclasses_and_missing_names(folder):
-    known = schema.signature("mine.Point", (folder,))
+    known = signatures.signature("mine.Point", (folder,))
     assert list(known.parameters) == ["x", "label"] and not known.open
     assert (
-        schema.signature("mine.Nothing", (folder,)) is None and schema.signature("nowhere.Nothing", (folder,)) is None
+        signatures.signature("mine.Nothing", (folder,)) is None
+        and signatures.signature("nowhere.Nothing", (folder,)) is None
     )
 
 
@@ -442,7 +443,7 @@ def test_own_model_trains_or_says_what_is_wrong_with_it(folder, monkeypatch, cap
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     (folder / "mine.py").write_text(module)
     (folder / "model" / "mine.yaml").write_text(text)
-    schema._module.cache_clear()
+    signatures._module.cache_clear()
     code = main(["train", "--config-dir", ".", "model=mine", "task.n_train=200", "trainer.max_steps=2"])
     said = capsys.readouterr().err
     monkeypatch.delitem(sys.modules, "mine", raising=False)
