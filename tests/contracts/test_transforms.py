@@ -237,7 +237,7 @@ def test_two_sided_affine_is_the_inn_papers_formula():
 
     def s_t(half, given):
         s, t = half.subnet(given).chunk(2, 1)
-        return 1.5 * torch.tanh(s / 1.5), t
+        return 2 * torch.tanh(s / 2), t
 
     s2, t2 = s_t(first, x2)
     y1 = x1 * s2.exp() + t2
