@@ -171,7 +171,8 @@ def check(config: dict) -> dict:
             raise ConfigError(
                 f"{group}: expected one of {', '.join(choices(group))}, got {node!r}; choose with {group}=NAME"
             )
-        node = {**LATER_SETTINGS.get(node["_target_"], {}), **node}
+        later = LATER_SETTINGS.get(node["_target_"], {})
+        node = {**node, **{key: value for key, value in later.items() if key not in node}}
         checked[group] = schema.without_partial(schema.check_node(node, group, roots))
     checked["names"] = dict(config["names"]) if isinstance(config.get("names"), dict) else {}
     return checked
