@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Literal
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,4 @@ PositiveFloat = Annotated[float, Range("a number above 0", low=0.0, open_low=Tru
 NonNegativeFloat = Annotated[float, Range("a number of 0 or more", low=0.0)]
 Fraction = Annotated[float, Range("a number between 0 and 1", low=0.0, high=1.0, open_low=True)]
 Share = Annotated[float, Range("a number of 0 or more and below 1", low=0.0, high=1.0)]
+BlockName = Literal["nice", "rnvp", "glow", "spline", "iresnet"]  # of `transforms.blocks.BLOCKS`

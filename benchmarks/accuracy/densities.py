@@ -57,7 +57,7 @@ def densities() -> None:
 def task_of_name(name: str):
     """The task, built with its defaults."""
     (job,) = plan([f"task={name}"])
-    return instantiate(job.config["task"])()
+    return instantiate(job.config["task"])
 
 
 FIGURES = {"densities": densities}

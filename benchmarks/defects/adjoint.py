@@ -7,7 +7,7 @@ DEFECTS = [
     Defect(
         "a descent on squares whatever the network was trained with",
         "inncli.models.adjoint:Adjoint._compare",
-        "number = list(LOSSES.values())[int(self.loss_kind)]",
+        "number = SPELLED[int(self.loss_kind)]",
         'number = LOSSES["mse"]',
         "test_adjoint::test_it_descends_on_the_very_loss_it_was_trained_with[l1]",
     ),

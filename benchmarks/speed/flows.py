@@ -23,7 +23,7 @@ def speed() -> None:
 
     def step(model: str) -> float:
         (job,) = plan([f"model={model}"])
-        flow = instantiate(job.config["model"])(x=Ring.x, y=Ring.y)
+        flow = instantiate(job.config["model"], x=Ring.x, y=Ring.y)
         generator = torch.Generator().manual_seed(0)
         x = torch.randn(2000, 2, generator=generator, dtype=torch.float64)
         y = x.square().sum(1, keepdim=True)

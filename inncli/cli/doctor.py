@@ -93,7 +93,7 @@ def _threads() -> str:
 
 def _configs() -> str:
     from inncli.config.registry import GROUPS, allowed_targets, choices, conf_dir, source_roots
-    from inncli.config.schema import signature
+    from inncli.config.signatures import signature
 
     missing = [target for target in sorted(allowed_targets()) if signature(target, source_roots()) is None]
     if missing or not choices("model"):

@@ -19,7 +19,17 @@ from inncli import launchers
 from inncli.config import registry
 from inncli.config.composing import by_choices, composer, enter_plugins, expand, own_presets, quoted, register_resolvers
 from inncli.config.messages import not_a_choice, plain_errors
-from inncli.config.registry import GROUPS, allowed_targets, check, choices, conf_dir, data_dir, instantiate, trust
+from inncli.config.registry import (
+    GROUPS,
+    allowed_targets,
+    check,
+    choices,
+    conf_dir,
+    data_dir,
+    factory,
+    instantiate,
+    trust,
+)
 from inncli.errors import ConfigError
 
 __all__ = [
@@ -32,6 +42,7 @@ __all__ = [
     "choices",
     "conf_dir",
     "data_dir",
+    "factory",
     "instantiate",
     "job_config",
     "job_place",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-from inncli.config import schema
+from inncli.config import schema, signatures
 from inncli.config.composing import composer
 from inncli.config.registry import GROUPS, choices, one_line, source_roots
 from inncli.errors import ConfigError, did_you_mean
@@ -79,7 +79,7 @@ def _takes(word: str, overrides: list[str]) -> bool:
         node = node.get(part) if isinstance(node, dict) else None
     if not isinstance(node, dict) or "_target_" not in node:
         return False
-    known = schema.signature(node["_target_"], source_roots())
+    known = signatures.signature(node["_target_"], source_roots())
     return known is not None and key in known.parameters
 
 
@@ -87,7 +87,7 @@ def _keys(overrides: Iterable[str] = ()) -> list[str]:
     """Every dotted key of the config that the choices among these overrides compose to."""
 
     def walk(node: dict, prefix: str) -> Iterator[str]:
-        known = schema.signature(node["_target_"], source_roots()) if "_target_" in node else None
+        known = signatures.signature(node["_target_"], source_roots()) if "_target_" in node else None
         for key in {**node, **(known.parameters if known else {})}:
             if key not in schema.NODE_KEYS:
                 yield prefix + key

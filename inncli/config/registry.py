@@ -8,6 +8,7 @@ a task may run a file of the user's, and none may stand where a model is expecte
 
 from __future__ import annotations
 
+import ast
 import functools
 import importlib
 import inspect
@@ -16,17 +17,16 @@ import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
-from inncli.config import renamed, schema
+from inncli.config import renamed, schema, signatures
 from inncli.errors import ConfigError, InnError, did_you_mean
 
 GROUPS = ("task", "model", "objective", "trainer", "evaluation", "logger")
+# What configs of older runs don't say: groups, and settings whose default is another one by now.
 LATER = {
-    "evaluation": {
-        "_target_": "inncli.evaluation.settings.EvaluationSettings",
-        "_partial_": True,
-    },  # what older runs don't say
-    "logger": {"_target_": "inncli.loggers.base.Logger", "_partial_": True},
+    "evaluation": {"_target_": "inncli.evaluation.settings.EvaluationSettings"},
+    "logger": {"_target_": "inncli.loggers.base.Logger"},
 }
+LATER_SETTINGS = {"inncli.tasks.measured.table.Table": {"memory_mb": None}}
 SETTINGS = {
     "seed": "NonNegativeInt",
     "device": "str | list[str]",
@@ -173,7 +173,9 @@ def check(config: dict) -> dict:
             raise ConfigError(
                 f"{group}: expected one of {', '.join(choices(group))}, got {node!r}; choose with {group}=NAME"
             )
-        checked[group] = schema.check_node(node, group, roots)
+        later = LATER_SETTINGS.get(node["_target_"], {})
+        node = {**node, **{key: value for key, value in later.items() if key not in node}}
+        checked[group] = schema.without_partial(schema.check_node(node, group, roots))
     checked["names"] = dict(config["names"]) if isinstance(config.get("names"), dict) else {}
     return checked
 
@@ -184,25 +186,29 @@ def source_roots() -> tuple[Path, ...]:
 
 
 def instantiate(node: dict, /, **extra):
-    """Builds what a node names: the object, or a `functools.partial` where it says `_partial_: true`.
+    """Builds the object that a node names.
 
     Args:
-        node: plain dict with `_target_`; nodes inside it are built first.
+        node: plain dict with `_target_`. Nodes inside it are built first; one that lacks arguments, where a callable is
+            expected, becomes a factory (`schema.is_factory`), as does one that says `_partial_: true`.
         extra: arguments that the code knows and no yaml holds, such as sizes.
 
     Raises: ConfigError if a target is not allowed, does not exist, or does not take these keys.
     """
-    node = renamed.current(node)
-    check_targets(node)
-    return _build(node, extra)
+    return _construct(_allowed(node), extra)
+
+
+def factory(node: dict) -> functools.partial:
+    """What a node names, with the node's settings: `factory(config["model"])(x, y)`. Raises: as `instantiate`."""
+    return _construct(_allowed(node), {}, partial=True)
 
 
 def make(node: dict, kind: type, /, **extra):
-    """The object that a group's own node names, built with the arguments that the code adds, whatever it says of `_partial_`.
+    """The object that a group's own node names, built with the arguments that the code adds.
 
     Raises: ConfigError as `instantiate`, and if it is no `kind`.
     """
-    made = instantiate({**node, "_partial_": False}, **extra)
+    made = instantiate(node, **extra)
     if not isinstance(made, kind):
         raise ConfigError(
             f"{node['_target_']}: expected a {kind.__name__}, got {type(made).__name__}; "
@@ -215,15 +221,30 @@ def _is_trusted(file: Path) -> bool:
     return any(file.is_relative_to(folder) for folder in trusted_folders)
 
 
-def _build(value, extra: dict):
+def _allowed(node: dict) -> dict:
+    node = renamed.current(node)
+    check_targets(node)
+    return node
+
+
+def _value(value, hint: ast.expr | None = None):
+    """A value of a config, the nodes in it built or made factories."""
     if isinstance(value, list):
-        return [_build(entry, {}) for entry in value]
+        return [_value(entry) for entry in value]
     if not isinstance(value, dict):
         return value
-    built = {key: _build(entry, {}) for key, entry in value.items() if key not in schema.NODE_KEYS}
-    if "_target_" not in value:
-        return built
-    target, kwargs = value["_target_"], {**built, **extra}
+    if "_target_" in value:
+        partial = value.get("_partial_", schema.is_factory(value, hint, source_roots())) is True
+        return _construct(value, {}, partial)
+    return {key: _value(entry) for key, entry in value.items()}
+
+
+def _construct(node: dict, extra: dict, partial: bool = False):
+    target = node["_target_"]
+    known = signatures.signature(target, source_roots())
+    hints = {key: parameter.hint for key, parameter in known.parameters.items()} if known else {}
+    built = {key: _value(entry, hints.get(key)) for key, entry in node.items() if key not in schema.NODE_KEYS}
+    kwargs = {**built, **extra}
     module, _, name = target.rpartition(".")
     own = all(target not in targets for targets in _targets_below(conf_dir()).values())
     advice = "mend it in your `config_dir`" if own else "was the run made by another version of inn?"
@@ -234,7 +255,6 @@ def _build(value, extra: dict):
             f"_target_ {target!r} can't be imported ({type(error).__name__}: {one_line(error)}); {advice}",
             "config_dir",
         ) from error
-    partial = value.get("_partial_") is True
     try:
         # Bound here, so that a TypeError from inside a constructor is not taken for a wrong key.
         getattr(inspect.signature(function), "bind_partial" if partial else "bind")(**kwargs)

@@ -1,146 +1,26 @@
-"""What a config node may hold, read from the source of its `_target_` without importing it.
-
-The type hints of `__init__` are the schema. Reading them with `ast` keeps torch out of
-composition, and code out of the hands of a config that someone else wrote.
-"""
+"""What a config node may hold: the type hints of its `_target_`'s `__init__` are the schema."""
 
 from __future__ import annotations
 
 import ast
-import functools
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import get_args
+from typing import Literal, get_args, get_origin
 
 from inncli import types
+from inncli.config.signatures import signature
 from inncli.errors import ConfigError, did_you_mean
 
-NODE_KEYS = frozenset({"_target_", "_partial_"})
+NODE_KEYS = frozenset({"_target_", "_partial_"})  # no yaml needs the second: see `is_factory`
 RANGES = {name: get_args(alias) for name, alias in vars(types).items() if hasattr(alias, "__metadata__")}
 PLAIN = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 LISTS = ("list", "tuple", "Sequence")
+NAMED = {  # aliases of `types` for a few words: BlockName
+    name: ast.parse(f"Literal{list(get_args(alias))}", mode="eval").body
+    for name, alias in vars(types).items()
+    if get_origin(alias) is Literal
+}
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One argument of a target: its hint (None where there is none) and whether a default stands behind it."""
-
-    hint: ast.expr | None
-    default: ast.expr | None
-
-
-@dataclass(frozen=True)
-class Signature:
-    """The arguments that a target takes by keyword; `open` if it takes any others too (`**kwargs`)."""
-
-    name: str
-    parameters: dict[str, Parameter] = field(default_factory=dict)
-    open: bool = False
-
-
-# ---- finding the source ------------------------------------------------------------------------------
-@functools.lru_cache(maxsize=256)
-def _module(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    except SyntaxError as error:
-        raise ConfigError(f"{path}, line {error.lineno}: {error.msg}; mend the file that _target_ names") from None
-
-
-def _locate(dotted: str, roots: tuple[Path, ...]) -> tuple[Path, list[str], str] | None:
-    """The file of the longest prefix of `dotted` that is a module, the names left over, the module's name."""
-    parts = dotted.split(".")
-    for root in roots:
-        for n in range(len(parts), 0, -1):
-            stem = root.joinpath(*parts[:n])
-            for path in (stem.with_name(stem.name + ".py"), stem / "__init__.py"):
-                if path.is_file():
-                    # "a.b.__init__" counts levels of a relative import as the file itself does.
-                    module = ".".join(parts[:n] + (["__init__"] if path.name == "__init__.py" else []))
-                    return path, parts[n:], module
-    return None
-
-
-def _definition(dotted: str, roots: tuple[Path, ...], depth: int = 0) -> tuple[ast.AST, ast.Module, str] | None:
-    """The class or function that `dotted` names, its module's tree and name; imports are followed."""
-    found = _locate(dotted, roots)
-    if found is None or len(found[1]) != 1 or depth > 8:
-        return None
-    path, (name,), module = found
-    tree = _module(path)
-    for node in tree.body:
-        if isinstance(node, (ast.ClassDef, ast.FunctionDef)) and node.name == name:
-            return node, tree, module
-    target = _imported(name, tree, module)
-    return _definition(target, roots, depth + 1) if target else None
-
-
-def _imported(name: str, tree: ast.Module, module: str) -> str | None:
-    """The dotted name that `from a.b import name` gives `name` in this module."""
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom):
-            for alias in node.names:
-                if (alias.asname or alias.name) == name:
-                    start = module.split(".")[: -node.level] if node.level else []
-                    return ".".join([*start, *([node.module] if node.module else []), alias.name])
-    return None
-
-
-def signature(dotted: str, roots: tuple[Path, ...]) -> Signature | None:
-    """The signature of a class or function; None where no source is found under `roots`."""
-    found = _definition(dotted, roots)
-    if found is None:
-        return None
-    node, tree, module = found
-    if isinstance(node, ast.FunctionDef):
-        return _of_function(node, skip=0)
-    return _of_class(node, tree, module, roots)
-
-
-def _of_class(node: ast.ClassDef, tree: ast.Module, module: str, roots: tuple[Path, ...]) -> Signature:
-    init = next((m for m in node.body if isinstance(m, ast.FunctionDef) and m.name == "__init__"), None)
-    if init is not None:
-        own = _of_function(init, skip=1)
-    elif any("dataclass" in ast.unparse(d) for d in node.decorator_list):
-        fields = {
-            m.target.id: Parameter(m.annotation, m.value)
-            for m in node.body
-            if isinstance(m, ast.AnnAssign) and isinstance(m.target, ast.Name)
-        }
-        own = Signature(node.name, fields)
-    else:
-        own = Signature(node.name, {}, open=True)
-    if not own.open:
-        return Signature(node.name, own.parameters)
-    # `**kwargs`, or no __init__ of its own: what is left over goes to the bases.
-    merged, still_open = dict(own.parameters), init is not None
-    for base in node.bases:
-        local = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == ast.unparse(base)), None)
-        dotted = _imported(ast.unparse(base), tree, module)
-        above = (
-            _of_class(local, tree, module, roots)
-            if local is not None and local is not node
-            else signature(dotted, roots)
-            if dotted
-            else None
-        )
-        if above is not None:
-            merged = {**above.parameters, **merged}
-            still_open = above.open
-        elif ast.unparse(base) not in ("ABC", "object", "Protocol", "nn.Module", "torch.nn.Module"):
-            still_open = True  # a base whose source is out of reach may take anything
-    return Signature(node.name, merged, still_open)
-
-
-def _of_function(node: ast.FunctionDef, skip: int) -> Signature:
-    args = [*node.args.posonlyargs, *node.args.args]
-    defaults = [None] * (len(args) - len(node.args.defaults)) + list(node.args.defaults)
-    pairs = [*list(zip(args, defaults))[skip:], *zip(node.args.kwonlyargs, node.args.kw_defaults)]
-    parameters = {arg.arg: Parameter(arg.annotation, default) for arg, default in pairs}
-    return Signature(node.name, parameters, open=node.args.kwarg is not None)
-
-
-# ---- holding a node against it -----------------------------------------------------------------------
 def check_node(node: dict, where: str, roots: tuple[Path, ...]) -> dict:
     """A copy of a `_target_` node with every key and value checked, numbers in their declared type.
 
@@ -191,12 +71,26 @@ def check_value(
     if value == "???":
         raise ConfigError(f"{where} is required; give it as {where}=VALUE")
     if isinstance(value, dict) and "_target_" in value and (hint is None or not _describes_plain(hint)):
-        return check_node(value, where, roots)
+        node = check_node(value, where, roots)
+        return without_partial(node) if node.get("_partial_") and is_factory(node, hint, roots) else node
     ok, cast = _fit(value, hint)
     if not ok:
         advice = _advice(value, hint, where, default)
         raise ConfigError(f"{where}: expected {_words(hint)}, got {_shown(value)}{advice}")
     return cast
+
+
+def is_factory(node: dict, hint: ast.expr | None, roots: tuple[Path, ...]) -> bool:
+    """Whether a node that lacks arguments stands where the hint takes a callable: its owner calls it with the rest."""
+    if hint is None or not any(_is_callable(option) for option in _options(hint)):
+        return False
+    known = signature(node["_target_"], roots)
+    return known is not None and any(p.default is None and name not in node for name, p in known.parameters.items())
+
+
+def without_partial(node: dict) -> dict:
+    """A node without hydra's `_partial_`, which runs and yamls of 0.1 to 0.4 say where it follows from the hint."""
+    return {key: value for key, value in node.items() if key != "_partial_"}
 
 
 def parse_hint(text: str) -> ast.expr:
@@ -208,6 +102,8 @@ def _options(hint: ast.expr) -> list[ast.expr]:
     """The members of a union; the hint alone where it is none."""
     if isinstance(hint, ast.Constant) and isinstance(hint.value, str):
         return _options(parse_hint(hint.value))
+    if _name(hint) in NAMED:
+        return [NAMED[_name(hint)]]
     if isinstance(hint, ast.BinOp) and isinstance(hint.op, ast.BitOr):
         return [*_options(hint.left), *_options(hint.right)]
     if isinstance(hint, ast.Subscript) and _name(hint.value) in ("Optional", "Union"):
@@ -278,8 +174,15 @@ def _describes_plain(hint: ast.expr) -> bool:
     return all(plain(option) for option in _options(hint))
 
 
+def _is_callable(hint: ast.expr) -> bool:
+    return _name(hint.value if isinstance(hint, ast.Subscript) else hint) == "Callable"
+
+
 def _words(hint: ast.expr) -> str:
-    return " or ".join(_words_one(option) for option in _options(hint))
+    options = _options(hint)
+    if any(isinstance(option, ast.Subscript) and _name(option.value) == "Literal" for option in options):
+        options = [option for option in options if not _is_callable(option)]  # what has a name is chosen by it
+    return " or ".join(_words_one(option) for option in options)
 
 
 def _words_one(hint: ast.expr) -> str:

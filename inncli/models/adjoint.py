@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor, nn
 
-from inncli.errors import ConfigError, ShapeError
+from inncli.errors import CheckpointError, ConfigError, ShapeError
 from inncli.models.base import Model
 from inncli.nn.embedding import Features
 from inncli.nn.losses import LOSSES
@@ -18,6 +20,18 @@ from inncli.types import NonNegativeFloat, PositiveFloat, PositiveInt
 from inncli.variables import Variables
 
 LABEL_MISS = 0.05  # a label is reached at a probability of .95
+NUMBERED = ("mse", "l1", "huber")  # what 0, 1 and 2 stand for in checkpoints of 0.1 to 0.4
+
+
+def _spelled(name: str) -> int:
+    """A name of up to seven letters as one number, that of its bytes: a checkpoint holds tensors only."""
+    return int.from_bytes(name.encode(), "big")
+
+
+SPELLED = {_spelled(name): loss for name, loss in LOSSES.items()}
+FIRST_LOSS = torch.tensor(
+    _spelled("mse")
+)  # made here, since a number in a model's making counts as a size: `size_guard`
 
 
 class Adjoint(Model):
@@ -57,7 +71,7 @@ class Adjoint(Model):
         self,
         x: Variables,
         y: Variables | None,
-        hidden: list[PositiveInt] = (128, 128),
+        hidden: Sequence[PositiveInt] = (128, 128),
         tolerance: PositiveFloat = 1e-3,
         max_steps: PositiveInt = 300,
         patience: PositiveInt = 50,
@@ -80,13 +94,14 @@ class Adjoint(Model):
         self.features = Features(y)
         # Smooth, so that the descent follows f and not its facets.
         self.net = MLP(x.dim, self.features.dim_out, hidden, activation=nn.SiLU)
-        self.register_buffer("loss_kind", torch.tensor(0))  # an index into LOSSES, set by the objective
+        self.register_buffer("loss_kind", FIRST_LOSS.clone())  # a name of LOSSES, set by the objective
         low, high = (
             [inf if pair[k] is None else pair[k] for pair in x.bounds] for k, inf in ((0, -torch.inf), (1, torch.inf))
         )
         self.register_buffer("bounds", torch.tensor([low, high], dtype=torch.float64))
         self.register_buffer("range", torch.zeros(2, x.dim, dtype=torch.float64))  # of the training xs, scaled
         self.register_buffer("starts", torch.zeros(n_starts, x.dim, dtype=torch.float64))
+        self.register_load_state_dict_pre_hook(_loss_by_name)
 
     # training
 
@@ -100,7 +115,7 @@ class Adjoint(Model):
 
     def train_by(self, kind: str) -> None:
         """Names the loss of a number, one of LOSSES; kept in the saved state."""
-        self.loss_kind.fill_(list(LOSSES).index(kind))
+        self.loss_kind.fill_(_spelled(kind))
 
     @row_wise
     def row_loss(self, x: Tensor, y: Tensor) -> Tensor:
@@ -166,7 +181,7 @@ class Adjoint(Model):
 
     def _compare(self, out: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """The loss of each row, and whether it is within the tolerance. Shape: out, target (B, dim_out)."""
-        number = list(LOSSES.values())[int(self.loss_kind)]
+        number = SPELLED[int(self.loss_kind)]
         losses, squares, sure = [], [], torch.ones_like(out[:, 0], dtype=torch.bool)
         for a, b in zip(out.split(self._widths, 1), target.split(self._widths, 1)):
             if a.shape[1] == 1:
@@ -203,6 +218,21 @@ class Adjoint(Model):
         if not starts.isfinite().all():
             raise ShapeError("starts: expected finite numbers, got NaN or inf; leave those rows out")
         return starts.double().expand(expected).reshape(-1, self.dim)
+
+
+def _loss_by_name(model: Adjoint, state: dict, prefix: str, *_) -> None:
+    """Spells the loss of an older checkpoint. Raises: CheckpointError if there is no such loss."""
+    key = prefix + "loss_kind"
+    if key not in state:
+        return
+    kind = int(state[key])
+    if 0 <= kind < len(NUMBERED):
+        kind = _spelled(NUMBERED[kind])
+        state[key] = torch.full_like(state[key], kind)
+    if kind not in SPELLED:
+        raise CheckpointError(
+            f"{key} of the checkpoint names no loss, expected {', '.join(LOSSES)}; restore it or train again"
+        )
 
 
 def _shuffled(m: int, n: int, generator: torch.Generator) -> Tensor:

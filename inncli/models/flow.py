@@ -15,11 +15,12 @@ from inncli.models.preprocessing import Scaling
 from inncli.nn.embedding import Edges, Embedding, Features
 from inncli.nn.sharding import row_wise
 from inncli.transforms.base import Transform
+from inncli.transforms.blocks import block_factory
 from inncli.transforms.chain import Chain
 from inncli.transforms.class_gaussian import ClassGaussian
 from inncli.transforms.linear import LinearGaussian
 from inncli.transforms.residual import health
-from inncli.types import NonNegativeInt, PositiveInt
+from inncli.types import BlockName, NonNegativeInt, PositiveInt
 from inncli.variables import Variables
 
 
@@ -35,7 +36,8 @@ class ConditionalFlow(Model):
     * blocks: `n_blocks` of `block`, started as the identity.
 
     Args:
-        block: `block(dim, dim_context, seed=...)` gives one Transform.
+        block: a name of `transforms.blocks.BLOCKS`, or `block(dim, dim_context, seed=...)`, which gives one Transform.
+        n_blocks: how many of them.
         last: one more Transform on top, `last(dim, dim_context)`.
         bounds: how bounded unknowns stay in their box. `logit` maps the box to the real line;
             `truncate` draws again what falls outside and renormalises the density; `clip`, for recorded columns,
@@ -54,7 +56,7 @@ class ConditionalFlow(Model):
         self,
         x: Variables,
         y: Variables | None,
-        block: Callable[..., Transform],
+        block: BlockName | Callable[..., Transform] = "rnvp",
         n_blocks: PositiveInt = 8,
         last: Callable[..., Transform] | None = None,
         dim_embedding: NonNegativeInt = 16,
@@ -76,7 +78,8 @@ class ConditionalFlow(Model):
         self.embedding = None if y is None else Embedding(dim_seen, dim_embedding)
         dim_context = 0 if y is None else self.embedding.dim_out
         self.linear = _linear(dim, y, dim_features, linear_start)
-        blocks = [block(dim, dim_context, seed=k) for k in range(n_blocks)]
+        make_block = block_factory(block)
+        blocks = [make_block(dim, dim_context, seed=k) for k in range(n_blocks)]
         self.blocks = Chain(dim, [*blocks, *([last(dim, dim_context)] if last else [])])
         self.register_load_state_dict_pre_hook(_from_first_format)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -14,20 +14,15 @@ from inncli.models.preprocessing import Scaling
 from inncli.nn.embedding import Features
 from inncli.nn.sharding import row_wise
 from inncli.numerics.mmd import InverseMultiquadric, independence_test, two_sample_test
-from inncli.transforms.blocks import GlowBlock, NICEBlock, RealNVPBlock, ResidualBlock, SplineBlock
+from inncli.transforms.base import Transform
+from inncli.transforms.blocks import block_factory
 from inncli.transforms.chain import Chain
 from inncli.transforms.linear import LULinear
-from inncli.types import NonNegativeInt, PositiveInt
+from inncli.types import BlockName, NonNegativeInt, PositiveInt
 from inncli.variables import Variables
 
-# name -> block(dim, dim_context, hidden, seed=...): one more line is one more choice of `model.block`
-BLOCKS = {
-    "nice": NICEBlock,
-    "rnvp": RealNVPBlock,
-    "glow": GlowBlock,
-    "spline": SplineBlock,
-    "iresnet": ResidualBlock,
-}
+# What a block chosen by name is given here instead of its own default: the values with which `inn.yaml` was tuned.
+TUNED: dict[str, dict[str, float]] = {"rnvp": {"clamp": 2.0}, "glow": {"clamp": 2.0}, "iresnet": {"lipschitz": 0.98}}
 
 
 class INN(Model):
@@ -50,8 +45,10 @@ class INN(Model):
     With padding that is the density of (x, u), and `log_prob` is NaN.
 
     Args:
-        block: what the chain is made of.
-        n_blocks, hidden: their number, and the widths of their subnets.
+        block: what the chain is made of: a name of `transforms.blocks.BLOCKS`, or `block(dim, dim_context, hidden=...,
+            seed=...)`, which gives one Transform. Only a named one has the settings of TUNED.
+        n_blocks, hidden: their number, and the widths of their subnets. A block that fixes its own `hidden`, as a node
+            of a config may, keeps it.
         dim_z: width of z; null is that of x.
         padding: dimensions on both sides beyond those that [x] or [y, z] need.
 
@@ -64,11 +61,11 @@ class INN(Model):
         self,
         x: Variables,
         y: Variables | None,
-        block: Literal["nice", "rnvp", "glow", "spline", "iresnet"] = "rnvp",
+        block: BlockName | Callable[..., Transform] = "rnvp",
         n_blocks: PositiveInt = 8,
-        hidden: list[PositiveInt] = [64, 64],  # noqa: B006 never changed
+        hidden: Sequence[PositiveInt] = (64, 64),
         dim_z: NonNegativeInt | None = None,
-        padding: NonNegativeInt = 0,
+        padding: NonNegativeInt = 3,
     ) -> None:
         super().__init__(x, y)
         self.scale = Scaling(x)
@@ -89,7 +86,8 @@ class INN(Model):
         self.register_buffer("padding_sd", torch.ones(2))
         # Noise known in y's own units, (Dy,), which becomes sigma once the scaling is known.
         self.known_noise: Tensor | None = None
-        blocks = [BLOCKS[block](self.width, 0, hidden, seed=k) for k in range(n_blocks)]
+        make_block = block_factory(block, hidden=hidden, **(TUNED.get(block, {}) if isinstance(block, str) else {}))
+        blocks = [make_block(self.width, 0, seed=k) for k in range(n_blocks)]
         self.blocks = Chain(self.width, [*blocks, LULinear(self.width)])
 
     has_latent = True

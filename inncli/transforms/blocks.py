@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
 from torch import Tensor
 
+from inncli.errors import ConfigError, did_you_mean
 from inncli.nn.mlp import MLP
 from inncli.transforms.actnorm import ActNorm
 from inncli.transforms.autoregressive import Autoregressive
@@ -19,11 +22,11 @@ from inncli.transforms.linear import LULinear
 from inncli.transforms.permute import Permutation, Rotation
 from inncli.transforms.residual import Residual
 from inncli.transforms.spline import RationalQuadratic
-from inncli.types import NonNegativeFloat, PositiveFloat, PositiveInt, Share
+from inncli.types import BlockName, NonNegativeFloat, PositiveFloat, PositiveInt, Share
 
 
 def two_sided(
-    dim: int, dim_context: int, elementwise: Elementwise, hidden: list[int], gain: float = 0.0
+    dim: int, dim_context: int, elementwise: Elementwise, hidden: Sequence[int], gain: float = 0.0
 ) -> list[Transform]:
     """Both halves of a two-sided coupling; in dimension 1 there is only one."""
     halves = [True, False] if dim > 1 else [False]
@@ -51,7 +54,7 @@ class NICEBlock(Chain):
         self,
         dim: int,
         dim_context: int,
-        hidden: list[int],
+        hidden: Sequence[int] = (64, 64),
         mix: Literal["permutation", "rotation"] = "rotation",
         gain: NonNegativeFloat = 2.0,
         seed: int = 0,
@@ -73,8 +76,8 @@ class RealNVPBlock(Chain):
         self,
         dim: int,
         dim_context: int,
-        hidden: list[int],
-        clamp: PositiveFloat = 2.0,
+        hidden: Sequence[int] = (64, 64),
+        clamp: PositiveFloat = 1.5,
         mix: Literal["permutation", "rotation"] = "permutation",
         seed: int = 0,
     ) -> None:
@@ -94,7 +97,7 @@ class SplineBlock(Chain):
         self,
         dim: int,
         dim_context: int,
-        hidden: list[int],
+        hidden: Sequence[int] = (64, 64),
         bins: PositiveInt = 8,
         bound: PositiveFloat = 5.0,
         clamp: PositiveFloat = 1.5,
@@ -112,7 +115,7 @@ class GlowBlock(Chain):
     """
 
     def __init__(
-        self, dim: int, dim_context: int, hidden: list[int], clamp: PositiveFloat = 2.0, seed: int = 0
+        self, dim: int, dim_context: int, hidden: Sequence[int] = (64, 64), clamp: PositiveFloat = 1.5, seed: int = 0
     ) -> None:
         coupling = Coupling(dim, dim_context, Affine(clamp), hidden)
         # In dimension 1 the linear map would be ActNorm's scale once more.
@@ -122,7 +125,7 @@ class GlowBlock(Chain):
 class MAFBlock(Chain):
     """One masked autoregressive map and a fixed mixing: quick to score, dim passes to draw.
 
-    `elementwise` moves a coordinate given those before it: `Affine`, or `RationalQuadratic`.
+    `elementwise` moves a coordinate given those before it: `Affine`, which None stands for, or `RationalQuadratic`.
 
     Reference: Papamakarios et al. 2017, Masked autoregressive flow, arXiv:1705.07057.
     """
@@ -131,12 +134,14 @@ class MAFBlock(Chain):
         self,
         dim: int,
         dim_context: int,
-        hidden: list[int],
-        elementwise: Elementwise,
+        hidden: Sequence[int] = (64, 64),
+        elementwise: Elementwise | None = None,
         mix: Literal["permutation", "rotation"] = "permutation",
         seed: int = 0,
     ) -> None:
-        super().__init__(dim, [Autoregressive(dim, dim_context, elementwise, hidden), *mixing(mix, dim, seed)])
+        super().__init__(
+            dim, [Autoregressive(dim, dim_context, elementwise or Affine(), hidden), *mixing(mix, dim, seed)]
+        )
 
 
 class IAFBlock(Chain):
@@ -150,12 +155,12 @@ class IAFBlock(Chain):
         self,
         dim: int,
         dim_context: int,
-        hidden: list[int],
-        elementwise: Elementwise,
+        hidden: Sequence[int] = (64, 64),
+        elementwise: Elementwise | None = None,
         mix: Literal["permutation", "rotation"] = "permutation",
         seed: int = 0,
     ) -> None:
-        autoregressive = Autoregressive(dim, dim_context, elementwise, hidden)
+        autoregressive = Autoregressive(dim, dim_context, elementwise or Affine(), hidden)
         super().__init__(dim, [Inverse(autoregressive), *mixing(mix, dim, seed)])
 
 
@@ -173,8 +178,8 @@ class ResidualBlock(Chain):
         self,
         dim: int,
         dim_context: int,
-        hidden: list[int],
-        lipschitz: Share = 0.98,
+        hidden: Sequence[int] = (128,),
+        lipschitz: Share = 0.95,
         log_det: Literal["auto", "exact", "series", "roulette"] = "auto",
         terms: PositiveInt = 8,
         tolerance: PositiveFloat = 1e-11,
@@ -196,7 +201,7 @@ class ConditionalScale(Transform):
     Reference: Dinh et al. 2014, NICE, arXiv:1410.8516, section 3.3.
     """
 
-    def __init__(self, dim: int, dim_context: int, hidden: list[int], clamp: PositiveFloat = 4.0) -> None:
+    def __init__(self, dim: int, dim_context: int, hidden: Sequence[int] = (64,), clamp: PositiveFloat = 4.0) -> None:
         super().__init__(dim, dim_context)
         self.clamp = clamp
         self.subnet = MLP(dim_context, dim, hidden)
@@ -212,3 +217,28 @@ class ConditionalScale(Transform):
     def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
         s = self._log_scale(z, context)
         return z * (-s).exp(), -s.sum(1)
+
+
+# What a name stands for in `model.block`: one more line, and one more word in `types.BlockName`, is one more choice.
+BLOCKS: dict[BlockName, Callable[..., Transform]] = {
+    "nice": NICEBlock,
+    "rnvp": RealNVPBlock,
+    "glow": GlowBlock,
+    "spline": SplineBlock,
+    "iresnet": ResidualBlock,
+}
+
+
+def block_factory(block: BlockName | Callable[..., Transform], **settings: object) -> Callable[..., Transform]:
+    """The `block(dim, dim_context, seed=...)` that a model stacks.
+
+    Args:
+        block: a name of BLOCKS, or what makes a block: a class, a `functools.partial` of one, any function.
+        settings: further arguments of it. Where `block` is a partial, those that it fixes stand.
+
+    Raises: ConfigError if no block has this name.
+    """
+    if isinstance(block, str) and block not in BLOCKS:
+        raise ConfigError(f"block: expected one of {', '.join(BLOCKS)}, got {block!r}{did_you_mean(block, BLOCKS)}")
+    made = BLOCKS[block] if isinstance(block, str) else block
+    return functools.partial(made, **{**settings, **getattr(made, "keywords", {})})

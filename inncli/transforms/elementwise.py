@@ -60,7 +60,7 @@ class Affine(Elementwise):
 
     n_params = 2
 
-    def __init__(self, clamp: PositiveFloat = 2.0) -> None:
+    def __init__(self, clamp: PositiveFloat = 1.5) -> None:
         super().__init__()
         self.clamp = clamp
 

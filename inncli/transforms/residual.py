@@ -2,6 +2,7 @@ r"""The invertible residual block, z = x + g(x, context) with Lip(g) < 1 in x; i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import torch
@@ -49,8 +50,8 @@ class Residual(Transform):
         self,
         dim: int,
         dim_context: int,
-        hidden: list[int],
-        lipschitz: Share = 0.98,
+        hidden: Sequence[int],
+        lipschitz: Share = 0.95,
         log_det: Literal["auto", "exact", "series", "roulette"] = "auto",
         terms: PositiveInt = 8,
         tolerance: PositiveFloat = 1e-11,

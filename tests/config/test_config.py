@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from inncli import config
-from inncli.config import composing, registry, schema
+from inncli.config import composing, registry, signatures
 from inncli.errors import ConfigError
 
 CHOICES = [
@@ -59,7 +59,7 @@ def test_every_yaml_composes_and_its_targets_import(group, name):
     assert yaml.safe_load(yaml.safe_dump(job.config)) == job.config, "plain YAML"
     assert registry.check(job.config) == job.config, "a saved config passes again, unchanged"
     for part in ("task", "model", "objective", "trainer"):
-        assert callable(config.instantiate(job.config[part]))
+        assert callable(config.factory(job.config[part]).func)
 
 
 def test_default_is_rnvp_on_the_ring():
@@ -98,7 +98,7 @@ def test_yamls_list_every_setting_with_its_right_default_type():
     for group, name in CHOICES:
         if group not in ("experiment",):
             node = read_with_its_bases(config.conf_dir() / group, name)
-            known = schema.signature(node["_target_"], registry.source_roots())
+            known = signatures.signature(node["_target_"], registry.source_roots())
             hidden = {key for key, p in known.parameters.items() if p.default is not None} - set(node)
             assert not hidden or group in ("model",), f"{group}/{name}.yaml does not list {hidden}"
 
@@ -144,7 +144,14 @@ WRONG = [
         "_target_ 'os.system' is not one that conf/ or your --config-dir names; "
         "a config may only build what a yaml of a group names",
     ),
-    ("model.block=3", "model.block: expected a node with _target_, got 3"),
+    (
+        "model.block=3",
+        "model.block: expected nice or rnvp or glow or spline or iresnet, got 3; for example model.block=rnvp",
+    ),
+    (
+        "model.block=splin",
+        "model.block: expected nice or rnvp or glow or spline or iresnet, got 'splin'; did you mean 'spline'?",
+    ),
     ("~seed", "seed is missing in the config; give it as seed=VALUE"),
     ("task.noise=${nowhere}", "Interpolation key 'nowhere' not found"),
 ]
@@ -275,7 +282,7 @@ def test_a_saved_config_builds_only_what_conf_names(target, tmp_path):
 def test_interpolations_in_a_saved_config_stay_text():
     (job,) = config.plan(["task=table", "task.file=a.csv"])
     job.config["task"]["file"] = "${oc.env:HOME}"
-    assert config.instantiate(job.config["task"]).keywords["file"] == "${oc.env:HOME}"
+    assert config.factory(job.config["task"]).keywords["file"] == "${oc.env:HOME}"
 
 
 def test_own_folder_joins_the_catalogue_without_being_imported(folder):
@@ -283,9 +290,9 @@ def test_own_folder_joins_the_catalogue_without_being_imported(folder):
         config.plan(["model=mine"])
     config.trust(folder)
     (job,) = config.plan(["model=mine", "model.width=5"])
-    assert job.config["model"] == {"_target_": "mine.Mine", "_partial_": True, "width": 5}
+    assert job.config["model"] == {"_target_": "mine.Mine", "width": 5}
     assert not (folder / "imported").exists()
-    assert config.instantiate(job.config["model"])(1, 2).width == 5
+    assert config.instantiate(job.config["model"], x=1, y=2).width == 5
 
 
 @pytest.mark.parametrize(
@@ -325,10 +332,11 @@ def test_arguments_of_bases_and_open_signatures(folder, word, want):
 
 
 def test_signatures_of_dataclasses_and_missing_names(folder):
-    known = schema.signature("mine.Point", (folder,))
+    known = signatures.signature("mine.Point", (folder,))
     assert list(known.parameters) == ["x", "label"] and not known.open
     assert (
-        schema.signature("mine.Nothing", (folder,)) is None and schema.signature("nowhere.Nothing", (folder,)) is None
+        signatures.signature("mine.Nothing", (folder,)) is None
+        and signatures.signature("nowhere.Nothing", (folder,)) is None
     )
 
 
@@ -435,7 +443,7 @@ def test_own_model_trains_or_says_what_is_wrong_with_it(folder, monkeypatch, cap
     monkeypatch.delitem(sys.modules, "mine", raising=False)
     (folder / "mine.py").write_text(module)
     (folder / "model" / "mine.yaml").write_text(text)
-    schema._module.cache_clear()
+    signatures._module.cache_clear()
     code = main(["train", "--config-dir", ".", "model=mine", "task.n_train=200", "trainer.max_steps=2"])
     said = capsys.readouterr().err
     monkeypatch.delitem(sys.modules, "mine", raising=False)

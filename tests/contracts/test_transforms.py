@@ -10,7 +10,7 @@ import torch
 
 from catalogue import DOMAINS, TRANSFORMS
 from inncli.config import plan
-from inncli.config.registry import instantiate
+from inncli.config.registry import factory, instantiate
 from inncli.errors import ShapeError
 from inncli.transforms.actnorm import ActNorm
 from inncli.transforms.blocks import GlowBlock, RealNVPBlock
@@ -200,7 +200,7 @@ def test_24_shipped_blocks_lose_few_digits_in_float32(name):
     torch.set_default_dtype(torch.float32)
     torch.manual_seed(0)
     (job,) = plan([f"model={name}"])
-    block = instantiate(job.config["model"]["block"])
+    block = factory(job.config["model"]["block"])
     chain = Chain(4, [block(4, 3, seed=k) for k in range(24)])
     with torch.no_grad():
         for parameter in chain.parameters():
@@ -264,7 +264,8 @@ def test_actnorm_starts_at_mean_0_and_sd_1():
 
 @pytest.mark.parametrize("name", ["nice", "rnvp", "glow", "spline", "maf", "iresnet"])
 def test_only_blocks_that_start_from_the_data_ask_for_it(name):
-    model = instantiate(plan([f"model={name}"])[0].config["model"])(x=Variables(("a", "b")), y=Variables(("c",)))
+    node = plan([f"model={name}"])[0].config["model"]
+    model = instantiate(node, x=Variables(("a", "b")), y=Variables(("c",)))
     before = {key: value.clone() for key, value in model.blocks.state_dict().items()}
     model.blocks.initialise(torch.randn(50, 2) * 3 + 1, torch.randn(50, model.blocks.dim_context))
     changed = any(not torch.equal(value, before[key]) for key, value in model.blocks.state_dict().items())

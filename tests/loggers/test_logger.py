@@ -166,7 +166,7 @@ def test_none_is_the_default_and_a_config_of_before_has_it():
     assert job.config["names"]["logger"] == "none"
     older = {key: value for key, value in job.config.items() if key != "logger"}
     assert registry.check(older)["logger"] == job.config["logger"]
-    assert type(registry.instantiate(registry.check(older)["logger"])()) is Logger
+    assert type(registry.instantiate(registry.check(older)["logger"])) is Logger
 
 
 def test_without_a_logger_none_is_imported():

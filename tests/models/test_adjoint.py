@@ -12,7 +12,7 @@ from torch import nn
 
 from catalogue import SEARCHES
 from inncli.cli.app import main
-from inncli.errors import ConfigError, ShapeError
+from inncli.errors import CheckpointError, ConfigError, ShapeError
 from inncli.inference import posterior_files
 from inncli.models.adjoint import Adjoint
 from inncli.models.flow import ConditionalFlow
@@ -182,6 +182,17 @@ def test_it_descends_on_the_very_loss_it_was_trained_with(kind):
     again = Adjoint(X2, y2, hidden=[16], max_steps=5, n_starts=64)
     again.load_state_dict(model.state_dict())
     assert torch.equal(again.posterior(y, 20, seeded())[0], x), "the loss is part of the saved state"
+    older = {**model.state_dict(), "loss_kind": torch.tensor(["mse", "l1", "huber"].index(kind))}
+    again = Adjoint(X2, y2, hidden=[16], max_steps=5, n_starts=64)
+    again.load_state_dict(older)
+    assert torch.equal(again.posterior(y, 20, seeded())[0], x), "0.1 to 0.4 saved its number"
+    assert torch.equal(again.loss_kind, model.loss_kind)
+
+
+def test_a_loss_that_is_none_is_refused_by_name():
+    model = sine_model()
+    with pytest.raises(CheckpointError, match="loss_kind of the checkpoint names no loss, expected mse, l1, huber"):
+        model.load_state_dict({**model.state_dict(), "loss_kind": torch.tensor(3)})
 
 
 @pytest.mark.parametrize("name", SEARCHES)

@@ -10,10 +10,11 @@ import torch
 
 from inncli.cli.app import main
 from inncli.errors import ConfigError, ConvergenceError
-from inncli.models.inn import BLOCKS, INN
+from inncli.models.inn import INN
 from inncli.objectives.bidirectional import PULL, Bidirectional
 from inncli.objectives.bidirectional_ml import BidirectionalML
 from inncli.tasks.toy.ring import Ring
+from inncli.transforms.blocks import BLOCKS
 from inncli.variables import Variables
 
 X2, Y1 = Variables.numbered("x", 2), Variables.numbered("y", 1)
@@ -29,7 +30,7 @@ def randomised(objective=None, task=Ring(), x=X2, y=Y1, rows=None, ys=None, **ar
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
     torch.manual_seed(1)
-    model = INN(x, y, n_blocks=3, hidden=[16, 16], **arguments)
+    model = INN(x, y, n_blocks=3, hidden=[16, 16], **{"padding": 0, **arguments})
     torch.set_default_dtype(before)
     (objective or BidirectionalML(sigma=0.3)).attach(model, task)
     if rows is None:
@@ -157,7 +158,7 @@ def test_round_trip_shapes_and_repeatability(block, y, padding):
 @every_block
 def test_it_starts_as_the_identity_with_z_at_x_and_y_at_the_padding(block):
     torch.manual_seed(0)
-    model = INN(X2, Y1, block=block, n_blocks=4, hidden=[16])
+    model = INN(X2, Y1, block=block, n_blocks=4, hidden=[16], padding=0)
     rows = torch.randn(500, 2, generator=seeded(), dtype=torch.float64)
     model.initialise(rows, torch.randn(500, 1, generator=seeded(1), dtype=torch.float64), seeded(2))
     u = model.noise(500, seeded(3))
@@ -171,9 +172,10 @@ def test_it_starts_as_the_identity_with_z_at_x_and_y_at_the_padding(block):
 def test_the_dimension_rule():
     x = Variables.numbered("x", 4)
     with pytest.raises(ConfigError, match=r"model.dim_z: expected 3 or more, .* got 2"):
-        INN(x, Y1, dim_z=2)
-    assert INN(x, Y1, dim_z=3).width == 4
-    assert INN(X2, LABELS).sizes_out == [2, 0, 4] and INN(X2, LABELS).width == 6
+        INN(x, Y1, dim_z=2, padding=0)
+    assert INN(x, Y1, dim_z=3, padding=0).width == 4
+    model = INN(X2, LABELS, padding=0)
+    assert model.sizes_out == [2, 0, 4] and model.width == 6
     assert INN(x, Y1, dim_z=3, padding=2).sizes_in == [4, 2]
 
 
@@ -199,7 +201,7 @@ def test_sigma_is_used_by_the_inverse_and_saved():
         x = model.sample(y, 4000, seeded())[0]
         found = model(model.scaled(x), x.new_zeros(4000, 0))[0] - model.target(y, 1)
         assert abs(found.std() - sd) < 0.02 * (sd + 1e-6) + 1e-9
-        other = INN(X2, Y1, n_blocks=3, hidden=[16, 16], dim_z=1).double()
+        other = INN(X2, Y1, n_blocks=3, hidden=[16, 16], dim_z=1, padding=0).double()
         other.load_state_dict(model.state_dict())
         assert torch.equal(other.sample(y, 9, seeded()), model.sample(y, 9, seeded()))
 
@@ -220,7 +222,7 @@ def test_y_error_is_in_the_units_of_y():
 
 def test_check_tells_a_good_latent_from_a_bad_one():
     # z = x - y / 2 is normal and independent of y where x and y are jointly normal with that slope.
-    model = INN(Variables.numbered("x", 1), Y1, n_blocks=1, hidden=[4], dim_z=1)
+    model = INN(Variables.numbered("x", 1), Y1, n_blocks=1, hidden=[4], dim_z=1, padding=0)
     BidirectionalML(sigma=1e-3).attach(model, None)
     y = torch.randn(600, 1, generator=seeded(), dtype=torch.float64)
     noise = torch.randn(600, 1, generator=seeded(1), dtype=torch.float64)
@@ -264,7 +266,7 @@ def test_sigma_is_learned_or_held():
 def test_where_all_is_as_it_must_be_the_losses_vanish_and_elsewhere_not():
     # f = identity: z is x, standard normal and independent of y; y' is u. Without weight on y nothing is left to do.
     torch.manual_seed(0)
-    model = INN(Variables.numbered("x", 1), Y1, n_blocks=1, hidden=[4], dim_z=1)
+    model = INN(Variables.numbered("x", 1), Y1, n_blocks=1, hidden=[4], dim_z=1, padding=0)
     objective = Bidirectional(weight_y=0.0)
     objective.attach(model, Ring())
     x, y = torch.randn(4000, 2, generator=seeded(), dtype=torch.float64).split(1, 1)

@@ -142,7 +142,7 @@ def test_the_latent_of_an_inn_gives_x_back_with_its_y(double):
     rows = rng.normal(size=(50, 2))
     targets = rows[:, :1] + rows[:, 1:]
     torch.manual_seed(0)
-    model = INN(x, y, n_blocks=2, hidden=[8], dim_z=1)
+    model = INN(x, y, n_blocks=2, hidden=[8], dim_z=1, padding=0)
     model.initialise(torch.as_tensor(rows), torch.as_tensor(targets), torch.Generator().manual_seed(0))
     with torch.no_grad():
         for parameter in model.blocks.parameters():

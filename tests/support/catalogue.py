@@ -36,6 +36,7 @@ from inncli.transforms.spline import RationalQuadratic
 from inncli.variables import Variables
 
 HIDDEN = [16, 16]
+CLAMP, LIPSCHITZ = 2.0, 0.98  # harder to keep to the contracts than the defaults
 
 
 def box(bounds):
@@ -84,37 +85,37 @@ TRANSFORMS = {
     "class_gaussian": partial(ClassGaussian, 3, 4, classes=3, first=1),
     "linear_gaussian_unconditional": partial(LinearGaussian, 3),
     "additive_coupling": partial(Coupling, 5, 2, Additive(), HIDDEN),
-    "affine_coupling": partial(Coupling, 5, 2, Affine(), HIDDEN),
-    "affine_coupling_swapped": partial(Coupling, 5, 0, Affine(), HIDDEN, swap=True),
-    "affine_coupling_1d": partial(Coupling, 1, 2, Affine(), HIDDEN),
-    "affine_coupling_1d_unconditional": partial(Coupling, 1, 0, Affine(), HIDDEN),
+    "affine_coupling": partial(Coupling, 5, 2, Affine(CLAMP), HIDDEN),
+    "affine_coupling_swapped": partial(Coupling, 5, 0, Affine(CLAMP), HIDDEN, swap=True),
+    "affine_coupling_1d": partial(Coupling, 1, 2, Affine(CLAMP), HIDDEN),
+    "affine_coupling_1d_unconditional": partial(Coupling, 1, 0, Affine(CLAMP), HIDDEN),
     "spline_coupling": partial(Coupling, 5, 2, RationalQuadratic(bound=2.5), HIDDEN),
     "spline_coupling_1d": partial(Coupling, 1, 2, RationalQuadratic(bound=2.5), HIDDEN),
     "nice": partial(NICEBlock, 4, 3, HIDDEN),
-    "rnvp": partial(RealNVPBlock, 4, 3, HIDDEN),
-    "rnvp_odd_unconditional": partial(RealNVPBlock, 7, 0, HIDDEN, mix="rotation"),
-    "rnvp_rotation": partial(RealNVPBlock, 3, 1, HIDDEN, mix="rotation"),
-    "rnvp_1d": partial(RealNVPBlock, 1, 2, HIDDEN),
+    "rnvp": partial(RealNVPBlock, 4, 3, HIDDEN, clamp=CLAMP),
+    "rnvp_odd_unconditional": partial(RealNVPBlock, 7, 0, HIDDEN, clamp=CLAMP, mix="rotation"),
+    "rnvp_rotation": partial(RealNVPBlock, 3, 1, HIDDEN, clamp=CLAMP, mix="rotation"),
+    "rnvp_1d": partial(RealNVPBlock, 1, 2, HIDDEN, clamp=CLAMP),
     "spline": partial(SplineBlock, 4, 3, HIDDEN),
     "spline_odd_unconditional": partial(SplineBlock, 7, 0, HIDDEN, mix="permutation"),
     "spline_1d": partial(SplineBlock, 1, 2, HIDDEN),
-    "glow": partial(GlowBlock, 4, 3, HIDDEN),
-    "glow_1d": partial(GlowBlock, 1, 2, HIDDEN),
-    "autoregressive": partial(Autoregressive, 5, 2, Affine(), HIDDEN),
-    "autoregressive_unconditional": partial(Autoregressive, 4, 0, Affine(), HIDDEN),
+    "glow": partial(GlowBlock, 4, 3, HIDDEN, clamp=CLAMP),
+    "glow_1d": partial(GlowBlock, 1, 2, HIDDEN, clamp=CLAMP),
+    "autoregressive": partial(Autoregressive, 5, 2, Affine(CLAMP), HIDDEN),
+    "autoregressive_unconditional": partial(Autoregressive, 4, 0, Affine(CLAMP), HIDDEN),
     "autoregressive_spline": partial(Autoregressive, 3, 2, RationalQuadratic(bound=2.5), HIDDEN),
-    "autoregressive_1d": partial(Autoregressive, 1, 2, Affine(), HIDDEN),
-    "autoregressive_1d_unconditional": partial(Autoregressive, 1, 0, Affine(), HIDDEN),
-    "inverse": lambda: Inverse(Coupling(5, 2, Affine(), HIDDEN)),
-    "maf": partial(MAFBlock, 4, 3, HIDDEN, Affine()),
-    "iaf": partial(IAFBlock, 4, 3, HIDDEN, Affine(), mix="rotation"),
-    "iaf_1d": partial(IAFBlock, 1, 2, HIDDEN, Affine()),
-    "iresnet": partial(ResidualBlock, 4, 3, HIDDEN),
+    "autoregressive_1d": partial(Autoregressive, 1, 2, Affine(CLAMP), HIDDEN),
+    "autoregressive_1d_unconditional": partial(Autoregressive, 1, 0, Affine(CLAMP), HIDDEN),
+    "inverse": lambda: Inverse(Coupling(5, 2, Affine(CLAMP), HIDDEN)),
+    "maf": partial(MAFBlock, 4, 3, HIDDEN, Affine(CLAMP)),
+    "iaf": partial(IAFBlock, 4, 3, HIDDEN, Affine(CLAMP), mix="rotation"),
+    "iaf_1d": partial(IAFBlock, 1, 2, HIDDEN, Affine(CLAMP)),
+    "iresnet": partial(ResidualBlock, 4, 3, HIDDEN, lipschitz=LIPSCHITZ),
     "iresnet_unconditional": partial(ResidualBlock, 7, 0, HIDDEN, lipschitz=0.9),
-    "iresnet_1d": partial(ResidualBlock, 1, 2, [16]),
+    "iresnet_1d": partial(ResidualBlock, 1, 2, [16], lipschitz=LIPSCHITZ),
     "conditional_scale": partial(ConditionalScale, 3, 2, HIDDEN),
     "conditional_scale_unconditional": partial(ConditionalScale, 3, 0, HIDDEN),
-    "chain": lambda: Chain(4, [RealNVPBlock(4, 2, HIDDEN), ActNorm(4), GlowBlock(4, 2, HIDDEN, seed=1)]),
+    "chain": lambda: Chain(4, [RealNVPBlock(4, 2, HIDDEN, CLAMP), ActNorm(4), GlowBlock(4, 2, HIDDEN, CLAMP, seed=1)]),
     "box": partial(box, ((0.0, 1.0), (-2.0, None), (None, 3.0), (None, None))),
     "standardise": partial(standardise, 4),
     "heap_map": heap_map,
@@ -131,18 +132,18 @@ DOMAINS = {
 
 BLOCKS = {
     "nice": dict(block=partial(NICEBlock, hidden=HIDDEN), last=partial(ConditionalScale, hidden=HIDDEN)),
-    "rnvp": dict(block=partial(RealNVPBlock, hidden=HIDDEN)),
-    "glow": dict(block=partial(GlowBlock, hidden=HIDDEN)),
+    "rnvp": dict(block=partial(RealNVPBlock, hidden=HIDDEN, clamp=CLAMP)),
+    "glow": dict(block=partial(GlowBlock, hidden=HIDDEN, clamp=CLAMP)),
     "spline": dict(block=partial(SplineBlock, hidden=HIDDEN)),
-    "maf": dict(block=partial(MAFBlock, hidden=HIDDEN, elementwise=Affine())),
-    "iaf": dict(block=partial(IAFBlock, hidden=HIDDEN, elementwise=Affine())),
-    "iresnet": dict(block=partial(ResidualBlock, hidden=HIDDEN)),
+    "maf": dict(block=partial(MAFBlock, hidden=HIDDEN, elementwise=Affine(CLAMP))),
+    "iaf": dict(block=partial(IAFBlock, hidden=HIDDEN, elementwise=Affine(CLAMP))),
+    "iresnet": dict(block=partial(ResidualBlock, hidden=HIDDEN, lipschitz=LIPSCHITZ)),
 }
 
 
 def inn(x, y):
     """A two-sided INN in the form that has a density: by likelihood, without padding."""
-    made = INN(x, y, n_blocks=3, hidden=HIDDEN, dim_z=x.dim - (0 if y is None else y.dim))
+    made = INN(x, y, n_blocks=3, hidden=HIDDEN, dim_z=x.dim - (0 if y is None else y.dim), padding=0)
     BidirectionalML(sigma=0.3).attach(made, None)
     return made
 

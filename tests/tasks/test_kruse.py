@@ -285,7 +285,6 @@ def test_the_experiment_fits_every_model_and_the_command_line_wins(experiment):
         assert job.config["names"]["model"] == model and job.config["trainer"]["batch_size"] == 64
         assert registry.check(job.config)["evaluation"] == {
             "_target_": "inncli.evaluation.settings.EvaluationSettings",
-            "_partial_": True,
             "observations": 1000,
             "draws": 1000,
             "same_draws": True,

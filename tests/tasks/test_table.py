@@ -60,7 +60,7 @@ def test_a_name_that_is_a_number_may_come_as_one(write):
     assert (task.y.names, task.x.names, task.x.bounds[0]) == (("2019",), ("2020", "a1"), (0, 2))
     assert Table(file, x=2019, y=2020).x.names == ("2019",)
     (job,) = config.plan(["task=table", f"task.file={file}", "task.y=[2019]", "task.steps={2020:0}", "task.x=2020"])
-    assert config.instantiate(job.config["task"])().y.names == ("2019",)
+    assert config.instantiate(job.config["task"]).y.names == ("2019",)
 
 
 def test_no_y_is_a_density(write, mixes):

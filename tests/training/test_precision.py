@@ -57,7 +57,7 @@ def flow(name="rnvp", device="cpu"):
 
 def inn_by(objective, device="cpu"):
     torch.manual_seed(7)
-    model = INN(X, Y, n_blocks=2, hidden=[16]).to(device)
+    model = INN(X, Y, n_blocks=2, hidden=[16], padding=0).to(device)
     objective.attach(model, Ring())
     model.initialise(*data(device).epoch_pairs(0), torch.Generator(device).manual_seed(0))
     return model, objective

@@ -70,7 +70,7 @@ class Table(Rows):
         steps: dict[str | int, float] | None = None,
         n_train: PositiveInt | None = None,
         fresh: bool = False,
-        memory_mb: PositiveFloat | None = None,
+        memory_mb: PositiveFloat | None = 2000,
     ) -> None:
         if fresh:
             raise ConfigError("task.fresh=true needs a simulator, a table has only its rows; drop task.fresh")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from inncli.errors import ConfigError
@@ -35,9 +37,9 @@ class Linear(Task):
 
     def __init__(
         self,
-        A: list[list[float]],  # noqa: N803 the matrix of the formula
+        A: Sequence[Sequence[float]] = ((1.0, 0.5, -0.5, 0.0), (0.0, 1.0, 1.0, 2.0)),  # noqa: N803 as in the formula
         b: list[float] | None = None,
-        noise: NonNegativeFloat = 0.1,
+        noise: NonNegativeFloat = 0.2,
         n_train: PositiveInt | None = None,
         fresh: bool | None = None,
     ) -> None:
