@@ -25,7 +25,7 @@ from inncli.objectives.bidirectional import Bidirectional
 from inncli.runs.run_dir import RunDir
 from inncli.training import distributed
 from inncli.training.distributed import alone
-from inncli.training.trainer import _Loop
+from inncli.training.loop import Loop
 
 STEPS = 50
 CPU = torch.device("cpu")
@@ -53,7 +53,7 @@ def _curve(group, words: list[str], broken: str | None = None, nudge: float = 0.
     if broken == "apart":
         parts.objective.__class__ = _Apart
     seed = group.rank if broken == "noise" else parts.seed
-    loop = _Loop(parts.trainer, model, parts.objective, parts.data(model), seed, Path("none"), Path("none"), {}, group)
+    loop = Loop(parts.trainer, model, parts.objective, parts.data(model), seed, Path("none"), Path("none"), {}, group)
     with torch.no_grad():
         loop.parameters[0] += nudge * loop.parameters[0].abs().max()
     with group.sharing():
@@ -102,7 +102,7 @@ def _cpu_seconds_a_step(group, batch: int, steps: int = 60) -> list[float]:
     parts = Parts(config.plan(words)[0].config, group)
     parts.prepare(parts.task.training_pairs(parts.seed))
     model = parts.new_model()
-    loop = _Loop(parts.trainer, model, parts.objective, parts.data(model), 0, Path("none"), Path("none"), {}, group)
+    loop = Loop(parts.trainer, model, parts.objective, parts.data(model), 0, Path("none"), Path("none"), {}, group)
     with group.sharing():
         loop.start()
         for _ in range(5):
