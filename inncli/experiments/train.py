@@ -29,6 +29,7 @@ from inncli.models.base import Model
 from inncli.runs import provenance
 from inncli.runs.registry import name_of
 from inncli.runs.run_dir import RunDir
+from inncli.runs.run_info import Ending, ending_of
 from inncli.training import distributed, verify
 from inncli.training.checkpoint import under
 from inncli.training.distributed import Group
@@ -36,7 +37,7 @@ from inncli.training.progress_bar import show_progress
 from inncli.training.size_guard import no_larger_than
 from inncli.training.state import Progress
 
-Prune = Callable[[RunDir], "str | None"]  # a reason to stop the run here, or None
+Prune = Callable[[RunDir], Ending | None]  # a reason to stop the run here, or None
 
 
 # ---- training --------------------------------------------------------------------------------------
@@ -189,7 +190,7 @@ def _fit(
 
     with show_progress(run.id) as shown:
 
-        def on_epoch(line: dict) -> str | None:
+        def on_epoch(line: dict) -> Ending | None:
             run.append_metrics({**line, "seconds": round(seconds_before + time.monotonic() - begun, 3)})
             tracker.epoch(line)
             shown.epoch(line)
@@ -228,7 +229,7 @@ def _fit(
     with torch.no_grad():
         report = parts.objective.report(model.eval(), runtime.generator(parts.device, parts.seed, "report"))
     metrics = {**_final_metrics(run, progress), **report}
-    run.update_info(status="done", steps=progress.step, seconds=seconds, metrics=metrics, epochs=len(run.metrics()))
+    run.end(Ending.FINISHED, steps=progress.step, seconds=seconds, metrics=metrics, epochs=len(run.metrics()))
     return {**metrics, "steps": progress.step, "seconds": round(seconds, 1)}
 
 
@@ -241,25 +242,35 @@ def _final_metrics(run: RunDir, progress: Progress) -> dict:
 
 
 def _mark_end(run: RunDir, error: BaseException) -> None:
-    stopped = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
+    ending = _ending(error)
+    stopped = ending.status == "interrupted"
     try:
-        run.update_info(
-            status="interrupted" if stopped else "failed",
-            error=None if stopped else f"{type(error).__name__}: {error}".splitlines()[0],
-        )
+        run.end(ending, error=None if stopped else f"{type(error).__name__}: {error}".splitlines()[0])
     except (OSError, CheckpointError):
         run.release()  # the disk is full or the directory gone: the first error is the one to tell
 
 
+def _ending(error: BaseException) -> Ending:
+    """Why a training ended that raised `error`."""
+    if isinstance(error, Interrupted) and isinstance(error.reason, Ending):
+        return error.reason
+    if isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit)):
+        return Ending.SIGNAL
+    return Ending.LOST_PROCESS if isinstance(error, LostProcessError) else Ending.ERROR
+
+
 @contextlib.contextmanager
 def _cause_kept(run: RunDir) -> Iterator[None]:
-    """What ended several processes stands in run.json, also where the first of them only saw that another was gone."""
+    """If a process of a run dies, run.json holds that one's error.
+
+    The first process writes run.json, and may have seen only that another one was gone.
+    """
     try:
         yield
     except TrainingError as error:
         with contextlib.suppress(OSError, CheckpointError):
-            if str(run.info().get("error")).startswith(LostProcessError.__name__):
-                run.update_info(error=f"{type(error).__name__}: {error}")
+            if ending_of(run.info()) is Ending.LOST_PROCESS:
+                run.end(_ending(error), error=f"{type(error).__name__}: {error}")
         raise
 
 

@@ -15,7 +15,7 @@ from inncli.training.distributed import Group
 from inncli.training.loop import Loop
 from inncli.training.precision import Precision
 from inncli.training.state import Data, Progress
-from inncli.training.stop_signals import StopFlag
+from inncli.training.stop_signals import StopFlag, StopReason, stop_word
 from inncli.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt, Share
 
 
@@ -90,7 +90,7 @@ class Trainer:
         group: Group | None = None,
         on_plan: Callable[[Progress, int], None] = lambda progress, steps_per_epoch: None,
         on_step: Callable[[Progress, float, float], None] = lambda progress, loss, lr: None,
-        on_epoch: Callable[[dict], str | None] = lambda line: None,
+        on_epoch: Callable[[dict], StopReason | None] = lambda line: None,
         on_checkpoint: Callable[[Progress], None] = lambda progress: None,
     ) -> Progress:
         """Trains `model` in place; on return it holds the best weights.
@@ -129,7 +129,7 @@ class Trainer:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)
                     raise Interrupted(
-                        f"{came} at step {loop.progress.step} of {loop.progress.planned_steps}; checkpoint written",
+                        f"{stop_word(came)} at step {loop.progress.step} of {loop.progress.planned_steps}; checkpoint written",
                         came,
                     )
                 if time.monotonic() - saved >= self.checkpoint_seconds:

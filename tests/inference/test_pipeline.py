@@ -454,7 +454,7 @@ def test_an_absurd_x_stops_with_the_layers_name(side, layer, inn):
     (line,) = train_outlier(inn, 1, row=row_of(side), x="1e300")
     assert line.startswith(f"before the first step: layer {layer} is not finite")
     info = RunDir("run").info()
-    assert info["status"] == "failed" and info["error"].startswith("NonFiniteError: ")
+    assert info["status"] == "failed" and info["error"].startswith("NonFiniteError: ") and info["ended_by"] == "error"
 
 
 def test_an_absurd_y_is_refused_where_it_hides_all_others(inn, tmp_path):

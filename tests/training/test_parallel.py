@@ -410,6 +410,7 @@ def test_a_killed_process_ends_the_run_and_leaves_nobody(tmp_path, who):
     load_checkpoint(run.last)
     if who == "second":
         assert run.state() == "failed" and f"(pid {second}, cpu) was killed by SIGKILL" in run.info()["error"]
+        assert run.info()["ended_by"] == "error"  # the cause, and not `lost_process`
     if who != "starter":
         assert process.returncode == 1 and "was killed by SIGKILL" in err.strip().splitlines()[-1]
 
