@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from inncli.errors import ConfigError, ShapeError
-from inncli.models.base import Model
+from inncli.models.abilities import ForwardNetwork
 from inncli.nn.embedding import Features
 from inncli.nn.losses import LOSSES
 from inncli.nn.mlp import MLP
@@ -20,7 +20,7 @@ from inncli.variables import Variables
 LABEL_MISS = 0.05  # a label is reached at a probability of .95
 
 
-class Adjoint(Model):
+class Adjoint(ForwardNetwork):
     r"""The neural adjoint: many x with f(x) = y, found from many starts; no posterior and no density.
 
     .. math:: L(x; y) = \frac{1}{D_y} \sum_j \ell(f_j(x) - y_j) +

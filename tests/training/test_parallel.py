@@ -26,7 +26,7 @@ from inncli import config, runtime
 from inncli.cli.app import main
 from inncli.errors import ConfigError, Interrupted, LostProcessError, NonFiniteError, TrainingError
 from inncli.experiments import train
-from inncli.experiments.setup import Parts
+from inncli.experiments.setup import build_setup, new_model, split_pairs
 from inncli.inference import opening
 from inncli.models.adjoint import Adjoint
 from inncli.models.inn import INN
@@ -198,9 +198,8 @@ def _stopped(group, path):
 
 
 def _odd_start(group):
-    parts = Parts(settings(f"seed={group.rank}"), group)
-    parts.prepare(parts.task.training_pairs(group.rank))
-    parts.new_model()
+    setup = build_setup(settings(f"seed={group.rank}"), group)
+    new_model(setup, split_pairs(setup, setup.task.training_pairs(group.rank)))
 
 
 @pytest.fixture(scope="module")
