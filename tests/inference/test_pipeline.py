@@ -211,7 +211,8 @@ def test_a_signal_ends_with_130_and_resumes(number, name, words, options, tmp_pa
         last,
     ), last
     info = RunDir(tmp_path / "run").info()
-    assert info["status"] == "interrupted" and info["ended"] and info["steps"] == steps(tmp_path / "run")
+    assert (info["status"], info["ended_by"]) == ("interrupted", "signal") and info["ended"]
+    assert info["steps"] == steps(tmp_path / "run")
     inn("train", *options, "--resume", "run")
     same(runs / name, tmp_path / "run")
 

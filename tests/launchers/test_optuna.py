@@ -123,7 +123,8 @@ def test_a_trial_that_falls_behind_is_pruned_and_no_failure(outputs, capsys):
     assert states(sweep) == ["COMPLETE", "COMPLETE", "PRUNED"]
     run = sweep.run(2)
     assert 8 <= len(run.metrics()) < 20 and run.last.exists()  # it can be continued, by `inn resume` of the run
-    assert run.info()["status"] == "interrupted"
+    info = run.info()
+    assert (info["status"], info["ended_by"], info["pruned"]) == ("interrupted", "pruned", True)
     assert "pruned" in capsys.readouterr().out
     assert sweep.manifest()["status"] == "done"
 
