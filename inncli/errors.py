@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from enum import Enum
 
 
 class InnError(Exception):
@@ -89,9 +90,9 @@ class Interrupted(InnError):
 
     exit_code = 130
 
-    def __init__(self, message: str = "", reason: str | None = None) -> None:
+    def __init__(self, message: str = "", reason: Enum | None = None) -> None:
         super().__init__(message)
-        self.reason = reason  # a signal's name, or "pruned"
+        self.reason = reason  # the signal, one of `signal.Signals`, or an `inncli.runs.run_info.Ending`
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:

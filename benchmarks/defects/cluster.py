@@ -24,7 +24,7 @@ DEFECTS = [
         "    signal.raise_signal(_submitit_signal())  # ends the process, as a rule\n"
         "except Exception as error:  # scontrol failed, or it was stopped too often\n"
         '    log.warning("not queued again: %s", error)\n'
-        "run.update_info(preempted=None)",
+        "run.end(Ending.SIGNAL)",
         "try:\n"
         "    signal.raise_signal(_submitit_signal())  # ends the process, as a rule\n"
         "except Exception as error:  # scontrol failed, or it was stopped too often\n"

@@ -117,7 +117,7 @@ DEFECTS = [
     # a ramp in the loss: the untrained state, judged before the ramp, stays the best for ever
     Defect(
         "epochs compared by a loss that a ramp changes",
-        "inncli.training.trainer:_Loop.validate",
+        "inncli.training.loop:Loop.validate",
         "loss = self.objective.validation_loss(self.model, part, self.progress.step, noise)",
         "loss = self.objective(self.model, part, self.progress.step, noise)[0]",
         "test_trainer::test_a_ramped_objective_does_not_keep_the_untrained_state",

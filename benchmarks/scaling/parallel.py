@@ -19,13 +19,13 @@ import torch
 from common import INN, SEEDS, WORK, row, train
 
 from inncli import config, runtime
-from inncli.experiments.setup import Parts
+from inncli.experiments.setup import build_setup, new_model, split_pairs, trainer_data
 from inncli.nn import sharding
 from inncli.objectives.bidirectional import Bidirectional
 from inncli.runs.run_dir import RunDir
 from inncli.training import distributed
 from inncli.training.distributed import alone
-from inncli.training.trainer import _Loop
+from inncli.training.loop import Loop
 
 STEPS = 50
 CPU = torch.device("cpu")
@@ -47,13 +47,23 @@ class _Apart(Bidirectional):
 
 def _curve(group, words: list[str], broken: str | None = None, nudge: float = 0.0) -> tuple[np.ndarray, list[bytes]]:
     """The losses of the first 50 steps of a shipped recipe in float64, and each process's weights after them."""
-    parts = Parts(config.plan([*words, "task=ring", "dtype=float64", "device=cpu"])[0].config, group)
-    parts.prepare(parts.task.training_pairs(parts.seed))
-    model = parts.new_model()
+    setup = build_setup(config.plan([*words, "task=ring", "dtype=float64", "device=cpu"])[0].config, group)
+    data = split_pairs(setup, setup.task.training_pairs(setup.seed))
+    model = new_model(setup, data)
     if broken == "apart":
-        parts.objective.__class__ = _Apart
-    seed = group.rank if broken == "noise" else parts.seed
-    loop = _Loop(parts.trainer, model, parts.objective, parts.data(model), seed, Path("none"), Path("none"), {}, group)
+        setup.objective.__class__ = _Apart
+    seed = group.rank if broken == "noise" else setup.seed
+    loop = Loop(
+        setup.trainer,
+        model,
+        setup.objective,
+        trainer_data(setup, data, model),
+        seed,
+        Path("none"),
+        Path("none"),
+        {},
+        group,
+    )
     with torch.no_grad():
         loop.parameters[0] += nudge * loop.parameters[0].abs().max()
     with group.sharing():
@@ -99,10 +109,20 @@ def curves() -> None:
 
 def _cpu_seconds_a_step(group, batch: int, steps: int = 60) -> list[float]:
     words = [*NLL, "task=ring", "device=cpu", f"trainer.batch_size={batch}", "task.n_train=20000"]
-    parts = Parts(config.plan(words)[0].config, group)
-    parts.prepare(parts.task.training_pairs(parts.seed))
-    model = parts.new_model()
-    loop = _Loop(parts.trainer, model, parts.objective, parts.data(model), 0, Path("none"), Path("none"), {}, group)
+    setup = build_setup(config.plan(words)[0].config, group)
+    data = split_pairs(setup, setup.task.training_pairs(setup.seed))
+    model = new_model(setup, data)
+    loop = Loop(
+        setup.trainer,
+        model,
+        setup.objective,
+        trainer_data(setup, data, model),
+        0,
+        Path("none"),
+        Path("none"),
+        {},
+        group,
+    )
     with group.sharing():
         loop.start()
         for _ in range(5):

@@ -1,11 +1,12 @@
 """What a config builds for a training, and the pairs that a run keeps.
 
-config --task--> pairs --split--> training and validation --model.initialise--> a model to train
+config --build_setup--> Setup --task.training_pairs--> pairs --split_pairs--> SplitData --new_model--> a model to train
 """
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ from inncli.io.atomic import file_sha256
 from inncli.loggers.base import Logger
 from inncli.metrics.out_of_distribution import training_statistics
 from inncli.models.base import Model
-from inncli.objectives.base import Objective
+from inncli.objectives.base import Batch, Objective
 from inncli.runs.run_dir import RunDir
 from inncli.tasks.base import SPLIT, Task
 from inncli.training.distributed import Group
@@ -32,111 +33,157 @@ from inncli.variables import Variables
 FRESH_VALIDATION = 4_000  # pairs that validate a run on fresh ones, at most a quarter of those it starts from
 
 
-class Parts:
-    """What a config builds: task, trainer, objective, model; and the split pairs on the device."""
+@dataclass(frozen=True)
+class Setup:
+    """What a config builds before any pairs are there, in one of the processes of `group`."""
 
-    def __init__(self, config: dict, group: Group) -> None:
-        self.config, self.group, self.device = config, group, group.device
-        self.dtype = runtime.resolve_dtype(config["dtype"])
-        self.threads = runtime.set_threads(config["threads"])
-        runtime.set_deterministic()
-        self.seed = config["seed"]
-        self.trainer: Trainer = registry.make(config["trainer"], Trainer)
-        self.logger: Logger = registry.make(config["logger"], Logger) if group.first else Logger()
-        self.objective: Objective = registry.make(config["objective"], Objective).to(self.device)
-        self.task: Task = registry.make(config["task"], Task)
+    config: dict
+    group: Group
+    device: torch.device
+    dtype: torch.dtype
+    threads: int
+    seed: int
+    trainer: Trainer
+    logger: Logger
+    objective: Objective
+    task: Task
 
-    def prepare(self, pairs: Pairs | StreamedPairs) -> None:
-        """Splits off the validation pairs and moves all of them to the device; of pairs on disk those that start the model."""
-        self.streamed = pairs if isinstance(pairs, StreamedPairs) else None
-        if self.streamed is not None:
-            self.pairs, held_out = self.streamed.split(self.trainer.val_fraction)
-            self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
-            return
-        rng = np.random.default_rng([self.seed, SPLIT])
-        fraction = self.trainer.val_fraction
-        if self.task.fresh:
-            # These pairs only start and validate the model. A small validation set picks lucky epochs.
-            fraction = max(fraction, min(FRESH_VALIDATION / len(pairs), 0.25))
-        self.pairs, held_out = split(pairs, fraction, rng, self.task.groups(pairs))
-        self.training, self.validation = self._tensors(self.pairs), self._tensors(held_out)
 
-    def saved_pairs(self, run: RunDir, info: dict) -> Pairs | StreamedPairs:
-        """The pairs that the run was started with; drawn again if it was killed before they were kept."""
-        fingerprint = self.task.fingerprint()
-        if fingerprint is None and (run.pairs.is_file() or run.last.is_file()):
-            pairs = kept_pairs(run, info)
-            for letter, part, known in (("x", pairs.x, self.task.x), ("y", pairs.y, self.task.y)):
-                if (part is None) != (known is None) or known is not None and part.shape[1] != known.dim:
-                    raise CheckpointError(
-                        f"{run.pairs} has other columns of {letter} than the task; restore it or train again"
-                    )
-            return pairs
-        same_table(run, info, fingerprint)
-        return self.task.training_pairs(self.seed)
+@dataclass(frozen=True)
+class SplitData:
+    """The pairs of a run, split and on the device.
 
-    def new_model(self, bound: AbstractContextManager = nullcontext()) -> Model:
-        """The model with its first weights, started from the training pairs; `bound` holds while it is built."""
-        model = build_model(self.config, self.task.x, self.task.y, self.device, bound)
-        if self.objective.needs_density and not model.has_density and type(model).loss is Model.loss:
-            names = self.config["names"]
-            raise ConfigError(
-                f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
-                "has not; choose another objective"
-            )
-        if self.objective.needs_data and model.needs_data and not self.task.has_data:
-            names = self.config["names"]
-            raise ConfigError(
-                f"task={names.get('task')} gives moments and no pairs to learn from, "
-                f"objective={names.get('objective')} needs pairs; use objective=maxent"
-            )
-        self.objective.attach(model, self.task)
-        model.initialise(*self.training, runtime.generator(self.device, self.seed, "start"))
-        self.trainer.check(model, self.objective, self.group)
-        self._same_everywhere(model)
-        return model
+    Args:
+        pairs: those that the model starts from, and learns from unless the task draws fresh ones or they stay on disk.
+        training: the same, as tensors.
+        validation: the pairs held out.
+        streamed: all pairs, where they stay on disk; else None.
+    """
 
-    def seen(self, variables: Variables | None) -> dict | None:
-        """What is kept of the training ys."""
+    pairs: Pairs
+    training: Batch
+    validation: Batch
+    streamed: StreamedPairs | None = None
+
+    def y_statistics(self, variables: Variables | None) -> dict | None:
+        """What is kept of the training ys; None without y."""
         if self.pairs.y is None:
             return None
         ends = {} if self.streamed is None else {"low": self.streamed.low, "high": self.streamed.high}
         return {**training_statistics(self.pairs.y, variables), **ends}
 
-    def _same_everywhere(self, model: Model) -> None:
-        """Raises TrainingError if another process starts from other weights or pairs than this one."""
-        starts = self.group.each([float(t.double().nan_to_num(0, 0, 0).sum()) for t in model.state_dict().values()])
-        # Another machine, or another kind of device, may round the data's mean differently.
-        if not np.allclose(starts, starts[0], rtol=1e-5, atol=1e-5):
-            raise TrainingError(
-                "the processes of this run don't start from the same pairs; is the task's file "
-                "the same everywhere, and does the simulator draw from its rng alone?"
-            )
 
-    def data(self, model: Model) -> Data:
-        """What the trainer asks for."""
-        if not (model.needs_data and self.objective.needs_data):
-            return Data(len(self.pairs), None, None)
+def build_setup(config: dict, group: Group) -> Setup:
+    """Builds all but the model, and sets this process's dtype, threads and determinism as the config says."""
+    dtype = runtime.resolve_dtype(config["dtype"])
+    threads = runtime.set_threads(config["threads"])
+    runtime.set_deterministic()
+    return Setup(
+        config,
+        group,
+        group.device,
+        dtype,
+        threads,
+        config["seed"],
+        trainer=registry.make(config["trainer"], Trainer),
+        logger=registry.make(config["logger"], Logger) if group.first else Logger(),
+        objective=registry.make(config["objective"], Objective).to(group.device),
+        task=registry.make(config["task"], Task),
+    )
 
-        if (streamed := self.streamed) is not None:
-            return Data(
-                streamed.rows,
-                None,
-                self.validation,
-                batches=lambda epoch, size, first: (
-                    self._tensors(pairs) for pairs in streamed.batches(epoch, size, first)
-                ),
-            )
 
-        def fresh(epoch: int):
-            return self._tensors(self.task.fresh_pairs(self.seed, epoch))
+def saved_pairs(setup: Setup, run: RunDir, info: dict) -> Pairs | StreamedPairs:
+    """The pairs that the run was started with; drawn again if it was killed before they were kept."""
+    task = setup.task
+    fingerprint = task.fingerprint()
+    if fingerprint is None and (run.pairs.is_file() or run.last.is_file()):
+        pairs = kept_pairs(run, info)
+        for letter, part, known in (("x", pairs.x, task.x), ("y", pairs.y, task.y)):
+            if (part is None) != (known is None) or known is not None and part.shape[1] != known.dim:
+                raise CheckpointError(
+                    f"{run.pairs} has other columns of {letter} than the task; restore it or train again"
+                )
+        return pairs
+    same_table(run, info, fingerprint)
+    return task.training_pairs(setup.seed)
 
-        rows = self.task.budget if self.task.fresh else len(self.pairs)
-        return Data(rows, fresh if self.task.fresh else lambda epoch: self.training, self.validation)
 
-    def _tensors(self, pairs: Pairs):
-        x = torch.as_tensor(pairs.x, device=self.device)
-        return x, None if pairs.y is None else torch.as_tensor(pairs.y, device=self.device)
+def split_pairs(setup: Setup, pairs: Pairs | StreamedPairs) -> SplitData:
+    """Splits off the validation pairs and moves all to the device; of pairs on disk only those that start the model."""
+    task, fraction, device = setup.task, setup.trainer.val_fraction, setup.device
+    streamed = pairs if isinstance(pairs, StreamedPairs) else None
+    if streamed is not None:
+        kept, held_out = streamed.split(fraction)
+    else:
+        if task.fresh:
+            # These pairs only start and validate the model. A small validation set picks lucky epochs.
+            fraction = max(fraction, min(FRESH_VALIDATION / len(pairs), 0.25))
+        rng = np.random.default_rng([setup.seed, SPLIT])
+        kept, held_out = split(pairs, fraction, rng, task.groups(pairs))
+    return SplitData(kept, _tensors(kept, device), _tensors(held_out, device), streamed)
+
+
+def new_model(setup: Setup, data: SplitData, bound: AbstractContextManager = nullcontext()) -> Model:
+    """The model with its first weights, started from the training pairs; `bound` holds while it is built.
+
+    Raises: ConfigError if model, objective, task and trainer don't go together; TrainingError if another process of the
+        group starts from another model or other pairs.
+    """
+    task, objective, names = setup.task, setup.objective, setup.config.get("names") or {}
+    model = build_model(setup.config, task.x, task.y, setup.device, bound)
+    if objective.needs_density and not model.has_loss:
+        raise ConfigError(
+            f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
+            "has not; choose another objective"
+        )
+    if objective.needs_data and model.needs_data and not task.has_data:
+        raise ConfigError(
+            f"task={names.get('task')} gives moments and no pairs to learn from, "
+            f"objective={names.get('objective')} needs pairs; use objective=maxent"
+        )
+    objective.attach(model, task)
+    model.initialise(*data.training, runtime.generator(setup.device, setup.seed, "start"))
+    setup.trainer.check(model, objective, setup.group)
+    _check_same_everywhere(model, setup.group)
+    return model
+
+
+def trainer_data(setup: Setup, data: SplitData, model: Model) -> Data:
+    """What the trainer asks for: the batches of each epoch, and the validation pairs."""
+    task, streamed = setup.task, data.streamed
+    if not (model.needs_data and setup.objective.needs_data):
+        return Data(len(data.pairs), None, None)
+    if streamed is not None:
+        return Data(
+            streamed.rows,
+            None,
+            data.validation,
+            batches=lambda epoch, size, first: (
+                _tensors(pairs, setup.device) for pairs in streamed.batches(epoch, size, first)
+            ),
+        )
+    if task.fresh:
+        return Data(
+            task.budget,
+            lambda epoch: _tensors(task.fresh_pairs(setup.seed, epoch), setup.device),
+            data.validation,
+        )
+    return Data(len(data.pairs), lambda epoch: data.training, data.validation)
+
+
+def _check_same_everywhere(model: Model, group: Group) -> None:
+    starts = group.each([float(t.double().nan_to_num(0, 0, 0).sum()) for t in model.state_dict().values()])
+    # Another machine, or another kind of device, may round the data's mean differently.
+    if not np.allclose(starts, starts[0], rtol=1e-5, atol=1e-5):
+        raise TrainingError(
+            "the processes of this run don't start from the same pairs; is the task's file "
+            "the same everywhere, and does the simulator draw from its rng alone?"
+        )
+
+
+def _tensors(pairs: Pairs, device: torch.device) -> Batch:
+    x = torch.as_tensor(pairs.x, device=device)
+    return x, None if pairs.y is None else torch.as_tensor(pairs.y, device=device)
 
 
 def keep_pairs(run: RunDir, task: Task, pairs: Pairs | StreamedPairs) -> None:

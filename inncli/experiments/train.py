@@ -22,13 +22,23 @@ from inncli.errors import (
     LostProcessError,
     TrainingError,
 )
-from inncli.experiments.setup import Parts, keep_pairs
+from inncli.experiments.setup import (
+    Setup,
+    SplitData,
+    build_setup,
+    keep_pairs,
+    new_model,
+    saved_pairs,
+    split_pairs,
+    trainer_data,
+)
 from inncli.inference.run_task import _ask_to_run
 from inncli.loggers.base import Tracker, tracked
 from inncli.models.base import Model
 from inncli.runs import provenance
 from inncli.runs.registry import name_of
 from inncli.runs.run_dir import RunDir
+from inncli.runs.run_info import Ending, ending_of
 from inncli.training import distributed, verify
 from inncli.training.checkpoint import under
 from inncli.training.distributed import Group
@@ -36,7 +46,7 @@ from inncli.training.progress_bar import show_progress
 from inncli.training.size_guard import no_larger_than
 from inncli.training.state import Progress
 
-Prune = Callable[[RunDir], "str | None"]  # a reason to stop the run here, or None
+Prune = Callable[[RunDir], Ending | None]  # a reason to stop the run here, or None
 
 
 # ---- training --------------------------------------------------------------------------------------
@@ -59,12 +69,12 @@ def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = 
 def _train(
     group: Group, config: dict, path: Path | None, overrides: list[str], prune: Prune | None = None
 ) -> dict | None:
-    parts = Parts(config, group)
-    pairs = parts.task.training_pairs(config["seed"])
-    parts.prepare(pairs)
-    model = parts.new_model()
+    setup = build_setup(config, group)
+    pairs = setup.task.training_pairs(setup.seed)
+    data = split_pairs(setup, pairs)
+    model = new_model(setup, data)
     if not group.first:
-        return _follow(RunDir(group.same(None)), parts, model, resume=False)
+        return _follow(RunDir(group.same(None)), setup, data, model, resume=False)
     run = RunDir.create(
         path,
         with_absolute_file(config),
@@ -74,13 +84,13 @@ def _train(
         seed=config["seed"],
         device=",".join(group.names),
         dtype=config["dtype"],
-        threads=parts.threads,
+        threads=setup.threads,
     )
-    with tracked(parts.logger, run) as tracker:
+    with tracked(setup.logger, run) as tracker:
         try:
             group.same(run.path)
-            keep_pairs(run, parts.task, pairs)
-            return _fit(run, parts, model, tracker, resume=False, prune=prune)
+            keep_pairs(run, setup.task, pairs)
+            return _fit(run, setup, data, model, tracker, resume=False, prune=prune)
         except BaseException as error:
             _mark_end(run, error)
             raise
@@ -108,29 +118,30 @@ def _resume(group: Group, run: RunDir, resimulate: bool = False, prune: Prune | 
     config = registry.check(config if info.get("threads") is None else {**config, "threads": info["threads"]})
     _ask_to_run(run, config, resimulate)
     shapes = verify.declared(run, run.last, needed=False)  # what is wrong shows before anything is written
-    parts = Parts(config, group)
-    pairs = parts.saved_pairs(run, info)
-    parts.prepare(pairs)
-    model = parts.new_model(no_larger_than(None if shapes is None else under("model", shapes)))
+    setup = build_setup(config, group)
+    pairs = saved_pairs(setup, run, info)
+    data = split_pairs(setup, pairs)
+    model = new_model(setup, data, no_larger_than(None if shapes is None else under("model", shapes)))
     if shapes is not None:
-        verify.check_resumable(run, model, parts.objective)
+        verify.check_resumable(run, model, setup.objective)
     group.each(None)  # in every process
     if not group.first:
-        return _follow(run, parts, model, resume=group.same(None))
+        return _follow(run, setup, data, model, resume=group.same(None))
     run.reopen(device=",".join(group.names))
-    with tracked(parts.logger, run) as tracker:
+    with tracked(setup.logger, run) as tracker:
         try:
             # Again, now that no other process trains here: one may have gone on for a while since.
             meta = None
             if run.last.is_file():
                 verify.declared(run, run.last)
-                meta = verify.check_resumable(run, model, parts.objective)
+                meta = verify.check_resumable(run, model, setup.objective)
             if not group.same(meta is not None):
-                keep_pairs(run, parts.task, pairs)
+                keep_pairs(run, setup.task, pairs)
             run.cut_metrics(meta["training"]["epoch"] if meta else 0)
             return _fit(
                 run,
-                parts,
+                setup,
+                data,
                 model,
                 tracker,
                 resume=meta is not None,
@@ -148,24 +159,25 @@ def with_absolute_file(config: dict) -> dict:
     return {**config, "task": {**task, "file": str(Path(task["file"]).absolute())}} if "file" in task else config
 
 
-def _follow(run: RunDir, parts: Parts, model: Model, resume: bool) -> None:
+def _follow(run: RunDir, setup: Setup, data: SplitData, model: Model, resume: bool) -> None:
     """The part in `_fit` of every process but the first: it takes the same steps, and writes nothing."""
-    parts.trainer.fit(
+    setup.trainer.fit(
         model,
-        parts.objective,
-        parts.data(model),
-        seed=parts.seed,
+        setup.objective,
+        trainer_data(setup, data, model),
+        seed=setup.seed,
         last=run.last,
         best=run.best,
         meta={},
         resume=resume,
-        group=parts.group,
+        group=setup.group,
     )
 
 
 def _fit(
     run: RunDir,
-    parts: Parts,
+    setup: Setup,
+    data: SplitData,
     model: Model,
     tracker: Tracker,
     resume: bool,
@@ -180,7 +192,7 @@ def _fit(
         "versions": provenance.versions(),
         "x": model.x.to_dict(),
         "y": model.y.to_dict() if model.y else None,
-        "seen": parts.seen(model.y),
+        "seen": data.y_statistics(model.y),
     }
     begun = time.monotonic()
 
@@ -189,7 +201,7 @@ def _fit(
 
     with show_progress(run.id) as shown:
 
-        def on_epoch(line: dict) -> str | None:
+        def on_epoch(line: dict) -> Ending | None:
             run.append_metrics({**line, "seconds": round(seconds_before + time.monotonic() - begun, 3)})
             tracker.epoch(line)
             shown.epoch(line)
@@ -204,16 +216,16 @@ def _fit(
             shown.plan(progress.step, progress.planned_steps, steps_per_epoch)
 
         try:
-            progress = parts.trainer.fit(
+            progress = setup.trainer.fit(
                 model,
-                parts.objective,
-                parts.data(model),
-                seed=parts.seed,
+                setup.objective,
+                trainer_data(setup, data, model),
+                seed=setup.seed,
                 last=run.last,
                 best=run.best,
                 meta=meta,
                 resume=resume,
-                group=parts.group,
+                group=setup.group,
                 on_plan=on_plan,
                 on_step=shown.step,
                 on_epoch=on_epoch,
@@ -226,9 +238,9 @@ def _fit(
             raise
     seconds = seconds_before + time.monotonic() - begun
     with torch.no_grad():
-        report = parts.objective.report(model.eval(), runtime.generator(parts.device, parts.seed, "report"))
+        report = setup.objective.report(model.eval(), runtime.generator(setup.device, setup.seed, "report"))
     metrics = {**_final_metrics(run, progress), **report}
-    run.update_info(status="done", steps=progress.step, seconds=seconds, metrics=metrics, epochs=len(run.metrics()))
+    run.end(Ending.FINISHED, steps=progress.step, seconds=seconds, metrics=metrics, epochs=len(run.metrics()))
     return {**metrics, "steps": progress.step, "seconds": round(seconds, 1)}
 
 
@@ -241,25 +253,35 @@ def _final_metrics(run: RunDir, progress: Progress) -> dict:
 
 
 def _mark_end(run: RunDir, error: BaseException) -> None:
-    stopped = isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit))
+    ending = _ending(error)
+    stopped = ending.status == "interrupted"
     try:
-        run.update_info(
-            status="interrupted" if stopped else "failed",
-            error=None if stopped else f"{type(error).__name__}: {error}".splitlines()[0],
-        )
+        run.end(ending, error=None if stopped else f"{type(error).__name__}: {error}".splitlines()[0])
     except (OSError, CheckpointError):
         run.release()  # the disk is full or the directory gone: the first error is the one to tell
 
 
+def _ending(error: BaseException) -> Ending:
+    """Why a training ended that raised `error`."""
+    if isinstance(error, Interrupted) and isinstance(error.reason, Ending):
+        return error.reason
+    if isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit)):
+        return Ending.SIGNAL
+    return Ending.LOST_PROCESS if isinstance(error, LostProcessError) else Ending.ERROR
+
+
 @contextlib.contextmanager
 def _cause_kept(run: RunDir) -> Iterator[None]:
-    """What ended several processes stands in run.json, also where the first of them only saw that another was gone."""
+    """If a process of a run dies, run.json holds that one's error.
+
+    The first process writes run.json, and may have seen only that another one was gone.
+    """
     try:
         yield
     except TrainingError as error:
         with contextlib.suppress(OSError, CheckpointError):
-            if str(run.info().get("error")).startswith(LostProcessError.__name__):
-                run.update_info(error=f"{type(error).__name__}: {error}")
+            if ending_of(run.info()) is Ending.LOST_PROCESS:
+                run.end(_ending(error), error=f"{type(error).__name__}: {error}")
         raise
 
 

@@ -33,6 +33,7 @@ from inncli.config import registry
 from inncli.errors import CheckpointError, RequestError
 from inncli.io.atomic import atomic_write
 from inncli.runs.run_dir import RunDir
+from inncli.runs.run_info import Ending, ending_of
 from inncli.runs.sweep_dir import SweepDir
 
 log = logging.getLogger(__name__)
@@ -151,8 +152,8 @@ class Pruning:
     def __init__(self, pruner: optuna.pruners.BasePruner, folder: Path) -> None:
         self.pruner, self.folder = pruner, folder
 
-    def __call__(self, run: RunDir) -> str | None:
-        """ "pruned" if the run had better stop, else None; asked after each epoch."""
+    def __call__(self, run: RunDir) -> Ending | None:
+        """PRUNED if the run had better stop, else None; asked after each epoch."""
         study = optuna.create_study(pruner=self.pruner)
         for path in self.folder.iterdir():
             if path.name.isdecimal() and path.name != run.path.name:
@@ -163,7 +164,7 @@ class Pruning:
                 if state in (TrialState.COMPLETE, TrialState.PRUNED):
                     study.add_trial(create_trial(state=state, value=value, intermediate_values=curve))
         study.add_trial(create_trial(state=TrialState.RUNNING, intermediate_values=_curve(run)))
-        return "pruned" if self.pruner.prune(study, study.trials[-1]) else None
+        return Ending.PRUNED if self.pruner.prune(study, study.trials[-1]) else None
 
 
 def read_trial(run: RunDir) -> tuple[TrialState, float | None, dict[int, float]]:
@@ -175,7 +176,7 @@ def read_trial(run: RunDir) -> tuple[TrialState, float | None, dict[int, float]]
     if info["status"] == "done" and value is not None and math.isfinite(value):
         return TrialState.COMPLETE, value, _curve(run)
     state = {"done": TrialState.FAIL, "failed": TrialState.FAIL}.get(info["status"], TrialState.RUNNING)
-    return TrialState.PRUNED if info.get("pruned") else state, None, _curve(run)
+    return TrialState.PRUNED if ending_of(info) is Ending.PRUNED else state, None, _curve(run)
 
 
 def _curve(run: RunDir) -> dict[int, float]:

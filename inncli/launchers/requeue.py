@@ -22,7 +22,9 @@ import subprocess
 from inncli.errors import Interrupted
 from inncli.runs import provenance
 from inncli.runs.run_dir import RunDir
+from inncli.runs.run_info import Ending
 
+PREEMPTING = (signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2)
 log = logging.getLogger(__name__)
 
 
@@ -34,18 +36,18 @@ def back_to_queue(run: RunDir, stop: BaseException) -> None:
         stop: what the training raised.
     """
     reason = stop.reason if isinstance(stop, Interrupted) else None
-    if reason not in ("SIGTERM", "SIGUSR1", "SIGUSR2") or os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
+    if reason not in PREEMPTING or os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
         return
     state, restarts = _at_controller()
     if restarts > int(os.environ.get("SLURM_RESTART_COUNT") or 0):  # Slurm has seen to it
-        run.update_info(preempted=True)
+        run.end(Ending.PREEMPTED)
     elif state == "RUNNING":
-        run.update_info(preempted=True)
+        run.end(Ending.PREEMPTED)
         try:
             signal.raise_signal(_submitit_signal())  # ends the process, as a rule
         except Exception as error:  # scontrol failed, or it was stopped too often
             log.warning("not queued again: %s", error)
-        run.update_info(preempted=None)
+        run.end(Ending.SIGNAL)
 
 
 def _at_controller() -> tuple[str | None, int]:

@@ -22,6 +22,7 @@ from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from inncli.errors import RequestError
 from inncli.runs.run_dir import RunDir
+from inncli.runs.run_info import Ending, ending_of
 from inncli.runs.sweep_dir import ENDED, SweepDir
 
 log = logging.getLogger(__name__)
@@ -104,8 +105,8 @@ class _Submitit(BaseSubmititLauncher):
     def _forget_queue(self, one: Launched) -> None:
         """A preempted job that has left the queue since, e.g. by scancel, is just interrupted."""
         run = self._run(one)
-        if run.info_file.exists() and run.fine_state() == "preempted":
-            run.update_info(preempted=None)
+        if run.info_file.exists() and ending_of(run.info()) is Ending.PREEMPTED:
+            run.end(Ending.SIGNAL)
 
     def _wait(self, launched: list[Launched]) -> None:
         """Returns when every job has ended."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from inncli.errors import CheckpointError, ConfigError, ShapeError
-from inncli.models.base import Model
+from inncli.models.abilities import ForwardNetwork
 from inncli.nn.embedding import Features
 from inncli.nn.losses import LOSSES
 from inncli.nn.mlp import MLP
@@ -34,7 +34,7 @@ FIRST_LOSS = torch.tensor(
 )  # made here, since a number in a model's making counts as a size: `size_guard`
 
 
-class Adjoint(Model):
+class Adjoint(ForwardNetwork):
     r"""The neural adjoint: many x with f(x) = y, found from many starts; no posterior and no density.
 
     .. math:: L(x; y) = \frac{1}{D_y} \sum_j \ell(f_j(x) - y_j) +

@@ -88,6 +88,11 @@ class Model(nn.Module, ABC):
         """
         raise NotImplementedError(f"{type(self).__name__} has no draws that carry gradients")
 
+    @property
+    def has_loss(self) -> bool:
+        """Whether `loss` answers: with a density, or where a model writes a loss of its own."""
+        return self.has_density or type(self).loss is not Model.loss
+
     def loss(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
         """What likelihood training minimises: the mean of -log p(x | y), a scalar."""
         return -self.log_prob(x, y).mean()

@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from inncli.errors import ConfigError, ConvergenceError
-from inncli.models.base import Model
+from inncli.models.abilities import TwoSided
 from inncli.models.preprocessing import Scaling
 from inncli.nn.embedding import Features
 from inncli.nn.sharding import row_wise
@@ -25,14 +26,14 @@ from inncli.variables import Variables
 TUNED: dict[str, dict[str, float]] = {"rnvp": {"clamp": 2.0}, "glow": {"clamp": 2.0}, "iresnet": {"lipschitz": 0.98}}
 
 
-class INN(Model):
+class INN(TwoSided):
     r"""A bijection whose two sides are what one can know of x, and x itself.
 
     .. math:: [y, z, v] = f([x, u]), \qquad x \text{ given } y: \; [x, u] = f^{-1}([y, z, v]), \; z \sim N(0, I)
 
     x and y are scaled (labels of y one-hot); u and v pad both sides to one width. Padding is noise, not zeros: a
     bijection of the plane can't wrap a line around a ring, but one of the space can, and with u ~ N(0, 1) it knows
-    the density of all that it may meet. Its objective sets, in buffers that are saved:
+    the density of all that it may meet. Its objective sets, in buffers that are saved (`set_noise`, `set_padding`):
 
     * `sigma`, the sd of the noise on y (scaled): the inverse is taken at y + sigma * eps. In the MMD form it is the
       noise that y is known to have, and 0 where none is known.
@@ -85,13 +86,27 @@ class INN(Model):
         self.log_sigma = nn.Parameter(torch.full((self.dim_y,), -math.inf), requires_grad=False)
         self.register_buffer("padding_sd", torch.ones(2))
         # Noise known in y's own units, (Dy,), which becomes sigma once the scaling is known.
-        self.known_noise: Tensor | None = None
+        self._known_noise: Tensor | None = None
         make_block = block_factory(block, hidden=hidden, **(TUNED.get(block, {}) if isinstance(block, str) else {}))
         blocks = [make_block(self.width, 0, seed=k) for k in range(n_blocks)]
         self.blocks = Chain(self.width, [*blocks, LULinear(self.width)])
 
     has_latent = True
     graph_capturable = True
+
+    # what an objective sets
+
+    @torch.no_grad()
+    def set_noise(self, sd: float = 0.0, known: np.ndarray | None = None, learn: bool = False) -> None:
+        """Sets sigma; see `TwoSided`."""
+        self.log_sigma.fill_(math.log(sd) if sd else -math.inf)
+        self.log_sigma.requires_grad_(learn and self.dim_y > 0)
+        self._known_noise = None if known is None else torch.as_tensor(known, device=self.log_sigma.device)
+
+    @torch.no_grad()
+    def set_padding(self, sd_in: float, sd_out: float) -> None:
+        """Sets the sd of u, and of v at the inverse."""
+        self.padding_sd.copy_(torch.tensor([sd_in, sd_out]))
 
     # the two sides, scaled
 
@@ -169,8 +184,8 @@ class INN(Model):
         """Scalings, the blocks' own data-dependent starts, and a last layer that makes the whole the identity."""
         if y is not None:
             self.features.initialise(y)
-            if self.known_noise is not None:
-                self.log_sigma.copy_((self.features.spread(self.known_noise) / self.features.unit).log())
+            if self._known_noise is not None:
+                self.log_sigma.copy_((self.features.spread(self._known_noise) / self.features.unit).log())
         scaled = self.scale.initialise(self.scale.dequantise(x, generator)).to(self._dtype)
         self.blocks.initialise(torch.cat([scaled, self.noise(len(scaled), generator)], 1))
         self._undo_mixing(generator)

@@ -22,8 +22,7 @@ class Objective(nn.Module, ABC):
 
     Attributes:
         needs_data: whether it is handed batches of pairs; a model without `needs_data` gets none either.
-        needs_density: whether it calls the model's `log_prob`, or its `loss`, which follows from it unless the
-            model writes its own.
+        needs_density: whether it calls the model's `loss`, which follows from a density unless the model writes one.
         graph_capturable_from: the step from which on the loss is the same function of batch and noise, and reads no number back
             from the device, so that a recorded step can be replayed; None for never.
     """

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError
+from inncli.models.abilities import TwoSided
 from inncli.models.base import Model
-from inncli.models.inn import INN
 from inncli.nn.losses import LOSSES
 from inncli.numerics.mmd import Logarithmic, make_kernel, mmd2
 from inncli.objectives.base import Batch, Objective
@@ -47,7 +46,7 @@ class Bidirectional(Objective):
         padding_noise: sd of u, in units of x's sd.
         padding_out: s_v, sd of v at the inverse pass; the loss holds it there.
 
-    Raises: ConfigError if the model is no INN.
+    Raises: ConfigError if the model is not two-sided.
     Reference: Ardizzone et al. 2019, Analyzing inverse problems with invertible neural networks, arXiv:1808.04730.
     """
 
@@ -80,25 +79,22 @@ class Bidirectional(Objective):
         self.graph_capturable_from = None if kernel == "gaussian" else ramp
         self.noise_y, self.padding_noise, self.padding_out = noise_y, padding_noise, padding_out
 
-    @torch.no_grad()
     def attach(self, model: Model, task: Task) -> None:
         """Tells the model its noises."""
-        if not isinstance(model, INN):
+        if not isinstance(model, TwoSided):
             raise ConfigError(
                 f"objective=bidirectional trains model=inn, got {type(model).__name__}; leave the objective out"
             )
-        model.log_sigma.fill_(math.log(self.noise_y) if self.noise_y else -math.inf)
-        if self.noise_y is None and task.noise_sd is not None:
-            model.known_noise = torch.as_tensor(task.noise_sd, device=model.log_sigma.device)
-        model.padding_sd.copy_(torch.tensor([self.padding_noise, self.padding_out]))
+        model.set_noise(self.noise_y or 0.0, known=task.noise_sd if self.noise_y is None else None)
+        model.set_padding(self.padding_noise, self.padding_out)
 
     def forward(
-        self, model: INN, batch: Batch | None, step: int, generator: torch.Generator
+        self, model: TwoSided, batch: Batch | None, step: int, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The weighted sum, and its terms without their weights."""
         return self._loss(model, batch, min(step / self.ramp, 1.0), generator)
 
-    def validation_loss(self, model: INN, batch: Batch, step: int, generator: torch.Generator) -> Tensor:
+    def validation_loss(self, model: TwoSided, batch: Batch, step: int, generator: torch.Generator) -> Tensor:
         """The same at full weights, whatever the step; the mean over parts, for a kernel costs rows times rows."""
         x, y = batch
         parts = zip(x.split(1000), [None] * len(x) if y is None else y.split(1000))
@@ -106,7 +102,7 @@ class Bidirectional(Objective):
         return sum(rows * loss for rows, loss in losses) / len(x)
 
     def _loss(
-        self, model: INN, batch: Batch, ramp: float, generator: torch.Generator
+        self, model: TwoSided, batch: Batch, ramp: float, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         x, y = batch
         x = model.scaled(model.scale.dequantise(x, generator))

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError
+from inncli.models.abilities import TwoSided
 from inncli.models.base import Model
-from inncli.models.inn import INN
 from inncli.objectives.base import Batch, Objective
 from inncli.tasks.base import Task
 from inncli.types import PositiveFloat
@@ -28,7 +26,7 @@ class BidirectionalML(Objective):
         learn_sigma: True learns it from there, one for each y.
         padding_noise: s, in units of x's sd.
 
-    Raises: ConfigError if the model is no INN.
+    Raises: ConfigError if the model is not two-sided.
     Reference: Ardizzone et al. 2019, arXiv:1808.04730; Huang et al. 2020, Augmented normalizing flows, arXiv:2002.07101.
     """
 
@@ -40,19 +38,17 @@ class BidirectionalML(Objective):
         super().__init__()
         self.sigma, self.learn_sigma, self.padding_noise = sigma, learn_sigma, padding_noise
 
-    @torch.no_grad()
     def attach(self, model: Model, task: Task) -> None:
         """Tells the model its noises: v is part of the latent here, N(0, I)."""
-        if not isinstance(model, INN):
+        if not isinstance(model, TwoSided):
             raise ConfigError(
                 f"objective=bidirectional_ml trains model=inn, got {type(model).__name__}; leave the objective out"
             )
-        model.log_sigma.fill_(math.log(self.sigma))
-        model.log_sigma.requires_grad_(self.learn_sigma and model.dim_y > 0)
-        model.padding_sd.copy_(torch.tensor([self.padding_noise, 1.0]))
+        model.set_noise(self.sigma, learn=self.learn_sigma)
+        model.set_padding(self.padding_noise, 1.0)
 
     def forward(
-        self, model: INN, batch: Batch | None, step: int, generator: torch.Generator
+        self, model: TwoSided, batch: Batch | None, step: int, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The bound; and sigma, the root mean square over the ys."""
         x, y = batch

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError
-from inncli.models.adjoint import Adjoint
+from inncli.models.abilities import ForwardNetwork
 from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
 from inncli.tasks.base import Task
@@ -29,7 +29,7 @@ class Regression(Objective):
 
     def attach(self, model: Model, task: Task) -> None:
         """Tells the model which loss it is trained by. Raises: ConfigError if it is no network y = f(x)."""
-        if not isinstance(model, Adjoint):
+        if not isinstance(model, ForwardNetwork):
             raise ConfigError(
                 f"objective=regression trains a network y = f(x), which {type(model).__name__} is not; "
                 "choose model=adjoint, or leave the objective out"
@@ -37,7 +37,7 @@ class Regression(Objective):
         model.train_by(self.kind)
 
     def forward(
-        self, model: Model, batch: Batch | None, step: int, generator: torch.Generator
+        self, model: ForwardNetwork, batch: Batch | None, step: int, generator: torch.Generator
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """The loss; it is its only term."""
         return model.row_loss(*batch).mean(), {}

@@ -15,6 +15,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from inncli.runs import locks, provenance
+from inncli.runs.run_info import MARKED, ending_of
 
 BEAT = 5.0  # seconds between heartbeats
 
@@ -44,8 +45,8 @@ def state(record: dict, lock: Path | None = None) -> str:
     status = str(record.get("status"))
     if status == "running":
         return "running" if _alive(record, lock) else "killed"
-    why = next((why for why in ("preempted", "pruned") if record.get(why)), None)
-    return why if why and status == "interrupted" else status
+    ending = ending_of(record)
+    return ending.value if ending in MARKED else status
 
 
 def _alive(record: dict, lock: Path | None) -> bool:

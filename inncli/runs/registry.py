@@ -15,8 +15,8 @@ from pathlib import Path
 
 from inncli.errors import RunError, did_you_mean
 from inncli.io.untrusted import read_json
-from inncli.runs.run_dir import STATUSES, RunDir
-from inncli.runs.run_info import check_info
+from inncli.runs.run_dir import RunDir
+from inncli.runs.run_info import STATUSES, check_info
 
 
 def outputs_root() -> Path:

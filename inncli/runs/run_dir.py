@@ -1,9 +1,6 @@
-"""The run directory: every file name in it, and how each is read and written. `inncli.runs.registry` finds runs.
+"""The run directory: how a process claims it, and how its files are read and written.
 
-    <run>/  config.yaml overrides.yaml run.json metrics.jsonl .lock
-            checkpoints/{last,best}.safetensors  data/pairs.npz  posteriors/  plots/  evaluations/
-
-Files appear whole or not at all; `metrics.jsonl` grows by one write() a line. `.lock` is created once,
+`inncli.runs.run_files` names the files, `inncli.runs.registry` finds runs. Files appear whole or not at all; `metrics.jsonl` grows by one write() a line. `.lock` is created once,
 exclusively, so that two processes never share a new directory, and it is held (`inncli.runs.locks`) for as
 long as a process trains in it; meanwhile a thread renews the heartbeat in run.json. Nothing here imports
 numpy, torch or hydra: `inn runs` stays fast.
@@ -14,9 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 import threading
-from datetime import datetime
 from pathlib import Path
 
 from inncli.errors import CheckpointError, RunError
@@ -24,97 +19,16 @@ from inncli.io import jsonl
 from inncli.io.atomic import atomic_write, clear_leftovers
 from inncli.io.untrusted import read_bytes, read_json, read_yaml, untrusted_entry
 from inncli.runs import liveness, locks, provenance
-from inncli.runs.run_info import check_info
+from inncli.runs.run_files import OWN, RunFiles
+from inncli.runs.run_info import STATUSES, Ending, check_info, ending_fields
 
-STATUSES = ("running", "done", "failed", "interrupted")
-# What is read or written in a run directory.
-OWN = (
-    "config.yaml",
-    "overrides.yaml",
-    "run.json",
-    "metrics.jsonl",
-    ".lock",
-    "train.log",
-    "checkpoints",
-    "data",
-    "posteriors",
-    "draws",
-    "densities",
-    "plots",
-    "evaluations",
-    "report.html",
-    "tensorboard",
-)
 FIRST_FILES = (".lock", "config.yaml", "overrides.yaml")  # what `create` writes before run.json
 _heartbeats: dict[Path, liveness.Heartbeat] = {}  # one for each run directory that this process holds
 _writing = threading.RLock()  # run.json is read, changed and written by one thread at a time
 
 
-class RunDir:
+class RunDir(RunFiles):
     """One run on disk. Making the object touches nothing; `create` and `reopen` claim the directory."""
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-
-    def __repr__(self) -> str:
-        return f"RunDir({str(self.path)!r})"
-
-    @property
-    def id(self) -> str:
-        """The directory's name; `<sweep>/<job>` for a job of a sweep."""
-        full = self.path.absolute()
-        return f"{full.parent.name}/{full.name}" if full.parent.parent.name == "sweeps" else full.name
-
-    @property
-    def last(self) -> Path:
-        """Checkpoint that resume continues from."""
-        return self.path / "checkpoints" / "last.safetensors"
-
-    @property
-    def best(self) -> Path:
-        """Checkpoint of the best validation loss."""
-        return self.path / "checkpoints" / "best.safetensors"
-
-    @property
-    def pairs(self) -> Path:
-        """The pairs of a simulator run."""
-        return self.path / "data" / "pairs.npz"
-
-    @property
-    def posteriors(self) -> Path:
-        """Folder of posterior sets."""
-        return self.path / "posteriors"
-
-    @property
-    def plots(self) -> Path:
-        """Folder of pictures."""
-        return self.path / "plots"
-
-    def evaluation(self, key: str) -> Path:
-        """Where the evaluation of this key is kept."""
-        return self.path / "evaluations" / f"{key}.json"
-
-    @property
-    def config_file(self) -> Path:
-        return self.path / "config.yaml"
-
-    @property
-    def info_file(self) -> Path:
-        return self.path / "run.json"
-
-    @property
-    def metrics_file(self) -> Path:
-        return self.path / "metrics.jsonl"
-
-    def next_posterior_path(self, suffix: str = ".npz") -> Path:
-        """A name under `posteriors/` that no other process picks; names sort by time."""
-        stamp = f"{datetime.now():%Y-%m-%d_%H-%M-%S}_{secrets.token_hex(2)}"
-        return self.posteriors / f"{stamp}{suffix}"
-
-    def latest_posterior(self) -> Path | None:
-        """The newest posterior set that `inn invert` kept here, or None."""
-        found = [path for path in self.posteriors.glob("*.npz") if not path.name.startswith(".")]
-        return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
 
     # ---- claim -----------------------------------------------------------------------------------
     @classmethod
@@ -208,6 +122,7 @@ class RunDir:
             status="running",
             ended=None,
             error=None,
+            ended_by=None,
             preempted=None,
             pruned=None,
             versions=provenance.versions(),
@@ -225,16 +140,12 @@ class RunDir:
         return info
 
     def release(self) -> None:
-        """Gives the directory up; also done by `update_info` with any status but running."""
+        """Gives the directory up; `end`, and `update_info` with any status but running, do so too."""
         with _writing:  # a beat under way ends first
             heart = _heartbeats.pop(self.path.resolve(), None)
             if heart is not None:
                 heart.stop()
             locks.release(self._lock_file)
-
-    @property
-    def _lock_file(self) -> Path:
-        return self.path / ".lock"
 
     def _hold(self, fd: int, info: dict | None = None) -> None:
         try:
@@ -347,6 +258,17 @@ class RunDir:
             self._write_info(info)
             if info["status"] != "running":
                 self.release()
+
+    def end(self, ending: Ending, **fields) -> None:
+        """Writes why the run ended, with more fields of run.json, and gives the directory up.
+
+        A run that has ended may be given another cause; the time of its end stays.
+        """
+        with _writing:
+            info = self.info()
+            if info["status"] != "running" and info.get("ended") is not None:
+                fields = {"ended": info["ended"], **fields}
+            self.update_info(**{**ending_fields(ending, info), **fields})
 
     def state(self, info: dict | None = None) -> str:
         """The status, where `running` also means that its process lives: killed is `interrupted`."""

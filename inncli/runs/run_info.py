@@ -1,4 +1,6 @@
-"""What run.json may hold: checked on reading, since it may have been edited or come from someone else.
+"""What run.json may hold, and how it says why a run ended.
+
+It is checked on reading, since it may have been edited or come from someone else.
 
     {"format": 1, "id": ..., "status": ..., "steps": 700, "metrics": {...}, ...}
 
@@ -8,7 +10,10 @@ older inn reads a newer one's runs as long as the format is the same.
 
 from __future__ import annotations
 
+from enum import Enum
+
 FORMAT = 1
+STATUSES = ("running", "done", "failed", "interrupted")
 TEXT = (
     "id",
     "status",
@@ -23,11 +28,52 @@ TEXT = (
     "git",
     "host",
     "error",
+    "ended_by",
 )
 COUNTS = ("seed", "threads", "pid", "steps", "planned_steps", "steps_per_epoch", "epochs", "parameters")
 DATA_TEXT = ("file", "sha256", "pairs_sha256", "simulator_sha256")  # of the mapping `data`
 TABLES = ("versions", "metrics")  # of single values
 MAX_COUNT = 2**63
+
+
+class Ending(str, Enum):
+    """Why a run ended; run.json holds the value in `ended_by`."""
+
+    FINISHED = "finished"  # its budget was spent, or its patience lost
+    SIGNAL = "signal"  # someone stopped it, with Ctrl-C for one
+    PREEMPTED = "preempted"  # a scheduler stopped it, and will take it up again
+    PRUNED = "pruned"  # a search had seen enough of it
+    ERROR = "error"  # it failed
+    LOST_PROCESS = "lost_process"  # one of its processes was gone, and the others could not go on
+
+    @property
+    def status(self) -> str:
+        """The status that a run has after this ending."""
+        if self is Ending.FINISHED:
+            return "done"
+        return "failed" if self in (Ending.ERROR, Ending.LOST_PROCESS) else "interrupted"
+
+
+MARKED = (Ending.PREEMPTED, Ending.PRUNED)  # these also have a field of their own, which is all that inn 0.4 writes
+
+
+def ending_fields(ending: Ending, info: dict) -> dict:
+    """The fields of run.json that say so, for a run whose run.json holds `info` so far."""
+    marks = {mark.value: True if mark is ending else None for mark in MARKED if mark is ending or mark.value in info}
+    return {"status": ending.status, "ended_by": ending.value, **marks}
+
+
+def ending_of(info: dict) -> Ending | None:
+    """Why a run ended; None if it has not ended, or was killed and could not say.
+
+    inn 0.4 writes no `ended_by`, and leaves an old one where it continues a run. So `ended_by` counts only where the other
+    fields agree with it; else they decide.
+    """
+    named = next((ending for ending in Ending if ending.value == info.get("ended_by")), None)
+    if named is not None and all(info.get(key) == value for key, value in ending_fields(named, info).items()):
+        return named
+    marked = next((mark for mark in MARKED if info.get(mark.value)), Ending.SIGNAL)
+    return {"done": Ending.FINISHED, "failed": Ending.ERROR, "interrupted": marked}.get(str(info.get("status")))
 
 
 def check_info(info: dict) -> None:

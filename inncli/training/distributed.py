@@ -32,9 +32,8 @@ from inncli import runtime
 from inncli.config import registry
 from inncli.errors import ConfigError, LostProcessError, TrainingError
 from inncli.nn.sharding import all_reduce, all_sum, shared_out
-from inncli.training.stop_signals import stop_signals
+from inncli.training.stop_signals import StopReason, stop_signals
 
-REASONS = (None, "pruned", *(number.name for number in signal.Signals))  # to stop
 GRACE = 10.0  # seconds that the others have to end by themselves, once one of them has failed
 
 
@@ -94,8 +93,8 @@ class Group:
             for g, total in zip(some, joined.split([g.numel() for g in some])):
                 g.copy_(total.view_as(g))
 
-    def reason(self, own: str | None) -> str | None:
-        """The reason to stop that any process has, a signal's name as a rule, so that all of them stop at one step."""
+    def reason(self, own: StopReason | None) -> StopReason | None:
+        """The reason to stop that any process has, a signal as a rule, so that all of them stop at one step."""
         if self.size == 1:
             return own
         if not all_reduce(torch.tensor([own is not None], dtype=torch.int32), distributed.ReduceOp.MAX):

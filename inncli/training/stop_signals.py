@@ -1,4 +1,4 @@
-"""The signals that ask a run to stop, as a flag that the training loop looks at between steps."""
+"""What asks a run to stop, a signal as a rule, as a flag that the training loop looks at between steps."""
 
 from __future__ import annotations
 
@@ -6,11 +6,21 @@ import signal
 import threading
 from types import FrameType
 
+from inncli.runs.run_info import Ending
+
 STOP = (signal.SIGINT, signal.SIGTERM)
 PREEMPT = (
     signal.SIGUSR1,
     signal.SIGUSR2,
 )  # a scheduler's, where it listens for one of them: see `inncli.launchers.requeue`
+
+
+StopReason = signal.Signals | Ending
+
+
+def stop_word(reason: StopReason) -> str:
+    """The reason as it is printed: `SIGTERM`, `pruned`."""
+    return reason.name if isinstance(reason, signal.Signals) else reason.value
 
 
 def stop_signals() -> list[int]:
@@ -26,7 +36,7 @@ class StopFlag:
     """
 
     def __init__(self) -> None:
-        self.raised: str | None = None
+        self.raised: StopReason | None = None
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> StopFlag:
@@ -41,5 +51,5 @@ class StopFlag:
         self._before.clear()
 
     def _raise(self, number: int, frame: FrameType | None) -> None:
-        self.raised = signal.Signals(number).name
+        self.raised = signal.Signals(number)
         signal.signal(number, self._before[number])

@@ -27,8 +27,8 @@ from inncli.experiments import train
 from inncli.inference import opening
 from inncli.runs.run_dir import RunDir
 from inncli.tasks.base import SPLIT
-from inncli.training import trainer
 from inncli.training.checkpoint import load_checkpoint, save_checkpoint
+from inncli.training.loop import Loop
 
 PLUGIN = str(Path(__file__).parents[1] / "plugin")
 SMALL = ["model.n_blocks=1", "task.n_train=1000", "trainer.batch_size=64"]
@@ -118,13 +118,13 @@ def runs(tmp_path_factory):
         patch.setenv("INN_OUTPUTS", str(root))
         assert main(["train", *PLAIN, f"hydra.run.dir={root}/plain"]) == 0
         assert main(["train", *OWN, f"hydra.run.dir={root}/own"]) == 0
-        patch.setattr(trainer._Loop, "end_epoch", _interrupt_at(3, patch))
+        patch.setattr(Loop, "end_epoch", _interrupt_at(3, patch))
         assert main(["train", *PLAIN, f"hydra.run.dir={root}/stopped"]) == 130
     return root
 
 
 def _interrupt_at(epoch, patch):
-    real = trainer._Loop.end_epoch
+    real = Loop.end_epoch
 
     def end_epoch(loop):
         line = real(loop)
@@ -211,14 +211,15 @@ def test_a_signal_ends_with_130_and_resumes(number, name, words, options, tmp_pa
         last,
     ), last
     info = RunDir(tmp_path / "run").info()
-    assert info["status"] == "interrupted" and info["ended"] and info["steps"] == steps(tmp_path / "run")
+    assert (info["status"], info["ended_by"]) == ("interrupted", "signal") and info["ended"]
+    assert info["steps"] == steps(tmp_path / "run")
     inn("train", *options, "--resume", "run")
     same(runs / name, tmp_path / "run")
 
 
 def test_a_run_that_was_stopped_twice(inn, stopped, runs, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(trainer._Loop, "end_epoch", _interrupt_at(7, patch))
+        patch.setattr(Loop, "end_epoch", _interrupt_at(7, patch))
         inn("train", "--resume", "stopped", code=130)
     inn("train", "--resume", "stopped")
     same(runs / "plain", stopped)
@@ -344,7 +345,7 @@ def test_a_table_that_changed(inn, tmp_path, monkeypatch):
     ]
     inn(*words, "hydra.run.dir=whole")
     with monkeypatch.context() as patch:
-        patch.setattr(trainer._Loop, "end_epoch", _interrupt_at(3, patch))
+        patch.setattr(Loop, "end_epoch", _interrupt_at(3, patch))
         inn(*words, "hydra.run.dir=run", code=130)
     table.write_bytes(whole.replace(b"1", b"2", 1))
     for command in (["train", "--resume", "run"], ["sample", "--run", "run", "-n", "5"]):
@@ -454,7 +455,7 @@ def test_an_absurd_x_stops_with_the_layers_name(side, layer, inn):
     (line,) = train_outlier(inn, 1, row=row_of(side), x="1e300")
     assert line.startswith(f"before the first step: layer {layer} is not finite")
     info = RunDir("run").info()
-    assert info["status"] == "failed" and info["error"].startswith("NonFiniteError: ")
+    assert info["status"] == "failed" and info["error"].startswith("NonFiniteError: ") and info["ended_by"] == "error"
 
 
 def test_an_absurd_y_is_refused_where_it_hides_all_others(inn, tmp_path):

@@ -15,6 +15,7 @@ from inncli.config import composing
 from inncli.errors import CheckpointError, Interrupted
 from inncli.launchers import CHOICES, requeue
 from inncli.runs.run_dir import RunDir
+from inncli.runs.run_info import Ending
 from inncli.runs.sweep_dir import SweepDir
 
 TINY = ["model=nice", "model.n_blocks=1", "task.n_train=400", "trainer.max_steps=20"]
@@ -197,7 +198,7 @@ def job(tmp_path, monkeypatch):
     signal.signal(signal.SIGUSR2, before)
 
 
-@pytest.mark.parametrize("reason", ["SIGUSR2", "SIGTERM"])
+@pytest.mark.parametrize("reason", [signal.SIGUSR2, signal.SIGTERM])
 def test_a_preempted_job_is_queued_again(job, reason):
     with pytest.raises(SystemExit):
         job.stop(reason)
@@ -208,21 +209,21 @@ def test_a_preempted_job_is_queued_again(job, reason):
 def test_a_cancelled_job_is_not_queued_again(job):
     for told in ("JobState=CANCELLED Restarts=1", "JobState=COMPLETING Restarts=1", ""):
         type(job).told = told
-        assert job.stop("SIGTERM") == (0, "interrupted")
+        assert job.stop(signal.SIGTERM) == (0, "interrupted")
 
 
 def test_a_job_that_slurm_has_queued_again_is_left_to_it(job):
     type(job).told = "JobState=COMPLETING Reason=None Restarts=2"
-    assert job.stop("SIGTERM") == (0, "preempted")
+    assert job.stop(signal.SIGTERM) == (0, "preempted")
 
 
 def test_ctrl_c_and_pruning_are_no_preemption(job):
-    assert job.stop("SIGINT") == job.stop("pruned") == (0, "interrupted")
+    assert job.stop(signal.SIGINT) == job.stop(Ending.PRUNED) == (0, "interrupted")
 
 
 def test_a_plain_run_is_never_queued(job, monkeypatch):
     monkeypatch.setenv("SUBMITIT_EXECUTOR", "local")
-    assert job.stop("SIGUSR2") == (0, "interrupted")
+    assert job.stop(signal.SIGUSR2) == (0, "interrupted")
 
 
 def test_a_job_that_submitit_will_not_queue_again_stays_interrupted(job):
@@ -230,4 +231,4 @@ def test_a_job_that_submitit_will_not_queue_again_stays_interrupted(job):
         raise RuntimeError("Job not requeued because: timed-out too many times.")
 
     signal.signal(signal.SIGUSR2, refuse)
-    assert job.stop("SIGUSR2") == (0, "interrupted")
+    assert job.stop(signal.SIGUSR2) == (0, "interrupted")

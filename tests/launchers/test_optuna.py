@@ -17,6 +17,7 @@ from inncli.cli.app import main  # noqa: E402
 from inncli.launchers.optuna import Pruning, read_trial  # noqa: E402
 from inncli.runs.registry import find_run  # noqa: E402
 from inncli.runs.run_dir import RunDir  # noqa: E402
+from inncli.runs.run_info import Ending  # noqa: E402
 from inncli.runs.sweep_dir import SweepDir  # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::optuna.exceptions.ExperimentalWarning")  # pytest turns them on again
@@ -122,7 +123,8 @@ def test_a_trial_that_falls_behind_is_pruned_and_no_failure(outputs, capsys):
     assert states(sweep) == ["COMPLETE", "COMPLETE", "PRUNED"]
     run = sweep.run(2)
     assert 8 <= len(run.metrics()) < 20 and run.last.exists()  # it can be continued, by `inn resume` of the run
-    assert run.info()["status"] == "interrupted"
+    info = run.info()
+    assert (info["status"], info["ended_by"], info["pruned"]) == ("interrupted", "pruned", True)
     assert "pruned" in capsys.readouterr().out
     assert sweep.manifest()["status"] == "done"
 
@@ -153,7 +155,7 @@ def test_pruning_compares_with_the_finished_trials_at_the_same_epoch(tmp_path):
         ],
     )
     assert pruning(runs[3]) is None  # better than the median of 2 and 3
-    assert pruning(runs[4]) == "pruned"
+    assert pruning(runs[4]) is Ending.PRUNED
     assert pruning(runs[5]) is None  # the first epoch is too early to tell
     assert Pruning(optuna.pruners.MedianPruner(n_startup_trials=3), tmp_path)(runs[4]) is None  # too few have ended
     for run in runs[3:]:

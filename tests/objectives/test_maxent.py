@@ -432,11 +432,11 @@ def test_a_short_run_finds_the_dirichlet_and_every_command_reads_it(cli, tmp_pat
 
 
 def test_a_stopped_run_resumes_to_the_same_bytes(cli, tmp_path, monkeypatch):
-    from inncli.training.trainer import _Loop
+    from inncli.training.loop import Loop
 
     words = [*SMALL, "trainer.max_steps=100"]
     cli(*words, "hydra.run.dir=whole")
-    real = _Loop.end_epoch
+    real = Loop.end_epoch
 
     def stop_in_the_first(loop):  # after 35 steps, in the midst of a phase
         line = real(loop)
@@ -445,7 +445,7 @@ def test_a_stopped_run_resumes_to_the_same_bytes(cli, tmp_path, monkeypatch):
         return line
 
     with monkeypatch.context() as patch:
-        patch.setattr(_Loop, "end_epoch", stop_in_the_first)
+        patch.setattr(Loop, "end_epoch", stop_in_the_first)
         cli(*words, "hydra.run.dir=run", code=130)
     tensors, meta = load_checkpoint(tmp_path / "run" / "checkpoints" / "last.safetensors")
     assert meta["training"]["step"] == 35 and tensors["objective.steps"] == 11 and tensors["objective.phase"] == 2

@@ -20,7 +20,7 @@ import killing
 from inncli.cli.app import main
 from inncli.inference import posterior_files
 from inncli.io.atomic import atomic_write, clear_leftovers
-from inncli.runs import run_dir
+from inncli.runs import run_files
 from inncli.runs.registry import find_run
 from inncli.runs.run_dir import RunDir
 from inncli.training import checkpoint
@@ -276,7 +276,7 @@ def test_a_clock_set_back_in_mid_training(tmp_path, said, whole, monkeypatch):
             return now(tz) - timedelta(seconds=clock["back"])
 
     monkeypatch.setattr(time, "time", lambda: real() - clock["back"])
-    monkeypatch.setattr(run_dir, "datetime", Back)
+    monkeypatch.setattr(run_files, "datetime", Back)
     said("train", *TINY, "hydra.run.dir=run", code=0)
     run = RunDir(tmp_path / "run")
     same_weights(whole, run)

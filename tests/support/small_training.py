@@ -9,7 +9,7 @@ import torch
 
 from catalogue import MODELS
 from inncli.objectives.nll import NLL
-from inncli.training.trainer import Data
+from inncli.training.state import Data
 from inncli.variables import Variables
 
 X, Y = Variables.numbered("x", 2), Variables.numbered("y", 1)

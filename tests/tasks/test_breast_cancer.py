@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 from inncli import config
 from inncli.config import registry
 from inncli.errors import ConfigError
-from inncli.experiments.setup import Parts
+from inncli.experiments.setup import build_setup, new_model, split_pairs
 from inncli.tasks.measured.breast_cancer import BreastCancer
 from inncli.training.distributed import alone
 
@@ -55,11 +55,10 @@ def test_a_smaller_budget_and_a_wrong_one():
 
 def test_the_recipe_starts_far_above_the_gaussian(task):
     (job,) = config.plan(["experiment=breast_cancer"])
-    parts = Parts(registry.check(job.config), alone(torch.device("cpu")))
-    assert parts.task.name == "breast_cancer"
-    pairs, test = parts.task.training_pairs(0), parts.task.test_pairs(0).x
-    parts.prepare(pairs)
-    model = parts.new_model()
+    setup = build_setup(registry.check(job.config), alone(torch.device("cpu")))
+    assert setup.task.name == "breast_cancer"
+    pairs, test = setup.task.training_pairs(0), setup.task.test_pairs(0).x
+    model = new_model(setup, split_pairs(setup, pairs))
     with torch.no_grad():
         flow = model.log_prob(torch.as_tensor(test), None).numpy()
     assert (flow - gaussian(pairs.x).logpdf(test)).mean() > 8

@@ -10,7 +10,7 @@ from scipy.stats import multivariate_normal
 from inncli import config
 from inncli.config import registry
 from inncli.errors import ConfigError
-from inncli.experiments.setup import Parts
+from inncli.experiments.setup import build_setup, new_model, split_pairs
 from inncli.models.flow import ConditionalFlow
 from inncli.tasks.measured.digits import Digits
 from inncli.training.distributed import alone
@@ -32,9 +32,8 @@ def started():
 
 def _start(*words):
     (job,) = config.plan([*words])
-    parts = Parts(registry.check(job.config), alone(torch.device("cpu")))
-    parts.prepare(parts.task.training_pairs(0))
-    return parts.new_model().eval()
+    setup = build_setup(registry.check(job.config), alone(torch.device("cpu")))
+    return new_model(setup, split_pairs(setup, setup.task.training_pairs(0))).eval()
 
 
 def test_rows_are_images_of_grey_levels_with_their_class(task):

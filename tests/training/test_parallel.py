@@ -26,7 +26,7 @@ from inncli import config, runtime
 from inncli.cli.app import main
 from inncli.errors import ConfigError, Interrupted, LostProcessError, NonFiniteError, TrainingError
 from inncli.experiments import train
-from inncli.experiments.setup import Parts
+from inncli.experiments.setup import build_setup, new_model, split_pairs
 from inncli.inference import opening
 from inncli.models.adjoint import Adjoint
 from inncli.models.inn import INN
@@ -40,7 +40,9 @@ from inncli.tasks.toy.ring import Ring
 from inncli.training import distributed
 from inncli.training.checkpoint import load_checkpoint
 from inncli.training.distributed import alone
-from inncli.training.trainer import Data, Trainer, _Loop
+from inncli.training.loop import Loop
+from inncli.training.state import Data
+from inncli.training.trainer import Trainer
 from inncli.variables import Variables
 
 X, Y = Variables.numbered("x", 2), Variables.numbered("y", 1)
@@ -98,7 +100,7 @@ def curve(group, name, seed=SEED):
     """Losses, gradient norms and validation of a few steps, and the weights after them."""
     model, objective = PARTS[name]()
     trainer = Trainer(max_steps=STEPS, batch_size=BATCH, lr=1e-3)
-    loop = _Loop(trainer, model, objective, data(), seed, Path("none"), Path("none"), {}, group)
+    loop = Loop(trainer, model, objective, data(), seed, Path("none"), Path("none"), {}, group)
     found = []
     with group.sharing():
         loop.start()
@@ -177,7 +179,7 @@ def _with_bad_row(group):
     model.net = nn.Sequential(nn.Linear(2, 1).double(), Marked(at=100.0))
     nn.init.ones_(model.net[0].weight)
     nn.init.constant_(model.net[0].bias, 100.0 - float(x[last].sum()))  # so that it is a row of the last process
-    loop = _Loop(Trainer(batch_size=BATCH), model, Regression(), data(), SEED, Path("none"), Path("none"), {}, group)
+    loop = Loop(Trainer(batch_size=BATCH), model, Regression(), data(), SEED, Path("none"), Path("none"), {}, group)
     loop.progress.planned_steps = 10
     with group.sharing():
         loop.take_step()
@@ -196,9 +198,8 @@ def _stopped(group, path):
 
 
 def _odd_start(group):
-    parts = Parts(settings(f"seed={group.rank}"), group)
-    parts.prepare(parts.task.training_pairs(group.rank))
-    parts.new_model()
+    setup = build_setup(settings(f"seed={group.rank}"), group)
+    new_model(setup, split_pairs(setup, setup.task.training_pairs(group.rank)))
 
 
 @pytest.fixture(scope="module")
@@ -408,6 +409,7 @@ def test_a_killed_process_ends_the_run_and_leaves_nobody(tmp_path, who):
     load_checkpoint(run.last)
     if who == "second":
         assert run.state() == "failed" and f"(pid {second}, cpu) was killed by SIGKILL" in run.info()["error"]
+        assert run.info()["ended_by"] == "error"  # the cause, and not `lost_process`
     if who != "starter":
         assert process.returncode == 1 and "was killed by SIGKILL" in err.strip().splitlines()[-1]
 

@@ -28,8 +28,10 @@ from inncli.training import cuda_graph
 from inncli.training.checkpoint import load_checkpoint
 from inncli.training.cuda_graph import WARM, GraphedStep, is_wanted
 from inncli.training.distributed import Group, alone
+from inncli.training.loop import Loop
 from inncli.training.precision import Precision
-from inncli.training.trainer import Data, Trainer, _Loop
+from inncli.training.state import Data
+from inncli.training.trainer import Trainer
 from inncli.transforms.autoregressive import Autoregressive
 from inncli.transforms.coupling import Coupling
 from inncli.variables import Variables
@@ -66,7 +68,7 @@ def inn_by(objective, device="cpu"):
 def loop(folder, parts=flow, device="cpu", graphed=False, **settings):
     model, objective = parts(device=device)
     trainer = Trainer(max_steps=20, batch_size=BATCH, **settings)
-    made = _Loop(trainer, model, objective, data(device), SEED, folder / "last", folder / "best", {})
+    made = Loop(trainer, model, objective, data(device), SEED, folder / "last", folder / "best", {})
     if graphed and not isinstance(made.step, GraphedStep):
         made.step = Replayed(made.step, insist=True)
     made.start()

@@ -15,9 +15,10 @@ from inncli.errors import CheckpointError, Interrupted, NonFiniteError
 from inncli.models.base import Model
 from inncli.objectives.nll import NLL
 from inncli.training.checkpoint import load_checkpoint, save_checkpoint, under
+from inncli.training.loop import Loop
 from inncli.training.nonfinite import non_finite_layer
 from inncli.training.schedule import one_cycle
-from inncli.training.trainer import Trainer, _Loop
+from inncli.training.trainer import Trainer
 from small_training import BATCH, SEED, X, Y, data, flow, stop_at
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "plugin"))
@@ -172,7 +173,7 @@ def test_patience_stops_early(tmp_path):
 
 def test_weights_that_are_averaged_hold_no_graph(tmp_path):
     model, objective = flow()
-    loop = _Loop(Trainer(), model, objective, data(), SEED, tmp_path / "l", tmp_path / "b", {})
+    loop = Loop(Trainer(), model, objective, data(), SEED, tmp_path / "l", tmp_path / "b", {})
     loop.start()
     loop.take_step()
     assert not any(tensor.requires_grad for tensor in loop.averaged)

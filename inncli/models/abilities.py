@@ -1,0 +1,88 @@
+"""What some models can do beyond the contract of `Model`, and what an objective may ask of those."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from inncli.models.base import Model
+from inncli.models.preprocessing import Scaling
+
+
+class TwoSided(Model):
+    """A bijection between [x, u] and [y, z, v], whose noises an objective sets before the model starts from data.
+
+    x and y are scaled, labels of y one-hot; z is the latent; u and v pad both sides to one width.
+
+    Shape: x (B, Dx); y (B, dim_y); z (B, Dz); u and v fill up to the common width, and may have no columns.
+
+    Attributes:
+        scale: the scaling of x.
+        dim_y: columns of the scaled y, 0 without y.
+    """
+
+    scale: Scaling
+    dim_y: int
+
+    @abstractmethod
+    def set_noise(self, sd: float = 0.0, known: np.ndarray | None = None, learn: bool = False) -> None:
+        """Sets sigma, the sd of the noise on y.
+
+        Args:
+            sd: in units of the scaled y; 0 is no noise.
+            known: sds in y's own units, (Dy,); where given, they take the place of `sd` once y's scaling is known.
+            learn: whether sigma is trained from there.
+        """
+
+    @abstractmethod
+    def set_padding(self, sd_in: float, sd_out: float) -> None:
+        """Sets the sd of u, at training and after, and that of v where it is drawn for the inverse."""
+
+    @property
+    @abstractmethod
+    def sigma(self) -> Tensor:
+        """The sd of the noise on each scaled y, (dim_y,)."""
+
+    @abstractmethod
+    def scaled(self, x: Tensor) -> Tensor:
+        """The scaled x of an x in the user's units."""
+
+    @abstractmethod
+    def target(self, y: Tensor | None, rows: int) -> Tensor:
+        """The scaled y of a y in the user's units; (rows, 0) without y."""
+
+    @abstractmethod
+    def noise(self, rows: int, generator: torch.Generator) -> Tensor:
+        """Draws of u."""
+
+    @abstractmethod
+    def draw_latent(self, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+        """What `inverse` takes at a scaled y: y with its noise, z ~ N(0, I), and v."""
+
+    @abstractmethod
+    def forward(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The y, z and v of [x, u], and the log abs det Jacobian, (B,)."""
+
+    @abstractmethod
+    def inverse(self, y: Tensor, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+        """The x and u of [y, z, v]."""
+
+    @abstractmethod
+    def log_joint(self, x: Tensor, u: Tensor, target: Tensor) -> Tensor:
+        """Log p(x, u | y) of scaled x, (B,)."""
+
+
+class ForwardNetwork(Model):
+    """A network y = f(x) that regression trains."""
+
+    @abstractmethod
+    def train_by(self, kind: Literal["mse", "l1", "huber"]) -> None:
+        """Sets the loss of a number, one of `nn.losses.LOSSES`, before the model starts from data."""
+
+    @abstractmethod
+    def row_loss(self, x: Tensor, y: Tensor) -> Tensor:
+        """The regression loss of each pair, (B,), with x and y in the user's units."""
