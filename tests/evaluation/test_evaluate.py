@@ -15,6 +15,7 @@ from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
 from inncli.cli.app import main
 from inncli.evaluation.evaluate import measure
+from inncli.evaluation.request import EvaluationRequest
 from inncli.inference.trained_model import TrainedModel
 from inncli.metrics.c2st import c2st
 from inncli.metrics.verdicts import reproduces_y
@@ -320,26 +321,30 @@ def test_what_was_asked_otherwise_or_is_damaged_is_measured_anew(inn, runs):
 
 
 def test_the_picture_of_calibration_takes_any_evaluation_of_its_seed(runs, inn):
-    from inncli.evaluation.cache import kept, kept_calibration
+    from inncli.evaluation.cache import Question, cached, cached_calibration
     from inncli.runs.registry import find_run
 
     run = find_run("table")
     inn("evaluate", "--run", "table", "--seed", "7", "-n", "123", "--json")
-    assert kept(run, seed=7) is None
-    found = kept_calibration(run, seed=7)
-    assert found == kept(run, seed=7, samples=123)[0] and found.details["calibration"]["n"] > 0
-    assert kept_calibration(run, seed=8) is None
+    seven, eight = (Question(run, EvaluationRequest(seed=seed)) for seed in (7, 8))
+    assert cached(seven) is None
+    found = cached_calibration(seven)
+    assert found == cached(Question(run, EvaluationRequest(seed=7, samples=123)))
+    assert found.cached and found.evaluation.details["calibration"]["n"] > 0
+    assert cached_calibration(eight) is None
 
 
 def test_evaluations_are_kept_for_others_to_read(runs, inn):
-    from inncli.evaluation.cache import kept
-    from inncli.evaluation.evaluate import evaluate_kept
+    from inncli.evaluation.cache import Question, cached
+    from inncli.evaluation.evaluate import answer
     from inncli.runs.run_dir import RunDir
 
     run = RunDir(runs / "table")
-    found = evaluate_kept(run, seed=5)
-    again, made = kept(run, seed=5)
-    assert again == found and made.startswith("20") and kept(run, seed=6) is None
+    five, six = (Question(run, EvaluationRequest(seed=seed)) for seed in (5, 6))
+    first, again = answer(five), cached(five)
+    found = first.evaluation
+    assert again.evaluation == found and again.made == first.made and first.made.startswith("20")
+    assert (first.cached, again.cached, first.not_kept) == (False, True, None) and cached(six) is None
     assert found.verdicts["calibrated"].text and found.details["calibration"]["n"] == 30
 
 
