@@ -1,8 +1,8 @@
 """Every metric that `inn` can print, described once: the order of the entries is the order of the columns.
 
-To add a metric, write the function that measures it and add an entry here. Tables, pictures and reports look up what
-they need by name. A name without an entry, such as one that a user's own model reports, is shown without a meaning
-and has no best.
+To add a metric, write the function that measures it, called by `evaluation.evaluate.measure` or by a model's own
+`diagnostics`, and add an entry here. Tables, pictures and reports look up what they need by name. A name without an
+entry, such as one that a user's own model reports, is shown without a meaning and has no best.
 """
 
 from __future__ import annotations
