@@ -104,7 +104,7 @@ DEFECTS = [
     Defect(
         "what is kept answers for another seed",
         "inncli.evaluation.cache:key",
-        "seed",
+        "request.seed",
         "None",
         "test_evaluate::test_evaluations_are_kept_for_others_to_read",
     ),

@@ -11,37 +11,7 @@ from inncli.cli import console
 from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, RunOption, SeedOption
 from inncli.errors import RequestError
 from inncli.io.digits import shown
-
-MEANING = {
-    "invertibility_error": "largest round-trip error, in sds of x",
-    "nll": "negative log-likelihood of a held-out x, in nats",
-    "nll_exact": "the same by the exact density",
-    "kl": "KL divergence of the model from the exact density, in nats",
-    "share_without_density": "held-out rows outside the model's support, left out of nll",
-    "err_resim": "mean of |s(x) - y|^2 over draws and held-out ys",
-    "err_resim_median": "the median over ys of what a y's draws give",
-    "resimulation_error": "root of err_resim, in units of y",
-    "resimulation_error_truth": "the same of the true x: what the noise makes of it",
-    "ess": "share of draws left when weighted by the exact prior and likelihood: 1 perfect",
-    "err_resim_worst": "the largest of them",
-    "mmd2": "squared MMD of draws to exact ones, the mean over ys (Kruse's Err_post); 0 where they agree",
-    "mmd2_median": "the median over ys",
-    "mmd2_worst": "the largest of them",
-    "refined_mmd2": "the same of draws moved onto y = s(x)",
-    "refined_err_resim": "err_resim of draws moved onto y = s(x)",
-    "nonfinite_draws": "share of draws that are no numbers",
-    "coverage_50": "share of true x inside their central 50 % interval, over all unknowns",
-    "coverage_80": "the same of the 80 % interval",
-    "coverage_90": "the same of the 90 % interval",
-    "sbc_p": "chance of ranks as uneven as these, were it calibrated; the worst unknown",
-    "tarp_p": "the same of distances to reference points that depend on y",
-    "follows_y": "how far draws go along with y: 1 right, 0 not at all",
-    "contraction": "1 - variance of x given y over that of x, mean of all unknowns",
-    "z_score": "root mean square of (x - posterior mean) / sd: 1 where calibrated",
-    "unfamiliar_ys": "share of held-out ys called unfamiliar, .01 where they are as in training",
-    "c2st": "accuracy of telling draws from exact ones: .5 perfect, 1 useless",
-    "c2st_sd": "its sd over the observations",
-}
+from inncli.metrics import registry
 
 
 def evaluate(
@@ -107,27 +77,28 @@ def evaluate(
         raise RequestError("expected one of --y and --y-file, got both; leave one out")
     found = find_run(run)
 
-    from inncli.evaluation.cache import kept
+    from inncli.evaluation.cache import Question, cached
+    from inncli.evaluation.request import EvaluationRequest
     from inncli.inference.run_task import changed_simulator
+    from inncli.runs.snapshot import RunSnapshot
 
-    asked = {"seed": seed, "samples": samples, "y": None, "resimulate": resimulate, "refine": refine, "device": device}
-    trained, warnings = None, []
+    found = RunSnapshot.of(found)
+    trained, points, warnings = None, None, []
     if y or y_file is not None:
-        trained, asked["y"] = _given(found, y, y_file, device, config_dir)
-        warnings = trained.unfamiliar(asked["y"])
-    before = None if fresh else kept(found, **asked)
-    if before is None:
-        from inncli.evaluation.evaluate import evaluate_kept
+        trained, points = _given(found, y, y_file, device, config_dir)
+        warnings = trained.unfamiliar(points)
+    question = Question(found, EvaluationRequest(seed, samples, points, resimulate, refine, device))
+    answer = None if fresh else cached(question)
+    if answer is None:
+        from inncli.evaluation.evaluate import answer as measured
 
         with console.progress() as on_progress:
-            result = evaluate_kept(
-                found, trained=trained, config_dir=config_dir, fresh=True, on_progress=on_progress, **asked
-            )
-        if kept(found, **asked) is None:
-            console.note(f"not kept, since {found.path} can't be written to")
-    else:
-        result, made = before
-        console.note(f"found on {made}; --fresh measures anew")
+            answer = measured(question, trained=trained, config_dir=config_dir, fresh=True, on_progress=on_progress)
+    if answer.cached:
+        console.note(f"found on {answer.made}; --fresh measures anew")
+    elif answer.not_kept:
+        console.note(f"not kept, since {answer.not_kept}")
+    result = answer.evaluation
     warnings += changed_simulator(found, resimulate)
     if json:
         console.as_json({**asdict(result), "warnings": warnings})
@@ -161,7 +132,7 @@ def _print(run, found) -> None:
     console.table(
         ["metric", "value", "+-", ""],
         [
-            [name, None if value is None else float(value), found.se.get(name), MEANING.get(name, "")]
+            [name, None if value is None else float(value), found.se.get(name), registry.find(name).meaning]
             for name, value in found.metrics.items()
         ],
     )

@@ -226,8 +226,8 @@ def _of_model(kind, spec, y, samples, grid, resimulate, seed, device, config_dir
     run = find_run(spec)
     from inncli.config import registry
     from inncli.data.observations import parse_y
-    from inncli.evaluation.cache import kept_calibration
-    from inncli.evaluation.evaluate import evaluate_kept
+    from inncli.evaluation.cache import Question, cached_calibration
+    from inncli.evaluation.request import EvaluationRequest
     from inncli.inference.opening import open_run
     from inncli.inference.run_task import held_out_pairs
     from inncli.reporting import figures
@@ -235,9 +235,11 @@ def _of_model(kind, spec, y, samples, grid, resimulate, seed, device, config_dir
     default = run.plots / f"{kind}.png"
     registry.trust(config_dir)
     if kind == "calibration":
-        asked = {"seed": seed, "resimulate": resimulate, "device": device}
-        found = kept_calibration(run, **asked) or evaluate_kept(run, config_dir=config_dir, **asked)
-        return figures.calibration(run, found), default
+        from inncli.evaluation.evaluate import answer
+
+        question = Question(run, EvaluationRequest(seed, resimulate=resimulate, device=device))
+        found = cached_calibration(question) or answer(question, config_dir=config_dir)
+        return figures.calibration(run, found.evaluation), default
     trained = open_run(run, device, config_dir)
     row = None if y is None else parse_y(y, trained.y, run.id)
     if kind == "density":

@@ -62,15 +62,17 @@ def report(
         raise RequestError(f"expected one run, got {run} and --run {named}; leave one out")
     path = checked_out(out, (".html",))
     from inncli.runs.registry import find_run
+    from inncli.runs.snapshot import RunSnapshot
 
-    found = find_run(run or named)
+    found = RunSnapshot.of(find_run(run or named))
     path = path or in_run(found.path / "report.html")
 
     import numpy as np
 
-    from inncli.cli.evaluate import MEANING
     from inncli.data.observations import parse_y
-    from inncli.evaluation.evaluate import evaluate_kept
+    from inncli.evaluation.cache import Question
+    from inncli.evaluation.evaluate import answer
+    from inncli.evaluation.request import EvaluationRequest
     from inncli.inference.opening import open_run
     from inncli.inference.run_task import changed_simulator
     from inncli.io.atomic import atomic_write
@@ -81,12 +83,9 @@ def report(
     rows = np.concatenate([parse_y(words, trained.y, found.id) for words in y]) if y else None
     warnings = [*([] if rows is None else trained.unfamiliar(rows)), *changed_simulator(found, resimulate)]
     figures.task_to_ask(found, resimulate)  # what is wrong with the request shows before anything is measured
-    result = evaluate_kept(
-        found, trained=trained, config_dir=config_dir, seed=seed, resimulate=resimulate, device=device
-    )
-    text = written(
-        found, trained, result, meanings=MEANING, seed=seed, y=rows, resimulate=resimulate, warnings=warnings
-    )
+    question = Question(found, EvaluationRequest(seed, resimulate=resimulate, device=device))
+    result = answer(question, trained=trained, config_dir=config_dir).evaluation
+    text = written(found, trained, result, seed=seed, y=rows, resimulate=resimulate, warnings=warnings)
     atomic_write(path, text)
     for warning in warnings:
         console.note(f"warning: {warning}")

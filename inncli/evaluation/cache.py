@@ -1,4 +1,7 @@
-"""What was found out about a run, and how it is kept: `<run>/evaluations/<key>.json`.
+"""The cache of evaluations: `<run>/evaluations/<key>.json`.
+
+    Question(run, request) --cached--> Answer, if the same was asked before
+                           --measure, keep--> Answer
 
 The key is a hash of all that the numbers depend on, so that a file answers for what it says or is not found. Nothing
 here imports torch: what was found before is read at once.
@@ -7,6 +10,7 @@ here imports torch: what was found before is read at once.
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import json
 from dataclasses import asdict, dataclass, field
@@ -16,9 +20,11 @@ from pathlib import Path
 import numpy as np
 
 from inncli._version import __version__
+from inncli.evaluation.request import EvaluationRequest
 from inncli.io.atomic import file_sha256
 from inncli.metrics.verdicts import Verdict
 from inncli.runs.run_dir import RunDir
+from inncli.runs.snapshot import RunSnapshot, identity
 
 VERSION = 6  # of what is measured and how: raised, all that was kept is measured anew
 
@@ -86,75 +92,122 @@ def _is_observation(entry: object) -> bool:
     )
 
 
-def key(
-    run: RunDir,
-    *,
-    seed: int = 0,
-    samples: int | None = None,
-    y: np.ndarray | None = None,
-    resimulate: bool = False,
-    refine: bool = False,
-    device: str | None = None,
-) -> str:
+@dataclass(frozen=True)
+class Answer:
+    """What an evaluation found, and how it came about.
+
+    Attributes:
+        evaluation: the numbers, as they are read from the cache.
+        cached: whether an earlier call had found them.
+        made: when they were written to the cache; None if they were not.
+        not_kept: why they could not be written, in words; None if they were.
+    """
+
+    evaluation: Evaluation
+    cached: bool
+    made: str | None = None
+    not_kept: str | None = None
+
+
+class Question:
+    """One request of one run, with the keys under which the cache knows it; each is computed at most once.
+
+    Make it before the run is opened: the numbers are kept only if the run's files are still the same afterwards.
+    """
+
+    def __init__(self, run: RunDir, request: EvaluationRequest) -> None:
+        self.run = RunSnapshot.of(run)
+        self.request = request
+
+    @functools.cached_property
+    def key(self) -> str:
+        """Names the evaluation. Raises: OSError if the run has no checkpoint."""
+        return key(self.run, self.request, self._file[0])
+
+    @functools.cached_property
+    def base(self) -> str:
+        """Names the part that says how well the run is calibrated, which other requests share."""
+        return key(self.run, self.request.calibration, self._file[0])
+
+    def settle(self) -> None:
+        """Hashes what the key stands for, before the task's file is loaded."""
+        _ = self.key
+
+    def is_current(self) -> bool:
+        """Whether the files that the key stands for are still those that were hashed."""
+        return self.run.is_current() and self._file[1] == self._file_identity()
+
+    @functools.cached_property
+    def _file(self) -> tuple[str | None, tuple[int, ...] | None]:
+        """SHA-256 and identity of the file that the run's task names; None if it names none or the file is gone."""
+        before = self._file_identity()
+        file = self.run.config()["task"].get("file")
+        return (file_sha256(Path(file)) if file and Path(file).is_file() else None), before
+
+    def _file_identity(self) -> tuple[int, ...] | None:
+        file = self.run.config()["task"].get("file")
+        return identity(Path(file)) if file else None
+
+
+def key(run: RunDir, request: EvaluationRequest, file_hash: str | None) -> str:
     """Names an evaluation: a hash of the weights, the config, the user's file and what was asked."""
-    file = run.config()["task"].get("file")
     facts = {
         "version": VERSION,
         "inn": __version__,
-        "weights": file_sha256(run.best),
+        "weights": run.weights_hash(),
         "config": run.config_hash(),
-        "file": file_sha256(Path(file)) if file and Path(file).is_file() else None,
-        "seed": seed,
-        "samples": samples,
-        "y": None if y is None else np.asarray(y, dtype=np.float64).tolist(),
-        "resimulate": resimulate,
-        "refine": refine,
-        "device": device,
+        "file": file_hash,
+        "seed": request.seed,
+        "samples": request.samples,
+        "y": request.y,
+        "resimulate": request.resimulate,
+        "refine": request.refine,
+        "device": request.device,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def kept(run: RunDir, **asked) -> tuple[Evaluation, str] | None:
-    """What an earlier evaluation found, and when it was made; None if none was asked the same.
-
-    Args:
-        asked: as in `key`.
-    """
-    if not run.best.is_file():
+def cached(question: Question) -> Answer | None:
+    """What an earlier evaluation found; None if none was asked the same, or what is there can't be read."""
+    if not question.run.best.is_file():
         return None
-    entry = run.read_evaluation(key(run, **asked))
+    entry = question.run.read_evaluation(question.key)
     try:
-        return None if entry is None else (Evaluation.from_dict(entry["evaluation"]), entry["made"])
+        return None if entry is None else Answer(Evaluation.from_dict(entry["evaluation"]), True, entry["made"])
     except (KeyError, TypeError, AttributeError):  # not ours: it is measured anew
         return None
 
 
-def kept_calibration(
-    run: RunDir, *, seed: int = 0, resimulate: bool = False, device: str | None = None
-) -> Evaluation | None:
-    """An earlier evaluation that says how well the run is calibrated: whatever its samples, y and refine, which have no
+def cached_calibration(question: Question) -> Answer | None:
+    """An earlier evaluation that says how well the run is calibrated, whatever its samples, y and refine: they have no
     part in that.
     """
+    run = question.run
     if not run.best.is_file():
         return None
-    base = key(run, seed=seed, resimulate=resimulate, device=device)
     for path in sorted((run.path / "evaluations").glob("*.json")):
         entry = run.read_evaluation(path.stem)
         with contextlib.suppress(KeyError, TypeError, AttributeError):  # not ours
-            if entry is not None and entry.get("base") == base and "calibration" in entry["evaluation"]["details"]:
-                return Evaluation.from_dict(entry["evaluation"])
+            if entry is None or entry.get("base") != question.base:
+                continue
+            if "calibration" in entry["evaluation"]["details"]:
+                return Answer(Evaluation.from_dict(entry["evaluation"]), True, entry.get("made"))
     return None
 
 
-def keep(run: RunDir, found: Evaluation, **asked) -> Evaluation:
-    """Writes what was found, whole or not at all; returns it as it will be read.
+def keep(question: Question, found: Evaluation) -> Answer:
+    """Writes what was found, whole or not at all; answers with it as it will be read.
 
-    Of a run that can't be written to, say a colleague's, it is only returned.
+    It is only returned if the run can't be written to, as a colleague's can't, or if a file that the key stands for
+    was replaced meanwhile: then nobody knows which of the two the numbers are about.
     """
+    run = question.run
+    if not question.is_current():
+        return Answer(found, False, not_kept=f"the files of run {run.id} changed meanwhile")
     made = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    base = key(run, **{name: asked[name] for name in ("seed", "resimulate", "device") if name in asked})
     try:
-        run.write_evaluation(key(run, **asked), {"made": made, "base": base, "evaluation": asdict(found)})
+        run.write_evaluation(question.key, {"made": made, "base": question.base, "evaluation": asdict(found)})
     except OSError:
-        return found
-    return kept(run, **asked)[0]
+        return Answer(found, False, not_kept=f"{run.path} can't be written to")
+    written = run.read_evaluation(question.key)
+    return Answer(Evaluation.from_dict(written["evaluation"]), False, made)

@@ -16,9 +16,10 @@ import torch
 from inncli.config import registry
 from inncli.data.pairs import Pairs
 from inncli.errors import RequestError
-from inncli.evaluation.cache import Evaluation, keep, kept
+from inncli.evaluation.cache import Answer, Evaluation, Question, cached, keep
 from inncli.evaluation.calibration import add_calibration
 from inncli.evaluation.reference import add_c2st, add_mmd2, count_nonfinite, first_distinct, knows_prior
+from inncli.evaluation.request import EvaluationRequest
 from inncli.evaluation.settings import EvaluationSettings
 from inncli.inference.opening import open_run
 from inncli.inference.refine import refiner, task_to_refine
@@ -37,49 +38,43 @@ FULL_DRAWS, FEW_DRAWS, MANY_UNKNOWNS = 10_000, 2_000, 4  # the published setting
 CELLS = 2  # a stream of random numbers that the model's draws don't share
 
 
-def evaluate_kept(
-    run: RunDir,
+def answer(
+    question: Question,
     *,
     trained: TrainedModel | None = None,
     config_dir: str | Path | None = None,
     fresh: bool = False,
     on_progress: Callable[[str], None] = lambda text: None,
-    **asked,
-) -> Evaluation:
-    """`evaluate`, or what an earlier one that was asked the same found: see `inncli.evaluation.cache`.
+) -> Answer:
+    """What the cache knows of a question or, if it knows nothing, what `evaluate` finds, which is then kept.
 
     Args:
-        trained: the opened run, where it is at hand; else it is opened if need be, with `config_dir`.
+        trained: the opened run, if it is at hand; else it is opened if need be, with `config_dir`.
         fresh: measures anew, and keeps that.
         on_progress: is told what is being done.
-        asked: seed, samples, y, resimulate, refine as in `evaluate`, and device as in `open_run`.
     """
-    before = None if fresh else kept(run, **asked)
+    before = None if fresh else cached(question)
     if before is not None:
-        return before[0]
-    how = {name: value for name, value in asked.items() if name != "device"}
-    trained = open_run(run, asked.get("device"), config_dir) if trained is None else trained
-    return keep(run, evaluate(trained, run, on_progress=on_progress, **how), **asked)
+        return before
+    trained = open_run(question.run, question.request.device, config_dir) if trained is None else trained
+    question.settle()
+    return keep(question, evaluate(trained, question.run, question.request, on_progress))
 
 
 def evaluate(
     trained: TrainedModel,
     run: RunDir,
-    *,
-    seed: int = 0,
-    samples: int | None = None,
-    y: np.ndarray | None = None,
-    resimulate: bool = False,
-    refine: bool = False,
+    request: EvaluationRequest,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
-    """What a run is worth on pairs it never saw, see `measure` and `pipeline.held_out_pairs`.
+    """What a run is worth on pairs it never saw, see `measure` and `run_task.held_out_pairs`.
 
-    A simulator file of the user's is run only where `resimulate` is given. `refine` adds the comparison of draws
-    moved onto y = s(x), see `pipeline.task_to_refine`. `tell` is told what is being done.
+    A simulator file of the user's is run only if the request says `resimulate`. `refine` adds the comparison of draws
+    moved onto y = s(x), see `refine.task_to_refine`. `on_progress` is told what is being done.
 
     Raises: RequestError for `resimulate` without such a file, and for `y` where the task has no exact posterior.
     """
+    seed, y, resimulate = request.seed, request.points, request.resimulate
     with_file = registry.runs_a_file(run.config())
     if resimulate and not with_file:
         raise RequestError(f"`resimulate`: run {run.id} has no simulator file; leave it out", "resimulate")
@@ -90,7 +85,7 @@ def evaluate(
         )
     pairs, source = held_out_pairs(run, task, seed)
     refined = None
-    if refine:
+    if request.refine:
         move = refiner(run, task_to_refine(run, resimulate, ignore_noise=False))
         if not task.has_reference:
             raise RequestError(
@@ -105,7 +100,7 @@ def evaluate(
         pairs,
         task,
         seed=seed,
-        samples=samples,
+        samples=request.samples,
         y=y,
         settings=settings,
         refined=refined,

@@ -10,7 +10,8 @@ from inncli.data.pairs import Pairs
 from inncli.evaluation.cache import Evaluation
 from inncli.evaluation.settings import EvaluationSettings
 from inncli.inference.trained_model import TrainedModel
-from inncli.metrics.c2st import CLASSIFIER, c2st_scores, mmd2_to_reference
+from inncli.metrics.c2st import CLASSIFIER, c2st_scores
+from inncli.metrics.mmd2 import mmd2_to_reference
 from inncli.metrics.resimulation import resimulation_error
 from inncli.metrics.verdicts import matches_truth
 from inncli.tasks.base import Task

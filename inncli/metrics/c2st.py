@@ -5,7 +5,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
+import joblib
 import numpy as np
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold
+from sklearn.neural_network import MLPClassifier
+from threadpoolctl import threadpool_limits
 
 CLASSIFIER = "scikit-learn MLP, 2 hidden layers of 10 * Dx, 5-fold"
 ENOUGH_ROWS = 20_000  # in all: below, starting further processes takes longer than they save
@@ -35,9 +40,6 @@ def c2st_scores(
         compared: pairs of (x, reference).
         cores: processes; None is all cores there are, or one where the rows are few.
     """
-    import joblib
-    from threadpoolctl import threadpool_limits
-
     jobs = [(x, reference, seed, folds, k) for x, reference in compared for k in range(folds)]
     if cores is None:
         cores = joblib.cpu_count() if sum(len(x) + len(y) for x, y in compared) >= ENOUGH_ROWS else 1
@@ -52,10 +54,6 @@ def c2st_scores(
 
 def _accuracy(x: np.ndarray, reference: np.ndarray, seed: int, folds: int, fold: int) -> float:
     """The accuracy on one fold of a classifier that learned on the others."""
-    from sklearn.exceptions import ConvergenceWarning
-    from sklearn.model_selection import KFold
-    from sklearn.neural_network import MLPClassifier
-
     mean, sd = reference.mean(0), reference.std(0, ddof=1)
     rows = (np.concatenate([reference, x]) - mean) / sd
     side = np.concatenate([np.zeros(len(reference)), np.ones(len(x))])
@@ -67,21 +65,3 @@ def _accuracy(x: np.ndarray, reference: np.ndarray, seed: int, folds: int, fold:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # 1,000 iterations are part of the definition
         return float(classifier.fit(rows[train], side[train]).score(rows[test], side[test]))
-
-
-def mmd2_to_reference(x: np.ndarray, reference: np.ndarray) -> float:
-    r"""Unbiased squared MMD between draws and reference draws, on x as it is.
-
-    .. math:: k(x, x') = \sum_h \frac{h^2}{h^2 + |x - x'|^2}, \quad h \in \{.05, .2, .9\}
-
-    The kernels are the published ones and know nothing of units: figures compare methods on one task, not tasks.
-    Scatters around 0 where the two agree, and may be negative.
-
-    Shape: x (n, Dx), reference (m, Dx). Units: none; 3 at most.
-    Reference: Kruse et al. 2021, Benchmarking invertible architectures on inverse problems, arXiv:2101.10763.
-    """
-    import torch
-
-    from inncli.numerics.mmd import InverseMultiquadric, mmd2
-
-    return float(mmd2(torch.as_tensor(x), torch.as_tensor(reference), InverseMultiquadric((0.05, 0.2, 0.9))))

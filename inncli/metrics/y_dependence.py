@@ -15,6 +15,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from sklearn.ensemble import ExtraTreesRegressor
+from sklearn.linear_model import Ridge
 
 from inncli.metrics.sbc import ranks
 
@@ -76,9 +78,6 @@ def y_dependence(draws: np.ndarray, truth: np.ndarray, y: np.ndarray, rng: np.ra
 
 def _regression(x: np.ndarray, y: np.ndarray, seed: int):
     """A function (m, Dx) -> (m, Dy) that was fitted to these pairs."""
-    from sklearn.ensemble import ExtraTreesRegressor
-    from sklearn.linear_model import Ridge
-
     mean, sd = x.mean(0), x.std(0)
     sd = np.where(sd > 0, sd, 1.0)
     line = Ridge(alpha=1.0).fit((x - mean) / sd, y)

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
 from inncli.errors import DataError
+from inncli.metrics import registry
 from inncli.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, new_figure, shorten, styled
 
-MARKED = {"c2st": (0.5, "exact")}  # a value that perfect draws reach
 _LINES = [
     (BLUE, "-", "o"),
     (ORANGE, "--", "s"),
@@ -123,6 +123,7 @@ def _scale(axes, series: Series, name: str, letter: str) -> None:
         getattr(axes, f"set_{letter}scale")("log")
         getattr(axes, f"{letter}axis").set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         getattr(axes, f"{letter}axis").set_minor_formatter(NullFormatter())
-    if name in MARKED:
+    mark = registry.find(name).mark
+    if mark is not None:
         line = axes.axhline if letter == "y" else axes.axvline
-        line(MARKED[name][0], color=GREY, ls=":", lw=1)
+        line(mark, color=GREY, ls=":", lw=1)

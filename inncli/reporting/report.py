@@ -23,6 +23,7 @@ from inncli.errors import InnError
 from inncli.evaluation.cache import Evaluation
 from inncli.inference.run_task import held_out_pairs
 from inncli.inference.trained_model import TrainedModel
+from inncli.metrics import registry
 from inncli.metrics.verdicts import QUESTIONS
 from inncli.plots.posterior import posterior_pairs
 from inncli.plots.style import data_uri, values_text
@@ -65,7 +66,6 @@ def report(
     trained: TrainedModel,
     found: Evaluation,
     *,
-    meanings: dict[str, str],
     seed: int = 0,
     y: np.ndarray | None = None,
     resimulate: bool = False,
@@ -74,7 +74,7 @@ def report(
     """The page of a run.
 
     Args:
-        found: its evaluation. meanings: of the names of metrics, in words.
+        found: its evaluation.
         y: observations whose posterior is drawn, (n_obs, Dy); None is the first 2 distinct held-out ones.
         resimulate: whether a simulator file of the user's may be run.
         warnings: what a reader should know of `y`, and of the simulator file.
@@ -88,7 +88,7 @@ def report(
         f"<h1>{html.text(names)}</h1>",
         html.paragraph(f"Run {run.id}, {_ended(it.info)}", soft=True),
         html.section("What it is worth", _verdicts(it), *map(html.paragraph, warnings)),
-        html.section("Numbers", _metrics(it, meanings), _by_observation(it)),
+        html.section("Numbers", _metrics(it), _by_observation(it)),
         html.section("Calibration", _calibration(it)),
         html.section("What could have caused y", *_posteriors(it)),
         html.section("As it looks", *_views(it)),
@@ -110,10 +110,10 @@ def _verdicts(it: _Subject) -> str:
     return html.verdicts(answers) or html.paragraph("Nothing of this run could be asked.")
 
 
-def _metrics(it: _Subject, meanings: dict[str, str]) -> str:
+def _metrics(it: _Subject) -> str:
     held_out = it.found.settings
     rows = [
-        [name, *_with_error(value, it.found.se.get(name)), meanings.get(name, "")]
+        [name, *_with_error(value, it.found.se.get(name)), registry.find(name).meaning]
         for name, value in it.found.metrics.items()
     ]
     caption = (

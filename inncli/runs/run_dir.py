@@ -16,8 +16,8 @@ from pathlib import Path
 
 from inncli.errors import CheckpointError, RunError
 from inncli.io import jsonl
-from inncli.io.atomic import atomic_write, clear_leftovers
-from inncli.io.untrusted import read_bytes, read_json, read_yaml, untrusted_entry
+from inncli.io.atomic import atomic_write, clear_leftovers, file_sha256
+from inncli.io.untrusted import parse_yaml, read_bytes, read_json, read_yaml, untrusted_entry
 from inncli.runs import liveness, locks, provenance
 from inncli.runs.run_files import OWN, RunFiles
 from inncli.runs.run_info import STATUSES, Ending, check_info, ending_fields
@@ -202,11 +202,18 @@ class RunDir(RunFiles):
         atomic_write(self.path / "overrides.yaml", dump([str(word) for word in overrides]))
         atomic_write(self.config_file, dump(config))
 
+    def config_bytes(self) -> bytes:
+        """The bytes of config.yaml. Raises: CheckpointError if it is missing, too large or no regular file."""
+        try:
+            return read_bytes(self.config_file)
+        except (OSError, ValueError) as error:
+            raise _damaged(self.config_file, error) from None
+
     def config(self) -> dict:
         """The resolved config this run was trained with."""
         try:
-            config = read_yaml(self.config_file)
-        except (OSError, ValueError) as error:
+            config = parse_yaml(self.config_bytes())
+        except ValueError as error:
             raise _damaged(self.config_file, error) from None
         if not isinstance(config, dict) or not all(
             isinstance(config.get(key) or {}, dict) for key in ("task", "names")
@@ -226,10 +233,11 @@ class RunDir(RunFiles):
 
     def config_hash(self) -> str:
         """SHA-256 of config.yaml's bytes; a checkpoint carries the same."""
-        try:
-            return hashlib.sha256(read_bytes(self.config_file)).hexdigest()
-        except (OSError, ValueError) as error:
-            raise _damaged(self.config_file, error) from None
+        return hashlib.sha256(self.config_bytes()).hexdigest()
+
+    def weights_hash(self) -> str:
+        """SHA-256 of the best checkpoint. Raises: OSError if it can't be read."""
+        return file_sha256(self.best)
 
     # ---- run.json --------------------------------------------------------------------------------
     def info(self) -> dict:

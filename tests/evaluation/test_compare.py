@@ -11,10 +11,13 @@ import statistics
 import pytest
 
 from inncli.cli.app import main
-from inncli.cli.compare import mean_text
+from inncli.cli.compare_table import mean_text
 from inncli.errors import RunError
 from inncli.evaluation import reference as exact
-from inncli.evaluation.compare import BADNESS, Entry, differences, lines, problems
+from inncli.evaluation.compare import lines
+from inncli.evaluation.entries import Entry
+from inncli.evaluation.groups import differences, problems
+from inncli.metrics import registry
 from inncli.runs.run_dir import RunDir
 
 
@@ -70,7 +73,7 @@ def test_seeds_are_taken_together_with_mean_and_sd():
 def test_each_metric_knows_which_way_is_better(metric, good, bad):
     (problem,) = problems([entry("a", metrics={metric: bad}), entry("b", metrics={metric: good})])
     assert [group.config["model"] for group in problem.best(metric)] == ["b"]
-    assert BADNESS[metric](good) < BADNESS[metric](bad)
+    assert registry.find(metric).badness(good) < registry.find(metric).badness(bad)
 
 
 def test_equals_are_all_best_and_alone_nothing_is():

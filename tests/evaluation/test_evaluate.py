@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +16,15 @@ import pytest
 import torch
 from sklearn.discriminant_analysis import QuadraticDiscriminantAnalysis
 
+from inncli._version import __version__
 from inncli.cli.app import main
 from inncli.evaluation import reference as exact_posteriors
 from inncli.evaluation.evaluate import measure
+from inncli.evaluation.request import EvaluationRequest
 from inncli.inference.trained_model import TrainedModel
+from inncli.io.atomic import file_sha256
 from inncli.metrics.c2st import c2st
+from inncli.metrics.registry import METRICS
 from inncli.metrics.verdicts import reproduces_y
 from inncli.models.base import Model
 from inncli.tasks.densities.eight_gaussians import EightGaussians
@@ -253,6 +260,7 @@ def test_json_holds_what_the_task_allows_and_nothing_that_is_no_number(inn, runs
     assert {"metrics", "se", "settings", "verdicts"} <= set(found)
     assert set(found["metrics"]) == metrics and set(found["se"]) <= metrics
     assert all(isinstance(value, float) for part in ("metrics", "se") for value in found[part].values())
+    assert all(METRICS[name].meaning for name in metrics) and all(METRICS[name].has_error for name in found["se"])
     assert found["settings"]["held_out_from"] == source and found["settings"]["run"] == run
     assert found["verdicts"]["invertible"]["ok"] is True
     assert (runs / "ran").exists() == (run == "simulator" and bool(words))  # a file runs only where asked
@@ -307,6 +315,82 @@ def test_a_second_call_answers_from_what_was_kept_without_torch(inn, runs, monke
     assert inn(*words) == first
 
 
+@pytest.fixture
+def reads(monkeypatch):
+    """Counts, from now on, how often a file is opened and how often it is hashed, by its name."""
+    opened, hashed = Counter(), Counter()
+
+    def count(counter, function):
+        def counted(path, *args, **kwargs):
+            counter[Path(path).name if isinstance(path, (str, Path)) else path] += 1
+            return function(path, *args, **kwargs)
+
+        return counted
+
+    monkeypatch.setattr(os, "open", count(opened, os.open))
+    monkeypatch.setattr("builtins.open", count(opened, open))
+    counted = count(hashed, file_sha256)
+    for name, module in list(sys.modules.items()):
+        if name.startswith("inncli.") and getattr(module, "file_sha256", None) is file_sha256:
+            monkeypatch.setattr(module, "file_sha256", counted)
+    return opened, hashed
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("evaluate", "--run", "ring", "-n", "200", "--fresh"),
+        ("evaluate", "--run", "ring", "-n", "200", "--y", "0.3", "--fresh"),
+        ("evaluate", "--run", "simulator", "--resimulate", "--fresh"),
+        ("evaluate", "--run", "table", "--seed", "31"),
+        ("compare", "table", "-n", "201"),
+    ],
+    ids=lambda words: " ".join(words[:3]),
+)
+def test_a_fresh_evaluation_reads_the_config_once_and_hashes_the_checkpoint_once(inn, runs, reads, words):
+    opened, hashed = reads
+    assert inn(*words)[0] == 0
+    assert opened["config.yaml"] == 1 and hashed["best.safetensors"] == 1
+    (runs / "ran").unlink(missing_ok=True)
+
+
+def test_what_was_measured_while_the_weights_were_replaced_is_not_kept(inn, runs, monkeypatch):
+    from inncli.evaluation import evaluate as module
+
+    best = runs / "table" / "checkpoints" / "best.safetensors"
+
+    def replaced(*args):
+        found = measured(*args)
+        shutil.copy(best, best.with_name("other"))
+        best.with_name("other").rename(best)
+        return found
+
+    measured = module.evaluate
+    before = set((runs / "table" / "evaluations").glob("*"))
+    with monkeypatch.context() as patch:
+        patch.setattr(module, "evaluate", replaced)
+        code, out, err = inn("evaluate", "--run", "table", "--seed", "41", "--json")
+    assert (code, err) == (0, "not kept, since the files of run table changed meanwhile\n")
+    assert set((runs / "table" / "evaluations").glob("*")) == before
+    assert json.loads(inn("evaluate", "--run", "table", "--seed", "41", "--json")[1]) == json.loads(out)
+
+
+def test_an_evaluation_that_0_4_0_kept_is_found():
+    """The key is a hash of these facts, spelt out; other spellings would leave what was kept unfound."""
+    from inncli.evaluation.cache import VERSION, key
+
+    class Run:
+        weights_hash = staticmethod(lambda: "w")
+        config_hash = staticmethod(lambda: "c")
+
+    facts = {"version": VERSION, "inn": __version__, "weights": "w", "config": "c", "file": None, "seed": 3}
+    facts |= {"samples": 200, "y": [[0.3, 1.0]], "resimulate": False, "refine": True, "device": "cpu"}
+    request = EvaluationRequest(3, 200, np.array([[0.3, 1.0]]), False, True, "cpu")
+    spelt = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+    assert key(Run, request, None) == spelt
+    assert request == EvaluationRequest(3, 200, ((0.3, 1.0),), False, True, "cpu") and request.points.shape == (1, 2)
+
+
 def test_what_was_asked_otherwise_or_is_damaged_is_measured_anew(inn, runs):
     words = ("evaluate", "--run", "table", "--json")
     first = inn(*words)[1]
@@ -321,26 +405,30 @@ def test_what_was_asked_otherwise_or_is_damaged_is_measured_anew(inn, runs):
 
 
 def test_the_picture_of_calibration_takes_any_evaluation_of_its_seed(runs, inn):
-    from inncli.evaluation.cache import kept, kept_calibration
+    from inncli.evaluation.cache import Question, cached, cached_calibration
     from inncli.runs.registry import find_run
 
     run = find_run("table")
     inn("evaluate", "--run", "table", "--seed", "7", "-n", "123", "--json")
-    assert kept(run, seed=7) is None
-    found = kept_calibration(run, seed=7)
-    assert found == kept(run, seed=7, samples=123)[0] and found.details["calibration"]["n"] > 0
-    assert kept_calibration(run, seed=8) is None
+    seven, eight = (Question(run, EvaluationRequest(seed=seed)) for seed in (7, 8))
+    assert cached(seven) is None
+    found = cached_calibration(seven)
+    assert found == cached(Question(run, EvaluationRequest(seed=7, samples=123)))
+    assert found.cached and found.evaluation.details["calibration"]["n"] > 0
+    assert cached_calibration(eight) is None
 
 
 def test_evaluations_are_kept_for_others_to_read(runs, inn):
-    from inncli.evaluation.cache import kept
-    from inncli.evaluation.evaluate import evaluate_kept
+    from inncli.evaluation.cache import Question, cached
+    from inncli.evaluation.evaluate import answer
     from inncli.runs.run_dir import RunDir
 
     run = RunDir(runs / "table")
-    found = evaluate_kept(run, seed=5)
-    again, made = kept(run, seed=5)
-    assert again == found and made.startswith("20") and kept(run, seed=6) is None
+    five, six = (Question(run, EvaluationRequest(seed=seed)) for seed in (5, 6))
+    first, again = answer(five), cached(five)
+    found = first.evaluation
+    assert again.evaluation == found and again.made == first.made and first.made.startswith("20")
+    assert (first.cached, again.cached, first.not_kept) == (False, True, None) and cached(six) is None
     assert found.verdicts["calibrated"].text and found.details["calibration"]["n"] == 30
 
 

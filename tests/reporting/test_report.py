@@ -12,10 +12,10 @@ import pytest
 import yaml
 
 from inncli.cli.app import main
-from inncli.cli.evaluate import MEANING
 from inncli.evaluation import evaluate as evaluation_room
 from inncli.evaluation.evaluate import Evaluation
 from inncli.inference.opening import open_run
+from inncli.metrics.registry import METRICS
 from inncli.metrics.verdicts import QUESTIONS, Verdict
 from inncli.plots.style import data_uri
 from inncli.reporting import figures
@@ -165,7 +165,7 @@ def no_evaluation(monkeypatch, result):
 
 # ---- the page of a run ------------------------------------------------------------------------------
 def test_the_page_says_what_was_found(run):
-    html = report(run, open_run(run, "cpu"), found(), meanings=MEANING)
+    html = report(run, open_run(run, "cpu"), found())
     shown = asks_for_nothing(html)
     assert shown.headings[0] == "h1" and shown.headings.count("h1") == 1
     for question, answer in (("matches_truth", "No."), ("invertible", "Yes.")):
@@ -173,7 +173,7 @@ def test_the_page_says_what_was_found(run):
         assert shown.texts[at + 1] == answer
     assert shown.text.index("What it is worth") < shown.text.index("Numbers") < shown.text.index("Every setting")
     rows = {row[0]: row[1:] for row in shown.rows if row}
-    assert rows["nll"] == ["−1.235", "0.035", MEANING["nll"]]  # to the second digit of its error
+    assert rows["nll"] == ["−1.235", "0.035", METRICS["nll"].meaning]  # to the second digit of its error
     assert rows["c2st"][0] == "0.5432"
     assert rows["seed"] == [str(run.config()["seed"])]
     # calibration, two posteriors, a density of the two unknowns, the latent, the losses
@@ -195,16 +195,14 @@ def test_the_posterior_is_drawn_at_the_ys_asked_for(run, monkeypatch):
 
     monkeypatch.setattr(report_page, "posterior_pairs", keep)
     trained = open_run(run, "cpu")
-    shown = asks_for_nothing(
-        report(run, trained, found(), meanings=MEANING, y=np.array([[0.7]]), warnings=["y is far"])
-    )
+    shown = asks_for_nothing(report(run, trained, found(), y=np.array([[0.7]]), warnings=["y is far"]))
     ((draws, reference, truth, cloud),) = seen
     assert draws.y.tolist() == [[0.7]] and truth is None
     assert np.mean(np.sum(reference**2, axis=1)) == pytest.approx(0.7, abs=0.02)
     np.testing.assert_allclose(cloud[:, 0], np.sum(draws.x[0] ** 2, axis=1))
     assert "given y1 = 0.7" in shown.text and "y is far" in shown.text
     seen.clear()
-    report(run, trained, found(), meanings=MEANING)
+    report(run, trained, found())
     for draws, _, truth, _ in seen:  # a held-out pair: its own x is marked
         assert abs(np.sum(truth**2) - draws.y[0, 0]) < 0.3
 
@@ -216,7 +214,7 @@ def test_a_picture_that_fails_leaves_its_reason_and_the_rest(run, monkeypatch):
         raise ConvergenceError("the blocks <overflow>")
 
     monkeypatch.setattr(figures, "latent", fail)
-    html = report(run, open_run(run, "cpu"), found(), meanings=MEANING)
+    html = report(run, open_run(run, "cpu"), found())
     shown = asks_for_nothing(html)
     assert "Not drawn: the blocks <overflow>" in shown.text
     assert "<overflow>" not in html
@@ -224,7 +222,7 @@ def test_a_picture_that_fails_leaves_its_reason_and_the_rest(run, monkeypatch):
 
 
 def test_without_calibration_or_verdicts_the_page_stands(run):
-    shown = asks_for_nothing(report(run, open_run(run, "cpu"), found(details={}, verdicts={}), meanings=MEANING))
+    shown = asks_for_nothing(report(run, open_run(run, "cpu"), found(details={}, verdicts={})))
     assert "Nothing of this run could be asked." in shown.text
     assert not any("Rank" in attrs["alt"] for attrs in shown.of("img"))
 

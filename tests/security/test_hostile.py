@@ -27,6 +27,7 @@ from inncli import runtime
 from inncli.cli.app import main
 from inncli.errors import ConfigError
 from inncli.evaluation import cache
+from inncli.evaluation.request import EvaluationRequest
 from inncli.runs.run_dir import RunDir
 from inncli.training.checkpoint import load_checkpoint, save_checkpoint
 
@@ -721,7 +722,8 @@ def test_a_stranger_s_evaluation_is_shown_as_text_or_measured_anew(runs, capsys)
             "details": {},
         },
     )
-    key = cache.key(run)
+    question = cache.Question(run, EvaluationRequest())
+    key = question.key
 
     def keep(**changed):
         run.write_evaluation(key, {"made": "now", "base": key, "evaluation": {**whole, **changed}})
@@ -731,7 +733,7 @@ def test_a_stranger_s_evaluation_is_shown_as_text_or_measured_anew(runs, capsys)
     no_steering(["report", "flow", "--out", "r.html"], capsys)
     page = (runs / "r.html").read_text()
     assert "&lt;script&gt;" in page and "<script" not in page
-    assert cache.kept(run) is not None
+    assert cache.cached(question) is not None
     for changed in (
         {"metrics": {"nll": "x"}},
         {"metrics": [1]},
@@ -749,8 +751,8 @@ def test_a_stranger_s_evaluation_is_shown_as_text_or_measured_anew(runs, capsys)
         {"more": 1},
     ):
         keep(**changed)
-        assert cache.kept(run) is None, changed
-        assert cache.kept_calibration(run) is None, changed
+        assert cache.cached(question) is None, changed
+        assert cache.cached_calibration(question) is None, changed
 
 
 def test_a_report_of_what_is_not_there(runs, capsys):

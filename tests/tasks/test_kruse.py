@@ -10,7 +10,7 @@ from scipy.special import lambertw
 from inncli.errors import ConfigError
 from inncli.evaluation.reference import compare_with_exact
 from inncli.inference.trained_model import TrainedModel
-from inncli.metrics.c2st import mmd2_to_reference
+from inncli.metrics.mmd2 import mmd2_to_reference
 from inncli.models.base import Model
 from inncli.models.flow import ConditionalFlow
 from inncli.nn.embedding import Edges

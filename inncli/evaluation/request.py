@@ -1,0 +1,44 @@
+"""What can be asked of a trained run, as one value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class EvaluationRequest:
+    """All that an evaluation depends on beside the run itself.
+
+    Attributes:
+        seed: of the held-out pairs, the draws, the reference draws and the classifier's folds.
+        samples: draws a side of the C2ST; None is 10,000, or 2,000 of more than 4 unknowns.
+        y: where to compare with exact draws, given as an array (n_obs, Dy) and held as tuples; None is the task's
+            published observations, or the first 3 distinct held-out ys.
+        resimulate: whether a simulator file of the user's may be run.
+        refine: whether draws moved onto y = s(x) are compared too.
+        device: where to compute, as `open_run` takes it.
+    """
+
+    seed: int = 0
+    samples: int | None = None
+    y: tuple[tuple[float, ...], ...] | None = None
+    resimulate: bool = False
+    refine: bool = False
+    device: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.y is not None:
+            rows = np.atleast_2d(np.asarray(self.y, dtype=np.float64)).tolist()
+            object.__setattr__(self, "y", tuple(map(tuple, rows)))
+
+    @property
+    def points(self) -> np.ndarray | None:
+        """The ys as an array, (n_obs, Dy), float64."""
+        return None if self.y is None else np.array(self.y, dtype=np.float64)
+
+    @property
+    def calibration(self) -> EvaluationRequest:
+        """The part that calibration depends on: samples, y and refine have none in it."""
+        return EvaluationRequest(seed=self.seed, resimulate=self.resimulate, device=self.device)
