@@ -6,8 +6,13 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
+import yaml
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
 from inncli.config import schema
-from inncli.config.composing import composer
+from inncli.config.compose import composer
 from inncli.config.registry import GROUPS, choices, one_line, source_roots
 from inncli.errors import ConfigError, did_you_mean
 
@@ -15,10 +20,6 @@ from inncli.errors import ConfigError, did_you_mean
 @contextmanager
 def plain_errors(overrides: list[str]) -> Iterator[None]:
     """What hydra, omegaconf or YAML raises inside becomes a ConfigError of one line about these overrides."""
-    import yaml
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
     try:
         yield
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
@@ -39,8 +40,6 @@ def not_a_choice(group: str, name: str, there: Iterable[str]) -> str:
 
 
 def _translate(error: Exception, overrides: list[str]) -> str:
-    from hydra.errors import MissingConfigException, OverrideParseException
-
     text = one_line(error) if str(error).strip() else one_line(error.__cause__)
     quoted = re.search(r"'([^']+)'", text)
     if isinstance(error, MissingConfigException) and "/" in (error.missing_cfg_file or ""):
@@ -99,10 +98,6 @@ def _keys(overrides: Iterable[str] = ()) -> list[str]:
 
 def _neighbours(overrides: Iterable[str]) -> dict:
     """The plain config that only the `group=choice` overrides make."""
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
     words = [
         o
         for o in overrides

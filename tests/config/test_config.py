@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from inncli import config
-from inncli.config import composing, registry, schema
+from inncli.config import compose, registry, schema
 from inncli.errors import ConfigError
 
 CHOICES = [
@@ -447,7 +447,7 @@ def test_paths_survive_hydras_grammar(tmp_path):
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     for path in ["/a b/c", "/it's", "/a=b,{c}", "/x\\'y"]:
-        (parsed,) = OverridesParser.create().parse_overrides([f"hydra.run.dir={composing.quoted(path)}"])
+        (parsed,) = OverridesParser.create().parse_overrides([f"hydra.run.dir={compose.quoted(path)}"])
         assert parsed.value() == path
 
 

@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 
 optuna = pytest.importorskip("optuna", reason="needs pip install 'inncli[optuna]'")
-pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs pip install 'inncli[optuna]'")
 
 from inncli.cli.app import main  # noqa: E402
 from inncli.launchers.optuna import Pruning, read_trial  # noqa: E402
