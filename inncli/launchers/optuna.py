@@ -22,7 +22,7 @@ import yaml
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
-from hydra.types import HydraContext, TaskFunction
+from hydra.types import HydraContext, RunMode, TaskFunction
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
 
@@ -61,7 +61,7 @@ class Optuna(Sweeper):
         self.params = {} if params is None else OmegaConf.to_container(params)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
-        self.loader, self.config, self.seed = hydra_context.config_loader, config, config.seed
+        self.loader, self.seed = hydra_context.config_loader, config.seed
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.launcher = Plugins.instance().instantiate_launcher(
             hydra_context=hydra_context, task_function=task_function, config=config
@@ -116,7 +116,9 @@ class Optuna(Sweeper):
             log.warning("the best trial, %d, is no longer there to make a recipe of: %s", best.number, error)
             return
         names = {group: name for group, name in config["names"].items() if group in registry.GROUPS}
-        plain = self.loader.load_sweep_config(self.config, [f"{group}={name}" for group, name in names.items()])
+        plain = self.loader.load_configuration(
+            "train", [f"{group}={name}" for group, name in names.items()], RunMode.RUN
+        )
         changed = {group: _difference(config[group], OmegaConf.to_container(plain[group])) for group in names}
         text = (
             f"# @package _global_\n# The best of {len(study.trials)} trials: trial {best.number}, "

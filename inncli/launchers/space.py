@@ -21,14 +21,13 @@ def search_space(overrides: Sequence[Override]) -> tuple[dict[str, BaseDistribut
 def distribution(override: Override) -> BaseDistribution:
     """Optuna's distribution of one override that lists or bounds values.
 
-    Whole bounds give whole numbers, and so does the tag `int`; the tag `log` spreads them over the orders of magnitude.
-    A range holds its upper bound. What is shuffled is a choice.
+    Hydra reads the bounds of a plain interval as real numbers and those of `int(interval(1,8))` as whole ones. The tag
+    `log` spreads the numbers over the orders of magnitude. A range holds its upper bound; a shuffled one is a choice.
     """
     value = override.value()
     if isinstance(value, IntervalSweep):
-        if "int" in value.tags or _whole(value.start, value.end):
-            return IntDistribution(int(value.start), int(value.end), log="log" in value.tags)
-        return FloatDistribution(value.start, value.end, log="log" in value.tags)
+        kind = IntDistribution if _whole(value.start, value.end) else FloatDistribution
+        return kind(value.start, value.end, log="log" in value.tags)
     if isinstance(value, RangeSweep) and not value.shuffle:
         kind = IntDistribution if _whole(value.start, value.stop, value.step) else FloatDistribution
         return kind(value.start, value.stop, step=value.step)
