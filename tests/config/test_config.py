@@ -257,6 +257,7 @@ def test_a_job_names_itself_by_all_its_words(folder):
 def test_the_sample_table_is_found():
     (job,) = config.plan(["experiment=concrete"])
     assert job.config["task"]["file"] == str(config.data_dir() / "concrete.csv")
+    assert (config.data_dir() / "concrete.csv").is_file()
 
 
 @pytest.mark.parametrize(
