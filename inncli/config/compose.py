@@ -40,6 +40,7 @@ class TrustedFolders(SearchPathPlugin):
     """Puts the config folders that the user named behind the shipped one, as hydra's own `--config-dir` does."""
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Adds them; hydra calls this for each new search path."""
         for folder in registry.trusted_folders:
             search_path.append("command-line", f"file://{folder}")
 

@@ -30,12 +30,14 @@ def run(task: Callable[[DictConfig], Any], job: Job, directory: Path | None = No
     """Runs one planned job in this process.
 
     Args:
+        task: called with the job's config, without hydra's own part.
+        job: the only one of a plan.
         directory: the run directory, unless the job's overrides set their own.
 
     Raises: whatever `task` raises.
     """
     keeping = _Keeping(task)
-    cfg = copy.deepcopy(job.composed)
+    cfg = _composed(job)
     with read_write(cfg.hydra):
         cfg.hydra.mode = RunMode.RUN
         if directory is not None:
@@ -44,7 +46,7 @@ def run(task: Callable[[DictConfig], Any], job: Job, directory: Path | None = No
     with plain_errors(job.overrides), composer():
         HydraConfig.instance().set_config(cfg)
         configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose)
-        callbacks = Callbacks(cfg)
+        callbacks: Any = Callbacks(cfg)  # hydra's own class of the name is private
         callbacks.on_run_start(config=cfg, config_name=NAME)
         done = run_job(
             task_function=keeping,
@@ -63,6 +65,7 @@ def launch(task: Callable[[DictConfig], Any], overrides: list[str], *, directory
 
     Args:
         task: a module-level function, so that launchers can name it to other processes.
+        overrides: of the whole sweep, hydra's own among them.
         directory: the sweep's, unless the overrides set their own.
     """
     words = [f"hydra.sweep.dir={quoted(str(directory))}", *overrides, f"hydra.mode={RunMode.MULTIRUN.name}"]
@@ -70,14 +73,14 @@ def launch(task: Callable[[DictConfig], Any], overrides: list[str], *, directory
         with plain_errors(overrides), composer():
             cfg = loader().load_configuration(NAME, words, RunMode.MULTIRUN)
             configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose)
-            callbacks = Callbacks(cfg)
+            callbacks: Any = Callbacks(cfg)
             callbacks.on_multirun_start(config=cfg, config_name=NAME)
             sweeper = Plugins.instance().instantiate_sweeper(
                 config=cfg,
                 hydra_context=HydraContext(config_loader=loader(), callbacks=callbacks),
                 task_function=task,
             )
-            sweeper.sweep(arguments=OmegaConf.to_container(cfg.hydra.overrides.task, resolve=False))
+            sweeper.sweep(arguments=list(cfg.hydra.overrides.task))
             callbacks.on_multirun_end(config=cfg, config_name=NAME)
     except _Carried as carried:
         raise carried.error from None
@@ -87,9 +90,10 @@ def shown(job: Job, part: str) -> str:
     """The YAML of a composed config, interpolations unresolved.
 
     Args:
+        job: the only one of a plan.
         part: "job" for what is trained, "hydra" for the rest, "all" for both.
     """
-    cfg = copy.deepcopy(job.composed)
+    cfg = _composed(job)
     with flag_override(cfg, ["struct", "readonly"], False), flag_override(cfg.hydra, ["struct", "readonly"], False):
         if part == "job":
             del cfg["hydra"]
@@ -99,6 +103,13 @@ def shown(job: Job, part: str) -> str:
             for key in HELP:
                 del cfg.hydra[key]
         return OmegaConf.to_yaml(cfg)
+
+
+def _composed(job: Job) -> DictConfig:
+    """A copy of the job's whole config. Raises: ValueError for a job of a sweep."""
+    if job.composed is None:
+        raise ValueError("expected the job of a single run, got one of a sweep, which `launch` runs")
+    return copy.deepcopy(job.composed)
 
 
 def carry(error: BaseException) -> BaseException:
@@ -111,31 +122,40 @@ class Callbacks:
 
     They are called as hydra documents it: in their order when something starts, backwards when it ends. One that
     raises is warned of and stops nothing.
+
+    Args:
+        cfg: a whole composed config.
     """
 
     def __init__(self, cfg: DictConfig) -> None:
         self.callbacks = [instantiate(node) for node in (cfg.hydra.get("callbacks") or {}).values()]
 
     def on_run_start(self, **given: Any) -> None:
+        """Before a single run."""
         self._tell("on_run_start", self.callbacks, given)
 
     def on_run_end(self, **given: Any) -> None:
+        """After a single run, with what its job returned."""
         self._tell("on_run_end", self.callbacks[::-1], given)
 
     def on_multirun_start(self, **given: Any) -> None:
+        """Before a sweep."""
         self._tell("on_multirun_start", self.callbacks, given)
 
     def on_multirun_end(self, **given: Any) -> None:
+        """After a sweep."""
         self._tell("on_multirun_end", self.callbacks[::-1], given)
 
     def on_job_start(self, **given: Any) -> None:
+        """Before a job, in its own process."""
         self._tell("on_job_start", self.callbacks, given)
 
     def on_job_end(self, **given: Any) -> None:
+        """After a job, with what it returned."""
         self._tell("on_job_end", self.callbacks[::-1], given)
 
     @staticmethod
-    def _tell(event: str, callbacks: list, given: dict) -> None:
+    def _tell(event: str, callbacks: list[Any], given: dict[str, Any]) -> None:
         for callback in callbacks:
             try:
                 getattr(callback, event)(**given)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
@@ -46,7 +47,7 @@ def job_place(cfg: DictConfig) -> Place:
     return Place(path, int(hydra.job.num), words)
 
 
-def job_config(cfg: DictConfig) -> dict:
+def job_config(cfg: DictConfig) -> dict[str, Any]:
     """What hydra passed to the task, as a checked plain dict."""
     register_resolvers()
     return plain(cfg, HydraConfig.get().runtime.choices)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, cast
 
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
@@ -23,10 +25,10 @@ class Job:
         overrides: the words that make it.
         exact: whether hydra will run just this; False for what only stands for the choices of a
             sweeper that picks them as it goes.
-        composed: the config that hydra composed, its own part included.
+        composed: what hydra composed, its own part included. A sweep's jobs, which may be thousands, don't keep theirs.
     """
 
-    config: dict
+    config: dict[str, Any]
     overrides: list[str]
     exact: bool = True
     composed: DictConfig | None = field(default=None, repr=False, compare=False)
@@ -46,18 +48,19 @@ def plan(overrides: list[str], multirun: bool = False) -> list[Job]:
         for words in expanded:
             cfg = compose(words)
             HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in a user's yaml
-            jobs.append(Job(plain(cfg, cfg.hydra.runtime.choices), words, exact, cfg))
+            config = plain(cfg, cfg.hydra.runtime.choices)
+            jobs.append(Job(config, words, exact, None if multirun else cfg))
     return jobs
 
 
-def plain(cfg: DictConfig, chosen: DictConfig) -> dict:
+def plain(cfg: DictConfig, chosen: Mapping[str, Any]) -> dict[str, Any]:
     """The checked plain config of a composed one, with the names of the chosen yamls.
 
     Raises: ConfigError for what is wrong in it.
     """
     with open_dict(cfg):
-        cfg = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "experiment")])
-    config = OmegaConf.to_container(cfg, resolve=True)
+        cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ("hydra", "experiment")])
+    config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     if ".." in str(chosen.get("experiment")).split("/"):  # a recipe from elsewhere could say anything to hydra
         raise ConfigError(not_a_choice("experiment", chosen["experiment"], choices("experiment")))
     for group in GROUPS:

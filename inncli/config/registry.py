@@ -40,7 +40,7 @@ trusted_folders: list[Path] = []  # config folders that the user named, like ent
 
 # ---- folders -----------------------------------------------------------------------------------------
 def _shipped(file: str) -> Path:
-    # The file's folder lies inside the package in a wheel, and beside it in a checkout, where inncli/data is just a room.
+    # The file's folder lies inside the package in a wheel, beside it in a checkout, where inncli/data is just a room.
     package = Path(__file__).resolve().parents[1]
     inside = package / file
     return (inside if inside.is_file() else package.parent / file).parent

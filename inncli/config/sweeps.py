@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Sequence
 
-from hydra.core.override_parser.types import Override
+from hydra.core.override_parser.types import IntervalSweep, Override
 from hydra.core.plugins import Plugins
 from hydra.plugins.launcher import Launcher
 from hydra.plugins.plugin import Plugin
@@ -65,13 +65,16 @@ def expand(overrides: list[str], compose: Compose) -> tuple[list[list[str]], boo
             "e.g. 'trainer.lr=interval(1e-3,1e-2)' or model.n_blocks=2,4"
         )
     # Another sweeper picks its values as it goes: each that is written out, or ends an interval, is checked alone.
-    singles = [
-        f"{o.get_key_element()}={value}"
-        for o in swept
-        if o.is_sweep_override()
-        for value in (o.sweep_string_iterator() if o.is_discrete_sweep() else (o.value().start, o.value().end))
-    ]
+    singles = [f"{o.get_key_element()}={text}" for o in swept if o.is_sweep_override() for text in _extremes(o)]
     return [fixed, *([*fixed, word] for word in singles)], False
+
+
+def _extremes(override: Override) -> list[str]:
+    """Every value that a sweep lists, or the two ends of an interval."""
+    value = override.value()
+    if isinstance(value, IntervalSweep):
+        return [str(value.start), str(value.end)]
+    return list(override.sweep_string_iterator())
 
 
 def grid(overrides: Sequence[Override]) -> list[list[str]]:
@@ -90,6 +93,7 @@ def _no_hydra(parsed: list[Override], swept_only: bool = False) -> None:
     calls what its part of the config names.
 
     Args:
+        parsed: the overrides as hydra reads them.
         swept_only: single values of its parts are let through: those are not the jobs'.
     """
     for override in parsed:

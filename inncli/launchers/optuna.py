@@ -61,6 +61,7 @@ class Optuna(Sweeper):
         self.params = {} if params is None else OmegaConf.to_container(params)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Builds the launcher that the config chooses."""
         self.loader, self.seed = hydra_context.config_loader, config.seed
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.launcher = Plugins.instance().instantiate_launcher(
@@ -68,6 +69,10 @@ class Optuna(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
+        """Runs the trials that the study still lacks, in the space that these overrides and `params` give.
+
+        Raises: RequestError for a wrong setting, CheckpointError for a study that can't be read.
+        """
         for name in ("n_trials", "n_jobs"):
             if not isinstance(value := getattr(self, name), int) or value < 1:
                 raise RequestError(f"hydra.sweeper.{name}: expected a whole number of 1 or more, got {value!r}")
@@ -145,7 +150,7 @@ class Pruning:
         self.pruner, self.folder = pruner, folder
 
     def __call__(self, run: RunDir) -> str | None:
-        """ "pruned" if the run had better stop, else None; asked after each epoch."""
+        """Gives "pruned" if the run had better stop, else None; asked after each epoch."""
         study = optuna.create_study(pruner=self.pruner)
         for path in self.folder.iterdir():
             if path.name.isdecimal() and path.name != run.path.name:

@@ -21,6 +21,7 @@ class Ray(RayLauncher):
     """The plugin's launcher; a job whose worker died is NaN among the returns, and the others go on."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Runs the jobs as tasks of Ray and waits for all of them."""
         setup_globals()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

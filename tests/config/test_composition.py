@@ -1,4 +1,4 @@
-"""What hydra gives a job that is composed and run by its public functions: log, directory, callbacks, interpolations."""
+"""What hydra gives a job that its public functions compose and run: log, directory, callbacks, interpolations."""
 
 import ast
 import logging
