@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, cast
 
 import yaml
 from hydra.errors import HydraException, MissingConfigException, OverrideParseException
@@ -41,7 +42,7 @@ def not_a_choice(group: str, name: str, there: Iterable[str]) -> str:
 
 def _translate(error: Exception, overrides: list[str]) -> str:
     text = one_line(error) if str(error).strip() else one_line(error.__cause__)
-    quoted = re.search(r"'([^']+)'", text)
+    key = next(iter(re.findall(r"'([^']+)'", text)), text)  # what hydra's own text quotes
     if isinstance(error, MissingConfigException) and "/" in (error.missing_cfg_file or ""):
         group, _, name = error.missing_cfg_file.rpartition("/")
         there = choices(group) or error.options or []
@@ -49,18 +50,18 @@ def _translate(error: Exception, overrides: list[str]) -> str:
     if isinstance(error, OverrideParseException) and not re.match(r"^[~+]*[\w./@:-]+=", error.override):
         return f"expected KEY=VALUE, got {error.override!r}{did_you_mean(error.override, _keys())}"
     if "requires --multirun" in text or text.startswith("Ambiguous value"):
-        return f"{quoted.group(1)!r} names several values; add -m to train each, or brackets for a list: KEY=[A,B]"
+        return f"{key!r} names several values; add -m to train each, or brackets for a list: KEY=[A,B]"
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override!r} can't be read; quote what holds blanks or signs, "
             "e.g. 'task.x=[a,b]' or 'task.file=\"a b.csv\"'"
         )
     if "An item is already at" in text:
-        return f"{quoted.group(1)} is set already; change it without the plus: {quoted.group(1)}=VALUE"
+        return f"{key} is set already; change it without the plus: {key}=VALUE"
     if text.startswith("Config group override must be"):
         return "a choice is the name of a yaml, e.g. model=rnvp; `inn train --help` shows more"
     if re.match(r"Could not (override|delete|append)|Key '", text):
-        word = quoted.group(1)
+        word = key
         if word in GROUPS:
             return f"{word}: expected one of {', '.join(choices(word))}, got something else; choose with {word}=NAME"
         if _takes(word, overrides):
@@ -73,7 +74,7 @@ def _translate(error: Exception, overrides: list[str]) -> str:
 def _takes(word: str, overrides: list[str]) -> bool:
     """Whether the chosen target has this argument although its yaml does not list it."""
     *path, key = word.split(".")
-    node = _neighbours(overrides)
+    node: object = _neighbours(overrides)
     for part in path:
         node = node.get(part) if isinstance(node, dict) else None
     if not isinstance(node, dict) or "_target_" not in node:
@@ -85,7 +86,7 @@ def _takes(word: str, overrides: list[str]) -> bool:
 def _keys(overrides: Iterable[str] = ()) -> list[str]:
     """Every dotted key of the config that the choices among these overrides compose to."""
 
-    def walk(node: dict, prefix: str) -> Iterator[str]:
+    def walk(node: dict[str, Any], prefix: str) -> Iterator[str]:
         known = schema.signature(node["_target_"], source_roots()) if "_target_" in node else None
         for key in {**node, **(known.parameters if known else {})}:
             if key not in schema.NODE_KEYS:
@@ -96,7 +97,7 @@ def _keys(overrides: Iterable[str] = ()) -> list[str]:
     return [*walk(_neighbours(overrides), ""), "experiment"]
 
 
-def _neighbours(overrides: Iterable[str]) -> dict:
+def _neighbours(overrides: Iterable[str]) -> dict[str, Any]:
     """The plain config that only the `group=choice` overrides make."""
     words = [
         o
@@ -105,7 +106,7 @@ def _neighbours(overrides: Iterable[str]) -> dict:
     ]
     try:
         with composer() as compose:
-            whole = OmegaConf.to_container(compose(words), resolve=False)
+            whole = cast(dict[str, Any], OmegaConf.to_container(compose(words), resolve=False))
             return {key: value for key, value in whole.items() if key != "hydra"}
     except (HydraException, OmegaConfBaseException):
         return {}  # only a suggestion is lost
