@@ -43,8 +43,8 @@ def not_a_choice(group: str, name: str, there: Iterable[str]) -> str:
 def _translate(error: Exception, overrides: list[str]) -> str:
     text = one_line(error) if str(error).strip() else one_line(error.__cause__)
     key = next(iter(re.findall(r"'([^']+)'", text)), text)  # what hydra's own text quotes
-    if isinstance(error, MissingConfigException) and "/" in (error.missing_cfg_file or ""):
-        group, _, name = error.missing_cfg_file.rpartition("/")
+    if isinstance(error, MissingConfigException) and "/" in (missing := error.missing_cfg_file or ""):
+        group, _, name = missing.rpartition("/")
         there = choices(group) or error.options or []
         return not_a_choice(group, name, there)
     if isinstance(error, OverrideParseException) and not re.match(r"^[~+]*[\w./@:-]+=", error.override):
@@ -61,13 +61,12 @@ def _translate(error: Exception, overrides: list[str]) -> str:
     if text.startswith("Config group override must be"):
         return "a choice is the name of a yaml, e.g. model=rnvp; `inn train --help` shows more"
     if re.match(r"Could not (override|delete|append)|Key '", text):
-        word = key
-        if word in GROUPS:
-            return f"{word}: expected one of {', '.join(choices(word))}, got something else; choose with {word}=NAME"
-        if _takes(word, overrides):
-            return f"{word} is not listed in conf/{word.split('.')[0]}; add it with a plus: +{word}=VALUE"
-        near = did_you_mean(word, _keys(overrides))
-        return f"{word!r} is not a setting{near or '; `inn train -c job` prints them all'}"
+        if key in GROUPS:
+            return f"{key}: expected one of {', '.join(choices(key))}, got something else; choose with {key}=NAME"
+        if _takes(key, overrides):
+            return f"{key} is not listed in conf/{key.split('.')[0]}; add it with a plus: +{key}=VALUE"
+        near = did_you_mean(key, _keys(overrides))
+        return f"{key!r} is not a setting{near or '; `inn train -c job` prints them all'}"
     return re.split(r" (?:See https://|full_key:)", text)[0]
 
 
