@@ -61,7 +61,7 @@ DEFECTS = [
     ),
     Defect(
         "a manifest sets hydra's part of the config as a whole",
-        "inncli.config.composing:_no_hydra",
+        "inncli.config.sweeps:_no_hydra",
         'part or override.key_or_group == "hydra"',
         "part",
         "test_resume::test_a_strangers_search_changes_nothing_of_hydra",

@@ -174,7 +174,7 @@ def _run(sweep: SweepDir, words: list[str]) -> None:
     from inncli.runs.sweep_dir import GOOD
 
     try:
-        config.launch(task, words, directory=sweep.path.absolute(), multirun=True)
+        config.launch(task, words, directory=sweep.path.absolute())
     except (KeyboardInterrupt, Interrupted):
         sweep_table.report(sweep, sweep.finish(interrupted=True))
         raise
@@ -205,7 +205,7 @@ def job(cfg, place: config.Place) -> float:
     """
     from inncli import config
     from inncli.config.registry import one_line
-    from inncli.launchers import requeue
+    from inncli.launchers import pruning, requeue
     from inncli.runs.sweep_dir import SweepDir
 
     _end_as_ctrl_c_does(signal.SIGTERM)
@@ -222,7 +222,7 @@ def job(cfg, place: config.Place) -> float:
                 run,
                 lambda: entry["config"] or config.job_config(cfg),
                 entry["overrides"],
-                config.job_pruning(sweep.path),
+                pruning.job_pruning(sweep.path),
             )
         except (KeyboardInterrupt, Interrupted) as stop:
             if getattr(stop, "reason", None) == "pruned":

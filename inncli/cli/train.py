@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -86,7 +87,7 @@ def train(
         raise RequestError(f"{for_sweeps[0]!r} is for a sweep, and this trains one run; add -m, or leave it out")
     jobs = config.plan(words, multirun)
     if cfg:
-        config.launch(job, words, show=cfg)
+        sys.stdout.write(config.shown(jobs[0], cfg))
     elif multirun:
         sweeping.start(words, jobs)
     else:
@@ -97,7 +98,7 @@ def job(cfg) -> float | None:
     """One training, called by hydra in whatever process its launcher chose; returns the validation loss.
 
     The job of a sweep keeps its error to itself, so that the other jobs go on (`inncli.cli.sweeping`); the
-    error of a single run goes past hydra to `inncli.cli.app.main`.
+    error of a single run goes through hydra to `inncli.cli.app.main`.
     """
     from inncli import config
     from inncli.cli import sweeping
@@ -110,15 +111,15 @@ def job(cfg) -> float | None:
 
         metrics = train.train(config.job_config(cfg), place.path, place.overrides)
         report(place.path)
-    except (KeyboardInterrupt, Interrupted) as stop:
-        raise config.carry(stop) from None
+    except Interrupted:
+        raise
     except Exception as error:
         if isinstance(error, RequestError):
             with contextlib.suppress(OSError):
                 place.path.rmdir()  # only if empty: hydra.run.dir may name a folder of the user's
         elif place.path.is_dir() and not isinstance(error, (TrainingError, BrokenPipeError)):
             keep_traceback(place.path / "train.log", error)
-        raise config.carry(error) from None
+        raise
     return metrics.get("val_loss")
 
 
@@ -133,13 +134,13 @@ def _single(words: list[str], planned: config.Job) -> None:
         train.train(planned.config, None, words)
         return
     if sweeping.names(words, "hydra.run.dir"):
-        config.launch(job, words)
+        config.run(job, planned)
         return
     names, root = planned.config["names"], outputs_root()
     new_root = not root.exists()
     path = reserve(root, names["task"], names["model"])
     try:
-        config.launch(job, words, directory=path.absolute())
+        config.run(job, planned, path.absolute())
     finally:
         if not (path / "run.json").exists():  # nothing was trained: leave no trace
             shutil.rmtree(path, ignore_errors=True)

@@ -5,9 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from typing import Any, cast
+
+import yaml
+from hydra.errors import HydraException, MissingConfigException, OverrideParseException
+from omegaconf import OmegaConf
+from omegaconf.errors import OmegaConfBaseException
 
 from inncli.config import schema, signatures
-from inncli.config.composing import composer
+from inncli.config.compose import composer
 from inncli.config.registry import GROUPS, choices, one_line, source_roots
 from inncli.errors import ConfigError, did_you_mean
 
@@ -15,10 +21,6 @@ from inncli.errors import ConfigError, did_you_mean
 @contextmanager
 def plain_errors(overrides: list[str]) -> Iterator[None]:
     """What hydra, omegaconf or YAML raises inside becomes a ConfigError of one line about these overrides."""
-    import yaml
-    from hydra.errors import HydraException
-    from omegaconf.errors import OmegaConfBaseException
-
     try:
         yield
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
@@ -39,42 +41,39 @@ def not_a_choice(group: str, name: str, there: Iterable[str]) -> str:
 
 
 def _translate(error: Exception, overrides: list[str]) -> str:
-    from hydra.errors import MissingConfigException, OverrideParseException
-
     text = one_line(error) if str(error).strip() else one_line(error.__cause__)
-    quoted = re.search(r"'([^']+)'", text)
-    if isinstance(error, MissingConfigException) and "/" in (error.missing_cfg_file or ""):
-        group, _, name = error.missing_cfg_file.rpartition("/")
+    key = next(iter(re.findall(r"'([^']+)'", text)), text)  # what hydra's own text quotes
+    if isinstance(error, MissingConfigException) and "/" in (missing := error.missing_cfg_file or ""):
+        group, _, name = missing.rpartition("/")
         there = choices(group) or error.options or []
         return not_a_choice(group, name, there)
     if isinstance(error, OverrideParseException) and not re.match(r"^[~+]*[\w./@:-]+=", error.override):
         return f"expected KEY=VALUE, got {error.override!r}{did_you_mean(error.override, _keys())}"
     if "requires --multirun" in text or text.startswith("Ambiguous value"):
-        return f"{quoted.group(1)!r} names several values; add -m to train each, or brackets for a list: KEY=[A,B]"
+        return f"{key!r} names several values; add -m to train each, or brackets for a list: KEY=[A,B]"
     if isinstance(error, OverrideParseException):
         return (
             f"{error.override!r} can't be read; quote what holds blanks or signs, "
             "e.g. 'task.x=[a,b]' or 'task.file=\"a b.csv\"'"
         )
     if "An item is already at" in text:
-        return f"{quoted.group(1)} is set already; change it without the plus: {quoted.group(1)}=VALUE"
+        return f"{key} is set already; change it without the plus: {key}=VALUE"
     if text.startswith("Config group override must be"):
         return "a choice is the name of a yaml, e.g. model=rnvp; `inn train --help` shows more"
     if re.match(r"Could not (override|delete|append)|Key '", text):
-        word = quoted.group(1)
-        if word in GROUPS:
-            return f"{word}: expected one of {', '.join(choices(word))}, got something else; choose with {word}=NAME"
-        if _takes(word, overrides):
-            return f"{word} is not listed in conf/{word.split('.')[0]}; add it with a plus: +{word}=VALUE"
-        near = did_you_mean(word, _keys(overrides))
-        return f"{word!r} is not a setting{near or '; `inn train -c job` prints them all'}"
+        if key in GROUPS:
+            return f"{key}: expected one of {', '.join(choices(key))}, got something else; choose with {key}=NAME"
+        if _takes(key, overrides):
+            return f"{key} is not listed in conf/{key.split('.')[0]}; add it with a plus: +{key}=VALUE"
+        near = did_you_mean(key, _keys(overrides))
+        return f"{key!r} is not a setting{near or '; `inn train -c job` prints them all'}"
     return re.split(r" (?:See https://|full_key:)", text)[0]
 
 
 def _takes(word: str, overrides: list[str]) -> bool:
     """Whether the chosen target has this argument although its yaml does not list it."""
     *path, key = word.split(".")
-    node = _neighbours(overrides)
+    node: object = _neighbours(overrides)
     for part in path:
         node = node.get(part) if isinstance(node, dict) else None
     if not isinstance(node, dict) or "_target_" not in node:
@@ -86,7 +85,7 @@ def _takes(word: str, overrides: list[str]) -> bool:
 def _keys(overrides: Iterable[str] = ()) -> list[str]:
     """Every dotted key of the config that the choices among these overrides compose to."""
 
-    def walk(node: dict, prefix: str) -> Iterator[str]:
+    def walk(node: dict[str, Any], prefix: str) -> Iterator[str]:
         known = signatures.signature(node["_target_"], source_roots()) if "_target_" in node else None
         for key in {**node, **(known.parameters if known else {})}:
             if key not in schema.NODE_KEYS:
@@ -97,12 +96,8 @@ def _keys(overrides: Iterable[str] = ()) -> list[str]:
     return [*walk(_neighbours(overrides), ""), "experiment"]
 
 
-def _neighbours(overrides: Iterable[str]) -> dict:
+def _neighbours(overrides: Iterable[str]) -> dict[str, Any]:
     """The plain config that only the `group=choice` overrides make."""
-    from hydra.errors import HydraException
-    from omegaconf import OmegaConf
-    from omegaconf.errors import OmegaConfBaseException
-
     words = [
         o
         for o in overrides
@@ -110,7 +105,7 @@ def _neighbours(overrides: Iterable[str]) -> dict:
     ]
     try:
         with composer() as compose:
-            whole = OmegaConf.to_container(compose(words), resolve=False)
+            whole = cast(dict[str, Any], OmegaConf.to_container(compose(words), resolve=False))
             return {key: value for key, value in whole.items() if key != "hydra"}
     except (HydraException, OmegaConfBaseException):
         return {}  # only a suggestion is lost

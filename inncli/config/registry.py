@@ -39,21 +39,21 @@ trusted_folders: list[Path] = []  # config folders that the user named, like ent
 
 
 # ---- folders -----------------------------------------------------------------------------------------
-def _shipped(name: str) -> Path:
-    # In a wheel the folder lies inside the package, in a checkout beside it.
+def _shipped(file: str) -> Path:
+    # The file's folder lies inside the package in a wheel, beside it in a checkout, where inncli/data is just a room.
     package = Path(__file__).resolve().parents[1]
-    inside = package / name
-    return inside if inside.is_dir() else package.parent / name
+    inside = package / file
+    return (inside if inside.is_file() else package.parent / file).parent
 
 
 def conf_dir() -> Path:
     """The shipped config folder."""
-    return _shipped("conf")
+    return _shipped("conf/train.yaml")
 
 
 def data_dir() -> Path:
     """The folder of the shipped sample tables."""
-    return _shipped("data")
+    return _shipped("data/concrete.csv")
 
 
 def choices(group: str) -> list[str]:

@@ -4,59 +4,56 @@ The launchers of hydra-submitit-launcher and hydra-ray-launcher raise at the fir
 waits for ever for one whose end accounting did not see. Here a job that left no result is a NaN in the sweep's
 returns; what became of it is in its run.json.
 
-Each plugin is one file that imports its library, an extra of the package, so it is imported only when chosen.
+Each launcher is one file that imports its library, an extra of the package, so it is imported only when chosen. Hydra
+knows them by their names in `hydra_plugins.inncli`, the thin module below `plugins/`, which an installation puts where
+hydra looks for plugins.
+
+The room may import `config` and what lies below it. Other rooms use `requeue` and `pruning`; hydra calls all else.
 """
 
 from __future__ import annotations
 
 import importlib
+import importlib.metadata
 import importlib.util
 import shutil
 
 from inncli.errors import RequestError
 
-NUMBER = "sweep_job"  # the key of a job's number in a sweep, where its manifest holds all else of it
-
-# choice of hydra/launcher or hydra/sweeper: (extra of the package, what that brings, our class if there is one)
+# choice of hydra/launcher or hydra/sweeper: (extra of the package, what that brings, our class)
 CHOICES = {
     "slurm": ("slurm", ("hydra_plugins.hydra_submitit_launcher", "submitit"), "slurm.Slurm"),
     "slurm_local": ("slurm", ("hydra_plugins.hydra_submitit_launcher", "submitit"), "slurm.SlurmLocal"),
     "ray": ("ray", ("hydra_plugins.hydra_ray_launcher", "ray"), "ray.Ray"),
     "joblib": ("joblib", ("hydra_plugins.hydra_joblib_launcher", "joblib"), "joblib.Joblib"),
-    "optuna": ("optuna", ("hydra_plugins.hydra_optuna_sweeper", "optuna"), "optuna.Optuna"),
+    "optuna": ("optuna", ("optuna",), "optuna.Optuna"),
+    "planned": (None, (), "planned.Planned"),  # no choice of the user's: see `config.jobs`
 }
+OPTUNA = 4  # the first major version that the search can use; 0.4.0 needed version 2
 
 
-def enter_planned(hydra_plugins) -> None:
-    """Enters the sweeper of jobs that are planned already."""
-    from inncli.launchers.planned import Planned
-
-    hydra_plugins.class_name_to_class["hydra_plugins.inncli.Planned"] = Planned
-
-
-def enter(choice: str | None, hydra_plugins) -> None:
-    """Checks that what this launcher or sweeper needs is there, and enters our class into hydra's table.
-
-    Hydra builds only what its namespace `hydra_plugins` holds, and finds that by scanning installed packages.
-
-    Raises: RequestError if a library or a command is missing.
-    """
-    extra, modules, path = CHOICES.get(choice, (None, (), None))
+def check(choice: str) -> None:
+    """Raises: RequestError if a library or a command that this launcher or sweeper needs is missing."""
+    extra, modules, _ = CHOICES[choice]
+    get = f"get it with `pip install 'inncli[{extra}]'`"
     missing = [name for name in modules if not _installed(name)]
     if missing:
         library = missing[0].rpartition(".")[2].replace("_", "-")
-        raise RequestError(
-            f"{choice} needs {library}, which is not installed; get it with `pip install 'inncli[{extra}]'`"
-        )
+        need = f"{choice} is" if library == choice else f"{choice} needs {library}, which is"
+        raise RequestError(f"{need} not installed; {get}")
+    if choice == "optuna" and int((version := importlib.metadata.version("optuna")).partition(".")[0]) < OPTUNA:
+        raise RequestError(f"the search needs a newer optuna than {version}, which is installed; {get}")
     if choice == "slurm" and shutil.which("sbatch") is None:
         raise RequestError(
             "hydra/launcher=slurm submits with sbatch, which is not on the PATH here; run it where "
             "Slurm is, or take hydra/launcher=slurm_local or joblib"
         )
-    if path is not None:
-        module, _, name = path.partition(".")
-        ours = getattr(importlib.import_module(f"inncli.launchers.{module}"), name)
-        hydra_plugins.class_name_to_class[f"hydra_plugins.inncli.{name}"] = ours
+
+
+def find(choice: str) -> type:
+    """The class of this launcher or sweeper, imported with its library."""
+    module, _, name = CHOICES[choice][2].partition(".")
+    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
 
 
 def _installed(module: str) -> bool:

@@ -5,15 +5,13 @@
     <sweep>/<trial number>/       the trial's run: metrics.jsonl is its curve, run.json its end
     <sweep>/experiment/best.yaml  the best config: `inn train --config-dir <sweep> experiment=best`
 
-hydra-optuna-sweeper reads the space; its own loop neither prunes nor goes on with a study whose jobs have
-directories already. A trial whose job was killed stays `running` in the study, and the next resume continues it.
+A trial whose job was killed stays `running` in the study, and the next resume continues it.
 """
 
 from __future__ import annotations
 
 import logging
 import math
-import warnings
 from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from functools import partial
@@ -21,25 +19,24 @@ from pathlib import Path
 
 import optuna
 import yaml
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.plugins import Plugins
 from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, RunMode, TaskFunction
-from hydra_plugins.hydra_optuna_sweeper._impl import create_params_from_overrides
 from omegaconf import DictConfig, OmegaConf
 from optuna.trial import FrozenTrial, Trial, TrialState, create_trial
-from sqlalchemy.exc import DatabaseError
 
 from inncli.config import registry
 from inncli.errors import CheckpointError, RequestError
 from inncli.io.atomic import atomic_write
+from inncli.launchers.space import search_space
+from inncli.launchers.study import open_study
 from inncli.runs.run_dir import RunDir
 from inncli.runs.run_info import Ending, ending_of
 from inncli.runs.sweep_dir import SweepDir
 
 log = logging.getLogger(__name__)
 optuna.logging.set_verbosity(optuna.logging.WARNING)
-# What 2.10, the version that hydra's plugin needs, calls experimental (fixed trials, our sampler) is still there in 4.
-warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
 
 
 class Optuna(Sweeper):
@@ -65,6 +62,7 @@ class Optuna(Sweeper):
         self.params = {} if params is None else OmegaConf.to_container(params)
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Builds the launcher that the config chooses."""
         self.loader, self.seed = hydra_context.config_loader, config.seed
         self.folder = Path(config.hydra.sweep.dir).absolute()
         self.launcher = Plugins.instance().instantiate_launcher(
@@ -72,17 +70,17 @@ class Optuna(Sweeper):
         )
 
     def sweep(self, arguments: list[str]) -> None:
+        """Runs the trials that the study still lacks, in the space that these overrides and `params` give.
+
+        Raises: RequestError for a wrong setting, CheckpointError for a study that can't be read.
+        """
         for name in ("n_trials", "n_jobs"):
             if not isinstance(value := getattr(self, name), int) or value < 1:
                 raise RequestError(f"hydra.sweeper.{name}: expected a whole number of 1 or more, got {value!r}")
-        space, fixed = create_params_from_overrides([*(f"{k}={v}" for k, v in self.params.items()), *arguments])
-        space = {name: of for name, of in space.items() if name not in fixed}
+        parse = OverridesParser.create(config_loader=self.loader).parse_overrides
+        space, fixed = search_space(parse([*(f"{k}={v}" for k, v in self.params.items()), *arguments]))
         self.folder.mkdir(parents=True, exist_ok=True)
-        file = self.folder / "study.db"
-        try:
-            study = optuna.create_study(study_name="inn", storage=f"sqlite:///{file}", load_if_exists=True)
-        except DatabaseError as error:
-            raise CheckpointError(f"{file} is damaged ({error.orig}); restore it, or start a new search") from None
+        study = open_study(self.folder / "study.db")
         self._settle(study)
         left_over = [trial for trial in study.trials if trial.state == TrialState.RUNNING]
         # A sampler that is seeded alike again would draw the first trials' values once more.

@@ -6,28 +6,49 @@ Composing takes .1 to .2 s; hydra would do it for each job once when it checks t
 from __future__ import annotations
 
 import gc
+from pathlib import Path
 
-from hydra._internal.core_plugins.basic_sweeper import BasicSweeper
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.plugins import Plugins
 from hydra.core.singleton import Singleton
 from hydra.core.utils import JobReturn, run_job, setup_globals
+from hydra.plugins.sweeper import Sweeper
 from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, open_dict
 
-from inncli.launchers import NUMBER
+from inncli.config.sweeps import NUMBER, grid
 
 
-class Planned(BasicSweeper):
-    """Hydra's basic sweeper for jobs that were composed and checked before the manifest was written."""
+class Planned(Sweeper):
+    """Launches jobs that were composed and checked before the manifest was written: it neither composes nor checks.
 
-    def validate_batch_is_legal(self, batch) -> None:
-        pass
+    Args:
+        max_batch_size: jobs that are launched together, all where it is None.
+        params: a recipe's part of the grid, which is in the plan already.
+    """
 
-    def _parse_config(self) -> list[str]:
-        return []  # what a recipe sweeps over is in the plan
+    def __init__(self, max_batch_size: int | None = None, params: DictConfig | None = None) -> None:
+        self.max_batch_size = max_batch_size
+
+    def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
+        """Builds the launcher that the config chooses."""
+        self.folder, self.loader = Path(config.hydra.sweep.dir), hydra_context.config_loader
+        self.launcher = Plugins.instance().instantiate_launcher(
+            hydra_context=hydra_context, task_function=task_function, config=config
+        )
+
+    def sweep(self, arguments: list[str]) -> None:
+        """Runs one job for each number that the overrides list."""
+        jobs = grid(OverridesParser.create(config_loader=self.loader).parse_overrides(arguments))
+        self.folder.mkdir(parents=True, exist_ok=True)
+        size = self.max_batch_size or len(jobs)
+        for first in range(0, len(jobs), size):
+            for done in self.launcher.launch(jobs[first : first + size], initial_job_idx=first):
+                _ = done.return_value  # raises what the job raised
 
 
 def planned_config(config: DictConfig, overrides: list[str]) -> DictConfig | None:
-    """A job's config out of the sweep's, which becomes it, by its number alone, which is its last word; None without."""
+    """A job's config out of the sweep's, which becomes it, by the number in its last override; None without one."""
     key, _, number = overrides[-1].lstrip("+").partition("=") if overrides else ("", "", "")
     if key != NUMBER:
         return None

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 import ray
 from hydra.core.singleton import Singleton
-from hydra.core.utils import JobReturn, JobStatus, filter_overrides, setup_globals
-from hydra_plugins.hydra_ray_launcher._launcher_util import launch_job_on_ray, start_ray
+from hydra.core.utils import JobReturn, JobStatus, filter_overrides, run_job, setup_globals
+from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
-from omegaconf import open_dict
+from omegaconf import DictConfig, OmegaConf, open_dict
 
 log = logging.getLogger(__name__)
 
@@ -21,22 +21,38 @@ class Ray(RayLauncher):
     """The plugin's launcher; a job whose worker died is NaN among the returns, and the others go on."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
+        """Runs the jobs as tasks of Ray and waits for all of them."""
         setup_globals()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-        start_ray(self.ray_cfg.init)
+        if not ray.is_initialized():
+            ray.init(**_settings(self.ray_cfg.init))
+        work = ray.remote(**_settings(self.ray_cfg.remote))(_work)
         jobs = []
         for number, overrides in enumerate(job_overrides, initial_job_idx):
             log.info("#%d: %s", number, " ".join(filter_overrides(overrides)))
             config = self.hydra_context.config_loader.load_sweep_config(self.config, list(overrides))
             with open_dict(config):
                 config.hydra.job.id, config.hydra.job.num = f"job_id_for_{number}", number
-            jobs.append(
-                launch_job_on_ray(
-                    self.hydra_context, self.ray_cfg.remote, config, self.task_function, Singleton.get_state()
-                )
-            )
+            jobs.append(work.remote(self.hydra_context, config, self.task_function, Singleton.get_state()))
         return [_result(job) for job in jobs]
+
+
+def _settings(node: DictConfig) -> dict:
+    return OmegaConf.to_container(node, resolve=True) or {}
+
+
+def _work(context: HydraContext, config: DictConfig, task: TaskFunction, state: dict) -> JobReturn:
+    """One job, in a process of Ray's."""
+    setup_globals()
+    Singleton.set_state(state)
+    return run_job(
+        hydra_context=context,
+        config=config,
+        task_function=task,
+        job_dir_key="hydra.sweep.dir",
+        job_subdir_key="hydra.sweep.subdir",
+    )
 
 
 def _result(job: ray.ObjectRef) -> JobReturn:

@@ -21,9 +21,12 @@ def test_wheel_works_from_an_empty_directory(tmp_path):
         "inncli/conf/train.yaml",
         "inncli/conf/model/rnvp.yaml",
         "inncli/data/concrete.csv",
-        "inncli/tasks/published/sir.csv",
+        "inncli/tasks/benchmarks/published/sir.csv",
+        "hydra_plugins/inncli/__init__.py",
     } <= set(names)
-    data = {name for name in names if name.startswith("inncli/data/")}
+    assert not [name for name in names if "plugins" in name and name != "hydra_plugins/inncli/__init__.py"]
+    assert "hydra_plugins/__init__.py" not in names, "a namespace, which other packages share"
+    data = {name for name in names if name.startswith("inncli/data/") and not name.endswith(".py")}
     assert data == {"inncli/data/concrete.csv", "inncli/data/README.md"}, "only what is ours to give"
 
     subprocess.run([*pip, "install", "--no-deps", "--target", tmp_path / "site", wheel], check=True, timeout=300)
@@ -44,5 +47,14 @@ def test_wheel_works_from_an_empty_directory(tmp_path):
     assert str(tmp_path / "site" / "inncli" / "conf") in inn("doctor")
     inn("train", "task.n_train=500", "trainer.max_epochs=1")
     assert "y1 = 0.3: 1,000 draws" in inn("invert", "--y", "0.3", "--samples", "1000")
+    assert "2 of 2 jobs done" in inn("train", "-m", "seed=1,2", "task.n_train=200", "trainer.max_steps=2")
     inn("train", "experiment=concrete", "trainer.max_epochs=1")
     assert "cement" in inn("invert", "--y", "compressive_strength=40", "--samples", "100")
+
+
+@pytest.mark.slow
+def test_an_editable_install_has_hydras_plugins_on_its_path(tmp_path):
+    pip = [sys.executable, "-m", "pip", "--quiet"]
+    subprocess.run([*pip, "install", "--no-deps", "--target", tmp_path, "--editable", REPO], check=True, timeout=300)
+    lines = [line for path in tmp_path.glob("*.pth") for line in path.read_text().split()]
+    assert sorted(lines) == [str(REPO), str(REPO / "inncli" / "launchers" / "plugins")]

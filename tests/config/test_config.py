@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from inncli import config
-from inncli.config import composing, registry, signatures
+from inncli.config import compose, registry, signatures
 from inncli.errors import ConfigError
 
 CHOICES = [
@@ -264,6 +264,7 @@ def test_a_job_names_itself_by_all_its_words(folder):
 def test_the_sample_table_is_found():
     (job,) = config.plan(["experiment=concrete"])
     assert job.config["task"]["file"] == str(config.data_dir() / "concrete.csv")
+    assert (config.data_dir() / "concrete.csv").is_file()
 
 
 @pytest.mark.parametrize(
@@ -455,7 +456,7 @@ def test_paths_survive_hydras_grammar(tmp_path):
     from hydra.core.override_parser.overrides_parser import OverridesParser
 
     for path in ["/a b/c", "/it's", "/a=b,{c}", "/x\\'y"]:
-        (parsed,) = OverridesParser.create().parse_overrides([f"hydra.run.dir={composing.quoted(path)}"])
+        (parsed,) = OverridesParser.create().parse_overrides([f"hydra.run.dir={compose.quoted(path)}"])
         assert parsed.value() == path
 
 

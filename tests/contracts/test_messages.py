@@ -20,7 +20,6 @@ ARGUMENT = re.compile(r"`([a-z_]+)(?:=[^`]*)?`")
 
 # Texts with dashes that are no options of ours, or that stand in a command line which the file writes.
 ALLOWED = {
-    "config/__init__.py": "hydra's own options",
     "config/messages.py": "a text of hydra's that is looked for",
     "launchers/slurm.py": "options of squeue",
     "reporting/html.py": "variables of CSS",

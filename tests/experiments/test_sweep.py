@@ -65,7 +65,7 @@ def test_the_manifest_is_whole_before_the_first_job(inn, tmp_path, monkeypatch):
 
     seen = {}
 
-    def launch(task, words, *, directory, multirun):
+    def launch(task, words, *, directory):
         seen["manifest"] = json.loads((directory / "sweep.json").read_text())
         seen["jobs"] = SweepDir(directory).jobs()
 

@@ -11,7 +11,7 @@ import pytest
 
 from inncli import launchers
 from inncli.cli.app import main
-from inncli.config import composing
+from inncli.config import compose
 from inncli.errors import CheckpointError, Interrupted
 from inncli.launchers import CHOICES, requeue
 from inncli.runs.run_dir import RunDir
@@ -48,7 +48,8 @@ def test_without_its_extra_a_choice_says_how_to_get_it(choice, outputs, capsys, 
 def test_presets_compose_where_no_plugin_is_installed(tmp_path):
     # Else hydra's own error would come before ours.
     code = (
-        "import sys; sys.modules['hydra_plugins'] = None; from inncli.cli.app import main; "
+        "import sys; from inncli.launchers import CHOICES; from inncli.cli.app import main; "
+        "sys.modules.update({name: None for _, modules, _ in CHOICES.values() for name in modules}); "
         "sys.exit(main(['train', '-m', 'seed=0,1', *sys.argv[1:]]))"
     )
     for word in (*(f"hydra/launcher={choice}" for choice in LAUNCHERS), "experiment=search_spline"):
@@ -80,8 +81,8 @@ def sbatch_file(monkeypatch, tmp_path, *words):
     from inncli.launchers.slurm import Slurm
 
     monkeypatch.setattr(SlurmExecutor, "affinity", classmethod(lambda cls: 2))  # as if srun were there
-    with composing.composer() as compose:
-        node = compose([f"hydra.sweep.dir={tmp_path}", "hydra/launcher=slurm", *words]).hydra.launcher
+    with compose.composer() as composed:
+        node = composed([f"hydra.sweep.dir={tmp_path}", "hydra/launcher=slurm", *words]).hydra.launcher
     launcher = Slurm(
         **{key: node[key] for key in node if key not in ("_target_", "submitit_folder")}, submitit_folder=str(tmp_path)
     )

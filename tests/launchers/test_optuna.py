@@ -2,7 +2,9 @@
 
 import json
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -11,10 +13,14 @@ from pathlib import Path
 import pytest
 
 optuna = pytest.importorskip("optuna", reason="needs pip install 'inncli[optuna]'")
-pytest.importorskip("hydra_plugins.hydra_optuna_sweeper", reason="needs pip install 'inncli[optuna]'")
 
+from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution  # noqa: E402
+
+from inncli import launchers  # noqa: E402
 from inncli.cli.app import main  # noqa: E402
+from inncli.config import compose  # noqa: E402
 from inncli.launchers.optuna import Pruning, read_trial  # noqa: E402
+from inncli.launchers.space import search_space  # noqa: E402
 from inncli.runs.registry import find_run  # noqa: E402
 from inncli.runs.run_dir import RunDir  # noqa: E402
 from inncli.runs.run_info import Ending  # noqa: E402
@@ -231,6 +237,93 @@ def test_a_search_goes_on_beside_what_is_damaged(outputs, capsys):
         capsys.readouterr().err.splitlines()[-1].startswith(f"{path / 'study.db'} is damaged (file is not a database)")
     )
     assert SweepDir(path).manifest()["status"] != "running"
+
+
+def test_a_search_by_a_recipe_leaves_its_best_config(outputs):
+    words = ["experiment=search_spline", "task.n_train=200", "trainer.max_steps=2", "hydra.sweeper.n_trials=2"]
+    assert main(["train", "-m", *words]) == 0
+    sweep = the_sweep(outputs)
+    assert states(sweep) == ["COMPLETE"] * 2
+    assert "- override /model: spline" in sweep.best_config.read_text()
+
+
+@pytest.fixture
+def old_search(outputs):
+    """A search that inn 0.4.0 with Optuna 2.10 began; its third trial was killed before its first step."""
+    path = outputs / "sweeps" / "old"
+    shutil.copytree(Path(__file__).parents[1] / "fixtures" / "search_0_4", path)
+    with sqlite3.connect(path / "study.db") as database:
+        database.executescript((path / "study.sql").read_text())
+    database.close()
+    (path / "study.sql").unlink()
+    return SweepDir(path)
+
+
+def test_a_search_of_0_4_goes_on(old_search, capfd):
+    with sqlite3.connect(old_search.path / "study.db") as database:
+        drawn = database.execute("SELECT param_value FROM trial_params WHERE param_name = 'trainer.lr'").fetchall()
+    before = {n: (old_search.path / str(n) / "run.json").read_bytes() for n in (0, 1)}
+    assert main(["resume", "old", "hydra.sweeper.n_trials=4"]) == 0
+    said = capfd.readouterr().err
+    assert "Warning" not in said and "alembic" not in said
+    trials = study_of(old_search).trials
+    assert [trial.state.name for trial in trials] == ["COMPLETE"] * 4
+    assert [(trial.params["trainer.lr"],) for trial in trials[:3]] == drawn  # the third was not drawn anew
+    assert [trial.value for trial in trials[2:]] == [old_search.run(n).info()["metrics"]["val_loss"] for n in (2, 3)]
+    assert {n: (old_search.path / str(n) / "run.json").read_bytes() for n in before} == before
+    assert old_search.best_config.is_file() and not list(old_search.path.glob(".*.tmp"))
+
+
+def test_a_study_of_a_newer_optuna_is_one_line(old_search, capsys):
+    with sqlite3.connect(old_search.path / "study.db") as database:
+        database.execute("UPDATE alembic_version SET version_num = 'v99.0.0.a'")
+    assert main(["resume", "old"]) == 2
+    line = capsys.readouterr().err.splitlines()[-1]
+    assert line.startswith(f"{old_search.path / 'study.db'} is of another version of Optuna than ")
+
+
+def test_an_optuna_that_is_too_old_is_one_line(outputs, capsys, monkeypatch):
+    monkeypatch.setattr(launchers.importlib.metadata, "version", lambda name: "2.10.1")
+    assert main(["train", "-m", "hydra/sweeper=optuna", "seed=1,2"]) == 2
+    assert capsys.readouterr().err == (
+        "the search needs a newer optuna than 2.10.1, which is installed; get it with `pip install 'inncli[optuna]'`\n"
+    )
+    assert not outputs.exists()
+
+
+@pytest.mark.parametrize(
+    "word, want",
+    [
+        ("a=1,2", CategoricalDistribution([1, 2])),
+        ("a=x,null,true,[8,8]", CategoricalDistribution(["x", "null", True, "[8,8]"])),
+        ("a=choice([4],'b c')", CategoricalDistribution(["[4]", "b c"])),
+        ("a=shuffle(range(3))", None),
+        ("a=range(2,6)", IntDistribution(2, 6)),
+        ("a=range(2,6,2)", IntDistribution(2, 6, step=2)),
+        ("a=range(0,1,0.25)", FloatDistribution(0, 1, step=0.25)),
+        ("a=interval(1,8)", FloatDistribution(1, 8)),
+        ("a=int(interval(1,8))", IntDistribution(1, 8)),
+        ("a=tag(log,int(interval(1,8)))", IntDistribution(1, 8, log=True)),
+        ("a=interval(0.0,1)", FloatDistribution(0, 1)),
+        ("a=tag(log,interval(1e-4,1e-1))", FloatDistribution(1e-4, 1e-1, log=True)),
+        ("model=glob(r*)", CategoricalDistribution(["rnvp"])),
+    ],
+)
+def test_the_space_is_read_from_overrides(word, want):
+    with compose.composer():
+        space, fixed = search_space(compose.parse([word, "b=3", "c=1,2", "c=2"]))
+    (found,) = space.values()  # c has one value
+    assert fixed == {"b": "3", "c": "2"}
+    if want is None:
+        assert sorted(found.choices) == [0, 1, 2]
+    else:
+        assert found == want
+
+
+@pytest.mark.parametrize("word", ["trainer.lr=tag(log,interval(0.0,1.0))", "model.n_blocks=range(5,2)"])
+def test_bounds_that_are_none_are_one_line(outputs, capsys, word):
+    assert main(["train", "-m", "hydra/sweeper=optuna", word]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
 
 
 def test_the_shipped_search_composes(capsys):

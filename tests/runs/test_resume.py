@@ -93,7 +93,7 @@ def test_words_of_a_resumed_sweep(inn, tmp_path):
     "word", ["++hydra={callbacks: {x: {_target_: os.mkdir, path: made}}}", "++hydra.sweeper.params={hydra.job.name: x}"]
 )
 def test_a_strangers_search_changes_nothing_of_hydra(inn, tmp_path, word):
-    pytest.importorskip("hydra_plugins.hydra_optuna_sweeper")
+    pytest.importorskip("optuna")
     sweep = SweepDir(tmp_path / "s")
     sweep.path.mkdir()
     sweep.start(["hydra/sweeper=optuna", "hydra.sweeper.n_trials=1", *TINY, word], [])

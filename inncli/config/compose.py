@@ -1,0 +1,149 @@
+"""Overrides composed to a whole config by hydra.
+
+with composer() as compose:  compose(overrides) -> the whole config
+by_choices(compose)          the same, fast where many overrides share their yamls
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from hydra import compose as hydra_compose
+from hydra import initialize_config_dir
+from hydra.core.config_loader import ConfigLoader
+from hydra.core.config_search_path import ConfigSearchPath
+from hydra.core.config_store import ConfigStore
+from hydra.core.global_hydra import GlobalHydra
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import Override
+from hydra.core.plugins import Plugins
+from hydra.plugins.search_path_plugin import SearchPathPlugin
+from omegaconf import DictConfig, OmegaConf, open_dict
+from omegaconf.errors import OmegaConfBaseException
+
+from inncli.config import registry
+from inncli.config.registry import conf_dir, data_dir
+
+NAME = "train"  # of the primary config and of hydra's job
+# Our part of hydra's namespace, in a checkout. A wheel has it beside the package, where hydra finds it by itself.
+PLUGINS = Path(__file__).resolve().parents[1] / "launchers" / "plugins"
+
+Compose = Callable[[list[str]], DictConfig]
+
+
+class TrustedFolders(SearchPathPlugin):
+    """Puts the config folders that the user named behind the shipped one, as hydra's own `--config-dir` does."""
+
+    def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
+        """Adds them; hydra calls this for each new search path."""
+        for folder in registry.trusted_folders:
+            search_path.append("command-line", f"file://{folder}")
+
+
+@contextmanager
+def composer() -> Iterator[Compose]:
+    """Gives compose(overrides) -> the whole config, hydra's own part included."""
+    find_plugins()
+    register_resolvers()
+    own_presets()
+    with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name=NAME):
+        yield lambda overrides: hydra_compose(NAME, overrides=overrides, return_hydra_config=True)
+
+
+def loader() -> ConfigLoader:
+    """The loader of the composer that is open."""
+    return GlobalHydra.instance().config_loader()
+
+
+def parse(overrides: list[str]) -> list[Override]:
+    """The overrides as hydra reads them. An open composer lets `glob` name its yamls."""
+    return OverridesParser.create(config_loader=loader()).parse_overrides(overrides)
+
+
+def by_choices(compose: Compose) -> Compose:
+    """compose(overrides) again, which composes each choice of yamls once: that takes most of its time.
+
+    The values are then set one after the other. Where one of them can't be set, hydra composes the whole and tells why.
+    """
+    sources = loader().get_sources()
+    composed: dict[tuple[str, ...], DictConfig] = {}
+
+    def is_choice(override: Override) -> bool:
+        """Whether hydra must see it to compose: its own, or a yaml of a group as hydra tells one from a value."""
+        return override.is_hydra_override() or (
+            not isinstance(override.value(), dict) and any(source.is_group(override.key_or_group) for source in sources)
+        )
+
+    def composing(overrides: list[str]) -> DictConfig:
+        parsed = parse(overrides)
+        choices = tuple(str(o.input_line) for o in parsed if is_choice(o))
+        if choices not in composed:
+            composed[choices] = compose(list(choices))
+        cfg = copy.deepcopy(composed[choices])
+        try:
+            for override in parsed:
+                if not is_choice(override):
+                    _set(cfg, override)
+        except (OmegaConfBaseException, LookupError):
+            return compose(overrides)
+        ours = [o for o in parsed if not o.is_hydra_override()]
+        cfg.hydra.overrides.task = [o.input_line for o in ours]
+        style = cfg.hydra.job.config.override_dirname
+        shown = sorted(str(o.input_line) for o in ours if o.key_or_group not in style.exclude_keys)
+        cfg.hydra.job.override_dirname = style.item_sep.join(shown).replace("=", style.kv_sep)
+        return cfg
+
+    return composing
+
+
+def _set(cfg: DictConfig, override: Override) -> None:
+    """Sets, adds or deletes one value. Raises: LookupError, or an error of OmegaConf, where hydra would refuse it."""
+    key, value = override.key_or_group, override.value()
+    present = override.is_add() and OmegaConf.select(cfg, key, throw_on_missing=False) is not None
+    if override.package is not None or (present and not isinstance(value, (dict, list))):
+        raise LookupError(key)
+    if not override.is_delete():
+        OmegaConf.update(cfg, key, value, merge=True, force_add=override.is_add() or override.is_force_add())
+        return
+    parent, _, name = key.rpartition(".")
+    if value is not None or OmegaConf.select(cfg, key, throw_on_missing=False) is None:
+        raise LookupError(key)
+    with open_dict(cfg):
+        del (OmegaConf.select(cfg, parent) if parent else cfg)[name]
+
+
+def find_plugins() -> None:
+    """Lets hydra find `hydra_plugins.inncli` in a checkout too, and our search path.
+
+    A namespace package spreads over `sys.path`: hydra, which scans it once, finds each part that is there by then.
+    """
+    if PLUGINS.is_dir() and str(PLUGINS) not in sys.path:
+        sys.path.append(str(PLUGINS))
+    Plugins.instance().register(TrustedFolders)
+
+
+def register_resolvers() -> None:
+    """Lets yamls name the sample tables: `${inn.data:concrete.csv}`."""
+    OmegaConf.register_new_resolver("inn.data", lambda name: str(data_dir() / name), replace=True)
+
+
+def own_presets() -> None:
+    """Lets our yamls of hydra/launcher and hydra/sweeper stand alone.
+
+    Hydra would lay each over the schema that an installed plugin keeps under the same name, with a warning or,
+    where that has defaults of its own, an error.
+    """
+    for group in ("launcher", "sweeper"):
+        schemas = ConfigStore.instance().repo["hydra"].get(group, {})
+        for preset in (conf_dir() / "hydra" / group).glob("*.yaml"):
+            schemas.pop(preset.name, None)
+
+
+def quoted(text: str) -> str:
+    """A value in hydra's override grammar that holds any path."""
+    return "'" + re.sub(r"(\\*)'", r"\1\1\\'", text) + "'"

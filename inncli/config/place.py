@@ -1,0 +1,53 @@
+"""What the job that hydra runs now is, asked in the job's own process."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig
+
+from inncli.config.compose import register_resolvers
+from inncli.config.planning import plain
+from inncli.config.registry import trust
+from inncli.config.sweeps import NUMBER
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the job that hydra runs now belongs.
+
+    Args:
+        path: its directory.
+        number: its number within a sweep, None for a single run.
+        overrides: its words.
+        planned: whether the sweep's manifest, not hydra, holds its config: see `sweeps.jobs`.
+    """
+
+    path: Path
+    number: int | None
+    overrides: list[str]
+    planned: bool = False
+
+
+def job_place(cfg: DictConfig) -> Place:
+    """Of the job that hydra runs now."""
+    hydra = HydraConfig.get()
+    for source in hydra.runtime.config_sources:
+        if source.schema == "file" and source.provider != "main":
+            trust(source.path)  # a job on another machine has not seen the command line
+    path, words = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
+    if hydra.mode != RunMode.MULTIRUN:
+        return Place(path, None, words)
+    if (number := cfg.get(NUMBER)) is not None:
+        return Place(path, int(number), words, planned=True)
+    return Place(path, int(hydra.job.num), words)
+
+
+def job_config(cfg: DictConfig) -> dict[str, Any]:
+    """What hydra passed to the task, as a checked plain dict."""
+    register_resolvers()
+    return plain(cfg, HydraConfig.get().runtime.choices)

@@ -1,0 +1,69 @@
+"""A request composed and checked, before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf, open_dict
+
+from inncli.config.compose import by_choices, composer
+from inncli.config.messages import not_a_choice, plain_errors
+from inncli.config.registry import GROUPS, check, choices
+from inncli.config.sweeps import expand
+from inncli.errors import ConfigError
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training of the request, as planned.
+
+    Args:
+        config: the checked, resolved, plain config that its run directory will keep.
+        overrides: the words that make it.
+        exact: whether hydra will run just this; False for what only stands for the choices of a
+            sweeper that picks them as it goes.
+        composed: what hydra composed, its own part included. A sweep's jobs, which may be thousands, don't keep theirs.
+    """
+
+    config: dict[str, Any]
+    overrides: list[str]
+    exact: bool = True
+    composed: DictConfig | None = field(default=None, repr=False, compare=False)
+
+
+def plan(overrides: list[str], multirun: bool = False) -> list[Job]:
+    """Composes and checks every job of the request; nothing is written, torch is not imported.
+
+    Raises: ConfigError for the first key, option, type or target that is wrong.
+    """
+    with plain_errors(overrides), composer() as compose:
+        expanded, exact = [overrides], True
+        if multirun:
+            compose = by_choices(compose)
+            expanded, exact = expand(overrides, compose)
+        jobs = []
+        for words in expanded:
+            cfg = compose(words)
+            HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in a user's yaml
+            config = plain(cfg, cfg.hydra.runtime.choices)
+            jobs.append(Job(config, words, exact, None if multirun else cfg))
+    return jobs
+
+
+def plain(cfg: DictConfig, chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The checked plain config of a composed one, with the names of the chosen yamls.
+
+    Raises: ConfigError for what is wrong in it.
+    """
+    with open_dict(cfg):
+        cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ("hydra", "experiment")])
+    config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
+    if ".." in str(chosen.get("experiment")).split("/"):  # a recipe from elsewhere could say anything to hydra
+        raise ConfigError(not_a_choice("experiment", chosen["experiment"], choices("experiment")))
+    for group in GROUPS:
+        if chosen[group] not in choices(group):  # model=../task/ring would compose
+            raise ConfigError(not_a_choice(group, chosen[group], choices(group)))
+    return check({**config, "names": {group: chosen[group] for group in GROUPS}})
