@@ -6,6 +6,7 @@
     │   ├── DataError                    a table, a simulator file, or a value of y
     │   ├── ShapeError                   an array of the wrong shape
     │   ├── RunError                     a run that is not there or can't be used so
+    │   ├── UserFileRefused              a Python file that this command was not told to run
     │   └── CheckpointError              a file of a run that is damaged or foreign
     ├── TrainingError           exit 1   the run failed
     │   ├── NonFiniteError               a loss or a layer went NaN or infinite
@@ -48,6 +49,17 @@ class ShapeError(RequestError, ValueError):
 
 class RunError(RequestError):
     """A run that does not exist or can't be used in this way."""
+
+
+class UserFileRefused(RequestError):
+    """A Python file of the user's that this command was not told to run."""
+
+    def __init__(self, file: str, whose: str = "the task is") -> None:
+        super().__init__(file, whose)
+        self.file, self.whose = file, whose
+
+    def __str__(self) -> str:
+        return f"{self.whose} a simulator file, {self.file}; look at it, and add --resimulate to run it"
 
 
 class CheckpointError(RequestError):

@@ -72,15 +72,14 @@ def report(
     from inncli.data.observations import parse_y
     from inncli.evaluation.evaluate import evaluate_kept
     from inncli.inference.opening import open_run
-    from inncli.inference.run_task import changed_simulator
+    from inncli.inference.run_task import changed_simulator, task_to_ask
     from inncli.io.atomic import atomic_write
-    from inncli.reporting import figures
     from inncli.reporting.report import report as written
 
     trained = open_run(found, device, config_dir)
     rows = np.concatenate([parse_y(words, trained.y, found.id) for words in y]) if y else None
     warnings = [*([] if rows is None else trained.unfamiliar(rows)), *changed_simulator(found, resimulate)]
-    figures.task_to_ask(found, resimulate)  # what is wrong with the request shows before anything is measured
+    task_to_ask(found, resimulate, trained.trust)  # what is wrong with the request shows before anything is measured
     result = evaluate_kept(
         found, trained=trained, config_dir=config_dir, seed=seed, resimulate=resimulate, device=device
     )

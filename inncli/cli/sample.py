@@ -52,7 +52,9 @@ def sample(
         from inncli.inference import streaming
 
         with console.progress() as on_progress:
-            rows = streaming.write_sample(trained, run_task.training_ys(found), samples, seed, path, on_progress)
+            rows = streaming.write_sample(
+                trained, run_task.training_ys(found, trained.trust), samples, seed, path, on_progress
+            )
     else:
         x, y = sampling.sample(trained, found, samples, seed)
         names, labels = ((), ()) if trained.y is None else (trained.y.names, trained.y.labels)

@@ -16,16 +16,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from inncli import launchers
-from inncli.config import registry
 from inncli.config.composing import by_choices, composer, enter_plugins, expand, own_presets, quoted, register_resolvers
 from inncli.config.messages import not_a_choice, plain_errors
-from inncli.config.registry import GROUPS, allowed_targets, check, choices, conf_dir, data_dir, instantiate, trust
+from inncli.config.registry import GROUPS, allowed_targets, check, choices, conf_dir, data_dir, instantiate
+from inncli.config.trust import NOTHING, Trust
 from inncli.errors import ConfigError
 
 __all__ = [
     "GROUPS",
     "Job",
     "Place",
+    "Trust",
     "allowed_targets",
     "carry",
     "check",
@@ -39,7 +40,6 @@ __all__ = [
     "job_pruning",
     "launch",
     "plan",
-    "trust",
 ]
 
 
@@ -66,14 +66,17 @@ class _Carried(BaseException):
         self.error = error
 
 
-def plan(overrides: list[str], multirun: bool = False) -> list[Job]:
+def plan(overrides: list[str], multirun: bool = False, trust: Trust = NOTHING) -> list[Job]:
     """Composes and checks every job of the request; nothing is written, torch is not imported.
+
+    Args:
+        trust: the config folders that are composed from beside the shipped one.
 
     Raises: ConfigError for the first key, option, type or target that is wrong.
     """
     from hydra.core.hydra_config import HydraConfig
 
-    with plain_errors(overrides), composer() as compose:
+    with plain_errors(overrides, trust), composer(trust) as compose:
         jobs = []
         if multirun:
             enter_plugins(overrides, compose)
@@ -82,7 +85,7 @@ def plan(overrides: list[str], multirun: bool = False) -> list[Job]:
         for words in expanded:
             cfg = compose(words)
             HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in a user's yaml
-            jobs.append(Job(_plain(cfg, cfg.hydra.runtime.choices), words, exact))
+            jobs.append(Job(_plain(cfg, cfg.hydra.runtime.choices, trust), words, exact))
     return jobs
 
 
@@ -93,27 +96,30 @@ def launch(
     directory: Path | None = None,
     multirun: bool = False,
     show: str | None = None,
+    trust: Trust = NOTHING,
 ) -> None:
     """Hands the request to the real `hydra.main`, which calls `task(cfg)` for every job.
 
     Args:
-        task: a module-level function, so that launchers can name it to other processes.
+        task: a module-level function, or an object of a module-level class, so that launchers can hand it to other
+            processes.
         directory: run directory, or the sweep's, unless the overrides set their own.
         show: "job", "hydra" or "all" prints that part of the composed config instead of running.
+        trust: as in `plan`.
     """
     import hydra
 
     words = [f"hydra.{'sweep' if multirun else 'run'}.dir={quoted(str(directory))}"] if directory else []
-    folders = [f"--config-dir={registry.trusted_folders[-1]}"] if registry.trusted_folders else []
+    folders = [f"--config-dir={trust.folders[-1]}"] if trust.folders else []
     flags = ["--multirun"] if multirun else [f"--cfg={show}"] if show else []
     register_resolvers()
     own_presets()
     if multirun:
-        with plain_errors(overrides), composer() as compose:
+        with plain_errors(overrides, trust), composer(trust) as compose:
             enter_plugins(overrides, compose)
     run = hydra.main(config_path=str(conf_dir()), config_name="train", version_base="1.3")(task)
     try:
-        with plain_errors(overrides), _argv(["inn", *flags, *folders, *words, *overrides]):
+        with plain_errors(overrides, trust), _argv(["inn", *flags, *folders, *words, *overrides]):
             run()
     except _Carried as carried:
         raise carried.error from None
@@ -155,9 +161,6 @@ def job_place(cfg) -> Place:
     from hydra.types import RunMode
 
     hydra = HydraConfig.get()
-    for source in hydra.runtime.config_sources:
-        if source.schema == "file" and source.provider != "main":
-            trust(source.path)  # a job on another machine has not seen the command line
     path, words = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     if hydra.mode != RunMode.MULTIRUN:
         return Place(path, None, words)
@@ -166,12 +169,12 @@ def job_place(cfg) -> Place:
     return Place(path, int(hydra.job.num), words)
 
 
-def job_config(cfg) -> dict:
+def job_config(cfg, trust: Trust = NOTHING) -> dict:
     """What hydra passed to the task, as a checked plain dict."""
     from hydra.core.hydra_config import HydraConfig
 
     register_resolvers()
-    return _plain(cfg, HydraConfig.get().runtime.choices)
+    return _plain(cfg, HydraConfig.get().runtime.choices, trust)
 
 
 def job_pruning(sweep: Path) -> Callable | None:
@@ -192,7 +195,7 @@ def carry(error: BaseException) -> BaseException:
     return _Carried(error)
 
 
-def _plain(cfg, chosen) -> dict:
+def _plain(cfg, chosen, trust: Trust) -> dict:
     """The checked plain config of a composed one, with the names of the chosen yamls."""
     from omegaconf import OmegaConf, open_dict
 
@@ -200,11 +203,11 @@ def _plain(cfg, chosen) -> dict:
         cfg = OmegaConf.masked_copy(cfg, [key for key in cfg if key not in ("hydra", "experiment")])
     config = OmegaConf.to_container(cfg, resolve=True)
     if ".." in str(chosen.get("experiment")).split("/"):  # a recipe from elsewhere could say anything to hydra
-        raise ConfigError(not_a_choice("experiment", chosen["experiment"], choices("experiment")))
+        raise ConfigError(not_a_choice("experiment", chosen["experiment"], choices("experiment", trust)))
     for group in GROUPS:
-        if chosen[group] not in choices(group):  # model=../task/ring would compose
-            raise ConfigError(not_a_choice(group, chosen[group], choices(group)))
-    return check({**config, "names": {group: chosen[group] for group in GROUPS}})
+        if chosen[group] not in choices(group, trust):  # model=../task/ring would compose
+            raise ConfigError(not_a_choice(group, chosen[group], choices(group, trust)))
+    return check({**config, "names": {group: chosen[group] for group in GROUPS}}, trust)
 
 
 @contextmanager

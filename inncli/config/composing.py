@@ -13,19 +13,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from inncli import launchers
-from inncli.config import registry
 from inncli.config.registry import conf_dir, data_dir
+from inncli.config.trust import NOTHING, Trust
 from inncli.errors import ConfigError
 
 
 @contextmanager
-def composer() -> Iterator[Callable]:
+def composer(trust: Trust = NOTHING) -> Iterator[Callable]:
     """Gives compose(overrides) -> the whole config, hydra's own part included."""
     from hydra import compose, initialize_config_dir
 
     register_resolvers()
     own_presets()
-    folders = ",".join(quoted(f"file://{path}") for path in registry.trusted_folders)
+    folders = ",".join(quoted(f"file://{path}") for path in trust.folders)
     search = [f"hydra.searchpath=[{folders}]"] if folders else []
     with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name="train"):
         yield lambda words: compose("train", overrides=[*search, *words], return_hydra_config=True)

@@ -2,7 +2,7 @@
 
 The folders are the extension points: a yaml in `conf/model/` is a model. A saved config is data,
 and data from someone else must not run code: a `_target_` is imported only if it occurs in that very
-group of the shipped `conf/` or of a config folder that the user named (`trust`). In that very group:
+group of the shipped `conf/` or of a config folder that the user named (`Trust`). In that very group:
 a task may run a file of the user's, and none may stand where a model is expected.
 """
 
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from inncli.config import renamed, schema
+from inncli.config.trust import NOTHING, Trust, gate
 from inncli.errors import ConfigError, InnError, did_you_mean
 
 GROUPS = ("task", "model", "objective", "trainer", "evaluation", "logger")
@@ -33,9 +34,7 @@ SETTINGS = {
     "dtype": "Literal['float32', 'float64']",
     "threads": "PositiveInt | None",
 }
-RUN_FILES = ("inncli.tasks.user.simulator.Simulator",)  # tasks that run the Python file they are given
 MAX_THREADS = 4096  # torch ends the process when it can't make as many as it is told to
-trusted_folders: list[Path] = []  # config folders that the user named, like entries of sys.path
 
 
 # ---- folders -----------------------------------------------------------------------------------------
@@ -56,27 +55,10 @@ def data_dir() -> Path:
     return _shipped("data")
 
 
-def choices(group: str) -> list[str]:
+def choices(group: str, trust: Trust = NOTHING) -> list[str]:
     """The names that `group=NAME` can take, from the file names of the shipped and the trusted folders."""
-    folders = [root / group for root in (conf_dir(), *trusted_folders)]
+    folders = [root / group for root in (conf_dir(), *trust.folders)]
     return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
-
-
-def trust(folder: str | Path | None) -> None:
-    """Adds the user's own config folder: its yamls, its targets, and modules that lie in it.
-
-    Raises: ConfigError if it is no folder.
-    """
-    if folder is None:
-        return
-    path = Path(folder).resolve()
-    if not path.is_dir():
-        raise ConfigError(
-            f"--config-dir: expected a folder, got {folder}, which is none; it holds e.g. model/mine.yaml and mine.py"
-        )
-    if path not in trusted_folders:
-        trusted_folders.append(path)
-        sys.path.insert(0, str(path))
 
 
 # ---- targets -----------------------------------------------------------------------------------------
@@ -91,12 +73,10 @@ def _targets(value) -> Iterator[str]:
             yield from _targets(entry)
 
 
-def allowed_targets(group: str | None = None) -> frozenset[str]:
+def allowed_targets(group: str | None = None, trust: Trust = NOTHING) -> frozenset[str]:
     """The targets that occur in a group (None: in any) of the shipped conf and of the trusted folders."""
     groups = GROUPS if group is None else (group,)
-    return frozenset().union(
-        *(_targets_below(root)[name] for root in (conf_dir(), *trusted_folders) for name in groups)
-    )
+    return frozenset().union(*(_targets_below(root)[name] for root in (conf_dir(), *trust.folders) for name in groups))
 
 
 @functools.lru_cache(maxsize=16)
@@ -124,36 +104,30 @@ def _yaml(path: Path):
         raise ConfigError(f"{where}: no valid YAML, {one_line(problem or error)}; mend it") from None
 
 
-def check_targets(node, group: str | None = None) -> None:
+def check_targets(node, group: str | None = None, trust: Trust = NOTHING) -> None:
     """Raises ConfigError if any `_target_` in the tree is not on the group's allow-list; imports nothing."""
-    allowed = allowed_targets(group)
+    allowed = allowed_targets(group, trust)
     for target in _targets(node):
         if not isinstance(target, str) or target not in allowed:
             near = did_you_mean(target, allowed) if isinstance(target, str) else ""
-            elsewhere = group is not None and isinstance(target, str) and target in allowed_targets()
+            elsewhere = group is not None and isinstance(target, str) and target in allowed_targets(None, trust)
             raise ConfigError(
                 f"_target_ {target!r} is not one that conf/{f'{group}/' if elsewhere else ''} or your "
                 f"--config-dir names{near or '; a config may only build what a yaml of a group names'}"
             )
 
 
-def runs_a_file(config: dict) -> bool:
-    """Whether building the task of this config runs a Python file that the config names."""
-    task = config.get("task") or {}
-    return renamed.target(task.get("_target_")) in RUN_FILES or "workers" in task
-
-
-def check(config: dict) -> dict:
+def check(config: dict, trust: Trust = NOTHING) -> dict:
     """A checked copy of a whole config as run directories keep it: targets, keys, types, ranges.
 
     Raises: ConfigError, before anything is imported.
     """
     config = renamed.current(config)
-    check_targets(config)
+    check_targets(config, None, trust)
     for group in GROUPS:
-        check_targets(config.get(group), group)
+        check_targets(config.get(group), group, trust)
     known = (*SETTINGS, *GROUPS, "names")
-    roots = source_roots()
+    roots = source_roots(trust)
     checked = {}
     for key in config:
         if key not in known:
@@ -169,38 +143,40 @@ def check(config: dict) -> dict:
         node = config.get(group, LATER.get(group))
         if not isinstance(node, dict) or "_target_" not in node:
             raise ConfigError(
-                f"{group}: expected one of {', '.join(choices(group))}, got {node!r}; choose with {group}=NAME"
+                f"{group}: expected one of {', '.join(choices(group, trust))}, got {node!r}; choose with {group}=NAME"
             )
         checked[group] = schema.check_node(node, group, roots)
     checked["names"] = dict(config["names"]) if isinstance(config.get("names"), dict) else {}
     return checked
 
 
-def source_roots() -> tuple[Path, ...]:
+def source_roots(trust: Trust = NOTHING) -> tuple[Path, ...]:
     """Where the source of a target is looked for: the package, the user's folders, the import path."""
-    return (Path(__file__).resolve().parents[2], *trusted_folders, *(Path(p) for p in sys.path if p))
+    return (Path(__file__).resolve().parents[2], *trust.folders, *(Path(p) for p in sys.path if p))
 
 
-def instantiate(node: dict, /, **extra):
+def instantiate(node: dict, trust: Trust = NOTHING, /, **extra):
     """Builds what a node names: the object, or a `functools.partial` where it says `_partial_: true`.
 
     Args:
         node: plain dict with `_target_`; nodes inside it are built first.
+        trust: what may be imported beside what inn ships, and the files that may be run while this is built.
         extra: arguments that the code knows and no yaml holds, such as sizes.
 
     Raises: ConfigError if a target is not allowed, does not exist, or does not take these keys.
     """
     node = renamed.current(node)
-    check_targets(node)
-    return _build(node, extra)
+    check_targets(node, None, trust)
+    with gate(trust):
+        return _build(node, extra, trust)
 
 
-def make(node: dict, kind: type, /, **extra):
+def make(node: dict, kind: type, trust: Trust = NOTHING, /, **extra):
     """The object that a group's own node names, built with the arguments that the code adds, whatever it says of `_partial_`.
 
     Raises: ConfigError as `instantiate`, and if it is no `kind`.
     """
-    made = instantiate({**node, "_partial_": False}, **extra)
+    made = instantiate({**node, "_partial_": False}, trust, **extra)
     if not isinstance(made, kind):
         raise ConfigError(
             f"{node['_target_']}: expected a {kind.__name__}, got {type(made).__name__}; "
@@ -209,16 +185,12 @@ def make(node: dict, kind: type, /, **extra):
     return made
 
 
-def _is_trusted(file: Path) -> bool:
-    return any(file.is_relative_to(folder) for folder in trusted_folders)
-
-
-def _build(value, extra: dict):
+def _build(value, extra: dict, trust: Trust):
     if isinstance(value, list):
-        return [_build(entry, {}) for entry in value]
+        return [_build(entry, {}, trust) for entry in value]
     if not isinstance(value, dict):
         return value
-    built = {key: _build(entry, {}) for key, entry in value.items() if key not in schema.NODE_KEYS}
+    built = {key: _build(entry, {}, trust) for key, entry in value.items() if key not in schema.NODE_KEYS}
     if "_target_" not in value:
         return built
     target, kwargs = value["_target_"], {**built, **extra}
@@ -226,6 +198,7 @@ def _build(value, extra: dict):
     own = all(target not in targets for targets in _targets_below(conf_dir()).values())
     advice = "mend it in your --config-dir" if own else "was the run made by another version of inn?"
     try:
+        trust.enter_path()
         function = getattr(importlib.import_module(module), name)
     except Exception as error:  # a module of the user's may raise anything
         raise ConfigError(
@@ -245,7 +218,10 @@ def _build(value, extra: dict):
         if not own:
             raise
         frames = traceback.extract_tb(error.__traceback__)
-        at = next((frame for frame in reversed(frames) if _is_trusted(Path(frame.filename))), frames[-1])
+        at = next(
+            (frame for frame in reversed(frames) if any(map(Path(frame.filename).is_relative_to, trust.folders))),
+            frames[-1],
+        )
         raise ConfigError(
             f"{target} raised {type(error).__name__}: {one_line(error)} ({Path(at.filename).name}, "
             f"line {at.lineno}); {advice}"

@@ -16,10 +16,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from inncli.config.registry import GROUPS
+from inncli.config.trust import python_files
 from inncli.errors import InnError, RunError
-from inncli.runs import sweep_dir
+from inncli.runs import sweeps
 from inncli.runs.registry import name_of
 from inncli.runs.run_dir import RunDir
+from inncli.runs.sweep_dir import SweepDir
 
 # What is to be small for a metric to be good. A metric that is not here has no best.
 BADNESS: dict[str, Callable[[float], float]] = {
@@ -170,12 +172,12 @@ def find(spec: str, root: Path | None = None) -> tuple[list[RunDir], list[dict]]
 
     Raises: RunError if none or several fit.
     """
-    found = sweep_dir.find(spec, root)
-    return _jobs(found.path) if isinstance(found, sweep_dir.SweepDir) else ([found], [])
+    found = sweeps.find(spec, root)
+    return _jobs(found.path) if isinstance(found, SweepDir) else ([found], [])
 
 
 def _jobs(folder: Path) -> tuple[list[RunDir], list[dict]]:
-    jobs = sweep_dir.SweepDir(folder).manifest()["jobs"]
+    jobs = SweepDir(folder).manifest()["jobs"]
     # A job still running is not in the manifest of a sweeper that picks as it goes.
     there = {
         int(path.name): RunDir(path)
@@ -196,7 +198,7 @@ def read(run: RunDir) -> Entry:
     except InnError as error:
         return Entry(run, {"status": "damaged"}, problem=str(error))
     if state != "done":
-        entry.problem = info.get("error") or f"status {state}; continue it with `inn train --resume {name_of(run)}`"
+        entry.problem = info.get("error") or f"status {state}; continue it with `inn resume {name_of(run)}`"
     numbers = {**(info.get("metrics") or {}), "seconds": info.get("seconds"), "parameters": info.get("parameters")}
     for name, value in numbers.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "best_epoch":
@@ -214,7 +216,7 @@ def add_evaluation(entry: Entry, found) -> None:
 
 def asked_of(entry: Entry, *, seed: int, samples: int | None, resimulate: bool, device: str | None) -> dict:
     """What is asked of a run: the same of all, but that only a run with a simulator file can be told to run it."""
-    own_file = {"task.file", "task.workers"} <= entry.config.keys()
+    own_file = any(python_files([value for key, value in entry.config.items() if key.startswith("task.")]))
     return {"seed": seed, "samples": samples, "y": None, "resimulate": resimulate and own_file, "device": device}
 
 

@@ -12,6 +12,7 @@ import torch
 
 from inncli import runtime
 from inncli.config import registry
+from inncli.config.trust import NOTHING, Trust
 from inncli.data.pairs import Pairs, save_pairs, split
 from inncli.data.stream import StreamedPairs
 from inncli.errors import CheckpointError, ConfigError, TrainingError
@@ -35,16 +36,17 @@ FRESH_VALIDATION = 4_000  # pairs that validate a run on fresh ones, at most a q
 class Parts:
     """What a config builds: task, trainer, objective, model; and the split pairs on the device."""
 
-    def __init__(self, config: dict, group: Group) -> None:
+    def __init__(self, config: dict, group: Group, trust: Trust = NOTHING) -> None:
+        self.trust = trust
         self.config, self.group, self.device = config, group, group.device
         self.dtype = runtime.resolve_dtype(config["dtype"])
         self.threads = runtime.set_threads(config["threads"])
         runtime.set_deterministic()
         self.seed = config["seed"]
-        self.trainer: Trainer = registry.make(config["trainer"], Trainer)
-        self.logger: Logger = registry.make(config["logger"], Logger) if group.first else Logger()
-        self.objective: Objective = registry.make(config["objective"], Objective).to(self.device)
-        self.task: Task = registry.make(config["task"], Task)
+        self.trainer: Trainer = registry.make(config["trainer"], Trainer, trust)
+        self.logger: Logger = registry.make(config["logger"], Logger, trust) if group.first else Logger()
+        self.objective: Objective = registry.make(config["objective"], Objective, trust).to(self.device)
+        self.task: Task = registry.make(config["task"], Task, trust)
 
     def prepare(self, pairs: Pairs | StreamedPairs) -> None:
         """Splits off the validation pairs and moves all of them to the device; of pairs on disk those that start the model."""
@@ -77,7 +79,7 @@ class Parts:
 
     def new_model(self, bound: AbstractContextManager = nullcontext()) -> Model:
         """The model with its first weights, started from the training pairs; `bound` holds while it is built."""
-        model = build_model(self.config, self.task.x, self.task.y, self.device, bound)
+        model = build_model(self.config, self.task.x, self.task.y, self.device, bound, self.trust)
         if self.objective.needs_density and not model.has_density and type(model).loss is Model.loss:
             names = self.config["names"]
             raise ConfigError(

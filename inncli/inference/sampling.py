@@ -19,7 +19,7 @@ def sample(trained: TrainedModel, run: RunDir, n: int, seed: int) -> tuple[np.nd
     """
     if trained.y is None:
         return trained.sample(None, n, seed)[0], None
-    ys = training_ys(run)
+    ys = training_ys(run, trained.trust)
     y = ys[np.random.default_rng(seed).integers(len(ys), size=n)]
     return trained.sample(y, 1, seed)[:, 0], y
 

@@ -81,7 +81,7 @@ class Optuna(Sweeper):
         try:
             study = optuna.create_study(study_name="inn", storage=f"sqlite:///{file}", load_if_exists=True)
         except DatabaseError as error:
-            raise CheckpointError(f"{file} is damaged ({error.orig}); restore it, or start a new search") from None
+            raise _damaged(file, error) from None
         self._settle(study)
         left_over = [trial for trial in study.trials if trial.state == TrialState.RUNNING]
         # A sampler that is seeded alike again would draw the first trials' values once more.
@@ -139,6 +139,20 @@ class Optuna(Sweeper):
             sort_keys=False,
         )
         atomic_write(SweepDir(self.folder).best_config, text)
+
+
+def left_over(file: Path) -> list[FrozenTrial]:
+    """The trials of a study that are not done. Raises: CheckpointError if the file is damaged."""
+    try:
+        study = optuna.load_study(study_name="inn", storage=f"sqlite:///{file}")
+        return [trial for trial in study.trials if not trial.state.is_finished()]
+    except (DatabaseError, KeyError, ValueError, TypeError) as error:
+        raise _damaged(file, error) from None
+
+
+def _damaged(file: Path, error: Exception) -> CheckpointError:
+    text = getattr(error, "orig", None) or registry.one_line(error)
+    return CheckpointError(f"{file} is damaged ({text}); restore it, or start a new search")
 
 
 class Pruning:

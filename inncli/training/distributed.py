@@ -29,7 +29,6 @@ import torch
 from torch import Tensor, distributed
 
 from inncli import runtime
-from inncli.config import registry
 from inncli.errors import ConfigError, LostProcessError, TrainingError
 from inncli.nn.sharding import all_reduce, all_sum, shared_out
 from inncli.training.stop_signals import stop_signals
@@ -170,7 +169,6 @@ def _work(
     rank: int,
     devices: list[torch.device],
     meeting: str,
-    trusted: list[Path],
     stops: list[int],
     reports: Connection,
     function: Callable,
@@ -184,8 +182,6 @@ def _work(
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     if devices[rank].type == "cuda":
         os.environ.setdefault("NCCL_SOCKET_IFNAME", "lo")
-    for folder in trusted:
-        registry.trust(folder)
     try:
         store = distributed.FileStore(meeting, len(devices))
         with _joined(devices, rank, rank, store) as group:
@@ -236,7 +232,6 @@ def _spawn(devices: list[torch.device], function: Callable, args: tuple):
                         rank,
                         devices,
                         str(Path(folder) / "meeting"),
-                        list(registry.trusted_folders),
                         stop_signals(),
                         theirs,
                         function,
@@ -281,7 +276,7 @@ class _Worker:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return TrainingError(
             f"process {self.rank} of this run (pid {self.process.pid}, {self.device}) {how}; "
-            "the last checkpoint is kept, continue with `inn train --resume RUN`"
+            "the last checkpoint is kept, continue with `inn resume RUN`"
         )
 
 

@@ -16,7 +16,8 @@ import pytest
 from inncli.errors import CheckpointError, RunError
 from inncli.runs import locks
 from inncli.runs.run_dir import RunDir
-from inncli.runs.sweep_dir import SweepDir, find, find_sweep
+from inncli.runs.sweep_dir import SweepDir
+from inncli.runs.sweeps import find, find_sweep
 
 SMALL = ["task.n_train=200", "trainer.max_epochs=2", "model.n_blocks=1"]
 HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}

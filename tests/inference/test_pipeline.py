@@ -207,7 +207,7 @@ def test_a_signal_ends_with_130_and_resumes(number, name, words, options, tmp_pa
     planned = RunDir(runs / name).info()["planned_steps"]
     assert re.fullmatch(
         rf"{number.name} at step \d+ of {planned}; checkpoint written; "
-        r"continue with `inn train --resume \S+`",
+        r"continue with `inn resume \S+`",
         last,
     ), last
     info = RunDir(tmp_path / "run").info()
@@ -359,9 +359,7 @@ def test_a_table_that_changed(inn, tmp_path, monkeypatch):
 # ---- a model and an objective of the user's own ------------------------------------------------------
 def test_own_model_without_density(inn, runs, tmp_path, monkeypatch):
     run = shutil.copytree(runs / "own", tmp_path / "run")
-    with monkeypatch.context() as patch:
-        patch.setattr("inncli.config.registry.trusted_folders", [])  # as in a process that was told of none
-        (line,) = inn("invert", "--run", "run", "--y", "0.3", code=2)
+    (line,) = inn("invert", "--run", "run", "--y", "0.3", code=2)
     assert line.startswith("_target_ 'nearest.Nearest' is not one that conf/ or your --config-dir names")
     inn("invert", *OWN[:2], "--run", "run", "--y", "0.3", "-n", "7", "--out", "set.npz")
     with np.load("set.npz") as kept:

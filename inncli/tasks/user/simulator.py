@@ -10,6 +10,7 @@ from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 
+from inncli.config.trust import Trust, gate
 from inncli.data.pairs import Pairs
 from inncli.errors import ConfigError, DataError
 from inncli.tasks.base import Task
@@ -166,7 +167,7 @@ class Simulator(Task):
         pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
         with pool:
             try:
-                return list(pool.map(functools.partial(_draw, str(self._file.path)), *arguments))
+                return list(pool.map(functools.partial(_draw, str(self._file.path), self._file.permission), *arguments))
             except BrokenProcessPool as error:
                 raise DataError(
                     f"{self._file.path.name} ended a worker process (out of memory, or a crash in compiled "
@@ -270,10 +271,11 @@ def _end(value: float | None, open_end: float) -> float | None:
 
 
 @functools.lru_cache(maxsize=1)
-def _in_worker(file: str) -> Simulator:
-    return Simulator(file)
+def _in_worker(file: str, permission: Trust) -> Simulator:
+    with gate(permission):
+        return Simulator(file)
 
 
-def _draw(file: str, n: int, rng: np.random.Generator) -> Pairs:
+def _draw(file: str, permission: Trust, n: int, rng: np.random.Generator) -> Pairs:
     """One block, in a worker process, which has run the file for itself."""
-    return _in_worker(file)._draw(n, rng)
+    return _in_worker(file, permission)._draw(n, rng)
