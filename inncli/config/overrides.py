@@ -60,7 +60,8 @@ HARMLESS = (
     "seed",
 )
 ADDRESSES = ("local", "auto", "null")  # any other is a cluster that would be sent code, and send some back
-UNUSED = r"hydra\.(verbose|output_subdir|(job|run|mode)(\.\w+)*)"  # plain settings that no resumed sweep takes up
+# Plain settings that no resumed sweep takes up.
+UNUSED = r"hydra\.(verbose|output_subdir|mode|(job|run|job_logging|hydra_logging)(\.[a-z]\w*)+)"
 LAUNCHER = r"hydra(/launcher$|\.launcher(\.|$))"
 SWEEPER = r"hydra(/sweeper(/|$)|\.sweeper(\.|$))"
 PARAMS = r"hydra\.sweeper\.params"
@@ -139,9 +140,14 @@ def words_to_resume(sweep: str, manifest: dict, words: list[str], trust: Trust) 
                 f"hydra.launcher.n_jobs=2; got {word!r}"
             )
         if _is_hydras(word) and not harmless(word):
+            launcher = re.match(LAUNCHER, key(word))
             raise ConfigError(
-                f"sweep {sweep} sets {word!r}, which is not taken from a file, since it could run a "
-                f"command; give it again, or another launcher: inn resume {sweep} hydra/launcher=NAME"
+                f"sweep {sweep} sets {word!r}, which is not taken from a file, since it could run a command; "
+                + (
+                    f"give it again, or another launcher: inn resume {sweep} hydra/launcher=NAME"
+                    if launcher
+                    else "look at it, and take it out of sweep.json to go on without it"
+                )
             )
     launch = [] if names(words, "hydra/launcher") else launcher_words(own)
     if manifest.get("search"):

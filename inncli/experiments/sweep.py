@@ -13,6 +13,7 @@ import secrets
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 from inncli import config
 from inncli.config import overrides as language
@@ -20,6 +21,7 @@ from inncli.config import registry
 from inncli.config.trust import Trust
 from inncli.errors import InnError, Interrupted, RequestError, RunError, TrainingError, UserFileRefused
 from inncli.experiments import train
+from inncli.io.worker_path import find_shadowing
 from inncli.runs.registry import outputs_root, reserve
 from inncli.runs.sweep_dir import GOOD, SweepDir
 from inncli.tasks.base import Task
@@ -120,6 +122,7 @@ def resume(sweep: SweepDir, words: list[str], task: Launch, trust: Trust, resimu
             f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
             f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}"
         )
+    _check_working_folder()
     manifest = sweep.check_own().manifest()
     words = [*language.words_to_resume(sweep.id, manifest, words, trust), *words]
     trust = _check_jobs(sweep, words, trust, resimulate)
@@ -138,6 +141,16 @@ def resume(sweep: SweepDir, words: list[str], task: Launch, trust: Trust, resimu
             words.append(f"{SUBMITIT}='${{hydra.sweep.dir}}/.submitit/{secrets.token_hex(4)}-%j'")
         sweep.restart(todo)
         return _run(sweep, words if sweep.is_search else [*words, *config.jobs(todo)], task(trust), trust)
+
+
+def _check_working_folder() -> None:
+    """Raises: RequestError for a module that a worker process could import in place of its own."""
+    shadowing = find_shadowing(Path.cwd())
+    if shadowing is not None:
+        raise RequestError(
+            f"{shadowing.name} lies in the working folder, {shadowing.parent}, where a worker process could import it in "
+            "place of its own; resume the sweep from another folder"
+        )
 
 
 def _check_jobs(sweep: SweepDir, words: list[str], trust: Trust, resimulate: bool) -> Trust:

@@ -83,7 +83,7 @@ class SweepDir:
         They are in the manifest, in a job's own record, and in each run that lies here, known to the manifest or not.
         """
         for entry in self._gathered()["jobs"]:
-            if entry.get("config") is not None:
+            if entry.get("config"):
                 yield entry["job"], entry["config"]
         for path in sorted(self.path.iterdir()):
             run = RunDir(path)

@@ -30,6 +30,7 @@ from torch import Tensor, distributed
 
 from inncli import runtime
 from inncli.errors import ConfigError, LostProcessError, TrainingError
+from inncli.io.worker_path import leave_safe_path, safe_path
 from inncli.nn.sharding import all_reduce, all_sum, shared_out
 from inncli.training.stop_signals import stop_signals
 
@@ -175,6 +176,7 @@ def _work(
     args: tuple,
 ) -> None:
     """The life of a process that was started here."""
+    leave_safe_path()
     os.setpgid(0, 0)  # Ctrl-C on the terminal reaches the starting process alone, which hands it on once
     for number in stops:
         signal.signal(number, signal.default_int_handler)  # until the training looks out for them
@@ -238,7 +240,8 @@ def _spawn(devices: list[torch.device], function: Callable, args: tuple):
                         args,
                     ),
                 )
-                process.start()
+                with safe_path():
+                    process.start()
                 theirs.close()
                 workers.append(_Worker(rank, devices[rank], process, ours))
             with _handed_on(workers):

@@ -66,7 +66,7 @@ def test_the_manifest_is_whole_before_the_first_job(inn, tmp_path, monkeypatch):
 
     seen = {}
 
-    def launch(task, words, *, directory, multirun):
+    def launch(task, words, *, directory, multirun, trust):
         seen["manifest"] = json.loads((directory / "sweep.json").read_text())
         seen["jobs"] = SweepDir(directory).jobs()
 
@@ -302,7 +302,7 @@ def test_looking_at_a_lock_does_not_take_it(tmp_path):
     locks.hold(file)
     assert locks.held(file) is True and locks.held_here(file)
     seen = subprocess.run(
-        [sys.executable, "-c", "import sys; from inncli import locks; print(locks.held(sys.argv[1]))", file],
+        [sys.executable, "-c", "import sys; from inncli.runs import locks; print(locks.held(sys.argv[1]))", file],
         text=True,
         capture_output=True,
         env=HERE,

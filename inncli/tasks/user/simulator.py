@@ -13,6 +13,7 @@ import numpy as np
 from inncli.config.trust import Trust, gate
 from inncli.data.pairs import Pairs
 from inncli.errors import ConfigError, DataError
+from inncli.io.worker_path import leave_safe_path, safe_path
 from inncli.tasks.base import Task
 from inncli.tasks.user.module import UserFile
 from inncli.types import PositiveInt
@@ -164,10 +165,14 @@ class Simulator(Task):
         if workers == 1:
             return map(function, *arguments)
         # spawn, since a fork of a process whose libraries run threads can hang
-        pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+        pool = ProcessPoolExecutor(
+            workers, mp_context=multiprocessing.get_context("spawn"), initializer=leave_safe_path
+        )
         with pool:
             try:
-                return list(pool.map(functools.partial(_draw, str(self._file.path), self._file.permission), *arguments))
+                with safe_path():  # the processes start with the first call
+                    drawn = pool.map(functools.partial(_draw, str(self._file.path), self._file.permission), *arguments)
+                return list(drawn)
             except BrokenProcessPool as error:
                 raise DataError(
                     f"{self._file.path.name} ended a worker process (out of memory, or a crash in compiled "
