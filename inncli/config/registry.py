@@ -127,7 +127,6 @@ def check(config: dict, trust: Trust = NOTHING) -> dict:
     for group in GROUPS:
         check_targets(config.get(group), group, trust)
     known = (*SETTINGS, *GROUPS, "names")
-    roots = source_roots(trust)
     checked = {}
     for key in config:
         if key not in known:
@@ -141,13 +140,23 @@ def check(config: dict, trust: Trust = NOTHING) -> dict:
         raise ConfigError(f"threads: expected at most {MAX_THREADS}, got {checked['threads']}; null leaves it to torch")
     for group in GROUPS:
         node = config.get(group, LATER.get(group))
-        if not isinstance(node, dict) or "_target_" not in node:
-            raise ConfigError(
-                f"{group}: expected one of {', '.join(choices(group, trust))}, got {node!r}; choose with {group}=NAME"
-            )
-        checked[group] = schema.check_node(node, group, roots)
+        checked[group] = check_group(node, group, trust)
     checked["names"] = dict(config["names"]) if isinstance(config.get("names"), dict) else {}
     return checked
+
+
+def check_group(node: object, group: str, trust: Trust = NOTHING) -> dict:
+    """A checked copy of the node of one group: targets, keys, types, ranges.
+
+    Raises: ConfigError, before anything is imported.
+    """
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise ConfigError(
+            f"{group}: expected one of {', '.join(choices(group, trust))}, got {node!r}; choose with {group}=NAME"
+        )
+    node = renamed.current(node)
+    check_targets(node, group, trust)
+    return schema.check_node(node, group, source_roots(trust))
 
 
 def source_roots(trust: Trust = NOTHING) -> tuple[Path, ...]:

@@ -49,7 +49,7 @@ class Trust:
 
     def to_run(self, configs: Iterable[dict]) -> Trust:
         """This trust, and the files that the tasks of these configs name."""
-        tasks = [config["task"] for config in configs]
+        tasks = [config.get("task") or {} for config in configs]
         named = {_absolute(file) for task in tasks for file in (*python_files(task), task.get("file")) if file}
         return replace(self, files=self.files | named)
 

@@ -67,7 +67,7 @@ def start(words: list[str], jobs: list[config.Job], task: Launch, trust: Trust) 
             raise RequestError(f"{key} is chosen by inn, {why}")
     trust = trust.to_run(planned.config for planned in jobs)
     # A missing table or a broken simulator file is found once, before anything is written.
-    for node in _different_tasks(planned.config for planned in jobs):
+    for node in _different(planned.config["task"] for planned in jobs):
         registry.make(node, Task, trust)
     chosen = jobs[0].config["names"]
     sweep = SweepDir(reserve(outputs_root() / "sweeps", chosen["task"], chosen["model"]))
@@ -93,12 +93,12 @@ def start(words: list[str], jobs: list[config.Job], task: Launch, trust: Trust) 
     return ended
 
 
-def _different_tasks(configs: Iterable[dict]) -> list[dict]:
-    """The nodes of the tasks, each once."""
+def _different(nodes: Iterable[dict]) -> list[dict]:
+    """Each node once."""
     seen = []
-    for entry in configs:
-        if entry["task"] not in seen:
-            seen.append(entry["task"])
+    for node in nodes:
+        if node not in seen:
+            seen.append(node)
     return seen
 
 
@@ -148,8 +148,8 @@ def _check_working_folder() -> None:
     shadowing = find_shadowing(Path.cwd())
     if shadowing is not None:
         raise RequestError(
-            f"{shadowing.name} lies in the working folder, {shadowing.parent}, where a worker process could import it in "
-            "place of its own; resume the sweep from another folder"
+            f"{shadowing.name} lies in the working folder, {shadowing.parent}, where a worker process could import it "
+            "in place of its own; resume the sweep from another folder"
         )
 
 
@@ -165,20 +165,21 @@ def _check_jobs(sweep: SweepDir, words: list[str], trust: Trust, resimulate: boo
     else:
         planned = []  # its jobs have their configs in the manifest
     done = {job["job"] for job in sweep.jobs() if job["status"] in GOOD}
-    to_train = []
-    for number, entry in sweep.configs():
-        language.check_names(entry, f"job {number} of sweep {sweep.id}")
-        if number not in done:
-            to_train.append(registry.check(entry, trust))
+    configs = list(sweep.configs())
+    to_train = [entry for number, entry in configs if number not in done]
     if resimulate:
         trust = trust.to_run([*planned, *to_train])
-    for node in _different_tasks([*planned, *to_train]):
+    for node in _different(entry.get("task") for entry in [*planned, *to_train]):
         try:
-            registry.make(node, Task, trust)
+            registry.make(registry.check_group(node, "task", trust), Task, trust)
         except UserFileRefused as shut:
             raise UserFileRefused(shut.file, f"the jobs of sweep {sweep.id} run") from None
         except InnError:
             continue  # a table that is gone: one job fails, the others go on
+    for number, entry in configs:
+        language.check_names(entry, f"job {number} of sweep {sweep.id}")
+    for entry in to_train:
+        registry.check(entry, trust)
     return trust
 
 

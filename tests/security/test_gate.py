@@ -18,6 +18,11 @@ import pytest
 import yaml
 
 from inncli.cli.app import main
+from inncli.config.trust import Trust, ask_to_run, gate
+from inncli.errors import UserFileRefused
+from inncli.runs.sweep_dir import SweepDir
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*experimental")  # of Optuna, on the making of trials
 
 TINY = [
     "trainer.max_steps=20",
@@ -365,3 +370,41 @@ def test_processes_that_inn_starts_look_for_no_module_in_the_working_folder(tmp_
         assert seen() == "None\n"
         leave_safe_path()
         assert "evil.py" in seen(), "a simulator's own processes are not our affair"
+
+
+# ---- what the user asked for -------------------------------------------------------------------------
+def test_the_gate_is_shut_but_for_the_files_of_a_trust(tmp_path):
+    mine, other = tmp_path / "mine.py", tmp_path / "other.py"
+    trust = Trust().to_run([{"task": {"file": str(mine)}}])
+    with pytest.raises(UserFileRefused):
+        ask_to_run(mine)
+    with gate(trust):
+        assert ask_to_run(mine) == trust
+        with pytest.raises(UserFileRefused):
+            ask_to_run(other)
+    with pytest.raises(UserFileRefused):
+        ask_to_run(mine)
+
+
+@pytest.mark.parametrize("launcher", ["basic", "joblib", "slurm_local"])
+def test_with_resimulate_a_sweep_of_ones_own_simulator_goes_on(launcher, inn, tmp_path):
+    """The permission reaches the job in its process, and the processes that draw its pairs."""
+    needed = {"joblib": "hydra_plugins.hydra_joblib_launcher", "slurm_local": "submitit"}.get(launcher)
+    if needed is not None:
+        pytest.importorskip(needed)
+    (tmp_path / "mine.py").write_text(CODE.format(canary=str(tmp_path / "canary")))
+    words = ["task=simulator", "task.file=mine.py", *TINY, "task.n_train=1100", "task.workers=2"]
+    inn("train", "-m", "seed=0,1", *words)
+    (path,) = (tmp_path / "out" / "sweeps").iterdir()
+    shutil.rmtree(path / "0")
+    (tmp_path / "canary").unlink()
+    again = ["resume", path] + ([] if launcher == "basic" else [f"hydra/launcher={launcher}"])
+    inn(*again, code=2)
+    assert inn.err == (
+        f"the jobs of sweep {path.name} run a simulator file, {tmp_path / 'mine.py'}; "
+        "look at it, and add --resimulate to run it\n"
+    )
+    assert not (tmp_path / "canary").exists()
+    assert "2 of 2 jobs done" in inn(*again, "--resimulate")
+    assert (tmp_path / "canary").exists()
+    assert [job["status"] for job in SweepDir(path).jobs()] == ["done", "done"]
