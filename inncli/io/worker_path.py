@@ -7,6 +7,7 @@ environment variable turns that off. Before, and with ray, which adds the folder
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Iterator
@@ -35,6 +36,13 @@ def leave_safe_path() -> None:
     """For a worker, once it runs: what a simulator of the user's starts in turn is not our affair."""
     if os.environ.get(VARIABLE) == OURS:
         os.environ.pop(VARIABLE, None)
+
+
+def spawning() -> multiprocessing.context.SpawnContext:
+    """What starts processes anew, in a worker of joblib too: that hands down a way which only joblib knows."""
+    if multiprocessing.get_start_method(allow_none=True) not in (None, *multiprocessing.get_all_start_methods()):
+        multiprocessing.set_start_method("spawn", force=True)
+    return multiprocessing.get_context("spawn")
 
 
 def find_shadowing(folder: Path) -> Path | None:

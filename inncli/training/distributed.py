@@ -30,7 +30,7 @@ from torch import Tensor, distributed
 
 from inncli import runtime
 from inncli.errors import ConfigError, LostProcessError, TrainingError
-from inncli.io.worker_path import leave_safe_path, safe_path
+from inncli.io.worker_path import leave_safe_path, safe_path, spawning
 from inncli.nn.sharding import all_reduce, all_sum, shared_out
 from inncli.training.stop_signals import stop_signals
 
@@ -219,10 +219,7 @@ def _spawn(devices: list[torch.device], function: Callable, args: tuple):
             "device: a list starts processes of its own, which a worker of this launcher may not; "
             "take another launcher, or one device"
         )
-    if multiprocessing.get_start_method(allow_none=True) not in (None, *multiprocessing.get_all_start_methods()):
-        # A worker of joblib hands down a way of starting processes that only joblib knows.
-        multiprocessing.set_start_method("spawn", force=True)
-    context = multiprocessing.get_context("spawn")
+    context = spawning()
     with tempfile.TemporaryDirectory(prefix="inn-") as folder:
         workers = []
         try:

@@ -357,7 +357,7 @@ def test_a_table_that_changed(inn, tmp_path, monkeypatch):
 
 
 # ---- a model and an objective of the user's own ------------------------------------------------------
-def test_own_model_without_density(inn, runs, tmp_path, monkeypatch):
+def test_own_model_without_density(inn, runs, tmp_path):
     run = shutil.copytree(runs / "own", tmp_path / "run")
     (line,) = inn("invert", "--run", "run", "--y", "0.3", code=2)
     assert line.startswith("_target_ 'nearest.Nearest' is not one that conf/ or your --config-dir names")

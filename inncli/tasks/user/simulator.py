@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import multiprocessing
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -13,7 +12,7 @@ import numpy as np
 from inncli.config.trust import Trust, gate
 from inncli.data.pairs import Pairs
 from inncli.errors import ConfigError, DataError
-from inncli.io.worker_path import leave_safe_path, safe_path
+from inncli.io.worker_path import leave_safe_path, safe_path, spawning
 from inncli.tasks.base import Task
 from inncli.tasks.user.module import UserFile
 from inncli.types import PositiveInt
@@ -165,9 +164,7 @@ class Simulator(Task):
         if workers == 1:
             return map(function, *arguments)
         # spawn, since a fork of a process whose libraries run threads can hang
-        pool = ProcessPoolExecutor(
-            workers, mp_context=multiprocessing.get_context("spawn"), initializer=leave_safe_path
-        )
+        pool = ProcessPoolExecutor(workers, mp_context=spawning(), initializer=leave_safe_path)
         with pool:
             try:
                 with safe_path():  # the processes start with the first call
