@@ -6,6 +6,7 @@
     │   ├── DataError                    a table, a simulator file, or a value of y
     │   ├── ShapeError                   an array of the wrong shape
     │   ├── RunError                     a run that is not there or can't be used so
+    │   ├── UserFileRefused              a Python file that this command was not told to run
     │   └── CheckpointError              a file of a run that is damaged or foreign
     ├── TrainingError           exit 1   the run failed
     │   ├── NonFiniteError               a loss or a layer went NaN or infinite
@@ -63,6 +64,19 @@ class ShapeError(RequestError, ValueError):
 
 class RunError(RequestError):
     """A run that does not exist or can't be used in this way."""
+
+
+class UserFileRefused(RequestError):
+    """A Python file of the user's that this command was not told to run."""
+
+    def __init__(self, file: str, whose: str = "the task is") -> None:
+        super().__init__(
+            f"{whose} a simulator file, {file}; look at it, and add `resimulate=True` to run it", "resimulate"
+        )
+        self.file, self.whose = file, whose
+
+    def __reduce__(self) -> tuple[type[UserFileRefused], tuple[str, str]]:
+        return type(self), (self.file, self.whose)
 
 
 class CheckpointError(RequestError):

@@ -147,8 +147,8 @@ DEFECTS = [
     ),
     Defect(
         "a run directory makes the user's file run",
-        "inncli.inference.refine:task_to_refine",
-        '"file" in config["task"] and config["names"].get("task") != "table" and not resimulate',
+        "inncli.config.trust:ask_to_run",
+        "os.path.realpath(path) not in {os.path.realpath(known) for known in _now.get().files}",
         "False",
         "test_refine::test_a_file_of_the_user_s_is_run_only_where_asked_and_refined_where_it_says_it_can",
     ),

@@ -47,12 +47,10 @@ DEFECTS = [
     ),
     Defect(
         "a stranger's simulator is run without being asked",
-        "inncli.evaluation.evaluate:evaluate",
-        "task = None if with_file and not resimulate else task_of(run, resimulate)",
-        "task = task_of(run, True)",
-        ""
-        "test_evaluate::test_json_holds_what_the_task_allows_and_nothing_that_is_no_number[simulator-words3-metrics3-validation "
-        "rows]",
+        "inncli.inference.run_task:task_of",
+        "trust.to_run([config]) if resimulate else trust",
+        "trust.to_run([config])",
+        "test_evaluate::test_json_holds_what_the_task_allows_and_nothing_that_is_no_number[simulator-words3-metrics3-validation ",
     ),
     Defect(
         "the classifier isn't seeded",

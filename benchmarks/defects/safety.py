@@ -20,8 +20,8 @@ DEFECTS = [
     ),
     Defect(
         "a group takes the targets of another",
-        "inncli.config.registry:check",
-        "check_targets(config.get(group), group)",
+        "inncli.config.registry:check_group",
+        "check_targets(node, group, trust)",
         "pass",
         "test_hostile::test_a_stranger_s_run_is_refused[simulator as the objective]",
     ),

@@ -40,15 +40,15 @@ DEFECTS = [
     ),
     Defect(
         "a sweep is resumed while one of its jobs lives",
-        "inncli.cli.sweeping:resume",
+        "inncli.experiments.sweep:resume",
         'job["status"] == "running"',
         "False",
         "test_sweep::test_a_sweep_whose_job_lives_is_not_resumed",
     ),
     Defect(
         "a launcher's word is taken from a stranger's manifest",
-        "inncli.cli.sweeping:_kept",
-        "_is_of_the_launch(word) and not harmless(word)",
+        "inncli.config.overrides:words_to_resume",
+        "_is_hydras(word) and not harmless(word)",
         "False",
         "test_resume::test_a_strangers_sweep_says_nothing_to_the_launcher_that_could_run_a_command",
     ),
@@ -68,9 +68,9 @@ DEFECTS = [
     ),
     Defect(
         "the launcher of a recipe is left out",
-        "inncli.cli.sweeping:start",
-        '[*(word for word in words if _is_of_the_launch(word)), *_shared(sweep.manifest()["jobs"])]',
-        "[*(word for word in words if _is_of_the_launch(word))]",
+        "inncli.experiments.sweep:start",
+        '[*(word for word in words if language.is_of_the_launch(word)), *language.shared_words(sweep.manifest()["jobs"])]',
+        "[*(word for word in words if language.is_of_the_launch(word))]",
         "test_sweep::test_a_recipe_may_choose_the_launcher",
     ),
     Defect(

@@ -23,6 +23,7 @@ from inncli.cli.posterior_table import entries, show
 from inncli.errors import RequestError
 
 if TYPE_CHECKING:
+    from inncli.config.trust import Trust
     from inncli.runs.run_dir import RunDir
     from inncli.tasks.base import Task
 
@@ -112,7 +113,7 @@ def invert(
     else:
         rows = parse_y(y or "", trained.y, found.id)
     warnings, familiar = trained.unfamiliar(rows), trained.familiarity(rows)
-    task = task_to_refine(found, resimulate, ignore_noise) if refine else None
+    task = task_to_refine(found, resimulate, ignore_noise, trained.trust) if refine else None
     source = None if starts is None else open_run(find_run(starts), device, config_dir)
     reports = None
     if task is None and source is None:
@@ -125,12 +126,12 @@ def invert(
         if task is not None:
             posterior, reports = refined(found, task, posterior)
         parts = [(0, 0, posterior)]
-    simulator = _simulator(found, resimulate)
+    simulator = _simulator(found, resimulate, trained.trust)
     with console.progress() as on_progress:
         summary, errors = write_posterior(
             parts, rows, samples, where, observe=simulator and simulator.observe, on_progress=on_progress
         )
-    warnings = [*warnings, *changed_simulator(found, resimulate)]
+    warnings = [*warnings, *changed_simulator(found, resimulate, trained.trust)]
     if json:
         console.as_json(
             {
@@ -153,11 +154,11 @@ def invert(
         console.note(f"warning: {warning}")
 
 
-def _simulator(run: RunDir, resimulate: bool) -> Task | None:
+def _simulator(run: RunDir, resimulate: bool, trust: Trust) -> Task | None:
     """The run's task, where it can simulate, and is built in or was asked to run its file."""
     from inncli.inference.run_task import built_in_task_of, task_of
 
-    task = task_of(run, resimulate) if resimulate else built_in_task_of(run)
+    task = task_of(run, resimulate, trust) if resimulate else built_in_task_of(run, trust)
     if resimulate and not task.can_simulate:
         raise RequestError(f"--resimulate: the task of run {run.id} is a table and has no simulator; leave it out")
     return task if task is not None and task.can_simulate else None

@@ -204,11 +204,11 @@ def _posterior(spec, set_file, y, samples, obs, x, reference, cloud, resimulate,
         draws = posterior_files.load(file)
     beside = {}
     if asked and obs < draws.n_obs:  # posterior_pairs says what is wrong with another
-        from inncli.config import registry
+        from inncli.config.trust import Trust
+        from inncli.inference.run_task import task_to_ask
         from inncli.reporting import figures
 
-        registry.trust(config_dir)
-        task = figures.task_to_ask(run, resimulate)
+        task = task_to_ask(run, resimulate, Trust.of(config_dir))
         beside["reference"] = figures.reference(run, task, draws, obs, seed) if reference else None
         beside["cloud"] = figures.cloud(run, task, draws, obs) if cloud else None
     names = tuple(split_values(x)) if x is not None else None
@@ -224,16 +224,14 @@ def _of_model(kind, spec, y, samples, grid, resimulate, seed, device, config_dir
     from inncli.runs.registry import find_run
 
     run = find_run(spec)
-    from inncli.config import registry
     from inncli.data.observations import parse_y
     from inncli.evaluation.cache import Question, cached_calibration
     from inncli.evaluation.request import EvaluationRequest
     from inncli.inference.opening import open_run
-    from inncli.inference.run_task import held_out_pairs
+    from inncli.inference.run_task import held_out_pairs, task_to_ask
     from inncli.reporting import figures
 
     default = run.plots / f"{kind}.png"
-    registry.trust(config_dir)
     if kind == "calibration":
         from inncli.evaluation.evaluate import answer
 
@@ -246,7 +244,7 @@ def _of_model(kind, spec, y, samples, grid, resimulate, seed, device, config_dir
         return figures.density(trained, run, row, grid, seed, samples), default
     if kind == "convergence":
         return figures.convergence(trained, run, seed), default
-    task = figures.task_to_ask(run, resimulate)
+    task = task_to_ask(run, resimulate, trained.trust)
     pairs = held_out_pairs(run, task, seed)[0]
     if kind == "latent":
         return figures.latent(trained, run, pairs, seed), default

@@ -74,15 +74,14 @@ def report(
     from inncli.evaluation.evaluate import answer
     from inncli.evaluation.request import EvaluationRequest
     from inncli.inference.opening import open_run
-    from inncli.inference.run_task import changed_simulator
+    from inncli.inference.run_task import changed_simulator, task_to_ask
     from inncli.io.atomic import atomic_write
-    from inncli.reporting import figures
     from inncli.reporting.report import report as written
 
     trained = open_run(found, device, config_dir)
     rows = np.concatenate([parse_y(words, trained.y, found.id) for words in y]) if y else None
     warnings = [*([] if rows is None else trained.unfamiliar(rows)), *changed_simulator(found, resimulate)]
-    figures.task_to_ask(found, resimulate)  # what is wrong with the request shows before anything is measured
+    task_to_ask(found, resimulate, trained.trust)  # what is wrong with the request shows before anything is measured
     question = Question(found, EvaluationRequest(seed, resimulate=resimulate, device=device))
     result = answer(question, trained=trained, config_dir=config_dir).evaluation
     text = written(found, trained, result, seed=seed, y=rows, resimulate=resimulate, warnings=warnings)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from inncli.cli import completion
+from inncli.cli import completion, console, sweep_table
 from inncli.cli.options import ConfigDirOption
 from inncli.errors import RequestError
 
@@ -48,18 +48,20 @@ def resume(
     A sweep keeps its launcher unless another one is named; a job without a checkpoint starts anew.
     Next: inn runs --sweep SWEEP, inn compare SWEEP
     """
-    from inncli.config import registry
-    from inncli.runs.sweep_dir import SweepDir, find
+    from inncli.cli.train import job, report
+    from inncli.config.trust import Trust
+    from inncli.experiments import sweep, train
+    from inncli.inference.run_task import WENT_ON, changed_simulator
+    from inncli.runs.sweep_dir import SweepDir
+    from inncli.runs.sweeps import find
 
-    found = find(name)
-    registry.trust(config_dir)
+    found, trust, words = find(name), Trust.of(config_dir), list(overrides or [])
     if isinstance(found, SweepDir):
-        from inncli.cli import sweeping
-
-        sweeping.resume(found, list(overrides or []), resimulate)
+        sweep_table.report_end(sweep.resume(found, words, job, trust, resimulate))
         return
-    if overrides:
-        raise RequestError(f"a run is resumed with its own config and nothing else; leave out {overrides[0]!r}")
-    from inncli.cli.train import resume_run
-
-    resume_run(found, resimulate)
+    if words:
+        raise RequestError(f"a run is resumed with its own config and nothing else; leave out {words[0]!r}")
+    train.resume(found, trust.to_run([found.config()]) if resimulate else trust)
+    report(found.path)
+    for warning in changed_simulator(found, resimulate, WENT_ON):
+        console.note(f"warning: {warning}")

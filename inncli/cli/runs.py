@@ -44,7 +44,7 @@ def runs(
     A run whose process was killed shows as interrupted; continue it with `inn resume RUN`.
     """
     if sweep is not None:
-        from inncli.runs.sweep_dir import find_sweep
+        from inncli.runs.sweeps import find_sweep
 
         _of_sweep(find_sweep(sweep), watch, json)
         return

@@ -50,7 +50,7 @@ def sample(
     from inncli.inference.streaming import write_sample
 
     trained = open_run(found, device, config_dir)
-    ys = None if trained.y is None else training_ys(found)
+    ys = None if trained.y is None else training_ys(found, trained.trust)
     with console.progress() as on_progress:
         rows = write_sample(trained, ys, samples, seed, path, on_progress)
     if json:

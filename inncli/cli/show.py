@@ -37,7 +37,7 @@ def show(
         console.line(f"  {fact}")
     console.line("model")
     if health is None:
-        console.line(f"  no checkpoint yet; `inn train --resume {name_of(found)}` continues the run")
+        console.line(f"  no checkpoint yet; `inn resume {name_of(found)}` continues the run")
     else:
         facts = [f"{name} {console.words(value)}" for name, value in health.items()]
         console.line("  " + (", ".join(facts) or "says nothing of its own health"))
@@ -71,12 +71,11 @@ def _facts(run, info: dict, device: str | None, config_dir: str | None) -> tuple
 
     A task with a file of the user's is told from what the run kept: the file is not read or run again.
     """
-    from inncli.config import registry
+    from inncli.config.trust import Trust
     from inncli.inference import opening, run_task
 
-    registry.trust(config_dir)
     trained = opening.open_run(run, device, config_dir) if run.best.is_file() else None
-    task = run_task.built_in_task_of(run)
+    task = run_task.built_in_task_of(run, Trust.of(config_dir))
     if task is not None:
         facts = task.describe()
     elif trained is not None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from inncli.cli import console
 
 if TYPE_CHECKING:
+    from inncli.experiments.sweep import Ended
     from inncli.runs.sweep_dir import SweepDir
 
 HEADERS = ("job", "overrides", "state", "val loss", "steps", "time")
@@ -49,6 +50,16 @@ def failures(jobs: list[dict]) -> list[str]:
             traced = f" (traceback: {job['traceback']})" if job["traceback"] else ""
             lines.append(f"job {job['job']} ({' '.join(job['overrides'])}) {verb}{job['error']}{traced}")
     return lines
+
+
+def report_end(ended: Ended) -> None:
+    """Prints what became of a sweep. Raises: what ended it early, or says that jobs failed."""
+    if not ended.launched:
+        console.line(f"sweep {ended.sweep.id} is done; nothing is left to run")
+    if ended.jobs:
+        report(ended.sweep, ended.jobs)
+    if ended.error is not None:
+        raise ended.error
 
 
 def report(sweep: SweepDir, jobs: list[dict]) -> None:

@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from inncli.cli import completion, console
+from inncli.cli import completion, console, sweep_table
 from inncli.cli.options import ConfigDirOption
-from inncli.errors import Interrupted, RequestError, TrainingError
+from inncli.cli.resume import resume as resume_command
+from inncli.errors import RequestError
 
 if TYPE_CHECKING:
     from inncli import config
-    from inncli.runs.run_dir import RunDir
+    from inncli.config.trust import Trust
+    from inncli.experiments.job import TrainingJob
 
 
 def train(
@@ -63,84 +65,56 @@ def train(
     \b
     Next: inn invert --y 0.3, inn plot training, inn runs
     """
-    from inncli import config
-    from inncli.cli import sweeping
-
     words = list(overrides or [])
-    config.trust(config_dir)
     if resume is not None:
         if words or multirun or cfg:
             raise RequestError(
                 "--resume takes the run's own config and nothing else; leave out "
                 + (repr(words[0]) if words else "-m and -c")
             )
-        from inncli.runs.registry import find_run
-
-        resume_run(find_run(resume), resimulate)
+        resume_command(resume, None, resimulate, config_dir)
         return
     if resimulate:
         raise RequestError("--resimulate goes with --resume; a new run is trained on the file that you name")
     if cfg and multirun:
         raise RequestError("-c prints one config and -m trains several; give one of them")
-    for_sweeps = [] if multirun or cfg else sweeping.sweep_words(words)  # a recipe may have some, and train alone too
+    from inncli import config
+    from inncli.config.overrides import sweep_words
+    from inncli.config.trust import Trust
+
+    for_sweeps = [] if multirun or cfg else sweep_words(words)  # a recipe may have some, and train alone too
     if for_sweeps:
         raise RequestError(f"{for_sweeps[0]!r} is for a sweep, and this trains one run; add -m, or leave it out")
-    jobs = config.plan(words, multirun)
+    trust = Trust.of(config_dir)
+    jobs = config.plan(words, multirun, trust)
     if cfg:
         sys.stdout.write(config.shown(jobs[0], cfg))
     elif multirun:
-        sweeping.start(words, jobs)
+        from inncli.experiments import sweep
+
+        sweep_table.report_end(sweep.start(words, jobs, job, trust))
     else:
-        _single(words, jobs[0])
+        _single(words, jobs[0], trust.to_run([jobs[0].config]))
 
 
-def job(cfg) -> float | None:
-    """One training, called by hydra in whatever process its launcher chose; returns the validation loss.
-
-    The job of a sweep keeps its error to itself, so that the other jobs go on (`inncli.cli.sweeping`); the
-    error of a single run goes through hydra to `inncli.cli.app.main`.
-    """
-    from inncli import config
-    from inncli.cli import sweeping
-
-    place = config.job_place(cfg)
-    if place.number is not None:
-        return sweeping.job(cfg, place)
-    try:
-        from inncli.experiments import train
-
-        metrics = train.train(config.job_config(cfg), place.path, place.overrides)
-        report(place.path)
-    except Interrupted:
-        raise
-    except Exception as error:
-        if isinstance(error, RequestError):
-            with contextlib.suppress(OSError):
-                place.path.rmdir()  # only if empty: hydra.run.dir may name a folder of the user's
-        elif place.path.is_dir() and not isinstance(error, (TrainingError, BrokenPipeError)):
-            keep_traceback(place.path / "train.log", error)
-        raise
-    return metrics.get("val_loss")
-
-
-def _single(words: list[str], planned: config.Job) -> None:
+def _single(words: list[str], planned: config.Job, trust: Trust) -> None:
     from inncli import config, runtime
-    from inncli.cli import sweeping
+    from inncli.config.overrides import names as sets
     from inncli.runs.registry import outputs_root, reserve
 
     if runtime.launcher_rank():  # of torchrun's processes the first has the directory, and hydra
         from inncli.experiments import train
 
-        train.train(planned.config, None, words)
+        train.train(planned.config, None, words, trust=trust)
         return
-    if sweeping.names(words, "hydra.run.dir"):
-        config.run(job, planned)
+    if sets(words, "hydra.run.dir"):
+        config.run(job(trust), planned, trust=trust)
         return
     names, root = planned.config["names"], outputs_root()
     new_root = not root.exists()
     path = reserve(root, names["task"], names["model"])
     try:
-        config.run(job, planned, path.absolute())
+        config.run(job(trust), planned, path.absolute(), trust)
     finally:
         if not (path / "run.json").exists():  # nothing was trained: leave no trace
             shutil.rmtree(path, ignore_errors=True)
@@ -149,24 +123,11 @@ def _single(words: list[str], planned: config.Job) -> None:
                     root.rmdir()
 
 
-def resume_run(run: RunDir, resimulate: bool = False) -> None:
-    """Continues a stopped run and prints how it ended."""
-    from inncli.experiments import train
-    from inncli.inference.run_task import WENT_ON, changed_simulator
+def job(trust: Trust) -> TrainingJob:
+    """What hydra calls for each training of this command."""
+    from inncli.experiments.job import TrainingJob
 
-    train.resume(run, resimulate)
-    report(run.path)
-    for warning in changed_simulator(run, resimulate, WENT_ON):
-        console.note(f"warning: {warning}")
-
-
-def keep_traceback(log: Path, error: Exception) -> None:
-    """Adds the traceback to a run's log."""
-    import traceback
-
-    # On a full disk the first error is the one to tell.
-    with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
-        traceback.print_exception(error, file=file)
+    return TrainingJob(trust, console.note, report)
 
 
 def report(path: Path) -> None:

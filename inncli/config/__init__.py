@@ -30,8 +30,8 @@ from inncli.config.registry import (
     data_dir,
     factory,
     instantiate,
-    trust,
 )
+from inncli.config.trust import Trust
 
 if TYPE_CHECKING:
     from inncli.config.launching import carry, launch, run, shown
@@ -43,6 +43,7 @@ __all__ = [
     "GROUPS",
     "Job",
     "Place",
+    "Trust",
     "allowed_targets",
     "carry",
     "check",
@@ -58,7 +59,6 @@ __all__ = [
     "plan",
     "run",
     "shown",
-    "trust",
 ]
 
 _WITH_HYDRA = {

@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
 from hydra import compose as hydra_compose
@@ -26,14 +27,15 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
-from inncli.config import registry
 from inncli.config.registry import conf_dir, data_dir
+from inncli.config.trust import NOTHING, Trust
 
 NAME = "train"  # of the primary config and of hydra's job
 # Our part of hydra's namespace, in a checkout. A wheel has it beside the package, where hydra finds it by itself.
 PLUGINS = Path(__file__).resolve().parents[1] / "launchers" / "plugins"
 
 Compose = Callable[[list[str]], DictConfig]
+_trust: ContextVar[Trust] = ContextVar("trust", default=NOTHING)  # of the composer that is being opened
 
 
 class TrustedFolders(SearchPathPlugin):
@@ -41,18 +43,26 @@ class TrustedFolders(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Adds them; hydra calls this for each new search path."""
-        for folder in registry.trusted_folders:
+        for folder in _trust.get().folders:
             search_path.append("command-line", f"file://{folder}")
 
 
 @contextmanager
-def composer() -> Iterator[Compose]:
-    """Gives compose(overrides) -> the whole config, hydra's own part included."""
+def composer(trust: Trust = NOTHING) -> Iterator[Compose]:
+    """Gives compose(overrides) -> the whole config, hydra's own part included.
+
+    Args:
+        trust: the config folders that are composed from beside the shipped one.
+    """
     find_plugins()
     register_resolvers()
     own_presets()
-    with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name=NAME):
-        yield lambda overrides: hydra_compose(NAME, overrides=overrides, return_hydra_config=True)
+    before = _trust.set(trust)
+    try:
+        with initialize_config_dir(str(conf_dir()), version_base="1.3", job_name=NAME):
+            yield lambda overrides: hydra_compose(NAME, overrides=overrides, return_hydra_config=True)
+    finally:
+        _trust.reset(before)
 
 
 def loader() -> ConfigLoader:

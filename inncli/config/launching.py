@@ -22,17 +22,19 @@ from omegaconf import DictConfig, OmegaConf, flag_override, read_write
 from inncli.config.compose import NAME, composer, loader, quoted
 from inncli.config.messages import plain_errors
 from inncli.config.planning import Job
+from inncli.config.trust import NOTHING, Trust
 
 HELP = ("hydra_help", "help")  # parts of hydra's config that only its own --help reads
 
 
-def run(task: Callable[[DictConfig], Any], job: Job, directory: Path | None = None) -> None:
+def run(task: Callable[[DictConfig], Any], job: Job, directory: Path | None = None, trust: Trust = NOTHING) -> None:
     """Runs one planned job in this process.
 
     Args:
         task: called with the job's config, without hydra's own part.
         job: the only one of a plan.
         directory: the run directory, unless the job's overrides set their own.
+        trust: the config folders that it was composed from.
 
     Raises: whatever `task` raises.
     """
@@ -43,7 +45,7 @@ def run(task: Callable[[DictConfig], Any], job: Job, directory: Path | None = No
         if directory is not None:
             cfg.hydra.run.dir = str(directory)
             cfg.hydra.overrides.hydra.insert(0, f"hydra.run.dir={quoted(str(directory))}")
-    with plain_errors(job.overrides), composer():
+    with plain_errors(job.overrides, trust), composer(trust):
         HydraConfig.instance().set_config(cfg)
         configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose)
         callbacks: Any = Callbacks(cfg)  # hydra's own class of the name is private
@@ -60,17 +62,19 @@ def run(task: Callable[[DictConfig], Any], job: Job, directory: Path | None = No
         raise keeping.error
 
 
-def launch(task: Callable[[DictConfig], Any], overrides: list[str], *, directory: Path) -> None:
+def launch(task: Callable[[DictConfig], Any], overrides: list[str], *, directory: Path, trust: Trust = NOTHING) -> None:
     """Hands a sweep to hydra's sweeper and launcher, which call `task(cfg)` for every job.
 
     Args:
-        task: a module-level function, so that launchers can name it to other processes.
+        task: a module-level function, or an object of a module-level class, so that launchers can hand it to other
+            processes.
         overrides: of the whole sweep, hydra's own among them.
         directory: the sweep's, unless the overrides set their own.
+        trust: as in `run`.
     """
     words = [f"hydra.sweep.dir={quoted(str(directory))}", *overrides, f"hydra.mode={RunMode.MULTIRUN.name}"]
     try:
-        with plain_errors(overrides), composer():
+        with plain_errors(overrides, trust), composer(trust):
             cfg = loader().load_configuration(NAME, words, RunMode.MULTIRUN)
             configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose)
             callbacks: Any = Callbacks(cfg)

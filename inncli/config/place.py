@@ -12,8 +12,8 @@ from omegaconf import DictConfig
 
 from inncli.config.compose import register_resolvers
 from inncli.config.planning import plain
-from inncli.config.registry import trust
 from inncli.config.sweeps import NUMBER
+from inncli.config.trust import NOTHING, Trust
 
 
 @dataclass(frozen=True)
@@ -36,9 +36,6 @@ class Place:
 def job_place(cfg: DictConfig) -> Place:
     """Of the job that hydra runs now."""
     hydra = HydraConfig.get()
-    for source in hydra.runtime.config_sources:
-        if source.schema == "file" and source.provider != "main":
-            trust(source.path)  # a job on another machine has not seen the command line
     path, words = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     if hydra.mode != RunMode.MULTIRUN:
         return Place(path, None, words)
@@ -47,7 +44,7 @@ def job_place(cfg: DictConfig) -> Place:
     return Place(path, int(hydra.job.num), words)
 
 
-def job_config(cfg: DictConfig) -> dict[str, Any]:
+def job_config(cfg: DictConfig, trust: Trust = NOTHING) -> dict[str, Any]:
     """What hydra passed to the task, as a checked plain dict."""
     register_resolvers()
-    return plain(cfg, HydraConfig.get().runtime.choices)
+    return plain(cfg, HydraConfig.get().runtime.choices, trust)

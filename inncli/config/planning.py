@@ -13,6 +13,7 @@ from inncli.config.compose import by_choices, composer
 from inncli.config.messages import not_a_choice, plain_errors
 from inncli.config.registry import GROUPS, check, choices
 from inncli.config.sweeps import expand
+from inncli.config.trust import NOTHING, Trust
 from inncli.errors import ConfigError
 
 
@@ -34,12 +35,17 @@ class Job:
     composed: DictConfig | None = field(default=None, repr=False, compare=False)
 
 
-def plan(overrides: list[str], multirun: bool = False) -> list[Job]:
+def plan(overrides: list[str], multirun: bool = False, trust: Trust = NOTHING) -> list[Job]:
     """Composes and checks every job of the request; nothing is written, torch is not imported.
+
+    Args:
+        overrides: the request.
+        multirun: whether it is a sweep.
+        trust: the config folders that are composed from beside the shipped one.
 
     Raises: ConfigError for the first key, option, type or target that is wrong.
     """
-    with plain_errors(overrides), composer() as compose:
+    with plain_errors(overrides, trust), composer(trust) as compose:
         expanded, exact = [overrides], True
         if multirun:
             compose = by_choices(compose)
@@ -48,12 +54,12 @@ def plan(overrides: list[str], multirun: bool = False) -> list[Job]:
         for words in expanded:
             cfg = compose(words)
             HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in a user's yaml
-            config = plain(cfg, cfg.hydra.runtime.choices)
+            config = plain(cfg, cfg.hydra.runtime.choices, trust)
             jobs.append(Job(config, words, exact, None if multirun else cfg))
     return jobs
 
 
-def plain(cfg: DictConfig, chosen: Mapping[str, Any]) -> dict[str, Any]:
+def plain(cfg: DictConfig, chosen: Mapping[str, Any], trust: Trust = NOTHING) -> dict[str, Any]:
     """The checked plain config of a composed one, with the names of the chosen yamls.
 
     Raises: ConfigError for what is wrong in it.
@@ -62,8 +68,8 @@ def plain(cfg: DictConfig, chosen: Mapping[str, Any]) -> dict[str, Any]:
         cfg = OmegaConf.masked_copy(cfg, [str(key) for key in cfg if key not in ("hydra", "experiment")])
     config = cast(dict[str, Any], OmegaConf.to_container(cfg, resolve=True))
     if ".." in str(chosen.get("experiment")).split("/"):  # a recipe from elsewhere could say anything to hydra
-        raise ConfigError(not_a_choice("experiment", chosen["experiment"], choices("experiment")))
+        raise ConfigError(not_a_choice("experiment", chosen["experiment"], choices("experiment", trust)))
     for group in GROUPS:
-        if chosen[group] not in choices(group):  # model=../task/ring would compose
-            raise ConfigError(not_a_choice(group, chosen[group], choices(group)))
-    return check({**config, "names": {group: chosen[group] for group in GROUPS}})
+        if chosen[group] not in choices(group, trust):  # model=../task/ring would compose
+            raise ConfigError(not_a_choice(group, chosen[group], choices(group, trust)))
+    return check({**config, "names": {group: chosen[group] for group in GROUPS}}, trust)

@@ -2,7 +2,7 @@
 
 The folders are the extension points: a yaml in `conf/model/` is a model. A saved config is data,
 and data from someone else must not run code: a `_target_` is imported only if it occurs in that very
-group of the shipped `conf/` or of a config folder that the user named (`trust`). In that very group:
+group of the shipped `conf/` or of a config folder that the user named (`Trust`). In that very group:
 a task may run a file of the user's, and none may stand where a model is expected.
 """
 
@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from inncli.config import renamed, schema, signatures
+from inncli.config.trust import NOTHING, Trust, gate
 from inncli.errors import ConfigError, InnError, did_you_mean
 
 GROUPS = ("task", "model", "objective", "trainer", "evaluation", "logger")
@@ -33,9 +34,7 @@ SETTINGS = {
     "dtype": "Literal['float32', 'float64']",
     "threads": "PositiveInt | None",
 }
-RUN_FILES = ("inncli.tasks.user.simulator.Simulator",)  # tasks that run the Python file they are given
 MAX_THREADS = 4096  # torch ends the process when it can't make as many as it is told to
-trusted_folders: list[Path] = []  # config folders that the user named, like entries of sys.path
 
 
 # ---- folders -----------------------------------------------------------------------------------------
@@ -56,28 +55,10 @@ def data_dir() -> Path:
     return _shipped("data/concrete.csv")
 
 
-def choices(group: str) -> list[str]:
+def choices(group: str, trust: Trust = NOTHING) -> list[str]:
     """The names that `group=NAME` can take, from the file names of the shipped and the trusted folders."""
-    folders = [root / group for root in (conf_dir(), *trusted_folders)]
+    folders = [root / group for root in (conf_dir(), *trust.folders)]
     return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
-
-
-def trust(folder: str | Path | None) -> None:
-    """Adds the user's own config folder: its yamls, its targets, and modules that lie in it.
-
-    Raises: ConfigError if it is no folder.
-    """
-    if folder is None:
-        return
-    path = Path(folder).resolve()
-    if not path.is_dir():
-        raise ConfigError(
-            f"`config_dir`: expected a folder, got {folder}, which is none; it holds e.g. model/mine.yaml and mine.py",
-            "config_dir",
-        )
-    if path not in trusted_folders:
-        trusted_folders.append(path)
-        sys.path.insert(0, str(path))
 
 
 # ---- targets -----------------------------------------------------------------------------------------
@@ -92,12 +73,10 @@ def _targets(value) -> Iterator[str]:
             yield from _targets(entry)
 
 
-def allowed_targets(group: str | None = None) -> frozenset[str]:
+def allowed_targets(group: str | None = None, trust: Trust = NOTHING) -> frozenset[str]:
     """The targets that occur in a group (None: in any) of the shipped conf and of the trusted folders."""
     groups = GROUPS if group is None else (group,)
-    return frozenset().union(
-        *(_targets_below(root)[name] for root in (conf_dir(), *trusted_folders) for name in groups)
-    )
+    return frozenset().union(*(_targets_below(root)[name] for root in (conf_dir(), *trust.folders) for name in groups))
 
 
 @functools.lru_cache(maxsize=16)
@@ -125,13 +104,13 @@ def _yaml(path: Path):
         raise ConfigError(f"{where}: no valid YAML, {one_line(problem or error)}; mend it") from None
 
 
-def check_targets(node, group: str | None = None) -> None:
+def check_targets(node, group: str | None = None, trust: Trust = NOTHING) -> None:
     """Raises ConfigError if any `_target_` in the tree is not on the group's allow-list; imports nothing."""
-    allowed = allowed_targets(group)
+    allowed = allowed_targets(group, trust)
     for target in _targets(node):
         if not isinstance(target, str) or target not in allowed:
             near = did_you_mean(target, allowed) if isinstance(target, str) else ""
-            elsewhere = group is not None and isinstance(target, str) and target in allowed_targets()
+            elsewhere = group is not None and isinstance(target, str) and target in allowed_targets(None, trust)
             raise ConfigError(
                 f"_target_ {target!r} is not one that conf/{f'{group}/' if elsewhere else ''} or your "
                 f"`config_dir` names{near or '; a config may only build what a yaml of a group names'}",
@@ -139,23 +118,16 @@ def check_targets(node, group: str | None = None) -> None:
             )
 
 
-def runs_a_file(config: dict) -> bool:
-    """Whether building the task of this config runs a Python file that the config names."""
-    task = config.get("task") or {}
-    return renamed.target(task.get("_target_")) in RUN_FILES or "workers" in task
-
-
-def check(config: dict) -> dict:
+def check(config: dict, trust: Trust = NOTHING) -> dict:
     """A checked copy of a whole config as run directories keep it: targets, keys, types, ranges.
 
     Raises: ConfigError, before anything is imported.
     """
     config = renamed.current(config)
-    check_targets(config)
+    check_targets(config, None, trust)
     for group in GROUPS:
-        check_targets(config.get(group), group)
+        check_targets(config.get(group), group, trust)
     known = (*SETTINGS, *GROUPS, "names")
-    roots = source_roots()
     checked = {}
     for key in config:
         if key not in known:
@@ -169,46 +141,58 @@ def check(config: dict) -> dict:
         raise ConfigError(f"threads: expected at most {MAX_THREADS}, got {checked['threads']}; null leaves it to torch")
     for group in GROUPS:
         node = config.get(group, LATER.get(group))
-        if not isinstance(node, dict) or "_target_" not in node:
-            raise ConfigError(
-                f"{group}: expected one of {', '.join(choices(group))}, got {node!r}; choose with {group}=NAME"
-            )
-        later = LATER_SETTINGS.get(node["_target_"], {})
-        node = {**node, **{key: value for key, value in later.items() if key not in node}}
-        checked[group] = schema.without_partial(schema.check_node(node, group, roots))
+        checked[group] = check_group(node, group, trust)
     checked["names"] = dict(config["names"]) if isinstance(config.get("names"), dict) else {}
     return checked
 
 
-def source_roots() -> tuple[Path, ...]:
+def check_group(node: object, group: str, trust: Trust = NOTHING) -> dict:
+    """A checked copy of the node of one group: targets, keys, types, ranges.
+
+    Raises: ConfigError, before anything is imported.
+    """
+    if not isinstance(node, dict) or "_target_" not in node:
+        raise ConfigError(
+            f"{group}: expected one of {', '.join(choices(group, trust))}, got {node!r}; choose with {group}=NAME"
+        )
+    node = renamed.current(node)
+    check_targets(node, group, trust)
+    later = LATER_SETTINGS.get(node["_target_"], {})
+    node = {**node, **{key: value for key, value in later.items() if key not in node}}
+    return schema.without_partial(schema.check_node(node, group, source_roots(trust)))
+
+
+def source_roots(trust: Trust = NOTHING) -> tuple[Path, ...]:
     """Where the source of a target is looked for: the package, the user's folders, the import path."""
-    return (Path(__file__).resolve().parents[2], *trusted_folders, *(Path(p) for p in sys.path if p))
+    return (Path(__file__).resolve().parents[2], *trust.folders, *(Path(p) for p in sys.path if p))
 
 
-def instantiate(node: dict, /, **extra):
+def instantiate(node: dict, trust: Trust = NOTHING, /, **extra):
     """Builds the object that a node names.
 
     Args:
         node: plain dict with `_target_`. Nodes inside it are built first; one that lacks arguments, where a callable is
             expected, becomes a factory (`schema.is_factory`), as does one that says `_partial_: true`.
+        trust: what may be imported beside what inn ships, and the files that may be run while this is built.
         extra: arguments that the code knows and no yaml holds, such as sizes.
 
     Raises: ConfigError if a target is not allowed, does not exist, or does not take these keys.
     """
-    return _construct(_allowed(node), extra)
+    with gate(trust):
+        return _construct(_allowed(node, trust), extra, trust)
 
 
-def factory(node: dict) -> functools.partial:
+def factory(node: dict, trust: Trust = NOTHING) -> functools.partial:
     """What a node names, with the node's settings: `factory(config["model"])(x, y)`. Raises: as `instantiate`."""
-    return _construct(_allowed(node), {}, partial=True)
+    return _construct(_allowed(node, trust), {}, trust, partial=True)
 
 
-def make(node: dict, kind: type, /, **extra):
+def make(node: dict, kind: type, trust: Trust = NOTHING, /, **extra):
     """The object that a group's own node names, built with the arguments that the code adds.
 
     Raises: ConfigError as `instantiate`, and if it is no `kind`.
     """
-    made = instantiate(node, **extra)
+    made = instantiate(node, trust, **extra)
     if not isinstance(made, kind):
         raise ConfigError(
             f"{node['_target_']}: expected a {kind.__name__}, got {type(made).__name__}; "
@@ -217,38 +201,35 @@ def make(node: dict, kind: type, /, **extra):
     return made
 
 
-def _is_trusted(file: Path) -> bool:
-    return any(file.is_relative_to(folder) for folder in trusted_folders)
-
-
-def _allowed(node: dict) -> dict:
+def _allowed(node: dict, trust: Trust) -> dict:
     node = renamed.current(node)
-    check_targets(node)
+    check_targets(node, None, trust)
     return node
 
 
-def _value(value, hint: ast.expr | None = None):
+def _value(value, hint: ast.expr | None, trust: Trust):
     """A value of a config, the nodes in it built or made factories."""
     if isinstance(value, list):
-        return [_value(entry) for entry in value]
+        return [_value(entry, None, trust) for entry in value]
     if not isinstance(value, dict):
         return value
     if "_target_" in value:
-        partial = value.get("_partial_", schema.is_factory(value, hint, source_roots())) is True
-        return _construct(value, {}, partial)
-    return {key: _value(entry) for key, entry in value.items()}
+        partial = value.get("_partial_", schema.is_factory(value, hint, source_roots(trust))) is True
+        return _construct(value, {}, trust, partial)
+    return {key: _value(entry, None, trust) for key, entry in value.items()}
 
 
-def _construct(node: dict, extra: dict, partial: bool = False):
+def _construct(node: dict, extra: dict, trust: Trust, partial: bool = False):
     target = node["_target_"]
-    known = signatures.signature(target, source_roots())
+    known = signatures.signature(target, source_roots(trust))
     hints = {key: parameter.hint for key, parameter in known.parameters.items()} if known else {}
-    built = {key: _value(entry, hints.get(key)) for key, entry in node.items() if key not in schema.NODE_KEYS}
+    built = {key: _value(entry, hints.get(key), trust) for key, entry in node.items() if key not in schema.NODE_KEYS}
     kwargs = {**built, **extra}
     module, _, name = target.rpartition(".")
     own = all(target not in targets for targets in _targets_below(conf_dir()).values())
     advice = "mend it in your `config_dir`" if own else "was the run made by another version of inn?"
     try:
+        trust.enter_path()
         function = getattr(importlib.import_module(module), name)
     except Exception as error:  # a module of the user's may raise anything
         raise ConfigError(
@@ -268,7 +249,10 @@ def _construct(node: dict, extra: dict, partial: bool = False):
         if not own:
             raise
         frames = traceback.extract_tb(error.__traceback__)
-        at = next((frame for frame in reversed(frames) if _is_trusted(Path(frame.filename))), frames[-1])
+        at = next(
+            (frame for frame in reversed(frames) if any(map(Path(frame.filename).is_relative_to, trust.folders))),
+            frames[-1],
+        )
         raise ConfigError(
             f"{target} raised {type(error).__name__}: {one_line(error)} ({Path(at.filename).name}, "
             f"line {at.lineno}); {advice}",

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from inncli.config.trust import python_files
 from inncli.errors import RunError
 from inncli.evaluation.entries import Entry
 from inncli.evaluation.groups import Group, Problem, same_text
@@ -17,7 +18,7 @@ from inncli.evaluation.request import EvaluationRequest
 
 def asked_of(entry: Entry, request: EvaluationRequest) -> EvaluationRequest:
     """What is asked of a run: the same of all, but that only a run with a simulator file can be told to run it."""
-    own_file = {"task.file", "task.workers"} <= entry.config.keys()
+    own_file = any(python_files([value for key, value in entry.config.items() if key.startswith("task.")]))
     return replace(request, resimulate=request.resimulate and own_file)
 
 

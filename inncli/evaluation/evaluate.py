@@ -23,7 +23,7 @@ from inncli.evaluation.request import EvaluationRequest
 from inncli.evaluation.settings import EvaluationSettings
 from inncli.inference.opening import open_run
 from inncli.inference.refine import refiner, task_to_refine
-from inncli.inference.run_task import held_out_pairs, task_of
+from inncli.inference.run_task import held_out_pairs, task_to_ask
 from inncli.inference.trained_model import TrainedModel
 from inncli.metrics.ess import effective_sample_size
 from inncli.metrics.resimulation import resimulation_error
@@ -75,10 +75,7 @@ def evaluate(
     Raises: RequestError for `resimulate` without such a file, and for `y` where the task has no exact posterior.
     """
     seed, y, resimulate = request.seed, request.points, request.resimulate
-    with_file = registry.runs_a_file(run.config())
-    if resimulate and not with_file:
-        raise RequestError(f"`resimulate`: run {run.id} has no simulator file; leave it out", "resimulate")
-    task = None if with_file and not resimulate else task_of(run, resimulate)
+    task = task_to_ask(run, resimulate, trained.trust)
     if y is not None and (task is None or not task.has_reference):
         raise RequestError(
             f"`y`: the task of run {run.id} has no exact posterior to compare with there; leave it out", "y"
@@ -86,7 +83,7 @@ def evaluate(
     pairs, source = held_out_pairs(run, task, seed)
     refined = None
     if request.refine:
-        move = refiner(run, task_to_refine(run, resimulate, ignore_noise=False))
+        move = refiner(run, task_to_refine(run, resimulate, ignore_noise=False, trust=trained.trust))
         if not task.has_reference:
             raise RequestError(
                 f"`refine`: the task of run {run.id} has no exact posterior to compare refined draws with; "
@@ -94,7 +91,9 @@ def evaluate(
                 "refine",
             )
         refined = lambda x, y: move(x, y).x  # noqa: E731
-    settings = registry.make(registry.check(run.config())["evaluation"], EvaluationSettings)
+    settings = registry.make(
+        registry.check(run.config(), trained.trust)["evaluation"], EvaluationSettings, trained.trust
+    )
     found = measure(
         trained,
         pairs,

@@ -13,6 +13,7 @@ import torch
 
 from inncli import runtime
 from inncli.config import registry
+from inncli.config.trust import NOTHING, Trust
 from inncli.data.pairs import Pairs, save_pairs, split
 from inncli.data.stream import StreamedPairs
 from inncli.errors import CheckpointError, ConfigError, TrainingError
@@ -47,6 +48,7 @@ class Setup:
     logger: Logger
     objective: Objective
     task: Task
+    trust: Trust = NOTHING
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ class SplitData:
         return {**training_statistics(self.pairs.y, variables), **ends}
 
 
-def build_setup(config: dict, group: Group) -> Setup:
+def build_setup(config: dict, group: Group, trust: Trust = NOTHING) -> Setup:
     """Builds all but the model, and sets this process's dtype, threads and determinism as the config says."""
     dtype = runtime.resolve_dtype(config["dtype"])
     threads = runtime.set_threads(config["threads"])
@@ -85,10 +87,11 @@ def build_setup(config: dict, group: Group) -> Setup:
         dtype,
         threads,
         config["seed"],
-        trainer=registry.make(config["trainer"], Trainer),
-        logger=registry.make(config["logger"], Logger) if group.first else Logger(),
-        objective=registry.make(config["objective"], Objective).to(group.device),
-        task=registry.make(config["task"], Task),
+        trainer=registry.make(config["trainer"], Trainer, trust),
+        logger=registry.make(config["logger"], Logger, trust) if group.first else Logger(),
+        objective=registry.make(config["objective"], Objective, trust).to(group.device),
+        task=registry.make(config["task"], Task, trust),
+        trust=trust,
     )
 
 
@@ -130,7 +133,7 @@ def new_model(setup: Setup, data: SplitData, bound: AbstractContextManager = nul
         group starts from another model or other pairs.
     """
     task, objective, names = setup.task, setup.objective, setup.config.get("names") or {}
-    model = build_model(setup.config, task.x, task.y, setup.device, bound)
+    model = build_model(setup.config, task.x, task.y, setup.device, bound, setup.trust)
     if objective.needs_density and not model.has_loss:
         raise ConfigError(
             f"objective={names.get('objective')} needs a density, which model={names.get('model')} "

@@ -15,6 +15,7 @@ import torch
 
 from inncli import runtime
 from inncli.config import registry
+from inncli.config.trust import NOTHING, Trust
 from inncli.errors import (
     CheckpointError,
     InnError,
@@ -32,7 +33,7 @@ from inncli.experiments.setup import (
     split_pairs,
     trainer_data,
 )
-from inncli.inference.run_task import _ask_to_run
+from inncli.inference.run_task import shut_for
 from inncli.loggers.base import Tracker, tracked
 from inncli.models.base import Model
 from inncli.runs import provenance
@@ -50,11 +51,14 @@ Prune = Callable[[RunDir], Ending | None]  # a reason to stop the run here, or N
 
 
 # ---- training --------------------------------------------------------------------------------------
-def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = None) -> dict:
+def train(
+    config: dict, path: Path | None, overrides: list[str], prune: Prune | None = None, trust: Trust = NOTHING
+) -> dict:
     """Trains what `config` says into the new run directory `path`; returns the final metrics.
 
     Args:
         prune: asked after each epoch; a reason ends the training as a signal does, with a checkpoint.
+        trust: config folders, and the user's file that may be run.
 
     Whatever can be wrong with the request is found before the directory is claimed: the task is
     built, its pairs are drawn or read and the model is built first.
@@ -63,13 +67,13 @@ def train(config: dict, path: Path, overrides: list[str], prune: Prune | None = 
     """
     # Looked at before pairs are drawn, which may take hours, and again when it is claimed.
     with _cause_kept(RunDir(path).check_new()) if path else contextlib.nullcontext():
-        return distributed.run(config["device"], _train, config, path, overrides, prune)
+        return distributed.run(config["device"], _train, config, path, overrides, prune, trust)
 
 
 def _train(
-    group: Group, config: dict, path: Path | None, overrides: list[str], prune: Prune | None = None
+    group: Group, config: dict, path: Path | None, overrides: list[str], prune: Prune | None, trust: Trust
 ) -> dict | None:
-    setup = build_setup(config, group)
+    setup = build_setup(config, group, trust)
     pairs = setup.task.training_pairs(setup.seed)
     data = split_pairs(setup, pairs)
     model = new_model(setup, data)
@@ -96,29 +100,29 @@ def _train(
             raise
 
 
-def resume(run: RunDir, resimulate: bool = False, prune: Prune | None = None) -> dict:
+def resume(run: RunDir, trust: Trust = NOTHING, prune: Prune | None = None) -> dict:
     """Continues a stopped run to the weights that it would have had, bit for bit.
 
     On the devices it had; where this machine lacks one, on what `device=auto` would take, and then not bit for bit.
 
     Args:
-        resimulate: may run the simulator file that the run's config names: a run directory may be a stranger's.
+        trust: config folders, and the simulator file that may be run: a run directory may be a stranger's.
 
-    Raises: RunError if the run is finished, its pairs or table are no longer the same, or it needs `resimulate`;
-        CheckpointError if a file is damaged or foreign.
+    Raises: RunError if the run is finished, its pairs or table are no longer the same; UserFileRefused if it runs a file that
+        `trust` does not hold; CheckpointError if a file is damaged or foreign.
     """
     names = (run.check_own().refuse_done().get("device") or "auto").split(",")
     with _cause_kept(run):
-        return distributed.run(names if runtime.is_here(names) else "auto", _resume, run, resimulate, prune)
+        return distributed.run(names if runtime.is_here(names) else "auto", _resume, run, trust, prune)
 
 
-def _resume(group: Group, run: RunDir, resimulate: bool = False, prune: Prune | None = None) -> dict | None:
+def _resume(group: Group, run: RunDir, trust: Trust, prune: Prune | None) -> dict | None:
     info = run.refuse_done()
     config = run.config()
-    config = registry.check(config if info.get("threads") is None else {**config, "threads": info["threads"]})
-    _ask_to_run(run, config, resimulate)
+    config = registry.check(config if info.get("threads") is None else {**config, "threads": info["threads"]}, trust)
+    with shut_for(run):
+        setup = build_setup(config, group, trust)
     shapes = verify.declared(run, run.last, needed=False)  # what is wrong shows before anything is written
-    setup = build_setup(config, group)
     pairs = saved_pairs(setup, run, info)
     data = split_pairs(setup, pairs)
     model = new_model(setup, data, no_larger_than(None if shapes is None else under("model", shapes)))
@@ -234,7 +238,7 @@ def _fit(
         except InnError as error:
             run.update_info(seconds=seconds_before + time.monotonic() - begun)
             if isinstance(error, Interrupted):
-                raise Interrupted(f"{error}; continue with `inn train --resume {name_of(run)}`", error.reason) from None
+                raise Interrupted(f"{error}; continue with `inn resume {name_of(run)}`", error.reason) from None
             raise
     seconds = seconds_before + time.monotonic() - begun
     with torch.no_grad():
@@ -283,6 +287,3 @@ def _cause_kept(run: RunDir) -> Iterator[None]:
             if ending_of(run.info()) is Ending.LOST_PROCESS:
                 run.end(_ending(error), error=f"{type(error).__name__}: {error}")
         raise
-
-
-# ---- finished runs ---------------------------------------------------------------------------------

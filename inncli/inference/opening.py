@@ -9,6 +9,7 @@ import torch
 
 from inncli import runtime
 from inncli.config import registry
+from inncli.config.trust import NOTHING, Trust
 from inncli.errors import RunError
 from inncli.inference.trained_model import TrainedModel
 from inncli.models.base import Model
@@ -32,30 +33,35 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
 
     Raises: RunError if nothing was trained yet; CheckpointError if a file is damaged or foreign.
     """
-    registry.trust(config_dir)
+    trust = Trust.of(config_dir)
     if not run.check_own().best.is_file():
         raise RunError(
-            f"run {run.id} has no checkpoint (status {run.state()}); finish it with `inn train --resume {name_of(run)}`"
+            f"run {run.id} has no checkpoint (status {run.state()}); finish it with `inn resume {name_of(run)}`"
         )
     shapes = under("model", verify.declared(run, run.best))
     tensors, meta = load_checkpoint(run.best)
     where = runtime.resolve_device(device or "auto")
     x, y = verify.variables(run.best, meta)
     verify.check_training_statistics(run.best, meta.get("seen"), y)
-    config = registry.check(meta["config"])
+    config = registry.check(meta["config"], trust)
     runtime.set_threads(config["threads"])
-    model = build_model(config, x, y, where, no_larger_than(shapes))
+    model = build_model(config, x, y, where, no_larger_than(shapes), trust)
     check_fit(run.best, shapes, shapes_of(model.state_dict()))
     weights = under("model", tensors)
     check_values(
         run.best, weights, model.state_dict(), [name for name, p in model.named_parameters() if p.requires_grad]
     )
     model.load_state_dict(weights)
-    return TrainedModel(model.eval(), meta, run.id, where)
+    return TrainedModel(model.eval(), meta, run.id, where, trust)
 
 
 def build_model(
-    config: dict, x: Variables, y: Variables | None, device: torch.device, bound: AbstractContextManager
+    config: dict,
+    x: Variables,
+    y: Variables | None,
+    device: torch.device,
+    bound: AbstractContextManager,
+    trust: Trust = NOTHING,
 ) -> Model:
     """The model of a config with its first weights, which follow from the seed; `bound` holds while it is built."""
     torch.manual_seed(runtime.stream_seed(config["seed"], "weights"))
@@ -63,6 +69,6 @@ def build_model(
     torch.set_default_dtype(runtime.resolve_dtype(config["dtype"]))
     try:
         with bound:
-            return registry.make(config["model"], Model, x=x, y=y).to(device)
+            return registry.make(config["model"], Model, trust, x=x, y=y).to(device)
     finally:
         torch.set_default_dtype(before)

@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from inncli.errors import RequestError
+from inncli.config.trust import NOTHING, Trust
+from inncli.errors import RequestError, UserFileRefused
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.inference.run_task import kept_pairs, task_of
 from inncli.numerics import gauss_newton
@@ -15,20 +16,20 @@ from inncli.runs.run_dir import RunDir
 from inncli.tasks.base import Task
 
 
-def task_to_refine(run: RunDir, resimulate: bool, ignore_noise: bool) -> Task:
+def task_to_refine(run: RunDir, resimulate: bool, ignore_noise: bool, trust: Trust = NOTHING) -> Task:
     """The task whose y = s(x) draws can be moved onto.
 
     Raises: RequestError, one line, if it can't be called, can't be differentiated, or has noise.
     """
-    config = run.config()
-    if "file" in config["task"] and config["names"].get("task") != "table" and not resimulate:
+    try:
+        task = task_of(run, resimulate, trust)
+    except UserFileRefused:
         raise RequestError(
             f"`refine=True` runs the simulator of run {run.id}, which is your own file; "
             "add `resimulate=True` to say so",
             "refine",
             "resimulate",
-        )
-    task = task_of(run, resimulate)
+        ) from None
     if not task.can_simulate:
         raise RequestError(
             f"`refine=True` moves draws onto a simulator's y, and the task of run {run.id} ({task.name}) has "

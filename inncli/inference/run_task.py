@@ -2,52 +2,71 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 
 from inncli.config import registry
+from inncli.config.trust import NOTHING, Trust
 from inncli.data.pairs import Pairs, load_pairs, split
 from inncli.data.stream import StreamedPairs
-from inncli.errors import CheckpointError, RequestError, RunError
+from inncli.errors import CheckpointError, RequestError, RunError, UserFileRefused
 from inncli.io.atomic import file_sha256
 from inncli.runs.run_dir import RunDir
 from inncli.tasks.base import SPLIT, Task
 
 
-def task_of(run: RunDir, resimulate: bool = False) -> Task:
+def task_of(run: RunDir, resimulate: bool = False, trust: Trust = NOTHING) -> Task:
     """The run's task, built again from its saved config: reads its table, or runs its simulator file if told to.
 
-    Raises: RequestError if it would run a file without `resimulate`.
+    Args:
+        trust: the config folders that the command names.
+
+    Raises: UserFileRefused if it would run a file without `resimulate`.
     """
-    config = registry.check(run.config())
-    _ask_to_run(run, config, resimulate)
-    return registry.make(config["task"], Task)
+    config = registry.check(run.config(), trust)
+    with shut_for(run):
+        return registry.make(config["task"], Task, trust.to_run([config]) if resimulate else trust)
 
 
-def _ask_to_run(run: RunDir, config: dict, resimulate: bool) -> None:
-    """A run directory that came from someone else must not run a file because it names one."""
-    if registry.runs_a_file(config) and not resimulate:
-        raise RequestError(
-            f"the task of run {run.id} is a simulator file, {config['task'].get('file')}; look at it, and "
-            "add `resimulate=True` to run it",
-            "resimulate",
-        )
+@contextmanager
+def shut_for(run: RunDir) -> Iterator[None]:
+    """Where a file must not be run here, the error says of which run it is."""
+    try:
+        yield
+    except UserFileRefused as shut:
+        raise UserFileRefused(shut.file, f"the task of run {run.id} is") from None
 
 
-def built_in_task_of(run: RunDir) -> Task | None:
+def task_to_ask(run: RunDir, resimulate: bool = False, trust: Trust = NOTHING) -> Task | None:
+    """The run's task; None where that is a simulator file of the user's and `resimulate` is not given.
+
+    Raises: RequestError for `resimulate` without such a file.
+    """
+    try:
+        task = task_of(run, resimulate, trust)
+    except UserFileRefused:
+        return None
+    if resimulate and task.simulator_sha256 is None:
+        raise RequestError(f"`resimulate`: run {run.id} has no simulator file; leave it out", "resimulate")
+    return task
+
+
+def built_in_task_of(run: RunDir, trust: Trust = NOTHING) -> Task | None:
     """The run's task if it needs no file of the user's, else None."""
-    return None if "file" in run.config()["task"] else task_of(run)
+    return None if "file" in run.config()["task"] else task_of(run, trust=trust)
 
 
-def training_ys(run: RunDir) -> np.ndarray | None:
+def training_ys(run: RunDir, trust: Trust = NOTHING) -> np.ndarray | None:
     """The ys a run was trained on, (n, Dy), at most 50,000 of a table on disk; None for a density.
 
     Raises: RunError if they came from a table that is no longer the same.
     """
     if run.pairs.is_file():
         return kept_pairs(run, run.info()).y
-    task = task_of(run)
+    task = task_of(run, trust=trust)
     same_table(run, run.info(), task.fingerprint())
     pairs = task.training_pairs(run.config()["seed"])
     return (pairs.split(0.0)[0] if isinstance(pairs, StreamedPairs) else pairs).y  # of a table on disk some of them

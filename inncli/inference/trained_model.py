@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from inncli.config.trust import NOTHING, Trust
 from inncli.errors import RunError, ShapeError
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.metrics.out_of_distribution import familiarity, unfamiliar
@@ -25,10 +26,12 @@ class TrainedModel:
         x, y: what is known about the columns (`Variables`); y is None for a density p(x).
         id: the run's id. meta: what its checkpoint says of it.
         has_density: whether `log_prob` answers.
+        trust: the config folders that it was opened with.
     """
 
-    def __init__(self, model: Model, meta: dict, id: str, device: torch.device) -> None:
+    def __init__(self, model: Model, meta: dict, id: str, device: torch.device, trust: Trust = NOTHING) -> None:
         self.model, self.meta, self.id, self.device = model, meta, id, device
+        self.trust = trust
         self.x: Variables = model.x
         self.y: Variables | None = model.y
         self.has_density = model.has_density

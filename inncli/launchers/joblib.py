@@ -20,6 +20,7 @@ from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 from joblib.externals.loky.process_executor import ProcessPoolExecutor, ShutdownExecutorError
 
 from inncli.errors import RequestError
+from inncli.io.worker_path import leave_safe_path, safe_path
 from inncli.launchers.planned import execute_job
 
 log = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Joblib(JoblibLauncher):
                     pass  # Ctrl-C: it has not begun
                 return _gone()
 
-        with ThreadPoolExecutor(slots) as threads:
+        with safe_path(), ThreadPoolExecutor(slots) as threads:
             jobs = [
                 threads.submit(run, number, overrides)
                 for number, overrides in enumerate(job_overrides, initial_job_idx)
@@ -125,6 +126,8 @@ def _end_with(parent: int) -> None:
 
     Else it would train on unseen, and `inn resume` would have to wait for it; then wait for a next job for ever.
     """
+
+    leave_safe_path()
 
     def watch() -> None:
         while os.getppid() == parent:

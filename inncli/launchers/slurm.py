@@ -86,6 +86,8 @@ class _Submitit(BaseSubmititLauncher):
         folder, limit = given.pop("submitit_folder"), given.pop("max_num_timeout", 0)
         # The preemption signal must not kill a job that is just starting: it is ignored until submitit listens.
         python = f'sh -c \'trap "" {JobEnvironment.USR_SIG}; exec "$0" "$@"\' {shlex.quote(sys.executable)}'
+        if sys.version_info >= (3, 11):
+            python += " -P"  # a module that lies in the working folder is not imported
         executor = submitit.AutoExecutor(
             folder, self._EXECUTOR, **{f"{self._EXECUTOR}_max_num_timeout": limit, f"{self._EXECUTOR}_python": python}
         )

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import logging
 import shutil
+import tempfile
 import warnings
 from pathlib import Path
 
 import optuna
 from optuna.storages import RDBStorage
+from optuna.trial import FrozenTrial
 from sqlalchemy.exc import DatabaseError  # Optuna's own dependency, whose errors it lets through
 
+from inncli.config.registry import one_line
 from inncli.errors import CheckpointError
 from inncli.io.atomic import atomic_path
 
@@ -18,22 +21,42 @@ log = logging.getLogger(__name__)
 NAME = "inn"
 
 
-def open_study(file: Path) -> optuna.Study:
+def left_over(file: Path) -> list[FrozenTrial]:
+    """The trials of a study that are not done, read from a copy: the file, which may be a stranger's, stays as it is.
+
+    Raises: CheckpointError as `open_study`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / file.name
+        shutil.copyfile(file, copy)
+        try:
+            return [trial for trial in open_study(copy, file).trials if not trial.state.is_finished()]
+        except (DatabaseError, KeyError, ValueError, TypeError) as error:
+            text = getattr(error, "orig", None) or one_line(error)
+            raise CheckpointError(f"{file} is damaged ({text}); restore it, or start a new search") from None
+
+
+def open_study(file: Path, shown: Path | None = None) -> optuna.Study:
     """The study in this SQLite file, which is made where there is none.
 
     A study of inn 0.4, whose tables are Optuna 2's, is brought to those of today first.
 
+    Args:
+        file: the study.
+        shown: the file that an error names, where this one is a copy.
+
     Raises: CheckpointError if the file is damaged or of a newer Optuna.
     """
+    shown = file if shown is None else shown
     try:
         if file.exists():
             _bring_up_to_date(file)
         return optuna.create_study(study_name=NAME, storage=_url(file), load_if_exists=True)
     except DatabaseError as error:
-        raise CheckpointError(f"{file} is damaged ({error.orig}); restore it, or start a new search") from None
+        raise CheckpointError(f"{shown} is damaged ({error.orig}); restore it, or start a new search") from None
     except RuntimeError:
         raise CheckpointError(
-            f"{file} is of another version of Optuna than {optuna.__version__}, which can't read it; "
+            f"{shown} is of another version of Optuna than {optuna.__version__}, which can't read it; "
             "resume it where it was made, or start a new search"
         ) from None
 

@@ -9,12 +9,10 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from inncli.config import registry
 from inncli.data.pairs import Pairs
 from inncli.errors import RequestError
 from inncli.evaluation.cache import Evaluation
 from inncli.inference.posterior_set import PosteriorSet
-from inncli.inference.run_task import task_of
 from inncli.inference.trained_model import TrainedModel
 from inncli.plots.calibration import calibration as draw_calibration
 from inncli.plots.convergence import Convergence
@@ -32,17 +30,6 @@ from inncli.variables import Variables
 
 REFERENCE = 1  # the reference draws' stream: they must not share random numbers with the model's
 ROWS = 4  # of images, where one y is shown
-
-
-def task_to_ask(run: RunDir, resimulate: bool = False) -> Task | None:
-    """The run's task; None where that is a simulator file of the user's and `resimulate` is not given.
-
-    Raises: RequestError for `resimulate` without such a file.
-    """
-    own = registry.runs_a_file(run.config())
-    if resimulate and not own:
-        raise RequestError(f"`resimulate`: run {run.id} has no simulator file; leave it out", "resimulate")
-    return None if own and not resimulate else task_of(run, resimulate)
 
 
 def training(run: RunDir) -> Figure:

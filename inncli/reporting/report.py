@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from inncli.data.pairs import Pairs
 from inncli.errors import InnError
 from inncli.evaluation.cache import Evaluation
-from inncli.inference.run_task import held_out_pairs
+from inncli.inference.run_task import held_out_pairs, task_to_ask
 from inncli.inference.trained_model import TrainedModel
 from inncli.metrics import registry
 from inncli.metrics.verdicts import QUESTIONS
@@ -79,7 +79,7 @@ def report(
         resimulate: whether a simulator file of the user's may be run.
         warnings: what a reader should know of `y`, and of the simulator file.
     """
-    task = figures.task_to_ask(run, resimulate)
+    task = task_to_ask(run, resimulate, trained.trust)
     pairs = held_out_pairs(run, task, seed)[0]
     it = _Subject(run, run.info(), trained, task, found, pairs, y, seed)
     names = f"{it.info.get('model')} on {it.info.get('task')}"

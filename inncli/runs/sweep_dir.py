@@ -16,16 +16,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from inncli.errors import CheckpointError, InnError, RunError, did_you_mean
+from inncli.errors import CheckpointError, RunError
 from inncli.io.atomic import atomic_write
 from inncli.io.untrusted import read_json, untrusted_entry
 from inncli.runs import liveness, locks
-from inncli.runs.registry import find_run, outputs_root, read_runs
+from inncli.runs.job_record import Record, is_entry, lives_elsewhere, read_records
 from inncli.runs.run_dir import FIRST_FILES, RunDir
 
 ENDED = ("done", "pruned", "failed", "killed", "interrupted")  # nobody works on such a job
@@ -47,6 +47,11 @@ class SweepDir:
     @property
     def manifest_file(self) -> Path:
         return self.path / "sweep.json"
+
+    @property
+    def study_file(self) -> Path:
+        """The study of a search."""
+        return self.path / "study.db"
 
     @property
     def is_search(self) -> bool:
@@ -72,14 +77,18 @@ class SweepDir:
             )
         return self
 
-    def configs(self) -> Iterator[dict]:
-        """What the jobs would be trained with: the config of each in the manifest, and that of each run there is."""
-        for entry in self.manifest()["jobs"]:
-            if entry.get("config") is not None:
-                yield entry["config"]
-            run = self.run(entry["job"])
-            if run.info_file.exists() and run.config_file.exists():
-                yield run.config()
+    def configs(self) -> Iterator[tuple[int, dict]]:
+        """Number and config of all that a job may be trained with.
+
+        They are in the manifest, in a job's own record, and in each run that lies here, known to the manifest or not.
+        """
+        for entry in self._gathered()["jobs"]:
+            if entry.get("config"):
+                yield entry["job"], entry["config"]
+        for path in sorted(self.path.iterdir()):
+            run = RunDir(path)
+            if re.fullmatch("[0-9]+", path.name) and run.info_file.exists() and run.config_file.exists():
+                yield int(path.name), run.config()
 
     def run(self, number: int) -> RunDir:
         """The run directory of a job, whether it is there yet or not."""
@@ -149,7 +158,7 @@ class SweepDir:
         """
         try:
             manifest = read_json(self.manifest_file, limit=2**28)  # a config a job
-            if not all(_is_entry(entry) for entry in manifest["jobs"]):
+            if not all(is_entry(entry) for entry in manifest["jobs"]):
                 raise ValueError("a job without number, overrides or config")
             if len({entry["job"] for entry in manifest["jobs"]}) != len(manifest["jobs"]):
                 raise ValueError("a job stands twice")
@@ -225,13 +234,7 @@ class SweepDir:
         }
 
     def _job_records(self) -> dict[int, dict]:
-        found = {}
-        for file in self._records.glob("[0-9]*.json"):
-            with contextlib.suppress(OSError, ValueError):
-                record = read_json(file)
-                if _is_entry(record):
-                    found[record["job"]] = record
-        return found
+        return read_records(self._records)
 
     # ---- who works on it -----------------------------------------------------------------------------
     @property
@@ -275,13 +278,13 @@ class SweepDir:
             f"sweep {self.id} is being run by another process (pid {holder.get('pid')} on "
             f"{holder.get('host')}); watch it with `inn runs --sweep {self.id} --watch`, or stop it first"
         )
-        if _lives_elsewhere({"status": "running", **holder}):
+        if lives_elsewhere({"status": "running", **holder}):
             raise busy
         try:
             locks.hold(self._lock)
         except locks.Taken:
             raise busy from None
-        record = _Record(self._records / "sweep.json", {})
+        record = Record(self._records / "sweep.json", {})
         try:
             yield
         finally:
@@ -291,18 +294,15 @@ class SweepDir:
             locks.release(self._lock)
 
     @contextlib.contextmanager
-    def attempt(self, number: int, overrides: list[str], config: dict | None = None) -> Iterator[_Record | None]:
+    def attempt(self, number: int, overrides: list[str]) -> Iterator[Record | None]:
         """A job's own record while it runs; None where another process is at it already.
 
         The job tells how it went by the record's `end`.
-
-        Args:
-            config: kept for a job that the manifest does not know.
         """
         self.check_job(number)
         self._records.mkdir(exist_ok=True)
         lock, before = self._job_lock(number), self._job_records().get(number)
-        if before and _lives_elsewhere(before):
+        if before and lives_elsewhere(before):
             yield None
             return
         try:
@@ -310,10 +310,7 @@ class SweepDir:
         except locks.Taken:
             yield None
             return
-        known = {"config": config} if config is not None else {}
-        record = _Record(
-            self._records / f"{number}.json", {"job": number, "overrides": overrides, "error": None, **known}
-        )
+        record = Record(self._records / f"{number}.json", {"job": number, "overrides": overrides, "error": None})
         try:
             run = self.run(number)
             if not run.info_file.exists():
@@ -324,97 +321,3 @@ class SweepDir:
         finally:
             record.end(status="killed")  # for what no one foresaw; a job that ended keeps its word
             locks.release(lock)
-
-
-def _is_entry(entry: object) -> bool:
-    """Whether this is what a manifest, or a job's record, says of a job: a stranger may have written it."""
-    if not isinstance(entry, dict):
-        return False
-    config, number, words = entry.get("config"), entry.get("job"), entry.get("overrides")
-    return (
-        type(number) is int
-        and 0 <= number < 10**6
-        and isinstance(words, list)
-        and all(isinstance(word, str) for word in words)
-        and all(isinstance(entry.get(name), (str, type(None))) for name in ("status", "error", "host"))
-        and isinstance(entry.get("scheduler"), (dict, type(None)))
-        and (config is None or isinstance(config, dict) and isinstance(config.get("task", {}), dict))
-    )
-
-
-def _lives_elsewhere(record: dict) -> bool:
-    # Not every shared file system hands locks on to other hosts: there the heartbeat speaks.
-    return record.get("host") != liveness.here()["host"] and liveness.state(record) == "running"
-
-
-class _Record:
-    """A small JSON file that says who works on something, with a heartbeat until it ends."""
-
-    def __init__(self, file: Path, fields: dict) -> None:
-        self._file, self._fields = file, {"status": "running", **liveness.here(), **fields}
-        self._mutex, self._ended = threading.Lock(), False
-        file.parent.mkdir(exist_ok=True)
-        self._write()
-        self._heart = liveness.Heartbeat(self._beat)
-
-    def end(self, remove: bool = False, **fields) -> None:
-        """The last word; only the first call counts."""
-        self._heart.stop()
-        with self._mutex:
-            if self._ended:
-                return
-            self._ended = True
-            self._fields |= fields
-            with contextlib.suppress(OSError):  # a full disk: run.json, or the dead process, will tell
-                self._file.unlink(missing_ok=True) if remove else self._write()
-
-    def _beat(self) -> None:
-        with self._mutex:
-            if not self._ended:
-                self._fields["heartbeat"] = liveness.now()
-                self._write()
-
-    def _write(self) -> None:
-        atomic_write(self._file, json.dumps(self._fields, indent=1) + "\n")
-
-
-def find(spec: str | os.PathLike, root: Path | None = None) -> RunDir | SweepDir:
-    """The run or the whole sweep that one word means: a directory, an id, or a prefix that only one has.
-
-    Raises: RunError if none or several fit.
-    """
-    root = outputs_root() if root is None else root
-    spec = os.fspath(spec)
-    for folder in (Path(spec), root / "sweeps" / spec):
-        if spec and (folder / "sweep.json").is_file():
-            return SweepDir(folder)
-    sweeps = {file.parent.name: file.parent for file in sorted((root / "sweeps").glob("*/sweep.json"))}
-    plain = [run.id for run, _ in read_runs(root) if "/" not in run.id]
-    fits = [name for name in (*sweeps, *plain) if name.startswith(spec)]
-    if len(fits) > 1 and spec not in fits and not (Path(spec) / "run.json").is_file():
-        raise RunError(
-            f"{spec!r} fits {len(fits)} runs and sweeps: {', '.join(fits[:5])}"
-            f"{', ...' if len(fits) > 5 else ''}; give more of the id"
-        )
-    if fits and fits[0] in sweeps:
-        return SweepDir(sweeps[fits[0]])
-    return find_run(spec, root)
-
-
-def find_sweep(spec: str | os.PathLike, root: Path | None = None) -> SweepDir:
-    """The sweep that one word means. Raises: RunError if it means none."""
-    root = outputs_root() if root is None else root
-    known = [file.parent.name for file in (root / "sweeps").glob("*/sweep.json")]
-    with contextlib.suppress(InnError):
-        found = find(spec, root)
-        if isinstance(found, SweepDir):
-            return found
-    fits = [name for name in known if name.startswith(os.fspath(spec))]
-    if fits:
-        raise RunError(
-            f"{os.fspath(spec)!r} fits {len(fits)} sweeps: {', '.join(sorted(fits)[:5])}; give more of the id"
-        )
-    raise RunError(
-        f"no sweep {os.fspath(spec)!r} under {root}{did_you_mean(os.fspath(spec), known) or ';'} "
-        "try `inn runs`, whose first column is SWEEP/JOB for a job of a sweep"
-    )

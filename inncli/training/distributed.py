@@ -29,8 +29,8 @@ import torch
 from torch import Tensor, distributed
 
 from inncli import runtime
-from inncli.config import registry
 from inncli.errors import ConfigError, LostProcessError, TrainingError
+from inncli.io.worker_path import leave_safe_path, safe_path, spawning
 from inncli.nn.sharding import all_reduce, all_sum, shared_out
 from inncli.training.stop_signals import StopReason, stop_signals
 
@@ -169,13 +169,13 @@ def _work(
     rank: int,
     devices: list[torch.device],
     meeting: str,
-    trusted: list[Path],
     stops: list[int],
     reports: Connection,
     function: Callable,
     args: tuple,
 ) -> None:
     """The life of a process that was started here."""
+    leave_safe_path()
     os.setpgid(0, 0)  # Ctrl-C on the terminal reaches the starting process alone, which hands it on once
     for number in stops:
         signal.signal(number, signal.default_int_handler)  # until the training looks out for them
@@ -183,8 +183,6 @@ def _work(
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     if devices[rank].type == "cuda":
         os.environ.setdefault("NCCL_SOCKET_IFNAME", "lo")
-    for folder in trusted:
-        registry.trust(folder)
     try:
         store = distributed.FileStore(meeting, len(devices))
         with _joined(devices, rank, rank, store) as group:
@@ -220,10 +218,7 @@ def _spawn(devices: list[torch.device], function: Callable, args: tuple):
             "device: a list starts processes of its own, which a worker of this launcher may not; "
             "take another launcher, or one device"
         )
-    if multiprocessing.get_start_method(allow_none=True) not in (None, *multiprocessing.get_all_start_methods()):
-        # A worker of joblib hands down a way of starting processes that only joblib knows.
-        multiprocessing.set_start_method("spawn", force=True)
-    context = multiprocessing.get_context("spawn")
+    context = spawning()
     with tempfile.TemporaryDirectory(prefix="inn-") as folder:
         workers = []
         try:
@@ -235,14 +230,14 @@ def _spawn(devices: list[torch.device], function: Callable, args: tuple):
                         rank,
                         devices,
                         str(Path(folder) / "meeting"),
-                        list(registry.trusted_folders),
                         stop_signals(),
                         theirs,
                         function,
                         args,
                     ),
                 )
-                process.start()
+                with safe_path():
+                    process.start()
                 theirs.close()
                 workers.append(_Worker(rank, devices[rank], process, ours))
             with _handed_on(workers):
@@ -280,7 +275,7 @@ class _Worker:
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return TrainingError(
             f"process {self.rank} of this run (pid {self.process.pid}, {self.device}) {how}; "
-            "the last checkpoint is kept, continue with `inn train --resume RUN`"
+            "the last checkpoint is kept, continue with `inn resume RUN`"
         )
 
 

@@ -15,7 +15,8 @@ from hydra.core.global_hydra import GlobalHydra
 import inncli
 from inncli import config
 from inncli.cli.app import main
-from inncli.config import compose, registry
+from inncli.config import compose
+from inncli.config.trust import NOTHING
 from inncli.errors import ConfigError, TrainingError
 
 TINY = ["model=nice", "model.n_blocks=1", "task.n_train=200", "trainer.max_steps=2"]
@@ -57,7 +58,6 @@ class Broken(Recorder):
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A user's config folder, whose recipe `called` has callbacks; where they lie, `told` says what they were told."""
-    monkeypatch.setattr(registry, "trusted_folders", [])
     monkeypatch.setattr(sys, "path", list(sys.path))
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path / "out"))
     monkeypatch.chdir(tmp_path)
@@ -80,8 +80,8 @@ def told(folder) -> list[str]:
     return (folder / "told").read_text().splitlines()
 
 
-def planned(*words):
-    (job,) = config.plan(list(words))
+def planned(*words, trust=NOTHING):
+    (job,) = config.plan(list(words), trust=trust)
     return job
 
 
@@ -132,11 +132,11 @@ def test_hydra_is_asked_within_a_job_and_in_its_yamls(folder):
     (folder / "experiment" / "named.yaml").write_text(
         "# @package _global_\ndefaults: [{override /logger: mlflow}]\nlogger: {experiment: 'by_${hydra:job.name}'}\n"
     )
-    config.trust(folder)
-    job = planned("experiment=named", "hydra.job.name=anna")
+    trust = config.Trust.of(folder)
+    job = planned("experiment=named", "hydra.job.name=anna", trust=trust)
     assert job.config["logger"]["experiment"] == "by_anna"
     seen = []
-    config.run(lambda cfg: seen.append(config.job_config(cfg)), job, folder / "run")
+    config.run(lambda cfg: seen.append(config.job_config(cfg, trust)), job, folder / "run", trust)
     assert seen == [job.config]
 
 
@@ -155,13 +155,13 @@ def test_callbacks_are_told_of_a_run(folder):
 
 
 def test_callbacks_are_told_of_a_failure_which_then_comes_to_the_caller(folder, capsys):
-    config.trust(folder)
+    trust = config.Trust.of(folder)
 
     def fails(cfg):
         raise TrainingError("on purpose")
 
     with pytest.raises(TrainingError, match="on purpose"), pytest.warns(UserWarning):
-        config.run(fails, planned("experiment=called"), folder / "run")
+        config.run(fails, planned("experiment=called", trust=trust), folder / "run", trust)
     assert told(folder)[-2:] == ["two run_end train FAILED", "one run_end train FAILED"]
     assert "Error executing job" not in capsys.readouterr().err
 
@@ -169,7 +169,7 @@ def test_callbacks_are_told_of_a_failure_which_then_comes_to_the_caller(folder, 
         raise ValueError("the task's own, and no word about overrides")
 
     with pytest.raises(ValueError, match="the task's own") as error, pytest.warns(UserWarning):
-        config.run(raises, planned("experiment=called"), folder / "run")
+        config.run(raises, planned("experiment=called", trust=trust), folder / "run", trust)
     assert not isinstance(error.value, ConfigError)
 
 
@@ -202,8 +202,7 @@ def test_callbacks_are_told_of_a_sweep(folder):
 def test_a_glob_names_the_users_yamls_too(folder):
     (folder / "trainer").mkdir()
     (folder / "trainer" / "mine.yaml").write_text("defaults: [default, _self_]\nlr: .002\n")
-    config.trust(folder)
-    jobs = config.plan(["trainer=glob(m*)", "seed=1"], multirun=True)
+    jobs = config.plan(["trainer=glob(m*)", "seed=1"], multirun=True, trust=config.Trust.of(folder))
     assert [(job.config["names"]["trainer"], job.config["trainer"]["lr"]) for job in jobs] == [("mine", 0.002)]
 
 

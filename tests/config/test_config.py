@@ -20,7 +20,6 @@ NEEDS = {"table": ["task.file=a.csv"], "simulator": ["task.file=a.py"]}
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
     """A user's own config folder, trusted for one test."""
-    monkeypatch.setattr(registry, "trusted_folders", [])
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.yaml").write_text("_target_: mine.Mine\n_partial_: true\nwidth: 3\n")
@@ -253,8 +252,8 @@ def test_a_job_names_itself_by_all_its_words(folder):
     (folder / "experiment" / "named.yaml").write_text(
         "# @package _global_\ndefaults: [{override /logger: mlflow}]\nlogger: {experiment: '${hydra:job.override_dirname}'}\n"
     )
-    config.trust(folder)
-    jobs = config.plan(["seed=1,2", "experiment=named", "model=nice"], multirun=True)
+    trust = config.Trust.of(folder)
+    jobs = config.plan(["seed=1,2", "experiment=named", "model=nice"], multirun=True, trust=trust)
     assert [job.config["logger"]["experiment"] for job in jobs] == [
         "experiment=named,model=nice,seed=1",
         "experiment=named,model=nice,seed=2",
@@ -289,11 +288,11 @@ def test_interpolations_in_a_saved_config_stay_text():
 def test_own_folder_joins_the_catalogue_without_being_imported(folder):
     with pytest.raises(ConfigError, match="model: expected one of"):
         config.plan(["model=mine"])
-    config.trust(folder)
-    (job,) = config.plan(["model=mine", "model.width=5"])
+    trust = config.Trust.of(folder)
+    (job,) = config.plan(["model=mine", "model.width=5"], trust=trust)
     assert job.config["model"] == {"_target_": "mine.Mine", "width": 5}
     assert not (folder / "imported").exists()
-    assert config.instantiate(job.config["model"], x=1, y=2).width == 5
+    assert config.instantiate(job.config["model"], trust, x=1, y=2).width == 5
 
 
 @pytest.mark.parametrize(
@@ -311,9 +310,9 @@ def test_own_folder_joins_the_catalogue_without_being_imported(folder):
     ],
 )
 def test_own_class_is_checked_by_its_hints(folder, word, message):
-    config.trust(folder)
+    trust = config.Trust.of(folder)
     with pytest.raises(ConfigError) as error:
-        config.plan(["model=mine", word])
+        config.plan(["model=mine", word], trust=trust)
     assert str(error.value) == message
 
 
@@ -327,8 +326,8 @@ def test_own_class_is_checked_by_its_hints(folder, word, message):
     ],
 )
 def test_arguments_of_bases_and_open_signatures(folder, word, want):
-    config.trust(folder)
-    (job,) = config.plan(["model=mine", word])
+    trust = config.Trust.of(folder)
+    (job,) = config.plan(["model=mine", word], trust=trust)
     assert want.items() <= job.config["model"].items()
 
 
@@ -344,15 +343,15 @@ def test_signatures_of_dataclasses_and_missing_names(folder):
 def test_saved_configs_below_a_trusted_folder_are_not_trusted(folder):
     (folder / "outputs" / "r").mkdir(parents=True)
     (folder / "outputs" / "r" / "config.yaml").write_text("model: {_target_: os.system}\n")
-    config.trust(folder)
-    assert "os.system" not in config.allowed_targets() and "mine.Mine" in config.allowed_targets()
+    trust = config.Trust.of(folder)
+    assert "os.system" not in config.allowed_targets(trust=trust) and "mine.Mine" in config.allowed_targets(trust=trust)
 
 
 def test_a_broken_yaml_of_ones_own_is_one_line(folder):
     (folder / "model" / "broken.yaml").write_text("_target_: mine.Mine\nwidth: [3\n")
-    config.trust(folder)
+    trust = config.Trust.of(folder)
     with pytest.raises(ConfigError) as error:
-        config.plan(["model=rnvp"])
+        config.plan(["model=rnvp"], trust=trust)
     assert str(error.value) == (
         f"{folder}/model/broken.yaml, line 3: no valid YAML, expected ',' or ']', but got '<stream end>'; mend it"
     )
@@ -360,18 +359,18 @@ def test_a_broken_yaml_of_ones_own_is_one_line(folder):
 
 def test_config_dir_must_be_a_folder(tmp_path):
     with pytest.raises(ConfigError, match="`config_dir`: expected a folder, got .*nope"):
-        config.trust(tmp_path / "nope")
+        config.Trust.of(tmp_path / "nope")
 
 
 def test_a_typeerror_inside_a_constructor_is_not_taken_for_a_wrong_key(folder):
     (folder / "mine.py").write_text("class Mine:\n    def __init__(self, width): width + 'a'\n")
-    config.trust(folder)
+    trust = config.Trust.of(folder)
     with pytest.raises(
         ConfigError, match=r"mine.Mine raised TypeError: unsupported operand .* \(mine.py, line 2\); mend it"
     ):
-        config.instantiate({"_target_": "mine.Mine", "width": 3})
+        config.instantiate({"_target_": "mine.Mine", "width": 3}, trust)
     with pytest.raises(ConfigError, match="mine.Mine: got an unexpected keyword argument 'wide'"):
-        config.instantiate({"_target_": "mine.Mine", "width": 3, "wide": 3})
+        config.instantiate({"_target_": "mine.Mine", "width": 3, "wide": 3}, trust)
 
 
 MODEL = """
@@ -466,9 +465,10 @@ def test_a_model_may_bring_its_trainer_and_objective_and_the_command_line_overri
         "defaults:\n  - rnvp\n  - override /trainer@_global_.trainer: slow\n  - _self_\nn_blocks: 2\n"
     )
     (folder / "trainer" / "slow.yaml").write_text("defaults:\n  - default\n  - _self_\nlr: 1.0e-4\n")
-    config.trust(folder)
+    trust = config.Trust.of(folder)
     own, asked, other = (
-        config.plan(words)[0].config for words in (["model=own"], ["model=own", "trainer=default"], ["model=rnvp"])
+        config.plan(words, trust=trust)[0].config
+        for words in (["model=own"], ["model=own", "trainer=default"], ["model=rnvp"])
     )
     assert own["trainer"]["lr"] == 1e-4 and own["names"]["trainer"] == "slow" and own["model"]["n_blocks"] == 2
     assert asked["trainer"]["lr"] == other["trainer"]["lr"] == 5e-3

@@ -225,16 +225,15 @@ block: {_target_: defaults_mine.maker, clamp: 3}
 
 
 def test_yamls_of_ones_own_mean_what_they_meant(tmp_path, monkeypatch):
-    monkeypatch.setattr(registry, "trusted_folders", [])
     monkeypatch.setattr(sys, "path", list(sys.path))
     (tmp_path / "defaults_mine.py").write_text(OWN)
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "mine.yaml").write_text(OWN_YAML)
-    config.trust(tmp_path)
-    node = config.plan(["model=mine"])[0].config["model"]
+    trust = config.Trust.of(tmp_path)
+    node = config.plan(["model=mine"], trust=trust)[0].config["model"]
     assert "_partial_" not in node and node["other"]["_partial_"] and node["also"]["_partial_"]
     for given in (node, yaml.safe_load(OWN_YAML)):
-        made = registry.make(given, Model, x=Variables.numbered("x", 2), y=Y1)
+        made = registry.make(given, Model, trust, x=Variables.numbered("x", 2), y=Y1)
         assert made.found[0] == 6 and made.found[1].by == 5 and made.found[2](by=7).by == 7
         assert made.blocks.parts[0].parts[2].elementwise.clamp == 3
 

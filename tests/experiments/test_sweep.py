@@ -16,7 +16,8 @@ import pytest
 from inncli.errors import CheckpointError, RunError
 from inncli.runs import locks
 from inncli.runs.run_dir import RunDir
-from inncli.runs.sweep_dir import SweepDir, find, find_sweep
+from inncli.runs.sweep_dir import SweepDir
+from inncli.runs.sweeps import find, find_sweep
 
 SMALL = ["task.n_train=200", "trainer.max_epochs=2", "model.n_blocks=1"]
 HERE = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
@@ -65,7 +66,7 @@ def test_the_manifest_is_whole_before_the_first_job(inn, tmp_path, monkeypatch):
 
     seen = {}
 
-    def launch(task, words, *, directory):
+    def launch(task, words, *, directory, trust):
         seen["manifest"] = json.loads((directory / "sweep.json").read_text())
         seen["jobs"] = SweepDir(directory).jobs()
 

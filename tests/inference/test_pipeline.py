@@ -20,7 +20,6 @@ import yaml
 
 import inncli
 from inncli.cli.app import main
-from inncli.config import registry
 from inncli.data.pairs import load_pairs, save_pairs, split_index
 from inncli.errors import ShapeError
 from inncli.experiments import train
@@ -207,7 +206,7 @@ def test_a_signal_ends_with_130_and_resumes(number, name, words, options, tmp_pa
     planned = RunDir(runs / name).info()["planned_steps"]
     assert re.fullmatch(
         rf"{number.name} at step \d+ of {planned}; checkpoint written; "
-        r"continue with `inn train --resume \S+`",
+        r"continue with `inn resume \S+`",
         last,
     ), last
     info = RunDir(tmp_path / "run").info()
@@ -358,11 +357,9 @@ def test_a_table_that_changed(inn, tmp_path, monkeypatch):
 
 
 # ---- a model and an objective of the user's own ------------------------------------------------------
-def test_own_model_without_density(inn, runs, tmp_path, monkeypatch):
+def test_own_model_without_density(inn, runs, tmp_path):
     run = shutil.copytree(runs / "own", tmp_path / "run")
-    with monkeypatch.context() as patch:
-        patch.setattr(registry, "trusted_folders", [])  # as in a process that was told of none
-        (line,) = inn("invert", "--run", "run", "--y", "0.3", code=2)
+    (line,) = inn("invert", "--run", "run", "--y", "0.3", code=2)
     assert line.startswith("_target_ 'nearest.Nearest' is not one that conf/ or your --config-dir names")
     inn("invert", *OWN[:2], "--run", "run", "--y", "0.3", "-n", "7", "--out", "set.npz")
     with np.load("set.npz") as kept:

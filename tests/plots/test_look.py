@@ -169,7 +169,7 @@ def test_show_of_a_run_that_never_came_to_a_checkpoint(outputs, inn):
     run.update_info(status="interrupted")
     code, out, _ = inn("show", "--run", run.id)
     assert code == 0
-    assert out.splitlines()[-1] == f"  no checkpoint yet; `inn train --resume {run.id}` continues the run"
+    assert out.splitlines()[-1] == f"  no checkpoint yet; `inn resume {run.id}` continues the run"
 
 
 def test_settings_are_shown_as_one_types_them():

@@ -7,8 +7,9 @@ import textwrap
 import numpy as np
 import pytest
 
+from inncli.config.trust import Trust, gate
 from inncli.errors import ConfigError, DataError
-from inncli.tasks.user.simulator import Simulator
+from inncli.tasks.user import simulator
 
 GOOD = """
 import numpy as np
@@ -21,6 +22,12 @@ def simulate(x, rng):
 """
 
 ADVICE = "; mend it, or where a simulation may fail so, catch it and return a row of NaN, which counts as failed"
+
+
+def Simulator(file: str, **settings) -> simulator.Simulator:
+    """The task as a command builds it whose words name this file."""
+    with gate(Trust().to_run([{"task": {"file": file}}])):
+        return simulator.Simulator(file, **settings)
 
 
 @pytest.fixture

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
+from inncli.config.trust import ask_to_run
 from inncli.errors import DataError, did_you_mean
 from inncli.io.atomic import file_sha256
 
@@ -29,12 +30,16 @@ FACTS = ("x_names", "y_names", "x_bounds", "differentiable")
 class UserFile:
     """A Python file that defines `prior` and `simulate`, and optionally more (see `OPTIONAL`, `FACTS`).
 
-    Raises: DataError, one line with the file's own line number, if it is missing, does not run, or lacks a
-    function.
+    Attributes:
+        permission: to run this file, for the processes that do so on behalf of this one.
+
+    Raises: UserFileRefused if this command was not told to run it; DataError, one line with the file's own line
+        number, if it is missing, does not run, or lacks a function.
     """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser().resolve()
+        self.permission = ask_to_run(path)
         self.module = _run(Path(path).expanduser(), self.path)
         self.sha256 = file_sha256(self.path)  # at once: drawing pairs may take hours, and the file be edited meanwhile
         for name, arguments in (REQUIRED | OPTIONAL).items():

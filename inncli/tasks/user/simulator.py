@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-import multiprocessing
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 
+from inncli.config.trust import Trust, gate
 from inncli.data.pairs import Pairs
 from inncli.errors import ConfigError, DataError
+from inncli.io.worker_path import leave_safe_path, safe_path, spawning
 from inncli.tasks.base import Task
 from inncli.tasks.user.module import UserFile
 from inncli.types import PositiveInt
@@ -155,10 +156,13 @@ class Simulator(Task):
         if workers == 1:
             return map(draw, *arguments)
         # spawn, since a fork of a process whose libraries run threads can hang
-        pool = ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn"))
+        pool = ProcessPoolExecutor(workers, mp_context=spawning(), initializer=leave_safe_path)
         with pool:
             try:
-                return list(pool.map(functools.partial(_draw_in_worker, str(self._file.path)), *arguments))
+                with safe_path():  # the processes start with the first call
+                    call = functools.partial(_draw_in_worker, str(self._file.path), self._file.permission)
+                    drawn = pool.map(call, *arguments)
+                return list(drawn)
             except BrokenProcessPool as error:
                 raise DataError(
                     f"{self._file.path.name} ended a worker process (out of memory, or a crash in compiled code); "
@@ -259,9 +263,11 @@ def _end(value: float | None, open_end: float) -> float | None:
 
 
 @functools.lru_cache(maxsize=1)
-def _in_worker(file: str) -> Simulator:
-    return Simulator(file)
+def _in_worker(file: str, permission: Trust) -> Simulator:
+    with gate(permission):
+        return Simulator(file)
 
 
-def _draw_in_worker(file: str, n: int, rng: np.random.Generator) -> Pairs:
-    return _in_worker(file).draw_pairs(n, rng)
+def _draw_in_worker(file: str, permission: Trust, n: int, rng: np.random.Generator) -> Pairs:
+    """One block, in a worker process, which has run the file for itself."""
+    return _in_worker(file, permission).draw_pairs(n, rng)

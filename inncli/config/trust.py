@@ -1,0 +1,99 @@
+"""What one command lets in: the config folders that it names, and the user's Python files that it may run.
+
+    words of a command -> Trust -> plan, check, make, open_run, a worker process ...
+
+A `Trust` is a value. A command makes it from its own words and hands it on; nothing adds to it later, no process has
+one of its own, and no file of a run or of a sweep can bring one. Whoever gets none trusts only what inn ships.
+
+The gate is `ask_to_run`: whatever loads a Python file of the user's calls it first. It is shut, but while `make` builds
+an object by a Trust that holds this very file.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from inncli.errors import ConfigError, UserFileRefused
+
+
+@dataclass(frozen=True)
+class Trust:
+    """What a command was told to let in.
+
+    Args:
+        folders: config folders of the user's: their yamls, their targets, and the modules that lie in them.
+        files: absolute paths of Python files that may be run.
+    """
+
+    folders: tuple[Path, ...] = ()
+    files: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, config_dir: str | Path | None) -> Trust:
+        """The trust in a config folder, or in nothing. Raises: ConfigError if it is no folder."""
+        if config_dir is None:
+            return cls()
+        path = Path(config_dir).resolve()
+        if not path.is_dir():
+            raise ConfigError(
+                f"`config_dir`: expected a folder, got {config_dir}, which is none; it holds e.g. model/mine.yaml and "
+                "mine.py",
+                "config_dir",
+            )
+        return cls((path,))
+
+    def to_run(self, configs: Iterable[dict]) -> Trust:
+        """This trust, and the files that the tasks of these configs name."""
+        tasks = [config.get("task") or {} for config in configs]
+        named = {_absolute(file) for task in tasks for file in (*python_files(task), task.get("file")) if file}
+        return replace(self, files=self.files | named)
+
+    def enter_path(self) -> None:
+        """Lets modules of the folders be imported, now and, by the code of the user's that they hold, later."""
+        for folder in self.folders:
+            if str(folder) not in sys.path:
+                sys.path.insert(0, str(folder))
+
+
+NOTHING = Trust()
+_now: ContextVar[Trust] = ContextVar("trust", default=NOTHING)
+
+
+@contextmanager
+def gate(trust: Trust) -> Iterator[None]:
+    """While entered, the files that `trust` holds may be run by this thread."""
+    before = _now.set(trust)
+    try:
+        yield
+    finally:
+        _now.reset(before)
+
+
+def ask_to_run(file: str | Path) -> Trust:
+    """The one place that answers whether a Python file of the user's may be run, here and now.
+
+    Returns: the trust in this file alone, for the processes that run it on behalf of this one.
+    Raises: UserFileRefused if this command was not told to run it.
+    """
+    path = _absolute(file)
+    if os.path.realpath(path) not in {os.path.realpath(known) for known in _now.get().files}:
+        raise UserFileRefused(str(file))
+    return Trust(files=frozenset({path}))
+
+
+def _absolute(file: str | Path) -> str:
+    return os.path.abspath(os.path.expanduser(file))
+
+
+def python_files(node: object) -> Iterator[str]:
+    """The Python files that a task's node, or a list of its values, names."""
+    if isinstance(node, str) and node.endswith(".py"):
+        yield node
+    for value in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        yield from python_files(value)

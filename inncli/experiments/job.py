@@ -1,0 +1,129 @@
+"""One training as hydra calls it, in whatever process its launcher chose."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from inncli import config
+from inncli.config import registry
+from inncli.config.trust import Trust
+from inncli.errors import Interrupted, RequestError, TrainingError
+from inncli.experiments import train
+from inncli.inference.run_task import WENT_ON, changed_simulator
+from inncli.launchers import requeue
+from inncli.launchers.pruning import job_pruning
+from inncli.runs.run_dir import RunDir
+from inncli.runs.run_info import Ending
+from inncli.runs.sweep_dir import SweepDir
+
+NAN = float("nan")  # what a sweeper is told of a job without a result; its run.json says why
+
+
+@dataclass(frozen=True)
+class TrainingJob:
+    """What a launcher runs for each job: it is sent to other processes, and what the command trusts with it.
+
+    Args:
+        trust: the config folders and the user's files that the command of this sweep or run was told of.
+        note: takes a line about the job for the user; a module-level function.
+        done: is told the directory of a single run that has ended; a module-level function.
+    """
+
+    trust: Trust
+    note: Callable[[str], None]
+    done: Callable[[Path], None]
+
+    def __call__(self, cfg) -> float | None:
+        """Trains what `cfg` says; returns the validation loss.
+
+        The job of a sweep keeps its error to itself, so that the other jobs go on; the error of a single run goes past
+        hydra to whoever launched it.
+        """
+        place = config.job_place(cfg)
+        return self._single(cfg, place) if place.number is None else self._of_sweep(cfg, place)
+
+    def _single(self, cfg, place: config.Place) -> float | None:
+        try:
+            metrics = train.train(config.job_config(cfg, self.trust), place.path, place.overrides, trust=self.trust)
+            self.done(place.path)
+        except Interrupted:
+            raise
+        except Exception as error:  # any failure leaves its traceback in the run's log
+            if isinstance(error, RequestError):
+                with contextlib.suppress(OSError):
+                    place.path.rmdir()  # only if empty: hydra.run.dir may name a folder of the user's
+            elif place.path.is_dir() and not isinstance(error, (TrainingError, BrokenPipeError)):
+                keep_traceback(place.path / "train.log", error)
+            raise
+        return metrics.get("val_loss")
+
+    def _of_sweep(self, cfg, place: config.Place) -> float:
+        """Starts a job of a sweep, or continues what is there.
+
+        What it does follows from its directory alone, so that a job may be handed over again at any time: by
+        `inn resume`, or by a scheduler that takes it up once more under the same number. What it may run does not:
+        that is this object's.
+        """
+        _end_as_ctrl_c_does(signal.SIGTERM)
+        sweep = SweepDir(place.path.parent)
+        run = sweep.run(place.number)
+        entry = sweep.entry(place.number) if place.planned else {"overrides": place.overrides, "config": None}
+        with sweep.attempt(place.number, entry["overrides"]) as record:
+            if record is None:
+                self.note(f"job {place.number} of sweep {sweep.id} is being trained by another process; left to it")
+                return NAN
+            self.note(f"job {place.number}: {' '.join(entry['overrides'])}")
+            try:
+                metrics = self._trained(
+                    run,
+                    lambda: entry["config"] or config.job_config(cfg, self.trust),
+                    entry["overrides"],
+                    job_pruning(sweep.path),
+                )
+            except (KeyboardInterrupt, Interrupted) as stop:
+                if getattr(stop, "reason", None) is Ending.PRUNED:
+                    record.end(status="pruned")
+                    return NAN
+                record.end(status="interrupted")
+                requeue.back_to_queue(run, stop)
+                if sweep.runs_here:
+                    raise config.carry(stop) from None  # Ctrl-C: the whole sweep stops
+                return NAN
+            except Exception as error:  # any failure of one job is a line of the sweep's report
+                record.end(status="failed", error=f"{type(error).__name__}: {registry.one_line(error)}")
+                keep_traceback(sweep.log(place.number), error)
+                return NAN
+            record.end(status="done")
+        return metrics.get("val_loss", NAN)
+
+    def _trained(
+        self, run: RunDir, new_config: Callable[[], dict], words: list[str], prune: train.Prune | None
+    ) -> dict:
+        if not run.info_file.exists():
+            return train.train(registry.check(new_config(), self.trust), run.path, words, prune, self.trust)
+        info = run.info()
+        if info["status"] == "done":
+            return info["metrics"]
+        metrics = train.resume(run, self.trust, prune)
+        for warning in changed_simulator(run, bool(self.trust.files), WENT_ON):
+            self.note(f"warning: {warning}")
+        return metrics
+
+
+def keep_traceback(log: Path, error: Exception) -> None:
+    """Adds the traceback to a run's log."""
+    # On a full disk the first error is the one to tell.
+    with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
+        traceback.print_exception(error, file=file)
+
+
+def _end_as_ctrl_c_does(number: signal.Signals) -> None:
+    """In a worker process, which has not come through `inncli.cli.app.main`."""
+    if threading.current_thread() is threading.main_thread() and signal.getsignal(number) == signal.SIG_DFL:
+        signal.signal(number, signal.default_int_handler)

@@ -1,0 +1,219 @@
+"""A sweep from its words to its trained jobs: starting one, and taking one up again.
+
+    words -> plan -> a new sweep directory -> launch -> Ended
+    a sweep directory -> words and configs, checked as data -> launch -> Ended
+
+The directory may be a stranger's: whatever it says is checked before anything is composed, built or written.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import secrets
+import shutil
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from inncli import config
+from inncli.config import overrides as language
+from inncli.config import registry
+from inncli.config.trust import Trust
+from inncli.errors import InnError, Interrupted, RequestError, RunError, TrainingError, UserFileRefused
+from inncli.experiments import train
+from inncli.io.worker_path import find_shadowing
+from inncli.runs.registry import outputs_root, reserve
+from inncli.runs.sweep_dir import GOOD, SweepDir
+from inncli.tasks.base import Task
+
+Launch = Callable[[Trust], Callable]  # gives what hydra calls for each job, which brings this trust along
+
+SUBMITIT = "hydra.launcher.submitit_folder"
+CHOSEN = {
+    "hydra.sweep.dir": "so that no two sweeps share one; set INN_OUTPUTS to keep them elsewhere",
+    "hydra.sweep.subdir": "the number of the job; leave it out",
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a sweep.
+
+    Attributes:
+        jobs: how each stands, see `SweepDir.jobs`; empty where none was begun.
+        error: what ended it early, or says that jobs failed; None where all is well.
+        launched: False where nothing was left to do.
+    """
+
+    sweep: SweepDir
+    jobs: list[dict]
+    error: BaseException | None = None
+    launched: bool = True
+
+
+# ---- starting ----------------------------------------------------------------------------------------
+def start(words: list[str], jobs: list[config.Job], task: Launch, trust: Trust) -> Ended:
+    """Trains every job of a request with -m in a new sweep directory.
+
+    Args:
+        words: the request.
+        jobs: what it was planned to.
+        trust: config folders; the files that the request names are added here.
+
+    Raises: RequestError for what is wrong with the request; nothing is left behind then.
+    """
+    for key, why in CHOSEN.items():
+        if language.names(words, key):
+            raise RequestError(f"{key} is chosen by inn, {why}")
+    trust = trust.to_run(planned.config for planned in jobs)
+    # A missing table or a broken simulator file is found once, before anything is written.
+    for node in _different(planned.config["task"] for planned in jobs):
+        registry.make(node, Task, trust)
+    chosen = jobs[0].config["names"]
+    sweep = SweepDir(reserve(outputs_root() / "sweeps", chosen["task"], chosen["model"]))
+    with sweep.held():
+        sweep.start(
+            words,
+            [
+                {"overrides": language.own_words(planned.overrides), "config": train.with_absolute_file(planned.config)}
+                for planned in jobs
+                if planned.exact
+            ],
+        )
+        exact = [n for n, planned in enumerate(jobs) if planned.exact]
+        # A recipe among the words may choose the launcher, and the launcher's settings may name others.
+        launch = [
+            *(word for word in words if language.is_of_the_launch(word)),
+            *language.shared_words(sweep.manifest()["jobs"]),
+        ]
+        ended = _run(sweep, [*launch, *config.jobs(exact)] if exact else words, task(trust), trust)
+        refused = isinstance(ended.error, RequestError)  # the launcher would not take it
+        if refused and all(job["status"] == "waiting" for job in sweep.jobs()):
+            shutil.rmtree(sweep.path)
+    return ended
+
+
+def _different(nodes: Iterable[dict]) -> list[dict]:
+    """Each node once."""
+    seen = []
+    for node in nodes:
+        if node not in seen:
+            seen.append(node)
+    return seen
+
+
+# ---- taking up again ---------------------------------------------------------------------------------
+def resume(sweep: SweepDir, words: list[str], task: Launch, trust: Trust, resimulate: bool = False) -> Ended:
+    """Runs the jobs of a sweep that are not done, by its own launcher or the one that `words` give.
+
+    Args:
+        trust: config folders of this very command.
+        resimulate: may run the simulator files that the jobs name.
+
+    Raises: RequestError where the directory says more than data may, or its jobs run a simulator file and `resimulate`
+        does not allow it; nothing is written then.
+    """
+    own = language.launcher_words(words)
+    if sweep.is_search:
+        own += [word for word in words if language.key(word).startswith("hydra.sweeper.")]
+    wrong = [word for word in words if word not in own]
+    if wrong:
+        raise RequestError(
+            f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
+            f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}"
+        )
+    _check_working_folder()
+    manifest = sweep.check_own().manifest()
+    words = [*language.words_to_resume(sweep.id, manifest, words, trust), *words]
+    trust = _check_jobs(sweep, words, trust, resimulate)
+    with sweep.held():
+        alive = [job for job in sweep.jobs() if job["status"] == "running"]
+        if alive:
+            raise RunError(
+                f"{len(alive)} jobs of sweep {sweep.id} are still being trained (the first: job "
+                f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.id} --watch`"
+            )
+        todo = [job["job"] for job in sweep.jobs() if job["status"] not in GOOD]
+        if not todo and not sweep.is_search:  # a study knows itself what is left to do
+            return Ended(sweep, [], launched=False)
+        if any(word.startswith("hydra/launcher=slurm") for word in words) and not language.names(words, SUBMITIT):
+            # submitit unpickles what lies in its folder: never one that was there before, with a name to be guessed.
+            words.append(f"{SUBMITIT}='${{hydra.sweep.dir}}/.submitit/{secrets.token_hex(4)}-%j'")
+        sweep.restart(todo)
+        return _run(sweep, words if sweep.is_search else [*words, *config.jobs(todo)], task(trust), trust)
+
+
+def _check_working_folder() -> None:
+    """Raises: RequestError for a module that a worker process could import in place of its own."""
+    shadowing = find_shadowing(Path.cwd())
+    if shadowing is not None:
+        raise RequestError(
+            f"{shadowing.name} lies in the working folder, {shadowing.parent}, where a worker process could import it "
+            "in place of its own; resume the sweep from another folder"
+        )
+
+
+def _check_jobs(sweep: SweepDir, words: list[str], trust: Trust, resimulate: bool) -> Trust:
+    """Looks at all that the jobs of a sweep would be trained with, wherever its directory says it.
+
+    Returns: the trust for its jobs, with the files that they may run.
+    Raises: RequestError for the first that is wrong, or runs a file without `resimulate`.
+    """
+    planned = [job.config for job in config.plan(words, multirun=True, trust=trust)]  # shows a wrong launcher too
+    if sweep.is_search:
+        _check_study(sweep, trust)
+    else:
+        planned = []  # its jobs have their configs in the manifest
+    done = {job["job"] for job in sweep.jobs() if job["status"] in GOOD}
+    configs = list(sweep.configs())
+    to_train = [entry for number, entry in configs if number not in done]
+    if resimulate:
+        trust = trust.to_run([*planned, *to_train])
+    for node in _different(entry.get("task") for entry in [*planned, *to_train]):
+        try:
+            registry.make(registry.check_group(node, "task", trust), Task, trust)
+        except UserFileRefused as shut:
+            raise UserFileRefused(shut.file, f"the jobs of sweep {sweep.id} run") from None
+        except InnError:
+            continue  # a table that is gone: one job fails, the others go on
+    for number, entry in configs:
+        language.check_names(entry, f"job {number} of sweep {sweep.id}")
+    for entry in to_train:
+        registry.check(entry, trust)
+    return trust
+
+
+def _check_study(sweep: SweepDir, trust: Trust) -> None:
+    """What the study says of trials that are not done: hydra will compose it. Raises: RequestError."""
+    if not sweep.study_file.exists():
+        return
+    from inncli.launchers.study import left_over  # an extra of the package
+
+    for trial in left_over(sweep.study_file):
+        for name, value in trial.params.items():
+            language.check_data(f"{name}={value}", trust, f"trial {trial.number} of sweep {sweep.id}")
+
+
+# ---- running -----------------------------------------------------------------------------------------
+def _run(sweep: SweepDir, words: list[str], task: Callable, trust: Trust) -> Ended:
+    """Lets hydra run the jobs of these words."""
+    error = None
+    try:
+        config.launch(task, words, directory=sweep.path.absolute(), trust=trust)
+    except BaseException as stop:  # Ctrl-C, or the launcher broke down: the manifest is to say how the jobs stand
+        error = stop
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            (sweep.path / "multirun.yaml").unlink()  # hydra's own copy; sweep.json and config.yaml say the same
+    interrupted = isinstance(error, (KeyboardInterrupt, Interrupted))
+    jobs = sweep.finish(interrupted=interrupted)
+    if error is not None:
+        begun = interrupted or any(job["status"] != "waiting" for job in jobs)
+        return Ended(sweep, jobs if begun else [], error)
+    bad = [job for job in jobs if job["status"] not in GOOD]
+    if bad:
+        error = TrainingError(
+            f"expected {len(jobs)} jobs done, got {len(jobs) - len(bad)}, kept under {sweep.path}; "
+            f"`inn resume {sweep.id}` runs the others"
+        )
+    return Ended(sweep, jobs, error)

@@ -1,0 +1,79 @@
+"""What a process writes of the job that it is at, before and beside the run's own run.json.
+
+A record is a small JSON file with a heartbeat. A stranger may have written it: nothing of it is believed unread.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import threading
+from pathlib import Path
+
+from inncli.io.atomic import atomic_write
+from inncli.io.untrusted import read_json
+from inncli.runs import liveness
+
+
+def is_entry(entry: object) -> bool:
+    """Whether this is what a manifest, or a job's record, says of a job: a stranger may have written it."""
+    if not isinstance(entry, dict):
+        return False
+    config, number, words = entry.get("config"), entry.get("job"), entry.get("overrides")
+    return (
+        type(number) is int
+        and 0 <= number < 10**6
+        and isinstance(words, list)
+        and all(isinstance(word, str) for word in words)
+        and all(isinstance(entry.get(name), (str, type(None))) for name in ("status", "error", "host"))
+        and isinstance(entry.get("scheduler"), (dict, type(None)))
+        and (config is None or isinstance(config, dict) and isinstance(config.get("task", {}), dict))
+    )
+
+
+def lives_elsewhere(record: dict) -> bool:
+    """Whether a process on another host is at it."""
+    # Not every shared file system hands locks on to other hosts: there the heartbeat speaks.
+    return record.get("host") != liveness.here()["host"] and liveness.state(record) == "running"
+
+
+class Record:
+    """A small JSON file that says who works on something, with a heartbeat until it ends."""
+
+    def __init__(self, file: Path, fields: dict) -> None:
+        self._file, self._fields = file, {"status": "running", **liveness.here(), **fields}
+        self._mutex, self._ended = threading.Lock(), False
+        file.parent.mkdir(exist_ok=True)
+        self._write()
+        self._heart = liveness.Heartbeat(self._beat)
+
+    def end(self, remove: bool = False, **fields) -> None:
+        """The last word; only the first call counts."""
+        self._heart.stop()
+        with self._mutex:
+            if self._ended:
+                return
+            self._ended = True
+            self._fields |= fields
+            with contextlib.suppress(OSError):  # a full disk: run.json, or the dead process, will tell
+                self._file.unlink(missing_ok=True) if remove else self._write()
+
+    def _beat(self) -> None:
+        with self._mutex:
+            if not self._ended:
+                self._fields["heartbeat"] = liveness.now()
+                self._write()
+
+    def _write(self) -> None:
+        atomic_write(self._file, json.dumps(self._fields, indent=1) + "\n")
+
+
+def read_records(folder: Path) -> dict[int, dict]:
+    """The records of jobs in a folder, by the job's number; what is damaged is passed over."""
+    found = {}
+    for file in folder.glob("[0-9]*.json"):
+        with contextlib.suppress(OSError, ValueError):
+            record = read_json(file)
+            if is_entry(record):
+                found[record["job"]] = record
+    return found
