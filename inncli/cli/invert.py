@@ -100,7 +100,8 @@ def invert(
     where = path or in_run(found.next_posterior_path())
 
     from inncli.data.observations import parse_y, read_points
-    from inncli.inference import refine, sampling
+    from inncli.inference import refine as refinement
+    from inncli.inference import sampling
     from inncli.inference.opening import open_run
     from inncli.inference.run_task import changed_simulator
 
@@ -112,7 +113,7 @@ def invert(
     else:
         rows = parse_y(y or "", trained.y, found.id)
     warnings, familiar = trained.unfamiliar(rows), trained.familiarity(rows)
-    task = refine.task_to_refine(found, resimulate, ignore_noise, trained.trust) if refine else None
+    task = refinement.task_to_refine(found, resimulate, ignore_noise, trained.trust) if refine else None
     source = None if starts is None else open_run(find_run(starts), device, config_dir)
     how = None
     if task is None and source is None and trained.in_blocks(len(rows), samples):
@@ -129,7 +130,7 @@ def invert(
         posterior = trained.posterior(rows, samples, seed, begin)
         if source is not None:
             posterior.meta["starts"] = source.id
-        posterior, refined = (posterior, None) if task is None else refine.refine(found, task, posterior)
+        posterior, refined = (posterior, None) if task is None else refinement.refine(found, task, posterior)
         errors = _resimulation_errors(_simulator(found, resimulate, trained.trust), posterior)
         posterior.save(where)
     warnings = [*warnings, *changed_simulator(found, resimulate, trained.trust)]
