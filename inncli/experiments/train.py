@@ -61,7 +61,12 @@ def train(
 
 
 def _train(
-    group: Group, config: dict, path: Path | None, overrides: list[str], prune: Prune | None, trust: Trust
+    group: Group,
+    config: dict,
+    path: Path | None,
+    overrides: list[str],
+    prune: Prune | None = None,
+    trust: Trust = NOTHING,
 ) -> dict | None:
     parts = Parts(config, group, trust)
     pairs = parts.task.training_pairs(config["seed"])
@@ -106,7 +111,7 @@ def resume(run: RunDir, trust: Trust = NOTHING, prune: Prune | None = None) -> d
         return distributed.run(names if runtime.is_here(names) else "auto", _resume, run, trust, prune)
 
 
-def _resume(group: Group, run: RunDir, trust: Trust, prune: Prune | None) -> dict | None:
+def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | None = None) -> dict | None:
     info = run.refuse_done()
     config = run.config()
     config = registry.check(config if info.get("threads") is None else {**config, "threads": info["threads"]}, trust)
