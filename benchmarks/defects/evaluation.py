@@ -50,7 +50,8 @@ DEFECTS = [
         "inncli.inference.run_task:task_of",
         "trust.to_run([config]) if resimulate else trust",
         "trust.to_run([config])",
-        "test_evaluate::test_json_holds_what_the_task_allows_and_nothing_that_is_no_number[simulator-words3-metrics3-validation ",
+        "test_evaluate::test_json_holds_what_the_task_allows_and_nothing_that_is_no_number[simulator-words3-metrics3-validation "
+        "rows]",
     ),
     Defect(
         "the classifier isn't seeded",

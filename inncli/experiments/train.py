@@ -71,7 +71,12 @@ def train(
 
 
 def _train(
-    group: Group, config: dict, path: Path | None, overrides: list[str], prune: Prune | None, trust: Trust
+    group: Group,
+    config: dict,
+    path: Path | None,
+    overrides: list[str],
+    prune: Prune | None = None,
+    trust: Trust = NOTHING,
 ) -> dict | None:
     setup = build_setup(config, group, trust)
     pairs = setup.task.training_pairs(setup.seed)
@@ -116,7 +121,7 @@ def resume(run: RunDir, trust: Trust = NOTHING, prune: Prune | None = None) -> d
         return distributed.run(names if runtime.is_here(names) else "auto", _resume, run, trust, prune)
 
 
-def _resume(group: Group, run: RunDir, trust: Trust, prune: Prune | None) -> dict | None:
+def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | None = None) -> dict | None:
     info = run.refuse_done()
     config = run.config()
     config = registry.check(config if info.get("threads") is None else {**config, "threads": info["threads"]}, trust)
