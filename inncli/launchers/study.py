@@ -6,6 +6,7 @@ import logging
 import shutil
 import tempfile
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 
 import optuna
@@ -30,13 +31,16 @@ def left_over(file: Path) -> list[FrozenTrial]:
         copy = Path(folder) / file.name
         shutil.copyfile(file, copy)
         try:
-            return [trial for trial in open_study(copy, file).trials if not trial.state.is_finished()]
+            study = open_study(copy, file, optuna.load_study)
+            return [trial for trial in study.trials if not trial.state.is_finished()]
         except (DatabaseError, KeyError, ValueError, TypeError) as error:
             text = getattr(error, "orig", None) or one_line(error)
             raise CheckpointError(f"{file} is damaged ({text}); restore it, or start a new search") from None
 
 
-def open_study(file: Path, shown: Path | None = None) -> optuna.Study:
+def open_study(
+    file: Path, shown: Path | None = None, opened: Callable[..., optuna.Study] | None = None
+) -> optuna.Study:
     """The study in this SQLite file, which is made where there is none.
 
     A study of inn 0.4, whose tables are Optuna 2's, is brought to those of today first.
@@ -44,6 +48,7 @@ def open_study(file: Path, shown: Path | None = None) -> optuna.Study:
     Args:
         file: the study.
         shown: the file that an error names, where this one is a copy.
+        opened: what opens it once its tables are of today; without it, it is made where there is none.
 
     Raises: CheckpointError if the file is damaged or of a newer Optuna.
     """
@@ -51,6 +56,8 @@ def open_study(file: Path, shown: Path | None = None) -> optuna.Study:
     try:
         if file.exists():
             _bring_up_to_date(file)
+        if opened is not None:
+            return opened(study_name=NAME, storage=_url(file))
         return optuna.create_study(study_name=NAME, storage=_url(file), load_if_exists=True)
     except DatabaseError as error:
         raise CheckpointError(f"{shown} is damaged ({error.orig}); restore it, or start a new search") from None
