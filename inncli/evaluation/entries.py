@@ -71,7 +71,7 @@ def read(run: RunDir) -> Entry:
     except InnError as error:
         return Entry(run, {"status": "damaged"}, problem=str(error))
     if state != "done":
-        entry.problem = info.get("error") or f"status {state}; continue it with `inn train --resume {name_of(run)}`"
+        entry.problem = info.get("error") or f"status {state}; continue it with `inn resume {name_of(run)}`"
     numbers = {**(info.get("metrics") or {}), "seconds": info.get("seconds"), "parameters": info.get("parameters")}
     for name, value in numbers.items():
         if isinstance(value, (int, float)) and not isinstance(value, bool) and name != "best_epoch":
