@@ -131,7 +131,7 @@ def invert(
         summary, errors = write_posterior(
             parts, rows, samples, where, observe=simulator and simulator.observe, on_progress=on_progress
         )
-    warnings = [*warnings, *changed_simulator(found, resimulate, trained.trust)]
+    warnings = [*warnings, *changed_simulator(found, resimulate)]
     if json:
         console.as_json(
             {

@@ -39,6 +39,7 @@ def run(task: Callable[[DictConfig], Any], job: Job, directory: Path | None = No
     Raises: whatever `task` raises.
     """
     keeping = _Keeping(task)
+    trust.enter_path()  # callbacks of the user's own lie in their config folder
     cfg = _composed(job)
     with read_write(cfg.hydra):
         cfg.hydra.mode = RunMode.RUN
@@ -72,6 +73,7 @@ def launch(task: Callable[[DictConfig], Any], overrides: list[str], *, directory
         directory: the sweep's, unless the overrides set their own.
         trust: as in `run`.
     """
+    trust.enter_path()
     words = [f"hydra.sweep.dir={quoted(str(directory))}", *overrides, f"hydra.mode={RunMode.MULTIRUN.name}"]
     try:
         with plain_errors(overrides, trust), composer(trust):

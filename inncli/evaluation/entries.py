@@ -10,7 +10,7 @@ from pathlib import Path
 
 from inncli.errors import InnError
 from inncli.evaluation.cache import Evaluation
-from inncli.runs import sweep_dir
+from inncli.runs import sweep_dir, sweeps
 from inncli.runs.registry import name_of
 from inncli.runs.run_dir import RunDir
 from inncli.runs.snapshot import RunSnapshot
@@ -45,7 +45,7 @@ def find(spec: str, root: Path | None = None) -> tuple[list[RunDir], list[dict]]
 
     Raises: RunError if none or several fit.
     """
-    found = sweep_dir.find(spec, root)
+    found = sweeps.find(spec, root)
     return _jobs(found.path) if isinstance(found, sweep_dir.SweepDir) else ([found], [])
 
 

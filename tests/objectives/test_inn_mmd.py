@@ -90,7 +90,7 @@ def test_rows_far_off_keep_their_distances_to_each_other():
 
 
 def test_the_inverse_pass_is_held_from_the_first_step_on():
-    model = INN(X2, Y1, n_blocks=2, hidden=[8])
+    model = INN(X2, Y1, n_blocks=2, hidden=[8], padding=0)
     objective = Bidirectional(ramp=10**9)
     objective.attach(model, Ring())
     x, y = torch.randn(200, 2).double(), torch.rand(200, 1).double()
@@ -112,7 +112,7 @@ class Steep(Bidirectional):
 
 
 def test_the_norm_is_named_and_no_noise_that_is_zero_by_design():
-    model = INN(X2, Y1, n_blocks=2, hidden=[8])
+    model = INN(X2, Y1, n_blocks=2, hidden=[8], padding=0)
     assert math.isinf(float(model.log_sigma)) and not model.log_sigma.requires_grad
     assert non_finite_layer(model, lambda: None) == "the loss itself"
     parameters = [p for p in model.parameters() if p.requires_grad]
@@ -132,7 +132,7 @@ def test_the_norm_is_named_and_no_noise_that_is_zero_by_design():
 
 
 def test_an_infinity_in_what_is_trained_is_still_named():
-    model = INN(X2, Y1, n_blocks=1, hidden=[8])
+    model = INN(X2, Y1, n_blocks=1, hidden=[8], padding=0)
     model.log_sigma.requires_grad_(True)
     assert non_finite_layer(model, lambda: None) == "parameter log_sigma"
     model.log_sigma.requires_grad_(False).fill_(math.nan)

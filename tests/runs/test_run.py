@@ -256,7 +256,7 @@ def test_the_default_run_is_the_last_to_finish(tmp_path):
     with pytest.raises(RunError) as caught:
         find_run(None, tmp_path)
     assert str(caught.value) == (
-        f"expected a finished run under {tmp_path}, got none; train one with `inn train`, or name one with --run"
+        f"expected a finished run under {tmp_path}, got none; train one with `inn train`, or name one with `run`"
     )
     finished(tmp_path, "a", ended="2026-11-23T12:00:00.000000+00:00")  # started first, finished last
     finished(tmp_path, "b", ended="2026-11-23T11:00:00.000000+00:00")
@@ -301,7 +301,7 @@ def test_a_run_that_is_not_there_says_what_to_do(tmp_path):
     assert message("zzz") == "no run 'zzz' under R; try `inn runs`"
     assert message("") == "no run '' under R; try `inn runs`"
     assert message("2026") == (
-        "--run '2026' fits 7 runs: "
+        "`run` '2026' fits 7 runs: "
         + ", ".join(f"2026-11-23_10-04_ring_rnvp_000{i}" for i in range(5))
         + ", ...; give more of the id"
     )
