@@ -101,8 +101,8 @@ DEFECTS = [
     Defect(
         "a posterior of monotone without its prior",
         "inncli.tasks.toy.monotone:Monotone.reference_posterior",
-        "-0.5 * (x / self.sd) ** 2 - 0.5 * ((x - self.e * np.sin(x) - y) / sd) ** 2",
-        "-0.5 * ((x - self.e * np.sin(x) - y) / sd) ** 2",
+        "-0.5 * (x / self.sd) ** 2 - 0.5 * ((x - self.e * np.sin(x) - at) / sd) ** 2",
+        "-0.5 * ((x - self.e * np.sin(x) - at) / sd) ** 2",
         "test_cobweb::test_the_posterior_of_monotone_agrees_with_rejection_sampling[-2.0-0.5]",
     ),
 ]

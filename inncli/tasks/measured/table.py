@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -19,12 +19,13 @@ from inncli.io.atomic import file_sha256
 from inncli.tasks.base import Task, check_spread
 from inncli.tasks.measured.base import Rows
 from inncli.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
-from inncli.variables import Variables
+from inncli.variables import Bound, Variables
 
-COPIES = 20  # times its numbers is what a table takes in memory at most: finding equal rows takes the most
+COPIES = 20  # times the size of its numbers is the most memory that a table takes, while equal rows are found
 LARGEST = 1e30  # squares of larger numbers overflow a 32-bit float
 MANY_LABELS = 20
-FEW_ODD = 0.1  # share of cells of text below which the others, numbers, are what a column is
+FEW_ODD = 0.1  # share of cells of text below which a column counts as one of numbers
+Source = RawTable | chunks.Blocks  # a table in memory, or on disk
 
 
 class Table(Rows):
@@ -50,8 +51,8 @@ class Table(Rows):
         steps: name -> resolution instead of the one found; 0 is continuous.
         n_train: rows to train and validate on, at random; None is all but the test rows.
         fresh: must be false.
-        memory_mb: what the rows may take of the memory, in 10^6 bytes. A table that would take more is read block by
-            block, as often as need be; so it must not be CSV, nor compressed NPZ. None reads any table whole.
+        memory_mb: memory that the rows may take, in 10^6 bytes. A table that would take more is read block by block,
+            several times; so it must not be CSV, nor compressed NPZ. None reads any table whole.
 
     Raises: ConfigError and DataError, one line each, for a wrong name, option or value in the table.
     """
@@ -74,34 +75,48 @@ class Table(Rows):
     ) -> None:
         if fresh:
             raise ConfigError("task.fresh=true needs a simulator, a table has only its rows; drop task.fresh")
-        # A year in the header is a number to a config.
-        x, y = ([str(names)] if isinstance(names, (str, int)) else names and [*map(str, names)] for names in (x, y))
-        x_bounds, steps = ({str(name): fact for name, fact in (given or {}).items()} for given in (x_bounds, steps))
+        asked_x, asked_y = _words(x), _words(y)
+        bounds = {str(name): ends for name, ends in (x_bounds or {}).items()}
+        resolutions = {str(name): step for name, step in (steps or {}).items()}
         self._disk: DiskRows | None = None
         if memory_mb is not None and _too_large(known_path(file), memory_mb):
             Task.__init__(self, n_train, fresh=False)
             self.test_fraction = test_fraction
-            self._open(file, x, y, n_y, y_kind, on_invalid, margin, x_bounds, steps, memory_mb)
+            self._disk = self._open(
+                file, asked_x, asked_y, n_y, y_kind, on_invalid, margin, bounds, resolutions, memory_mb
+            )
             self._check_sizes(self._disk.rows, Path(file).name)
             return
         raw = read_table(file)
-        x_names, y_names, by_name = _roles(raw, x, y, n_y)
+        x_names, y_names, by_name = _roles(raw, asked_x, asked_y, n_y)
         rows, dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
         by_name = {name: by_name[name][rows] for name in x_names + y_names}
         x_values = np.column_stack(
             [_numbers(raw, "x", name, by_name[name], "name the columns of x in task.x without it") for name in x_names]
         )
-        self.x = _x_variables(raw, x_names, x_values.T, margin, x_bounds, steps)
+        self.x = _x_variables(raw, x_names, x_values.T, margin, bounds, resolutions)
         self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
         super().__init__(Pairs(x_values, y_values), raw.path.name, test_fraction, n_train)
-        check_spread("x", self.x, x_values)  # of a single row all columns are constant, which is not what is wrong
-        if self.y is not None:
+        check_spread("x", self.x, x_values)  # last: where there is one row alone, that is what is wrong
+        if self.y is not None and y_values is not None:
             check_spread("y", self.y, y_values)
         self.dropped = dropped
         self._fingerprint = {"file": str(raw.path), "sha256": raw.sha256}
 
-    def _open(self, file, x, y, n_y, y_kind, on_invalid, margin, x_bounds, steps, memory_mb) -> None:
-        """Finds all that is known of a table that stays on disk."""
+    def _open(
+        self,
+        file: str,
+        x: list[str] | None,
+        y: list[str] | None,
+        n_y: int | None,
+        y_kind: str,
+        on_invalid: str,
+        margin: float,
+        x_bounds: dict[str, list[float | None]],
+        steps: dict[str, float],
+        memory_mb: float,
+    ) -> DiskRows:
+        """Sets the facts of a table that stays on disk, and returns its rows."""
         path = known_path(file)
         self._fingerprint = {"file": str(path.resolve()), "sha256": file_sha256(path)}
         raw = chunks.open_blocks(path)
@@ -110,10 +125,12 @@ class Table(Rows):
         x_names, y_names, by_name = _roles(raw, x, y, n_y)
         table = Columns(raw, x_names + y_names, [by_name[name] for name in x_names + y_names])
         found = Scan(table, len(x_names), y_kind, on_invalid == "refuse", 1e6 * memory_mb)
-        values = [_numbers(raw, "x", name, column) for name, column in zip(x_names, found.values)]
+        values = [
+            _numbers(raw, "x", name, column) for name, column in zip(x_names, found.values[: len(x_names)], strict=True)
+        ]
         self.x = _x_variables(raw, x_names, values, margin, x_bounds, steps)
-        labels = []
-        for name, words, column in list(zip(table.names, table.labels, found.values))[len(x_names) :]:
+        labels: list[tuple[str, ...] | None] = []
+        for name, words, column in list(zip(table.names, table.labels, found.values, strict=True))[len(x_names) :]:
             labels.append(None if words is None else tuple(_label(word) for word in words.tolist()))
             _numbers(raw, "y", name, column)
         self.y = Variables(y_names, labels=tuple(labels)) if y_names else None
@@ -121,11 +138,11 @@ class Table(Rows):
         check_spread("x", self.x, ends[:, : len(x_names)], found.rows)
         if self.y is not None:
             check_spread("y", self.y, ends[:, len(x_names) :], found.rows)
-        self._disk = DiskRows(table, len(x_names), found.valid, 1e6 * memory_mb)
         self.read_rows, self.dropped = raw.rows, found.dropped
+        return DiskRows(table, len(x_names), found.valid, 1e6 * memory_mb)
 
     def training_pairs(self, seed: int) -> Pairs | StreamedPairs:
-        """Rows to train and validate on; on disk, where they are too large for the memory."""
+        """Rows to train and validate on; they stay on disk where they are too large for the memory."""
         if self._disk is None:
             return super().training_pairs(seed)
         if self.n_train is not None and COPIES * self.n_train * self._disk.width <= self._disk.memory:
@@ -140,7 +157,7 @@ class Table(Rows):
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         return super().prior(n, rng) if self._disk is None else self._disk.draw(n, rng)
 
-    def fingerprint(self) -> dict:
+    def fingerprint(self) -> dict[str, str]:
         return dict(self._fingerprint)
 
     def describe(self) -> list[str]:
@@ -169,8 +186,15 @@ class Table(Rows):
         return [f"{name} is one of: " + ", ".join(labels) for name, labels in known if labels]
 
 
+def _words(names: str | int | list[str | int] | None) -> list[str] | None:
+    """Names of columns as a list of text: a year in a header is a number to a config."""
+    if names is None:
+        return None
+    return [str(names)] if isinstance(names, (str, int)) else [str(name) for name in names]
+
+
 def _too_large(path: Path, memory_mb: float) -> bool:
-    """Whether a table takes more than this memory, read whole. Raises: DataError where it can't be streamed."""
+    """Whether a table, read whole, takes more than this memory. Raises: DataError where it can't be streamed."""
     if path.suffix.lower() in chunks.SUFFIXES:
         return COPIES * 8 * (chunks.cells(path) or 0) > 1e6 * memory_mb
     # A number written out takes about as many bytes as in memory.
@@ -185,9 +209,9 @@ def _too_large(path: Path, memory_mb: float) -> bool:
 
 
 def _roles(
-    raw: RawTable | chunks.Blocks, x: list[str] | None, y: list[str] | None, n_y: int | None
-) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, np.ndarray]]:
-    """Names of x, names of y, and every column by its name."""
+    raw: Source, x: list[str] | None, y: list[str] | None, n_y: int | None
+) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Any]]:
+    """Names of x, names of y, and every column (of a table on disk, its handle) by its name."""
     names, roles = raw.names, raw.roles
     if n_y is not None and names is not None:
         raise ConfigError(f"task.n_y is for a CSV without a header, {raw.path.name} names its columns; pass task.y")
@@ -201,12 +225,15 @@ def _roles(
         roles = tuple(f"x{i + 1}" for i in range(first)), tuple(f"y{i + 1}" for i in range(last))
         names = roles[0] + roles[1]
     by_name = dict(zip(names, raw.columns, strict=True))
-    if y is None and roles is None:
+    if y is not None:
+        y_names = _known(raw, "y", y, names)
+    elif roles is not None:
+        y_names = roles[1]
+    else:
         raise ConfigError(
             f"task.y must name the columns of y, e.g. 'task.y=[{names[-1]}]', or be [] for a density of x; "
             f"{raw.path.name} has {', '.join(names)}"
         )
-    y_names = roles[1] if y is None else _known(raw, "y", y, names)
     rest = tuple(name for name in (roles[0] if roles and y is None else names) if name not in y_names)
     x_names = rest if x is None else _known(raw, "x", x, names)
     both = [name for name in x_names if name in y_names]
@@ -217,7 +244,7 @@ def _roles(
     return x_names, y_names, by_name
 
 
-def _known(raw: RawTable, letter: str, asked: list[str], names: tuple[str, ...]) -> tuple[str, ...]:
+def _known(raw: Source, letter: str, asked: list[str], names: tuple[str, ...]) -> tuple[str, ...]:
     for name, count in Counter(asked).items():
         if name not in names:
             raise DataError(
@@ -245,19 +272,22 @@ def _valid_rows(
         name = next(name for name in names if invalid[name][row])
         raise DataError(
             f"{count:,} of {raw.rows:,} rows of {raw.path.name} have a missing or non-finite value (the "
-            f"first: "
-            f"{name!r} in row {row + 1}); fill them in or pass task.on_invalid=drop"
+            f"first: {name!r} in row {row + 1}); fill them in or pass task.on_invalid=drop"
         )
     if bad.all():
         raise DataError(f"every row of {raw.path.name} has a missing or non-finite value in {', '.join(names)}")
     return ~bad, count, raw.rows
 
 
-def _numbers(raw: RawTable, letter: str, name: str, column: np.ndarray, advice: str = "") -> np.ndarray:
-    """A column as float64, refusing text and numbers too large to be squared.
+def _numbers(raw: Source, letter: str, name: str, column: np.ndarray, advice: str = "") -> np.ndarray:
+    """A column as float64, (n,). Raises: DataError for text, and for numbers too large to be squared.
 
     Args:
-        advice: what else to do about text, where there may be some.
+        raw: the table, for an error.
+        letter: x or y, for an error.
+        name: the column's name.
+        column: its values, (n,).
+        advice: what else the user can do about text, where there may be some.
     """
     if column.dtype == object:
         row = next(iter(odd_cells(column)), 0)
@@ -270,14 +300,13 @@ def _numbers(raw: RawTable, letter: str, name: str, column: np.ndarray, advice: 
     if np.abs(values).max() > LARGEST:
         raise DataError(
             f"{letter} column {name!r} of {raw.path.name} reaches {np.abs(values).max():g}, beyond "
-            f"{LARGEST:g}; "
-            f"give it in a larger unit"
+            f"{LARGEST:g}; give it in a larger unit"
         )
     return values
 
 
 def _x_variables(
-    raw: RawTable | chunks.Blocks,
+    raw: Source,
     names: tuple[str, ...],
     values: Sequence[np.ndarray],
     margin: float,
@@ -302,7 +331,7 @@ def _x_variables(
     return Variables(names, tuple(bounds), tuple(grid), tuple(heaps))
 
 
-def _given_box(raw: RawTable, name: str, column: np.ndarray, given: list[float | None]) -> tuple:
+def _given_box(raw: Source, name: str, column: np.ndarray, given: list[float | None]) -> Bound:
     if len(given) != 2:
         raise ConfigError(f"task.x_bounds.{name} must be [low, high], null where open, got {given}")
     low, high = given
@@ -310,7 +339,7 @@ def _given_box(raw: RawTable, name: str, column: np.ndarray, given: list[float |
         raise ConfigError(f"task.x_bounds.{name} must have low < high, got {given}")
     outside = int(((column < (-np.inf if low is None else low)) | (column > (np.inf if high is None else high))).sum())
     if outside:
-        count = f"{outside:,}" if isinstance(raw, RawTable) else "some"  # of a streamed table not every value is here
+        count = f"{outside:,}" if isinstance(raw, RawTable) else "some"  # of a table on disk only a sample is here
         raise DataError(f"{count} rows of {raw.path.name} have {name!r} outside task.x_bounds.{name}={given}; widen it")
     return low, high
 
@@ -318,7 +347,7 @@ def _given_box(raw: RawTable, name: str, column: np.ndarray, given: list[float |
 def _y_variables(
     raw: RawTable, names: tuple[str, ...], by_name: dict[str, np.ndarray], y_kind: str
 ) -> tuple[Variables | None, np.ndarray | None]:
-    """What is known of y, and its columns: numbers, or the codes of labels."""
+    """What is known of y, and its columns, (n, Dy): numbers, or the codes of labels."""
     if not names:
         return None, None
     labels: list[tuple[str, ...] | None] = []
@@ -335,8 +364,7 @@ def _y_variables(
                     _numbers(raw, "y", name, column, "empty it and pass task.on_invalid=drop")
                 raise DataError(
                     f"y column {name!r} of {raw.path.name} has {len(found):,} different labels in "
-                    f"{len(column):,} rows; "
-                    f"a class needs several rows a label, is it a name or a number?"
+                    f"{len(column):,} rows; a class needs several rows a label, is it a name or a number?"
                 )
             labels.append(tuple(_label(value) for value in found.tolist()))
             values.append(codes.reshape(-1).astype(np.float64))
