@@ -21,6 +21,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from inncli.data import tables
+from inncli.data.layout import Roles, layout_of
 from inncli.errors import DataError
 
 SUFFIXES = (".npy", ".npz", ".parquet")
@@ -51,7 +52,7 @@ class Blocks(ABC):
     sizes: tuple[int, ...]
     names: tuple[str, ...] | None
     columns: Sequence[Any]
-    roles: tables.Roles | None = None
+    roles: Roles | None = None
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -144,7 +145,7 @@ class ArrayBlocks(Blocks):
             members = _members(path)
         except (OSError, ValueError, zipfile.BadZipFile, struct.error, EOFError) as error:
             raise DataError(f"{path} is not a readable file of plain arrays ({tables.line_of(error)})") from error
-        self.names, self.columns, self.roles = tables.layout_of(path, members, _handles)
+        self.names, self.columns, self.roles = layout_of(path, members, _handles)
         packed = [key for key, member in members.items() if member.offset is None]
         if packed:
             raise DataError(
