@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from inncli.data import chunks, columns
+from inncli.data.observations import label_text
 from inncli.data.pairs import Pairs
 from inncli.data.scan import Columns, Scan
 from inncli.data.stream import DiskRows, StreamedPairs
@@ -18,6 +18,7 @@ from inncli.errors import ConfigError, DataError, did_you_mean
 from inncli.io.atomic import file_sha256
 from inncli.tasks.base import Task, check_spread
 from inncli.tasks.measured.base import Rows
+from inncli.tasks.measured.roles import Source, as_words, roles_of
 from inncli.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 from inncli.variables import Bound, Variables
 
@@ -25,7 +26,6 @@ COPIES = 20  # times the size of its numbers is the most memory that a table tak
 LARGEST = 1e30  # squares of larger numbers overflow a 32-bit float
 MANY_LABELS = 20
 FEW_ODD = 0.1  # share of cells of text below which a column counts as one of numbers
-Source = RawTable | chunks.Blocks  # a table in memory, or on disk
 
 
 class Table(Rows):
@@ -75,7 +75,7 @@ class Table(Rows):
     ) -> None:
         if fresh:
             raise ConfigError("task.fresh=true needs a simulator, a table has only its rows; drop task.fresh")
-        asked_x, asked_y = _words(x), _words(y)
+        asked_x, asked_y = as_words(x), as_words(y)
         bounds = {str(name): ends for name, ends in (x_bounds or {}).items()}
         resolutions = {str(name): step for name, step in (steps or {}).items()}
         self._disk: DiskRows | None = None
@@ -88,7 +88,7 @@ class Table(Rows):
             self._check_sizes(self._disk.rows, Path(file).name)
             return
         raw = read_table(file)
-        x_names, y_names, by_name = _roles(raw, asked_x, asked_y, n_y)
+        x_names, y_names, by_name = roles_of(raw, asked_x, asked_y, n_y)
         rows, dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
         by_name = {name: by_name[name][rows] for name in x_names + y_names}
         x_values = np.column_stack(
@@ -97,7 +97,8 @@ class Table(Rows):
         self.x = _x_variables(raw, x_names, x_values.T, margin, bounds, resolutions)
         self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
         super().__init__(Pairs(x_values, y_values), raw.path.name, test_fraction, n_train)
-        check_spread("x", self.x, x_values)  # last: where there is one row alone, that is what is wrong
+        # After `Rows.__init__`, which refuses a single row: there all columns are constant.
+        check_spread("x", self.x, x_values)
         if self.y is not None and y_values is not None:
             check_spread("y", self.y, y_values)
         self.dropped = dropped
@@ -122,7 +123,7 @@ class Table(Rows):
         raw = chunks.open_blocks(path)
         if not raw.columns or not raw.rows:
             raise DataError(f"{path} has no rows")
-        x_names, y_names, by_name = _roles(raw, x, y, n_y)
+        x_names, y_names, by_name = roles_of(raw, x, y, n_y)
         table = Columns(raw, x_names + y_names, [by_name[name] for name in x_names + y_names])
         found = Scan(table, len(x_names), y_kind, on_invalid == "refuse", 1e6 * memory_mb)
         values = [
@@ -131,7 +132,7 @@ class Table(Rows):
         self.x = _x_variables(raw, x_names, values, margin, x_bounds, steps)
         labels: list[tuple[str, ...] | None] = []
         for name, words, column in list(zip(table.names, table.labels, found.values, strict=True))[len(x_names) :]:
-            labels.append(None if words is None else tuple(_label(word) for word in words.tolist()))
+            labels.append(None if words is None else tuple(label_text(word) for word in words.tolist()))
             _numbers(raw, "y", name, column)
         self.y = Variables(y_names, labels=tuple(labels)) if y_names else None
         ends = np.stack([found.low, found.high])
@@ -186,13 +187,6 @@ class Table(Rows):
         return [f"{name} is one of: " + ", ".join(labels) for name, labels in known if labels]
 
 
-def _words(names: str | int | list[str | int] | None) -> list[str] | None:
-    """Names of columns as a list of text: a year in a header is a number to a config."""
-    if names is None:
-        return None
-    return [str(names)] if isinstance(names, (str, int)) else [str(name) for name in names]
-
-
 def _too_large(path: Path, memory_mb: float) -> bool:
     """Whether a table, read whole, takes more than this memory. Raises: DataError where it can't be streamed."""
     if path.suffix.lower() in chunks.SUFFIXES:
@@ -206,54 +200,6 @@ def _too_large(path: Path, memory_mb: float) -> bool:
             "pandas.read_csv(...).to_parquet(...), or raise task.memory_mb"
         )
     return False
-
-
-def _roles(
-    raw: Source, x: list[str] | None, y: list[str] | None, n_y: int | None
-) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, Any]]:
-    """Names of x, names of y, and every column (of a table on disk, its handle) by its name."""
-    names, roles = raw.names, raw.roles
-    if n_y is not None and names is not None:
-        raise ConfigError(f"task.n_y is for a CSV without a header, {raw.path.name} names its columns; pass task.y")
-    if names is None:
-        last = (1 if y is None else len(y)) if n_y is None else n_y
-        if last >= len(raw.columns):
-            raise ConfigError(
-                f"{raw.path.name} has no header and {len(raw.columns)} columns, {last} of them y: none is left for x"
-            )
-        first = len(raw.columns) - last
-        roles = tuple(f"x{i + 1}" for i in range(first)), tuple(f"y{i + 1}" for i in range(last))
-        names = roles[0] + roles[1]
-    by_name = dict(zip(names, raw.columns, strict=True))
-    if y is not None:
-        y_names = _known(raw, "y", y, names)
-    elif roles is not None:
-        y_names = roles[1]
-    else:
-        raise ConfigError(
-            f"task.y must name the columns of y, e.g. 'task.y=[{names[-1]}]', or be [] for a density of x; "
-            f"{raw.path.name} has {', '.join(names)}"
-        )
-    rest = tuple(name for name in (roles[0] if roles and y is None else names) if name not in y_names)
-    x_names = rest if x is None else _known(raw, "x", x, names)
-    both = [name for name in x_names if name in y_names]
-    if both:
-        raise ConfigError(f"column {both[0]!r} is in task.x and in task.y; leave it in one of them")
-    if not x_names:
-        raise ConfigError(f"task.x must name at least one column of {raw.path.name}: {', '.join(names)}")
-    return x_names, y_names, by_name
-
-
-def _known(raw: Source, letter: str, asked: list[str], names: tuple[str, ...]) -> tuple[str, ...]:
-    for name, count in Counter(asked).items():
-        if name not in names:
-            raise DataError(
-                f"{raw.path.name} has no column {name!r} (task.{letter}){did_you_mean(name, names)}; "
-                f"it has {', '.join(names)}{', without a header of names' if raw.names is None else ''}"
-            )
-        if count > 1:
-            raise ConfigError(f"task.{letter} names column {name!r} {count} times; name it once")
-    return tuple(asked)
 
 
 def _valid_rows(
@@ -366,13 +312,6 @@ def _y_variables(
                     f"y column {name!r} of {raw.path.name} has {len(found):,} different labels in "
                     f"{len(column):,} rows; a class needs several rows a label, is it a name or a number?"
                 )
-            labels.append(tuple(_label(value) for value in found.tolist()))
+            labels.append(tuple(label_text(value) for value in found.tolist()))
             values.append(codes.reshape(-1).astype(np.float64))
     return Variables(names, labels=tuple(labels)), np.column_stack(values)
-
-
-def _label(value: str | bool | float) -> str:
-    """A label as the table writes it: 3, not 3.0; true, not True."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value if isinstance(value, str) else str(int(value)) if value.is_integer() else repr(value)
