@@ -50,9 +50,8 @@ DEFECTS = [
         "inncli.evaluation.evaluate:evaluate",
         "task = None if with_file and not resimulate else task_of(run, resimulate)",
         "task = task_of(run, True)",
-        ""
-        "test_evaluate::test_json_holds_what_the_task_allows_and_nothing_that_is_no_number[simulator-words3-metrics3-validation "
-        "rows]",
+        "test_evaluate::test_json_holds_what_the_task_allows_and_nothing_that_is_no_number"
+        "[simulator-words3-metrics3-validation rows]",
     ),
     Defect(
         "the classifier isn't seeded",
