@@ -14,9 +14,9 @@
     ├── ConvergenceError        exit 1   an iterative solver stopped short
     └── Interrupted             exit 130
 
-A message is one line: what was expected, what was got, what to do next. It names an argument of the caller's as Python
-has it, `y` or `refine=True`, and the error says which ones; the command line writes its options in their place
-(`cli.console.said`).
+A message is one line: what was expected, what was got, what to do next. It names the caller's arguments as Python
+writes them, `y` or `refine=True`, and `InnError.arguments` lists those names. The command line puts its options in
+their place (`cli.console.said`).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class InnError(Exception):
 
     Args:
         message: one line.
-        arguments: the names of the arguments that it writes between backquotes, alone or with a value in Python.
+        arguments: the names of the arguments that the message writes between backquotes, alone or with a value.
     """
 
     exit_code = 1
@@ -99,8 +99,13 @@ class ConvergenceError(InnError):
     """An iterative solver stopped before it reached its tolerance."""
 
 
-class Interrupted(InnError):
-    """The run was stopped, by a signal as a rule, after writing a checkpoint."""
+class Interrupted(InnError):  # noqa: N818 a stop that was asked for is no error
+    """The run was stopped after it wrote a checkpoint.
+
+    Args:
+        message: one line.
+        reason: the name of the signal that stopped it, or "pruned"; None where neither did.
+    """
 
     exit_code = 130
 

@@ -27,7 +27,7 @@ __all__ = [
 ]
 
 DTYPES = ("float32", "float64")
-MOST_PROCESSES = 8  # of one run, or as many as there are cores: a list of devices may be a stranger's
+MOST_PROCESSES = 8  # of one run, or as many as there are cores: a list of devices may come from an untrusted config
 
 
 def available_devices() -> list[str]:
@@ -49,7 +49,7 @@ def resolve_device(name: str) -> torch.device:
 
     here = available_devices()
     if name == "auto":
-        # Small float64-free flows are bound by overhead, so mps is used only where asked for.
+        # The overhead of each call bounds the speed of a small flow, so mps is used only where it is asked for.
         return torch.device(here[0] if here[0].startswith("cuda") else "cpu")
     # "cuda" alone means the first one, as in torch; naming its index keeps run.json exact.
     wanted = "cuda:0" if name == "cuda" else name
@@ -93,7 +93,7 @@ def resolve_devices(names: str | list[str]) -> list[torch.device]:
 
 
 def launcher_rank() -> int | None:
-    """The number of this process among those that torchrun started to train together; None if it started none."""
+    """The rank of this process among those that torchrun started to train together; None if torchrun started none."""
     words = [os.environ.get(key, "") for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")]
     return int(words[0]) if all(words) and int(words[2]) > 1 else None
 
@@ -107,7 +107,8 @@ def resolve_dtype(name: str) -> torch.dtype:
 
     if name not in DTYPES:
         raise ConfigError(f"dtype: expected {' or '.join(DTYPES)}, got {name!r}{did_you_mean(name, DTYPES)}")
-    return getattr(torch, name)
+    dtype: torch.dtype = getattr(torch, name)
+    return dtype
 
 
 def set_threads(threads: int | None) -> int:

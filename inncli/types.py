@@ -1,6 +1,6 @@
 """Number ranges for the type hints of classes that a yaml can build.
 
-`inncli.config.schema` reads the hints of a target's `__init__` from its source and holds the config's
+`inncli.config.schema` reads the hints of a target's `__init__` from its source and checks the config's
 values against them, so that `trainer.lr=-1` fails in composition, before torch is imported:
 
     def __init__(self, lr: PositiveFloat = 5e-3, patience: PositiveInt | None = None): ...

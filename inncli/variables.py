@@ -1,8 +1,9 @@
-"""What is known about the columns of x or of y: names, bounds, recording steps, labels."""
+"""What is known about the columns of x or of y: names, bounds, resolutions, point masses, labels."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, field
+from typing import Any
 
 Bound = tuple[float | None, float | None]
 
@@ -14,13 +15,13 @@ class Variables:
     Args:
         names: one name a column, in the user's words.
         bounds: (low, high) a column, None where open; empty means all open.
-        steps: recording step a column in the column's unit, 0 where continuous; a value v
-            stands for the cell [v - step/2, v + step/2). Empty means all continuous.
-        heaps: values a column that many rows share exactly (a heap of zeros, say).
+        steps: the resolution at which each column was recorded, in the column's unit, 0 where it is continuous.
+            A value v stands for the cell [v - step/2, v + step/2). Empty means all continuous.
+        heaps: the point masses of each column: values that many rows share exactly, such as a zero.
         labels: the labels of a categorical column, whose values are then the codes 0, 1, ...;
             None for a number. Empty means all numbers.
-        simplex: whether the columns are all but the last of the shares of a whole: none below 0, their sum
-            at most 1.
+        simplex: whether the columns are the shares of a whole, without the last share: none is below 0, and
+            their sum is at most 1.
     """
 
     names: tuple[str, ...]
@@ -52,22 +53,23 @@ class Variables:
 
     @property
     def cells(self) -> tuple[Bound, ...]:
-        """Bounds of the spread values: half a recording step wider than those of the recorded ones."""
+        """The bounds of each column, half a step wider at either end: those of the values behind the recorded ones."""
         return tuple(
             (None if low is None else low - step / 2, None if high is None else high + step / 2)
-            for (low, high), step in zip(self.bounds, self.steps)
+            for (low, high), step in zip(self.bounds, self.steps, strict=True)
         )
 
     @classmethod
-    def numbered(cls, letter: str, dim: int, **facts) -> Variables:
-        """Columns named x1, x2, ... (or y1, y2, ...)."""
+    def numbered(cls, letter: str, dim: int, **facts: Any) -> Variables:
+        """Columns named x1, x2, ... (or y1, y2, ...); `facts` are further arguments of `Variables`."""
         return cls(tuple(f"{letter}{i + 1}" for i in range(dim)), **facts)
 
-    def to_dict(self) -> dict:
+    def to_dict(self) -> dict[str, Any]:
         """A JSON-ready dict; `Variables.from_dict` reads it back."""
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, d: dict) -> Variables:
+    def from_dict(cls, d: dict[str, Any]) -> Variables:
         """The inverse of `to_dict`, after a trip through JSON."""
-        return cls(**{key: value if isinstance(value, bool) else tuple(value) for key, value in d.items()})
+        facts: dict[str, Any] = {key: value if isinstance(value, bool) else tuple(value) for key, value in d.items()}
+        return cls(**facts)

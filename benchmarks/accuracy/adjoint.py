@@ -1,4 +1,7 @@
-"""Ad-hoc inversion on the sine, starts from a trained model, and --refine. About 8 CPU-minutes, most of them the source model of starts."""
+"""Ad-hoc inversion on the sine, starts from a trained model, and --refine.
+
+About 8 CPU-minutes, most of them for the trained model.
+"""
 
 from __future__ import annotations
 

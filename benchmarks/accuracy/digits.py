@@ -86,8 +86,10 @@ def digits() -> None:
 
 
 def by_class(task: Digits, training, points: np.ndarray, labels: np.ndarray, seed: int) -> np.ndarray:
-    """Log density of points under a Gaussian of each class: full covariance, shrunk towards the shared one and
-    towards its diagonal by the weights that serve held-out fifths of the training rows best.
+    """Log density of points under a Gaussian of each class.
+
+    Its covariance is full, shrunk towards the shared one and towards its diagonal, by the weights that serve held-out
+    fifths of the training rows best.
     """
     live = np.array(task.x.bounds)[:, 1] > 0  # the others are uniform noise to the Gaussians too: 0 nats
     x = (training.x + np.random.default_rng(seed).random(training.x.shape) - 0.5)[:, live]

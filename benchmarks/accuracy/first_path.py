@@ -70,7 +70,7 @@ def linear() -> None:
         errors = {}
         for seed in SEEDS:
             trained = inncli.load(train("task=linear", f"model.linear_start={start}", f"seed={seed}")[0].path)
-            for y, where in zip(ys, ("at the mean", "1 sd out", "3 sd out")):
+            for y, where in zip(ys, ("at the mean", "1 sd out", "3 sd out"), strict=True):
                 for what, error in moments(trained.sample(y[None], 100_000, seed)[0], *task.posterior(y)).items():
                     errors.setdefault((where, what), []).append(error)
         for (where, what), values in errors.items():

@@ -73,7 +73,7 @@ def breast_cancer() -> None:
             f"mean {np.mean(differences):.2f} +- {error:.2f}; asked: > 0 for spline, maf, iresnet",
         )
         row("8", f"breast cancer, {model}: the same without rows of concavity 0", elsewhere)
-    gaussians = [a - b for a, b in zip(flows, differences)]
+    gaussians = [a - b for a, b in zip(flows, differences, strict=True)]
     row("8", "breast cancer, full-covariance Gaussian on all 455 rows", gaussians, "field.md: about -9.41")
     _, differences, _ = against(["trainer.max_steps=1", "trainer.lr=1e-12"])
     row("8", "breast cancer, power map and closed form alone, over the Gaussian's", differences)

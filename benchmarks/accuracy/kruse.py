@@ -96,7 +96,9 @@ def ballistics() -> None:
 
 
 def _rows(task: str, limits: dict[str, str]) -> None:
-    found, seconds, judged = zip(*(_row(f"experiment=kruse_{task}", "model=spline", f"seed={seed}") for seed in SEEDS))
+    found, seconds, judged = zip(
+        *(_row(f"experiment=kruse_{task}", "model=spline", f"seed={seed}") for seed in SEEDS), strict=True
+    )
     row("3", f"{task}, spline: CPU-s of a training", seconds, "asked: <= 600" if limits else "")
     row("3", f"{task}, spline: CPU-s of an evaluation", judged)
     for prefix in ("", "refined_"):
@@ -110,8 +112,9 @@ def _rows(task: str, limits: dict[str, str]) -> None:
 
 
 def _row(*words: str, more: tuple[str, ...] = ("--refine",)) -> tuple[dict[str, float], float, float]:
-    """Metrics of `inn evaluate` of a run trained by these words (its C2ST with few draws: it is no column of theirs);
-    CPU-s of training and of evaluation.
+    """Metrics of `inn evaluate` of a run trained by these words, and CPU-s of training and of evaluation.
+
+    The C2ST takes few draws: it is no column of the paper's table.
     """
     before = _children_seconds()
     run, _ = train(*words)

@@ -1,5 +1,7 @@
-"""The tasks of the benchmark of simulation-based inference. The files of sbibm are needed for the references:
-`pip install --no-deps sbibm==1.1.0`. About 45 CPU-minutes, most of them the classifier's.
+"""The tasks of the benchmark of simulation-based inference.
+
+The files of sbibm are needed for the references: `pip install --no-deps sbibm==1.1.0`. About 45 CPU-minutes, most of
+them the classifier's.
 """
 
 from __future__ import annotations
@@ -33,7 +35,7 @@ def _references(name: str) -> None:
         for k, y in enumerate(task.published_observations())
     ]
     theirs = [published.draws(name, k + 1)[:n] for k in range(len(ours))]
-    scores = c2st_scores(list(zip(ours, theirs)))
+    scores = c2st_scores(list(zip(ours, theirs, strict=True)))
     row("1", f"{name}: C2ST of exact draws to the wheel's, 10 observations", scores, "asked: .5 +- .03 each")
     wide = ours[0].mean(0) + 1.5 * (ours[0] - ours[0].mean(0))
     row(
@@ -95,7 +97,7 @@ def _evaluated(*words: str, samples: int | None = None) -> tuple[dict, float]:
 
 
 def _benchmark(line: str, words: list[str], seeds: tuple[int, ...], limit: str) -> None:
-    found, seconds = zip(*[_evaluated(*words, f"seed={seed}") for seed in seeds])
+    found, seconds = zip(*[_evaluated(*words, f"seed={seed}") for seed in seeds], strict=True)
     what = " ".join(words)
     row(line, f"{what}: C2ST", [entry["metrics"]["c2st"] for entry in found], limit)
     row(line, f"{what}: sd over the 10 observations", [entry["metrics"]["c2st_sd"] for entry in found])

@@ -34,7 +34,7 @@ class Defect(NamedTuple):
     test: str
 
 
-class Misaddressed(LookupError):
+class Misaddressed(LookupError):  # noqa: N818 named as its message reads
     """A defect whose code or test is not there, or is there more than once."""
 
 
@@ -177,7 +177,7 @@ def _places(scope: ast.AST, old: list[ast.AST]) -> Iterator[Place]:
             for i in range(len(nodes) - len(old) + 1):
                 part = nodes[i : i + len(old)]
                 # Types first: to dump every subtree of every node would take a minute.
-                alike = all(type(a) is type(b) for a, b in zip(part, old))
+                alike = all(type(a) is type(b) for a, b in zip(part, old, strict=True))
                 if alike and [ast.dump(node) for node in part] == wanted:
                     yield Place(parent, field, i if nodes is value else None, len(old))
 

@@ -50,8 +50,8 @@ DEFECTS = [
         "inncli.inference.run_task:task_of",
         "trust.to_run([config]) if resimulate else trust",
         "trust.to_run([config])",
-        "test_evaluate::test_json_holds_what_the_task_allows_and_nothing_that_is_no_number[simulator-words3-metrics3-validation "
-        "rows]",
+        "test_evaluate::test_json_holds_what_the_task_allows_and_nothing_that_is_no_number"
+        "[simulator-words3-metrics3-validation rows]",
     ),
     Defect(
         "the classifier isn't seeded",
@@ -100,8 +100,8 @@ DEFECTS = [
     Defect(
         "a posterior of monotone without its prior",
         "inncli.tasks.toy.monotone:Monotone.reference_posterior",
-        "-0.5 * (x / self.sd) ** 2 - 0.5 * ((x - self.e * np.sin(x) - y) / sd) ** 2",
-        "-0.5 * ((x - self.e * np.sin(x) - y) / sd) ** 2",
+        "-0.5 * (x / self.sd) ** 2 - 0.5 * ((x - self.e * np.sin(x) - at) / sd) ** 2",
+        "-0.5 * ((x - self.e * np.sin(x) - at) / sd) ** 2",
         "test_cobweb::test_the_posterior_of_monotone_agrees_with_rejection_sampling[-2.0-0.5]",
     ),
 ]

@@ -64,8 +64,8 @@ DEFECTS = [
     Defect(
         "4: conditions accepted and ignored",
         "inncli.nn.lipschitz:LipschitzNet.at",
-        "biases = [b + shift for b, shift in zip(biases, self.context(context).split(self.hidden, 1))]",
-        "biases = [b + 0 * shift for b, shift in zip(biases, self.context(context).split(self.hidden, 1))]",
+        "biases = [b + shift for b, shift in zip(biases, self.context(context).split(self.hidden, 1), strict=True)]",
+        "biases = [b + 0 * s for b, s in zip(biases, self.context(context).split(self.hidden, 1), strict=True)]",
         "test_iresnet::test_the_block_is_conditional_and_unconditional",
     ),
     Defect(

@@ -62,7 +62,7 @@ DEFECTS = [
     Defect(
         "a cell is drawn by its prior, and its bound is divided out all the same",
         "inncli.tasks.benchmarks.inverse_ballistics:InverseBallistics.reference_posterior",
-        "log_bound = log_mass - 0.5 * ((y - nearest) / SD_X1) ** 2",
+        "log_bound = log_mass - 0.5 * ((at - nearest) / SD_X1) ** 2",
         "log_bound = log_mass",
         "test_kruse::test_throws_agree_with_rejection[8.0-integer]",
     ),

@@ -85,7 +85,7 @@ def _hash(data: bytes) -> str:
 
 
 def _times(lines: list[str]) -> list[str]:
-    """Durations at the end of a line, and tables with a column of them, whose width they decide: a table without its alignment."""
+    """Replaces durations at the end of a line, and in a column of a table, which then loses its alignment."""
     at, count, found = None, 0, []
     for line in lines:
         cells = re.split(" {2,}", line.strip())

@@ -128,7 +128,9 @@ def slurm() -> None:
         print(out, "\n".join(line for line in err.splitlines() if line.startswith(("job ", "expected"))), sep="")
         states = [job["status"] for job in bad.jobs()]
         row("1", "a job raised, one SIGKILLed, one USR2, one scancel: exit code", process.returncode, "asked: 1")
-        wrong = sum(a != b for a, b in zip(states, ["failed", "killed", "done", "interrupted", "done", "done"]))
+        wrong = sum(
+            a != b for a, b in zip(states, ["failed", "killed", "done", "interrupted", "done", "done"], strict=True)
+        )
         row("1", "jobs whose state in the table is not the true one", wrong, "asked: 0")
         row("1", "wall s", time.monotonic() - begun)
         words = ["sacct", "-n", "-X", "-o", "JobID,State", "--parsable2", "-j", ids[1].partition("_")[0]]

@@ -78,7 +78,7 @@ def _apart(a: np.ndarray, b: np.ndarray) -> float:
 
 
 def curves() -> None:
-    """Losses of 50 steps in float64, two CPU processes against one: by likelihood and by MMD, with broken gatherings."""
+    """Losses of 50 steps in float64, two CPU processes against one; also with the gathering broken."""
     for name, words in (("spline by likelihood", NLL), ("inn by MMD", MMD), ("inn by likelihood", ML)):
         one = _curve(alone(CPU), words)[0]
         two, weights = distributed.run(["cpu", "cpu"], _curve, words)
@@ -149,7 +149,7 @@ def speed() -> None:
 
 
 def _ended(words: list[str], who: str, number: int) -> tuple[int, float, str, RunDir, int]:
-    """A run of two processes, one of which gets a signal: exit code, seconds until all ended, last line, run, left over."""
+    """Signals one of two processes of a run: exit code, seconds until all ended, last line, run, left over."""
     root = Path(tempfile.mkdtemp(dir=WORK))
     env = {**os.environ, "INN_OUTPUTS": str(root), "PYTHONPATH": str(Path(__file__).parents[2])}
     process = subprocess.Popen(

@@ -1,7 +1,7 @@
 """Larger than memory: a table of 20 million rows, streamed; 10 million posterior draws. About 6 CPU-minutes.
 
-Memory is the peak resident set of the command's own process, less that of the same command on a table of 2,000 rows: what is
-left is what the table takes.
+Memory is the peak resident set of the command's own process, less that of the same command on a table of 2,000 rows:
+the rest is what the table takes.
 """
 
 from __future__ import annotations
@@ -39,7 +39,8 @@ if "train" in sys.argv:
         return found
     Trainer.fit = timed
 code = main(sys.argv[1:])
-with open("/proc/self/status") as status:  # of this program alone: wait4 and getrusage count what the one that started it had
+# Of this program alone: wait4 and getrusage count the memory of the program that started it too.
+with open("/proc/self/status") as status:
     print("peak", next(line.split()[1] for line in status if line.startswith("VmHWM")), flush=True, file=sys.stderr)
 sys.exit(code)
 """

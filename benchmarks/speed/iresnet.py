@@ -60,9 +60,8 @@ def speed() -> None:
         seconds = np.array([[_cpu_seconds(f) for f in pair] for _ in range(12)])[2:]
         ratios = seconds[:, 1] / seconds[:, 0]
         row("5", f"FrEIA forward / our train step, {what}", ratios, "asked: >= 8")
-        print(
-            f"      medians: ours {statistics.median(seconds[:, 0]) * 1e3:.1f} ms, FrEIA {statistics.median(seconds[:, 1]) * 1e3:.0f} ms"
-        )
+        mine_ms, theirs_ms = (1e3 * statistics.median(column) for column in seconds.T)
+        print(f"      medians: ours {mine_ms:.1f} ms, FrEIA {theirs_ms:.0f} ms")
 
 
 def _cpu_seconds(function) -> float:

@@ -25,7 +25,7 @@ def contracts() -> None:
     for name in catalogue.TRANSFORMS:
         transform, x, context = test_transforms.build(name)
         found = _errors(transform.forward, transform.inverse, x, context, test_transforms.jacobian)
-        worst = [max(a, b) for a, b in zip(worst, found)]
+        worst = [max(a, b) for a, b in zip(worst, found, strict=True)]
         row("1", f"float64, transform {name}: round trip", found[0], "asked: <= 1e-9")
         row("1", f"float64, transform {name}: log-det, both ways", found[1], "asked: <= 1e-9")
     row("1", f"float64, {len(catalogue.TRANSFORMS)} transforms, worst round trip", worst[0], "asked: <= 1e-9")
@@ -49,7 +49,9 @@ def contracts() -> None:
         truth = torch.linalg.slogdet(
             torch.stack(
                 [
-                    torch.autograd.functional.jacobian(lambda r: model._to_z(r[None], y[i : i + 1])[0][0], x[i])
+                    torch.autograd.functional.jacobian(
+                        lambda r, i=i, m=model, y=y: m._to_z(r[None], y[i : i + 1])[0][0], x[i]
+                    )
                     for i in range(20)
                 ]
             )

@@ -50,7 +50,7 @@ def _alarms(seen: dict, y: np.ndarray) -> float:
 
 
 def false_alarms() -> None:
-    """Share of held-out ys called unfamiliar, mean over 20 seeds in the last column; the control's ys come from elsewhere."""
+    """Share of held-out ys called unfamiliar, with the mean over 20 seeds; the control's ys come from elsewhere."""
     for name, build in TASKS.items():
         rates, wrong = [], []
         for seed in MANY:

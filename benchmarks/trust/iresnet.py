@@ -51,7 +51,7 @@ def _log_det() -> None:
     for dim in (2, 16, 64):
         block, x = _block(dim)
         truth = torch.linalg.slogdet(
-            torch.stack([torch.autograd.functional.jacobian(lambda r: block(r[None])[0][0], r) for r in x])
+            torch.stack([torch.autograd.functional.jacobian(lambda r, b=block: b(r[None])[0][0], r) for r in x])
         )[1]
         row(
             "4",

@@ -1,4 +1,4 @@
-"""Verdicts that tell truth from falsehood: exact posteriors, and the same made wrong on purpose. About 25 CPU-minutes."""
+"""Verdicts on exact posteriors, and on the same made wrong on purpose. About 25 CPU-minutes."""
 
 from __future__ import annotations
 

@@ -1,10 +1,8 @@
 """Tables that stay on disk: NPY, NPZ and Parquet files of which a block of rows is read at a time.
 
 A block is a run of rows that can be read without reading those before it: any run of rows of an array that is not
-compressed, a row group of a Parquet file. Files are read and not mapped into memory, where every page that was
-ever looked at would count.
-
-pyarrow is imported where a Parquet file is read: it takes a fifth of a second, which an array should not pay.
+compressed, or a row group of a Parquet file. Files are read and not mapped into memory: of a mapped file every page
+that was ever looked at would count as memory in use.
 """
 
 from __future__ import annotations
@@ -13,14 +11,17 @@ import os
 import struct
 import zipfile
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
 from pyarrow import parquet
 
 from inncli.data import tables
+from inncli.data.layout import Roles, layout_of
 from inncli.errors import DataError
 
 SUFFIXES = (".npy", ".npz", ".parquet")
@@ -42,15 +43,16 @@ class Blocks(ABC):
     """A table on disk.
 
     Attributes:
-        names, roles: as in a `tables.RawTable`.
+        names: one for each column, as in a `tables.RawTable`.
         columns: a handle for each column, which `read` takes.
+        roles: as in a `tables.RawTable`.
         sizes: rows of each block.
     """
 
     sizes: tuple[int, ...]
     names: tuple[str, ...] | None
-    columns: tuple
-    roles: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    columns: Sequence[Any]
+    roles: Roles | None = None
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -61,7 +63,7 @@ class Blocks(ABC):
         """Number of rows."""
         return sum(self.sizes)
 
-    def read(self, block: int, columns: list) -> list[np.ndarray | Text]:
+    def read(self, block: int, columns: Sequence[Any]) -> list[np.ndarray | Text]:
         """The columns of one block: float64 with NaN where missing, bool, or `Text`; each (rows of the block,).
 
         Raises: DataError if the file is damaged, or has changed since it was opened.
@@ -71,9 +73,10 @@ class Blocks(ABC):
         return self._read(block, columns)
 
     @abstractmethod
-    def _read(self, block: int, columns: list) -> list[np.ndarray | Text]: ...
+    def _read(self, block: int, columns: Sequence[Any]) -> list[np.ndarray | Text]: ...
 
-    def _now(self) -> tuple:
+    def _now(self) -> tuple[int, int, int]:
+        """What changes when the file does."""
         try:
             stat = os.stat(self.path)
         except OSError as error:
@@ -90,11 +93,11 @@ def open_blocks(path: Path) -> Blocks:
 
 
 def cells(path: Path) -> int | None:
-    """Rows times columns by the file's headers alone; None where they can't be made out."""
+    """Rows times columns by the file's headers alone; None where the headers can't be read."""
     try:
         if path.suffix.lower() == ".parquet":
             facts = parquet.read_metadata(path)
-            return facts.num_rows * facts.num_columns
+            return int(facts.num_rows * facts.num_columns)
         return sum(
             int(np.prod(member.shape)) * max(len(member.dtype.names or ()), 1) for member in _members(path).values()
         )
@@ -124,7 +127,8 @@ class _Member:
             values = self._run(file, start * width, (stop - start) * width)
             return values.reshape(-1, width) if len(self.shape) == 2 else values
 
-    def _run(self, file, first: int, count: int) -> np.ndarray:
+    def _run(self, file: IO[bytes], first: int, count: int) -> np.ndarray:
+        assert self.offset is not None  # `ArrayBlocks` refuses compressed arrays
         file.seek(self.offset + first * self.dtype.itemsize)
         values = np.fromfile(file, self.dtype, count)
         if len(values) < count:
@@ -141,7 +145,7 @@ class ArrayBlocks(Blocks):
             members = _members(path)
         except (OSError, ValueError, zipfile.BadZipFile, struct.error, EOFError) as error:
             raise DataError(f"{path} is not a readable file of plain arrays ({tables.line_of(error)})") from error
-        self.names, self.columns, self.roles = tables.layout_of(path, members, _handles)
+        self.names, self.columns, self.roles = layout_of(path, members, _handles)
         packed = [key for key, member in members.items() if member.offset is None]
         if packed:
             raise DataError(
@@ -154,7 +158,7 @@ class ArrayBlocks(Blocks):
         n = self.columns[0][1].shape[0] if self.columns else 0
         self.sizes = tuple(min(BLOCK, n - start) for start in range(0, n, BLOCK))
 
-    def _read(self, block: int, columns: list) -> list[np.ndarray | Text]:
+    def _read(self, block: int, columns: Sequence[Handle]) -> list[np.ndarray | Text]:
         start = block * BLOCK
         stop = start + self.sizes[block]
         members = {key: member for key, member, _ in columns}
@@ -169,7 +173,10 @@ class ArrayBlocks(Blocks):
         ]
 
 
-def _handles(key: str, member: _Member) -> list[tuple]:
+Handle = tuple[str, _Member, "str | int | None"]
+
+
+def _handles(key: str, member: _Member) -> list[Handle]:
     """A handle for each column of an array: its key, the array, and the column's place in it."""
     if member.dtype.names:
         return [(key, member, name) for name in member.dtype.names]
@@ -195,17 +202,17 @@ def _members(path: Path) -> dict[str, _Member]:
             if not info.filename.endswith(".npy"):
                 continue
             with archive.open(info) as file:
-                offset, *rest = _header(file)
+                offset, dtype, shape, fortran = _header(file)
             stored = info.compress_type == zipfile.ZIP_STORED
             if stored:
-                raw.seek(info.header_offset + 26)  # the local header has lengths of its own
+                raw.seek(info.header_offset + 26)  # the header before the data has lengths of its own
                 name, extra = struct.unpack("<HH", raw.read(4))
                 offset += info.header_offset + 30 + name + extra
-            found[info.filename.removesuffix(".npy")] = _Member(path, offset if stored else None, *rest)
+            found[info.filename.removesuffix(".npy")] = _Member(path, offset if stored else None, dtype, shape, fortran)
     return found
 
 
-def _header(file) -> tuple[int, np.dtype, tuple[int, ...], bool]:
+def _header(file: IO[bytes]) -> tuple[int, np.dtype, tuple[int, ...], bool]:
     version = np.lib.format.read_magic(file)
     if version not in ((1, 0), (2, 0)):
         raise ValueError(f"its header has version {version}")
@@ -230,7 +237,7 @@ class ParquetBlocks(Blocks):
         facts = self._file.metadata
         self.sizes = tuple(facts.row_group(i).num_rows for i in range(facts.num_row_groups))
 
-    def _read(self, block: int, columns: list) -> list[np.ndarray | Text]:
+    def _read(self, block: int, columns: Sequence[str]) -> list[np.ndarray | Text]:
         try:
             table = self._file.read_row_group(block, columns=list(columns), use_threads=False)
         except (pa.ArrowException, OSError) as error:
@@ -239,7 +246,7 @@ class ParquetBlocks(Blocks):
             ) from error
         return [self._column(name, table.column(name)) for name in columns]
 
-    def _column(self, name: str, column) -> np.ndarray | Text:
+    def _column(self, name: str, column: pa.ChunkedArray) -> np.ndarray | Text:
         kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
         is_text = not (
             pa.types.is_primitive(kind)

@@ -1,4 +1,4 @@
-"""Facts found in a column of measured numbers: heaps, the recording step, a box that holds its values."""
+"""Facts found in a column of measured numbers: its point masses, its resolution, a box that holds its values."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ FINEST_STEP = 6  # decimals
 
 
 def heaps(values: np.ndarray) -> tuple[float, ...]:
-    """Values that at least 2 % of the rows, and 5 rows, share exactly; not where all rows do. Shape: (n,).
+    """The point masses: values that at least 2 % of the rows, and 5 rows, share exactly, but not all rows do.
 
-    Where no value is negative, 0 is a heap however few share it: it lies on the column's bound.
+    Where no value is negative, 0 is a point mass however few rows share it: it lies on the column's bound.
+
+    Shape: values (n,).
     """
     found, counts = np.unique(values, return_counts=True)
     heaped = (counts >= max(HEAP_ROWS, HEAP_SHARE * len(values))) | ((found == 0) & (found.min() == 0))
@@ -22,12 +24,14 @@ def heaps(values: np.ndarray) -> tuple[float, ...]:
 
 
 def recording_step(values: np.ndarray) -> float:
-    """The step of the grid that a column was recorded on, 0 where it is continuous. Shape: (n,).
+    """The resolution: the step of the grid on which a column was recorded, 0 where it is continuous.
 
-    A column of whole numbers has step 1. Any other column is taken to be recorded on a grid only where its
-    values repeat: where it has a heap, or at most half of its values are distinct. Its step is then the
-    largest of 1, .1, ..., 1e-6 of which all values are multiples. If there is none (1/3 is no multiple of
-    any), it is 0; with a heap, which needs a cell of its own, about a millionth of the column's width.
+    A column of whole numbers has step 1. Any other column counts as recorded on a grid only where its values
+    repeat: where it has a point mass, or at most half of its values are distinct. Its step is then the largest of
+    1, .1, ..., 1e-6 of which all values are multiples. If there is none (1/3 is no multiple of any), the step is
+    0; with a point mass, which needs a cell of its own, it is about a millionth of the column's width.
+
+    Shape: values (n,). Units: those of the values.
     """
     if on_grid(values, 0):
         return 1.0
@@ -39,12 +43,12 @@ def recording_step(values: np.ndarray) -> float:
 
 
 def on_grid(values: np.ndarray, decimals: int) -> bool:
-    """Whether all values are multiples of 10^-decimals, up to the rounding of their own precision."""
+    """Whether all values, (n,), are multiples of 10^-decimals, up to the rounding of their own precision."""
     return not off_grid(values, decimals).any()
 
 
 def off_grid(values: np.ndarray, decimals: int) -> np.ndarray:
-    """Which values are no multiples of 10^-decimals, up to the rounding of their own precision. Shape: (n,)."""
+    """Which values are no multiples of 10^-decimals, up to their own rounding. Shape: (n,) to (n,) bool."""
     # A table of 32-bit numbers holds 0.1 as 0.10000000149.
     eps = np.finfo(np.float64 if more_than_32_bits(values).any() else np.float32).eps
     tolerance = np.minimum(2 * eps * np.abs(values), 0.05 * 10.0**-decimals)
@@ -52,7 +56,7 @@ def off_grid(values: np.ndarray, decimals: int) -> np.ndarray:
 
 
 def more_than_32_bits(values: np.ndarray) -> np.ndarray:
-    """Which values lose digits as 32-bit floats. Shape: (n,)."""
+    """Which values lose digits as 32-bit floats. Shape: (n,) to (n,) bool."""
     return values != values.astype(np.float32)
 
 
@@ -60,6 +64,8 @@ def box(values: np.ndarray, margin: float, step: float) -> Bound:
     """(low, high): the range of the values widened by `margin` times its width at either end.
 
     A column without a negative value stays non-negative. On a grid the ends lie on the grid.
+
+    Shape: values (n,). Units: those of the values.
     """
     lowest, highest = float(values.min()), float(values.max())
     width = highest - lowest

@@ -1,7 +1,7 @@
 """Values that a user gives for y or x: on the command line, or as a table of points.
 
-Inside, a categorical column is a code 0, 1, ...; outside it is its label. Every value is checked
-here, before a model is asked, so that a wrong one is a single line.
+Inside the package a categorical column holds the codes 0, 1, ...; users write its labels. Every value is checked
+here, before a model is asked, so that a wrong one costs the user a single line.
 """
 
 from __future__ import annotations
@@ -19,7 +19,12 @@ from inncli.variables import Variables
 
 
 def parse_y(text: str, y: Variables | None, run_id: str) -> np.ndarray:
-    """One observation as a user writes it: `1.5,0`, or `name=3,other=4`; a label where the column holds labels.
+    """Reads one observation as a user writes it: `1.5,0`, or `name=3,other=4`; a label where the column holds labels.
+
+    Args:
+        text: what the user wrote.
+        y: the columns of y; None where the run has none.
+        run_id: the run's name, for an error.
 
     Shape: (1, Dy), label codes in categorical columns.
     Raises: DataError, or RequestError where the run has no y.
@@ -35,7 +40,7 @@ def parse_y(text: str, y: Variables | None, run_id: str) -> np.ndarray:
                 f"`y` {text!r} mixes values with and without a name; name all of them, e.g. {_example(y, named=True)}",
                 "y",
             )
-        words = _in_order(named, y, run_id)
+        words = _in_order([(name, value) for name, value in named if name is not None], y, run_id)
     if len(words) != y.dim:
         got = "1 value" if len(words) == 1 else f"{len(words)} values"
         want = "one value" if y.dim == 1 else f"{y.dim} values"
@@ -43,7 +48,7 @@ def parse_y(text: str, y: Variables | None, run_id: str) -> np.ndarray:
             f"y has {got}, run {run_id} was trained on {y.dim} ({', '.join(y.names)}); pass {want}, e.g. {_example(y)}",
             "y",
         )
-    values = [_value(word, name, labels) for word, name, labels in zip(words, y.names, y.labels)]
+    values = [_value(word, name, labels) for word, name, labels in zip(words, y.names, y.labels, strict=True)]
     return np.array([values])
 
 
@@ -51,6 +56,9 @@ def read_points(path: str | Path, variables: Variables, run_id: str, letter: str
     """The rows of a table (CSV, Parquet, NPZ); columns by name where it has a header, else in order.
 
     Args:
+        path: the file.
+        variables: the columns that the run was trained on.
+        run_id: the run's name, for an error.
         letter: which of a file's own arrays x and y is meant, in an NPZ that holds both.
 
     Shape: (n, D), label codes in categorical columns.
@@ -59,7 +67,8 @@ def read_points(path: str | Path, variables: Variables, run_id: str, letter: str
     """
     raw = read_table(path)
     columns = []
-    for i, name, labels in zip(_positions(raw, variables, run_id, letter), variables.names, variables.labels):
+    positions = _positions(raw, variables, run_id, letter)
+    for i, name, labels in zip(positions, variables.names, variables.labels, strict=True):
         column, where = raw.columns[i], f"{raw.path.name}, column {name}"
         gaps = missing(column)
         if gaps.any():
@@ -72,7 +81,7 @@ def read_points(path: str | Path, variables: Variables, run_id: str, letter: str
 
 
 def split_values(text: str) -> list[str]:
-    """The values between the commas; one in quotes may hold a comma: `"a,b"`, `kind="a,b"` or `"kind=a,b"`."""
+    """Splits at the commas; a value in quotes may hold a comma: `"a,b"`, `kind="a,b"` or `"kind=a,b"`."""
     words = [""]
     for piece in re.findall(r'(?<![^,=\s])"(?:[^"]|"")*"(?=\s*(?:[,=]|$))|,|[^,"]+|"', text):
         if piece == ",":
@@ -83,7 +92,7 @@ def split_values(text: str) -> list[str]:
 
 
 def _name_and_value(word: str, names: Sequence[str]) -> tuple[str | None, str]:
-    """`name=value` apart, the name None where there is no sign; a known name may hold the sign itself."""
+    """Splits `name=value`; without an equals sign the name is None. A known name may itself hold an equals sign."""
     signs = [i for i, letter in enumerate(word) if letter == "="]
     at = next((i for i in reversed(signs) if word[:i].strip() in names), signs[0] if signs else None)
     return (None, word) if at is None else (word[:at].strip(), word[at + 1 :].strip())
@@ -165,31 +174,32 @@ def _finite(value: float, where: str) -> float:
 def _example(y: Variables, named: bool = False) -> str:
     """An observation as an argument: `y='kind=no'`."""
     words = ["0.3" if labels is None else labels[0] for labels in y.labels]
-    words = [f"{name}={word}" for name, word in zip(y.names, words)] if named else words
+    words = [f"{name}={word}" for name, word in zip(y.names, words, strict=True)] if named else words
     # a word with a comma is quoted for `parse_y`
     return f"`y={','.join(f'{chr(34)}{word}{chr(34)}' if ',' in word else word for word in words)!r}`"
 
 
 def _positions(raw: RawTable, variables: Variables, run_id: str, letter: str) -> list[int]:
     """Which column of the table each variable is."""
-    names = raw.names
+    names, roles = raw.names, raw.roles
     trained = f"run {run_id} was trained on {variables.dim} ({', '.join(variables.names)})"
     if names is not None and set(variables.names) <= set(names):
         return [names.index(name) for name in variables.names]
-    if raw.roles is not None:
+    count = len(raw.columns)
+    if names is not None and roles is not None:
         # Bare arrays x and y: their columns have no names of their own.
-        names = raw.roles["xy".index(letter)]
-        if not names:
+        own = roles["xy".index(letter)]
+        if not own:
             raise DataError(f"{raw.path.name} holds no array {letter}; {trained}")
-        if len(names) == variables.dim:
-            return [raw.names.index(name) for name in names]
+        if len(own) == variables.dim:
+            return [names.index(name) for name in own]
+        count = len(own)
     elif names is not None:
         absent = next(name for name in variables.names if name not in names)
         raise DataError(
             f"{raw.path.name} has no column {absent!r}, {trained}"
             f"{did_you_mean(absent, names) or '; it has ' + ', '.join(names[:8])}"
         )
-    count = len(names) if names is not None else len(raw.columns)
     if count != variables.dim:
         raise DataError(f"{raw.path.name} has {count} columns, {trained}; keep those, or add a header with the names")
     return list(range(variables.dim))

@@ -1,4 +1,4 @@
-"""Pairs (x, y): drawn in blocks, split by groups, kept on disk."""
+"""Pairs (x, y): draws them in blocks, splits them by groups, keeps them on disk."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.x)
 
-    def take(self, index: np.ndarray) -> Pairs:
-        """The rows at `index` (integers, a boolean mask or a slice)."""
+    def take(self, index: np.ndarray | slice) -> Pairs:
+        """The rows at `index`: integers (m,), a boolean mask (n,) or a slice."""
         return Pairs(self.x[index], None if self.y is None else self.y[index])
 
     @staticmethod
     def concatenate(parts: Iterable[Pairs]) -> Pairs:
         """All rows of all parts, in order."""
         parts = list(parts)
-        y = None if parts[0].y is None else np.concatenate([part.y for part in parts])
+        y = None if parts[0].y is None else np.concatenate([part.y for part in parts if part.y is not None])
         return Pairs(np.concatenate([part.x for part in parts]), y)
 
 
@@ -82,12 +82,18 @@ def row_groups(pairs: Pairs) -> np.ndarray:
 def split_index(
     n: int, fraction: float, rng: np.random.Generator, groups: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Splits 0..n-1 at random into a large and a small side, whole groups on one side.
+    """Splits 0..n-1 at random into a large and a small side, each group wholly on one side.
 
     The small side has round(fraction * n) rows, at least one and not all of them; a group that would
     overshoot is passed over, so that the count is met wherever the sizes of the groups allow it.
 
-    Returns: sorted indices of the large and of the small side.
+    Args:
+        n: number of rows.
+        fraction: the small side's share of the rows.
+        rng: draws the order in which groups go to the small side.
+        groups: id of each row's group, (n,); None makes each row a group.
+
+    Returns: sorted indices of the large and of the small side, (n - m,) and (m,).
     Raises: DataError if there are not two groups to separate.
     """
     groups = np.arange(n) if groups is None else np.asarray(groups)
@@ -119,7 +125,7 @@ def save_pairs(path: Path, pairs: Pairs) -> None:
     """Writes an .npz with `x` and, where there is one, `y`: whole or not at all."""
     arrays = {"x": pairs.x} if pairs.y is None else {"x": pairs.x, "y": pairs.y}
     with atomic_path(path) as tmp, open(tmp, "wb") as f:
-        np.savez(f, **arrays)
+        np.savez(f, **arrays)  # type: ignore[arg-type]  # the stub gives `**arrays` to `allow_pickle` too
 
 
 def load_pairs(path: Path) -> Pairs:

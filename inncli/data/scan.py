@@ -1,9 +1,12 @@
-"""One look at every row of a table on disk: what is invalid, the range of each column, and a sample for the rest.
+"""Reads every row of a table on disk once: finds what is invalid, the range of each column, and a sample of it.
 
-blocks --Scan--> counts and ranges, exact; per column a sample of values that answers as the whole column does
+Counts and ranges are exact; for all else the sample of a column answers as the whole column would.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +15,7 @@ from inncli.data.chunks import Blocks, Text
 from inncli.data.tables import not_a_number
 from inncli.errors import DataError
 
-SAMPLED = 200_000  # values of a column at most that tell heaps and how many values are distinct
+SAMPLED = 200_000  # values at most by which point masses are found, and how many values are distinct
 MOST_LABELS = 10_000
 NUMBERS = "number"
 
@@ -23,18 +26,18 @@ class Columns:
     Args:
         blocks: the table.
         names: those of the columns, x first.
-        handles: what `Blocks.read` knows them by.
+        handles: the handles by which `Blocks.read` takes them.
 
     Attributes:
         labels: of each column; None for numbers. They are found by a `Scan`.
     """
 
-    def __init__(self, blocks: Blocks, names: tuple[str, ...], handles: list) -> None:
+    def __init__(self, blocks: Blocks, names: tuple[str, ...], handles: Sequence[Any]) -> None:
         self.blocks, self.names, self.handles = blocks, names, handles
         self.labels: list[np.ndarray | None] = [None] * len(names)
 
     def raw(self, block: int) -> tuple[list[np.ndarray | Text], np.ndarray]:
-        """The columns of a block, and which of its rows have a finite value in all of them."""
+        """The columns of a block, (n,) each, and which of its rows have a finite value in all of them, (n,) bool."""
         found = self.blocks.read(block, self.handles)
         valid = np.ones(self.blocks.sizes[block], dtype=bool)
         for column in found:
@@ -51,7 +54,9 @@ class Columns:
 
     def _codes(self, column: np.ndarray | Text, labels: np.ndarray | None) -> np.ndarray:
         if isinstance(column, Text):
-            return np.append(np.searchsorted(labels, column.words), -1)[column.codes]
+            assert labels is not None  # a `Scan` finds the labels of every column of text
+            codes: np.ndarray = np.append(np.searchsorted(labels, column.words), -1)[column.codes]
+            return codes
         return column if labels is None else np.searchsorted(labels, column)
 
 
@@ -63,13 +68,15 @@ class Scan:
         n_x: columns of x, which come first.
         y_kind: as in `Table`.
         refuse: whether an invalid row is an error.
-        memory: bytes that what it keeps may take.
+        memory: bytes that the sample may take.
 
     Attributes:
-        rows: valid rows. dropped: those that are not.
-        valid: valid rows of each block.
-        values: of each column some of its values, which have the range of all of them and lie on the same grids.
-        low, high: the range of each column.
+        rows: number of valid rows.
+        dropped: number of the others.
+        valid: number of valid rows of each block.
+        values: a sample of each column, (m,), with the range of the whole column and on the same grids.
+        low: the least value of each column, (D,).
+        high: the largest, (D,).
     """
 
     def __init__(self, table: Columns, n_x: int, y_kind: str, refuse: bool, memory: float) -> None:
@@ -79,12 +86,12 @@ class Scan:
         self.valid: list[int] = []
         self.low, self.high = np.full(n, np.inf), np.full(n, -np.inf)
         self._sample: list[list[np.ndarray]] = [[] for _ in range(n)]
-        self._witness: list[dict[int, float]] = [
-            {} for _ in range(n)
-        ]  # by decimals: a value off that grid; -1: see below
-        self._words: list[set] = [set() for _ in range(n)]
+        # By decimals, a value off that grid; by -1, a value of more than 32 bits.
+        self._witness: list[dict[int, float]] = [{} for _ in range(n)]
+        self._words: list[set[Any]] = [set() for _ in range(n)]
         self._kinds: list[set[str]] = [set() for _ in range(n)]
-        self._bad, self._first = 0, None
+        self._bad = 0
+        self._first: tuple[str, int] | None = None  # column and row of the first invalid value
         share = min(SAMPLED, memory / (32 * n)) / max(table.blocks.rows, 1)
         for block in range(len(table.blocks.sizes)):
             found, valid = table.raw(block)
@@ -98,31 +105,34 @@ class Scan:
         self._label(y_kind)
         self.values = [
             np.concatenate([*parts, [low, high], list(witness.values())])
-            for parts, low, high, witness in zip(self._sample, self.low, self.high, self._witness)
+            for parts, low, high, witness in zip(self._sample, self.low, self.high, self._witness, strict=True)
         ]
 
-    def _note_invalid(self, block: int, found: list, valid: np.ndarray) -> None:
+    def _note_invalid(self, block: int, found: list[np.ndarray | Text], valid: np.ndarray) -> None:
         if self._first is None and not valid.all():
             row = int(np.argmin(valid))
-            name = next(name for name, column in zip(self._table.names, found) if invalid(column)[row])
+            by_name = zip(self._table.names, found, strict=True)
+            name = next(name for name, column in by_name if invalid(column)[row])
             self._first = name, sum(self._table.blocks.sizes[:block]) + row + 1
         self._bad += int((~valid).sum())
 
     def _note(self, i: int, column: np.ndarray | Text, valid: np.ndarray, chosen: np.ndarray, y_kind: str) -> None:
-        is_y, is_text = i >= self._n_x, isinstance(column, Text)
-        if is_text and (not is_y or y_kind == NUMBERS):
-            self._refuse_text(i, column)
-        self._kinds[i].add("text" if is_text else column.dtype.kind)
-        if is_text:
+        is_y = i >= self._n_x
+        if isinstance(column, Text):
+            if not is_y or y_kind == NUMBERS:
+                self._refuse_text(i, column)
+            self._kinds[i].add("text")
             self._words[i].update(column.words[np.unique(column.codes[valid])].tolist())
-        elif is_y and (y_kind == "class" or (y_kind == "auto" and column.dtype.kind == "b")):
-            self._words[i].update(np.unique(column[valid]).tolist())
+        else:
+            self._kinds[i].add(column.dtype.kind)
+            if is_y and (y_kind == "class" or (y_kind == "auto" and column.dtype.kind == "b")):
+                self._words[i].update(np.unique(column[valid]).tolist())
         if len(self._words[i]) > MOST_LABELS:
             raise DataError(
                 f"y column {self._table.names[i]!r} of {self._name} has more than {MOST_LABELS:,} different "
                 "labels; a class needs several rows a label, is it a name or a number?"
             )
-        if not is_text and valid.any():
+        if not isinstance(column, Text) and valid.any():
             self._note_numbers(i, column[valid].astype(np.float64, copy=False), chosen)
 
     def _note_numbers(self, i: int, values: np.ndarray, chosen: np.ndarray) -> None:
@@ -132,7 +142,7 @@ class Scan:
         for decimals in range(columns.FINEST_STEP + 1):
             if decimals not in witness and (off := columns.off_grid(values, decimals)).any():
                 witness[decimals] = float(values[np.argmax(off)])
-        # Without one of these the values pass for 32-bit numbers, which lie on a grid less exactly.
+        # Without such a value the sample would pass for 32-bit numbers, which lie on a grid less exactly.
         if -1 not in witness and (wide := columns.more_than_32_bits(values)).any():
             witness[-1] = float(values[np.argmax(wide)])
 
@@ -148,7 +158,7 @@ class Scan:
 
     def _refuse(self, refuse: bool) -> None:
         total = self._table.blocks.rows
-        if self._bad and refuse:
+        if self._first is not None and refuse:
             name, row = self._first
             raise DataError(
                 f"{self._bad:,} of {total:,} rows of {self._name} have a missing or non-finite value (the first: "
@@ -177,7 +187,7 @@ class Scan:
 
 
 def invalid(column: np.ndarray | Text) -> np.ndarray:
-    """Where a column has no finite value, (n,)."""
+    """Where a column, (n,), has no finite value, (n,) bool."""
     if isinstance(column, Text):
         return column.codes < 0
     return ~np.isfinite(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)

@@ -1,4 +1,4 @@
-r"""Training pairs that stay on disk: which rows are for what, and their order in an epoch.
+r"""Training pairs that stay on disk: which rows train, validate and test, and their order in an epoch.
 
 A row's side is a function of its values and the seed alone,
 
@@ -6,7 +6,7 @@ A row's side is a function of its values and the seed alone,
           \text{test: } u < p_1, \quad \text{validation: } p_1 \le u < p_2, \quad \text{training: } p_2 \le u < p_3,
 
 so that no list of rows is kept, equal rows are always on one side, and the split doesn't depend on how the file is cut
-into blocks. The numbers of rows are met as well as drawing allows.
+into blocks. The number of rows on a side is random around what was asked for.
 
 An epoch takes the blocks in random order, reads as many at a time as the buffer holds, and shuffles the rows of the
 buffer. The next buffer is read while the rows of one are handed out. All of it follows from (seed, epoch), and a
@@ -15,7 +15,7 @@ buffer can be passed over without reading it: a resumed run gets the same batche
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -24,7 +24,7 @@ from inncli.data.pairs import Pairs
 from inncli.data.scan import Columns
 from inncli.errors import DataError
 
-HELD_OUT = 50_000  # rows at most that validate, that test, and that a model is started from: more would tell no more
+HELD_OUT = 50_000  # rows at most to validate, to test, and to start a model from: more would tell no more
 BUFFER = 1 << 20  # rows at most that are shuffled together
 ORDER, ROWS, START = range(11, 14)  # streams of random numbers
 
@@ -58,7 +58,7 @@ class DiskRows:
             )
 
     def pairs(self, rows: np.ndarray) -> Pairs:
-        """Rows as pairs, copied."""
+        """Rows, (n, Dx + Dy), as pairs, copied."""
         y = rows[:, self.n_x :].copy() if rows.shape[1] > self.n_x else None
         return Pairs(rows[:, : self.n_x].copy(), y)
 
@@ -77,17 +77,18 @@ class DiskRows:
         return self.pairs(rows[np.sort(first)])
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """N rows of x with replacement, out of at most `held_out` of them."""
+        """N rows of x with replacement, out of at most `held_out` of them. Shape: (n, Dx)."""
         key = int(rng.integers(2**31))
         share = self.held_out / self.rows
         rows = self._take(lambda block, rows: np.random.default_rng([key, block]).random(len(rows)) < share)
         return rows[rng.integers(len(rows), size=n), : self.n_x]
 
     def test_share(self, fraction: float) -> float:
-        """p_1: a streamed table keeps no more rows for testing than are of use."""
+        """p_1, which is `fraction`, or less: no more than `held_out` rows are kept for testing."""
         return min(fraction, self.held_out / self.rows)
 
-    def _take(self, chosen) -> np.ndarray:
+    def _take(self, chosen: Callable[[int, np.ndarray], np.ndarray]) -> np.ndarray:
+        """The rows that `chosen` picks, by the number of a block and its rows, as a mask."""
         parts = []
         for block in range(len(self.valid)):
             rows = self.table.rows(block)
@@ -101,13 +102,14 @@ class StreamedPairs:
     Attributes, after `split`:
         start: random training rows, at most 50,000, in the order of the file: what a model is started from.
         rows: number of training rows.
-        low, high: the range of each training y, (Dy,).
+        low: the least value of each column of y in training, (Dy,).
+        high: the largest, (Dy,).
     """
 
     def __init__(self, disk: DiskRows, seed: int, test_fraction: float, n_train: int | None) -> None:
         self._disk, self._seed = disk, seed
         self._low = disk.test_share(test_fraction)
-        # five sd below the budget, which is a promise to use no more
+        # Five sds below the budget, since no more rows than that may be used.
         share = 1.0 if n_train is None else (n_train - 5 * n_train**0.5) / disk.rows
         self._high = min(self._low + share, 1.0)
         self._size = 0
@@ -123,7 +125,8 @@ class StreamedPairs:
         disk = self._disk
         self._validation = self._low + min(fraction * (self._high - self._low), disk.held_out / disk.rows)
         held_out, start, counts = [], [], []
-        low, high = np.inf, -np.inf
+        width = len(disk.table.names)
+        low, high = np.full(width, np.inf), np.full(width, -np.inf)
         share = disk.held_out / max(disk.rows * (self._high - self._validation), 1)
         for block in range(len(disk.valid)):
             rows = disk.table.rows(block)
@@ -157,6 +160,7 @@ class StreamedPairs:
             coming = reader.submit(self._buffer, epoch, *groups[0]) if groups else None
             left = np.empty((0, len(self._disk.table.names)))
             for k in range(len(groups)):
+                assert coming is not None  # one was submitted for each group
                 rows, at = coming.result()[at:], 0
                 coming = reader.submit(self._buffer, epoch, *groups[k + 1]) if k + 1 < len(groups) else None
                 while len(left) + len(rows) >= size:
@@ -170,7 +174,8 @@ class StreamedPairs:
         """The blocks of an epoch in random order, in groups that fill a buffer, and the rows of each group."""
         order = np.random.default_rng([self._seed, ORDER, epoch]).permutation(len(self._counts))
         groups: list[tuple[list[int], int]] = []
-        blocks, rows = [], 0
+        blocks: list[int] = []
+        rows = 0
         for block in order.tolist():
             count = int(self._counts[block])
             if blocks and rows + count > self._disk.buffer:
@@ -194,8 +199,9 @@ class StreamedPairs:
 
 
 def uniform(rows: np.ndarray, seed: int) -> np.ndarray:
-    """A number in [0, 1) for each row that depends on the row and the seed alone, (n,).
+    """A number in [0, 1) for each row, which depends on the row and the seed alone.
 
+    Shape: rows (n, D), out (n,).
     Reference: Steele, Lea and Flood 2014, Fast splittable pseudorandom number generators (its mixing function).
     """
     key = np.uint64(np.random.SeedSequence([seed, ORDER]).generate_state(1, np.uint64)[0])

@@ -1,10 +1,7 @@
 """Reads a table from CSV, Parquet, NPZ or NPY into named columns of numbers or text.
 
-Everything is read from one copy of the file's bytes, which is also what is hashed, so that a file that
-changes while it is read can't be taken for the one on record. `inncli.data.chunks` reads what is too large for that.
-
-pyarrow is imported inside the functions that read by it: it takes a fifth of a second, which a missing file, an array
-and a `--y 0.3` should not pay.
+The file's bytes are read once, and parsed and hashed from that copy, so that a file that changes while it is read
+can't be taken for the one on record. `inncli.data.chunks` reads tables that are too large for the memory.
 """
 
 from __future__ import annotations
@@ -14,7 +11,6 @@ import hashlib
 import io
 import re
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +19,7 @@ import pyarrow as pa
 from pyarrow import csv as pa_csv
 from pyarrow import parquet
 
+from inncli.data.layout import Roles, layout_of
 from inncli.errors import DataError, did_you_mean
 from inncli.io import npz
 
@@ -31,6 +28,7 @@ _CSV_SAMPLE_ROWS = 20
 _ROUNDED_COMMA = re.compile(r"-?\d+,\d+")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d|\d\d?:\d\d")
 _POINT = re.compile(r"\d\.\d")
+Layout = tuple["tuple[str, ...] | None", "list[np.ndarray]", "Roles | None"]  # names, columns, roles
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class RawTable:
     sha256: str
     names: tuple[str, ...] | None
     columns: tuple[np.ndarray, ...]
-    roles: tuple[tuple[str, ...], tuple[str, ...]] | None = None
+    roles: Roles | None = None
 
     @property
     def rows(self) -> int:
@@ -89,21 +87,21 @@ def known_path(path: str | Path) -> Path:
 
 
 def missing(column: np.ndarray) -> np.ndarray:
-    """Where a column has no value, (n,) bool. An infinite number is a value here."""
+    """Where a column, (n,), has no value, (n,) bool. An infinite number is a value here."""
     if column.dtype == object:
         return np.array([value is None for value in column], dtype=bool)
     return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
 
 
 def odd_cells(column: np.ndarray) -> list[int]:
-    """Which cells of a column of text keep it from being numbers."""
+    """Which cells of a column of text, (n,), are no numbers."""
     odd = [i for i, value in enumerate(column) if value is not None and not _is_number(value)]
-    # a decimal comma that was left as text is not what is wrong, if anything else is
+    # A decimal comma that was left as text is to blame only if no other cell is.
     return [i for i in odd if not _is_number(column[i].replace(",", "."))] or odd
 
 
 def not_a_number(cell: str) -> tuple[str, str]:
-    """What a cell of text holds, in a word, and what to do where a number is needed."""
+    """What a cell of text holds, in a word, and what the user can do where a number is needed."""
     if _TIME.match(cell):
         return "times", "give them as numbers, e.g. days since the first,"
     return "text", "mend it"
@@ -134,7 +132,7 @@ def _check_names(path: Path, names: tuple[str, ...]) -> None:
         raise DataError(f"{path} has more than one column named {twice[0]!r}; rename all but one")
 
 
-def _read_csv(path: Path, data: bytes) -> tuple:
+def _read_csv(path: Path, data: bytes) -> Layout:
     every = _decode(path, data).split("\n")
     lines = [line for line in every if line.strip()]
     first_rows = lines[:_CSV_SAMPLE_ROWS]
@@ -164,7 +162,7 @@ def _read_csv(path: Path, data: bytes) -> tuple:
             ),
         )
     except pa.ArrowInvalid as error:
-        if lines[0].lstrip().startswith("#"):  # or a header so begun, which fits its rows
+        if lines[0].lstrip().startswith("#"):  # a header may begin so too, but then it fits its rows
             raise DataError(
                 f"{path} begins with a comment ({lines[0].strip()[:60]!r}); delete it, so that the header or the "
                 "first row comes first"
@@ -179,7 +177,7 @@ def _read_csv(path: Path, data: bytes) -> tuple:
 
 
 def _numbers(column: np.ndarray) -> np.ndarray:
-    """Text of which every cell is a number that pyarrow does not read, like +3, as numbers."""
+    """Turns text into numbers where every cell is a number that pyarrow does not read, like +3."""
     if column.dtype != object or not all(value is None or _is_number(value) for value in column):
         return column
     return np.array([np.nan if value is None else float(value) for value in column])
@@ -219,7 +217,7 @@ def _is_number(field: str) -> bool:
     return True
 
 
-def _read_parquet(path: Path, data: bytes) -> tuple:
+def _read_parquet(path: Path, data: bytes) -> Layout:
     try:
         table = parquet.read_table(pa.BufferReader(data))
     except (pa.ArrowException, OSError) as error:
@@ -230,7 +228,10 @@ def _read_parquet(path: Path, data: bytes) -> tuple:
 
 
 def kept_columns(path: Path, names: list[str]) -> list[str]:
-    """The columns of a Parquet file that are data; DataError if two have one name."""
+    """The columns of a Parquet file that hold data.
+
+    Raises: DataError if two of them have one name.
+    """
     # pandas keeps its row numbers in a column of this name
     kept = [name for name in names if not re.fullmatch(r"__index_level_\d+__", name)]
     twice = [name for name, count in Counter(kept).items() if count > 1]
@@ -239,8 +240,8 @@ def kept_columns(path: Path, names: list[str]) -> list[str]:
     return kept
 
 
-def column_of(path: Path, name: str, column) -> np.ndarray:
-    """A pyarrow column as float64, bool, or object (str or None)."""
+def column_of(path: Path, name: str, column: pa.ChunkedArray) -> np.ndarray:
+    """A pyarrow column of n rows as float64, bool, or object (str or None), (n,)."""
     kind = column.type
     if pa.types.is_dictionary(kind):
         column = column.cast(kind.value_type)
@@ -248,18 +249,20 @@ def column_of(path: Path, name: str, column) -> np.ndarray:
     if pa.types.is_null(kind):
         return np.full(len(column), np.nan)
     if pa.types.is_boolean(kind) and column.null_count == 0:
-        return column.cast(pa.int8()).to_numpy().astype(bool)
+        truths: np.ndarray = column.cast(pa.int8()).to_numpy().astype(bool)
+        return truths
     if pa.types.is_boolean(kind):
         column = column.cast(pa.int8())
     if pa.types.is_primitive(column.type) and not pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
-        return column.cast(pa.float64(), safe=False).to_numpy().copy()
+        numbers: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy().copy()
+        return numbers
     if pa.types.is_nested(kind):
         raise DataError(f"column {name!r} of {path} holds lists; a table has one value a cell")
     texts = (None if v is None else str(v).strip() for v in column.to_pylist())
     return np.array([text or None for text in texts], dtype=object)
 
 
-def _read_npz(path: Path, data: bytes) -> tuple:
+def _read_npz(path: Path, data: bytes) -> Layout:
     try:
         arrays = npz.read_npz(io.BytesIO(data))
     except ValueError as error:
@@ -267,7 +270,7 @@ def _read_npz(path: Path, data: bytes) -> tuple:
     return layout_of(path, arrays, lambda key, array: [plain(path, key, column) for column in _columns_of(array)])
 
 
-def _read_npy(path: Path, data: bytes) -> tuple:
+def _read_npy(path: Path, data: bytes) -> Layout:
     try:
         array = np.load(io.BytesIO(data), allow_pickle=False)
         if not isinstance(array, np.ndarray):
@@ -283,54 +286,8 @@ def _columns_of(array: np.ndarray) -> list[np.ndarray]:
     return [array] if array.ndim == 1 else list(array.T)
 
 
-def layout_of(path: Path, arrays: dict, columns_of: Callable) -> tuple:
-    """(names, columns, roles) of named arrays, by their shapes alone; the array of an .npy has the name "".
-
-    Args:
-        arrays: whatever has `shape` and `dtype`.
-        columns_of: the columns of a (key, array).
-    """
-    if "" in arrays:
-        array = arrays[""]
-        if len(array.shape) not in ((1,) if array.dtype.names else (1, 2)):
-            raise DataError(
-                f"{path} must hold a 2-D array (rows, columns) or a structured one, got shape {array.shape}"
-            )
-        return array.dtype.names, columns_of("", array), None
-    if "x" in arrays and len(arrays["x"].shape) == 2:
-        return _matrices(path, {key: arrays[key] for key in ("x", "y") if key in arrays}, columns_of)
-    for key, array in arrays.items():
-        if (len(array.shape) != 1 and array.shape[1:] != (1,)) or array.dtype.names:
-            raise DataError(
-                f"{path} must hold 2-D arrays x and y, or one 1-D array a column; {key!r} has shape {array.shape}"
-            )
-    _check_lengths(path, arrays)
-    roles = (("x",), ("y",)) if set(arrays) == {"x", "y"} else None
-    return tuple(arrays), [column for key, array in arrays.items() for column in columns_of(key, array)], roles
-
-
-def _matrices(path: Path, arrays: dict, columns_of: Callable) -> tuple:
-    names: dict[str, tuple[str, ...]] = {"x": (), "y": ()}
-    columns = []
-    _check_lengths(path, arrays)
-    for key, array in sorted(arrays.items()):
-        if len(array.shape) not in (1, 2):
-            raise DataError(f"array {key!r} of {path} must be 2-D (rows, columns), got shape {array.shape}")
-        found = columns_of(key, array)
-        names[key] = tuple(f"{key}{i + 1}" for i in range(len(found)))
-        columns += found
-    return names["x"] + names["y"], columns, (names["x"], names["y"])
-
-
-def _check_lengths(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    lengths = {key: value.shape[0] if value.shape else 0 for key, value in arrays.items()}
-    if len(set(lengths.values())) > 1:
-        got = ", ".join(f"{key} {length}" for key, length in lengths.items())
-        raise DataError(f"the arrays of {path} must have as many rows, got {got}")
-
-
 def plain(path: Path, key: str, column: np.ndarray) -> np.ndarray:
-    """A column of an array as float64, bool, or object (str or None)."""
+    """A column of an array, (n,), as float64, bool, or object (str or None), (n,)."""
     if column.dtype.kind in "iuf":
         return column.astype(np.float64)
     if column.dtype.kind == "b":

@@ -8,14 +8,16 @@ MOST = 15  # digits that a 64-bit float surely has
 
 
 def shown(value: float, sd: float | None = None, least: int = 5) -> str:
-    """A finite number to `least` digits, or to as many as show three of the sd of those it stands among.
+    """Writes a finite number to `least` digits, or to as many as show three digits of `sd`, the sd of its neighbours.
 
-    2460015.35 beside an sd of 9 is not 2.46e+06: nothing would tell it from its neighbours.
+    2460015.35 beside an sd of 9 is not written as 2.46e+06: nothing would tell it from its neighbours.
     """
     digits = least
     if value and sd and 0 < sd < math.inf:
         whole = math.floor(math.log10(abs(value))) + 1
         needed = whole + 2 - math.floor(math.log10(sd))
         if needed > least:
-            digits = min(max(needed, whole), MOST)  # whole: else what is far above its sd gets an exponent
+            digits = min(
+                max(needed, whole), MOST
+            )  # at least `whole`: with fewer, a number far above its sd gets an exponent
     return f"{value + 0.0:.{digits}g}"  # no -0

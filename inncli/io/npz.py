@@ -1,7 +1,7 @@
 """Arrays of an .npz file, read only when what it declares fits what it holds.
 
-A few bytes can declare an array of 10^15 numbers, or unpack to a thousand times their size: what each member
-says of itself is held against its place in the archive before anything is allocated. No pickle is read.
+A few bytes can declare an array of 10^15 numbers, or unpack to a thousand times their size. So the header of each
+member is compared with its size in the archive before anything is allocated. No pickle is read.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RATIO = 100  # beyond that, the most that a compressed file may grow by: tables 
 
 
 def read_npz(source: Path | BinaryIO) -> dict[str, np.ndarray]:
-    """Every array of the file, by name.
+    """Every array of the file, by name, of any shape.
 
     Raises: ValueError with a reason where the file is damaged, declares more than it holds, or holds anything
         but arrays of numbers and text; OSError where it can't be read.

@@ -14,6 +14,7 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import IO, Any
 
 import numpy as np
 import pyarrow as pa
@@ -23,10 +24,17 @@ from inncli.io.atomic import atomic_path
 
 
 @contextlib.contextmanager
-def table_writer(path: Path, note: dict) -> Iterator[Callable[[dict[str, np.ndarray]], None]]:
-    """Gives write(columns), which adds rows to a CSV or Parquet file as `arrays.write_table` would write them."""
+def table_writer(path: Path, note: dict[str, Any]) -> Iterator[Callable[[dict[str, np.ndarray]], None]]:
+    """Yields write(columns), which adds rows to a CSV or Parquet file as `tables.write_table` would write them.
+
+    Args:
+        path: the file; its suffix tells the format.
+        note: JSON-ready facts, which a Parquet file keeps in its schema's metadata.
+
+    Shape: each column of one call (n,), with the same n.
+    """
     with whole(path) as tmp, contextlib.ExitStack() as stack:
-        file = None
+        file: csv.CSVWriter | parquet.ParquetWriter | None = None
 
         def write(columns: dict[str, np.ndarray]) -> None:
             nonlocal file
@@ -39,7 +47,7 @@ def table_writer(path: Path, note: dict) -> Iterator[Callable[[dict[str, np.ndar
         yield write
 
 
-def _table(path: Path, tmp: Path, schema):
+def _table(path: Path, tmp: Path, schema: pa.Schema) -> csv.CSVWriter | parquet.ParquetWriter:
     if path.suffix.lower() == ".csv":
         return csv.CSVWriter(tmp, schema)
     return parquet.ParquetWriter(tmp, schema)
@@ -49,13 +57,17 @@ def _table(path: Path, tmp: Path, schema):
 def npz_writer(
     path: Path, kinds: dict[str, tuple[tuple[int, ...], np.dtype]], arrays: dict[str, np.ndarray]
 ) -> Iterator[Callable[[dict[str, np.ndarray]], None]]:
-    """Gives write(parts), which adds rows to arrays of these shapes and types; an .npz as np.savez writes it.
+    """Yields write(parts), which adds rows to some arrays of an .npz file; the file is as np.savez writes it.
 
-    An archive holds one array after another. So the first goes straight into it, and what comes of the others waits in
-    files without a name beside it.
+    An archive holds one array after another. So the rows of the first array go straight into the archive, and those of
+    the others wait in nameless temporary files beside it.
 
     Args:
-        arrays: what is written whole, after them.
+        path: the file.
+        kinds: shape and type of each array that is written by rows.
+        arrays: further arrays, which are written whole after those.
+
+    Shape: each array of one call (n, ...), with the same n; the n of all calls sum to the first number of its shape.
     """
     first, *others = kinds
     with whole(path) as tmp, contextlib.ExitStack() as stack:
@@ -78,7 +90,7 @@ def npz_writer(
 
 
 @contextlib.contextmanager
-def _member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: np.dtype) -> Iterator:
+def _member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: np.dtype) -> Iterator[IO[bytes]]:
     with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
         header = {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(member, header)
@@ -87,12 +99,12 @@ def _member(archive: zipfile.ZipFile, name: str, shape: tuple[int, ...], dtype: 
 
 @contextlib.contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """`atomic_path`, whose errors say which file was being written: those of libraries often don't."""
+    """`atomic_path`, with errors that name the file; those of libraries often don't."""
     try:
         with atomic_path(path) as tmp:
             yield tmp
     except OSError as error:
-        full = "o space left" in str(error)  # of pyarrow and HDF5, which keep no number
+        full = "o space left" in str(error)  # pyarrow and HDF5 keep no error number
         raise OSError(
             error.errno or 0, "No space left on device" if full else error.strerror or str(error), str(path)
         ) from error

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,10 @@ Labels = tuple["tuple[str, ...] | None", ...]  # a column's labels, None for a n
 
 
 def check_suffix(path: str | Path, known: Sequence[str]) -> str:
-    """The suffix of `path`, which must be one of `known`; asked before any work is done."""
+    """The suffix of `path`, in small letters.
+
+    Raises: RequestError if it is none of `known`. Ask before the work, not after it.
+    """
     suffix = Path(path).suffix.lower()
     if suffix not in known:
         raise RequestError(
@@ -28,20 +32,22 @@ def check_suffix(path: str | Path, known: Sequence[str]) -> str:
     return suffix
 
 
-def matrix(name: str, value, shape: tuple[int | None, ...], words: str) -> np.ndarray:
-    """`value` as float64 of `shape` (None: any size).
+def matrix(name: str, value: Any, shape: tuple[int | None, ...], words: str) -> np.ndarray:
+    """`value`, anything like an array, as float64 of `shape`, where None stands for any size.
 
-    Raises:
-        ShapeError: with expected (in `words`) and got.
+    Raises: ShapeError, which says what was expected in `words`, and what was got.
     """
     array = np.asarray(value, dtype=np.float64)
-    if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape)):
+    if array.ndim != len(shape) or any(want not in (None, got) for want, got in zip(shape, array.shape, strict=True)):
         raise ShapeError(f"{name}: expected {words}, got {array.shape}; check the order of its axes")
     return array
 
 
 def names_of(letter: str, names: Iterable[str], dim: int) -> tuple[str, ...]:
-    """`names` as a tuple of `dim` distinct words."""
+    """`names` as a tuple.
+
+    Raises: ShapeError if they are not `dim` different words.
+    """
     names = tuple(str(name) for name in names)
     if len(names) != dim:
         raise ShapeError(f"{letter}_names: expected {dim} names, got {len(names)}; give one a column")
@@ -52,45 +58,55 @@ def names_of(letter: str, names: Iterable[str], dim: int) -> tuple[str, ...]:
 
 
 def labels_of(labels: Iterable[Iterable[str] | None], y: np.ndarray) -> Labels:
-    """`labels` as a tuple with an entry a column of y; every code of a categorical column needs a label."""
-    labels = tuple(None if entry is None else tuple(str(word) for word in entry) for entry in labels)
-    labels = labels or (None,) * y.shape[1]
-    if len(labels) != y.shape[1]:
-        raise ShapeError(f"y_labels: expected {y.shape[1]} entries, got {len(labels)}; give one a column")
-    for entry, column in zip(labels, y.T):
+    """`labels` as a tuple with an entry for each column of y; no labels at all stand for numbers throughout.
+
+    Shape: y (n, Dy), label codes in categorical columns.
+    Raises: ShapeError for a wrong number of entries; DataError for a code without a label.
+    """
+    found: Labels = tuple(None if entry is None else tuple(str(word) for word in entry) for entry in labels)
+    found = found or (None,) * y.shape[1]
+    if len(found) != y.shape[1]:
+        raise ShapeError(f"y_labels: expected {y.shape[1]} entries, got {len(found)}; give one a column")
+    for entry, column in zip(found, y.T, strict=True):
         if entry is not None and not np.isin(column, np.arange(len(entry))).all():
             raise DataError(
                 f"expected codes 0 to {len(entry) - 1} for the labels {', '.join(entry)}, "
                 f"got {column[~np.isin(column, np.arange(len(entry)))][0]:g}; pass codes"
             )
-    return labels
+    return found
 
 
 def to_outside(y: np.ndarray, labels: Labels) -> np.ndarray:
-    """Y as the user writes it: floats, or unicode throughout where any column has labels."""
+    """Y as the user writes it: floats, or unicode throughout where any column has labels.
+
+    Shape: y (n, Dy), label codes in categorical columns; out (n, Dy).
+    """
     if all(entry is None for entry in labels):
         return y
-    columns = [column_outside(column, entry) for column, entry in zip(y.T, labels)]
+    columns = [column_outside(column, entry) for column, entry in zip(y.T, labels, strict=True)]
     # repr is the shortest text that reads back as the same float
     texts = [column if column.dtype.kind == "U" else [repr(float(v)) for v in column] for column in columns]
-    return np.array(texts, dtype=np.str_).T.reshape(y.shape)
+    outside: np.ndarray = np.array(texts, dtype=np.str_).T.reshape(y.shape)
+    return outside
 
 
 def column_outside(column: np.ndarray, labels: tuple[str, ...] | None) -> np.ndarray:
-    """One column of y as the user writes it."""
-    return column if labels is None else np.array(labels, dtype=np.str_)[column.astype(int)]
+    """One column of y as the user writes it: the word of each code where it has labels. Shape: (n,) to (n,)."""
+    words: np.ndarray = column if labels is None else np.array(labels, dtype=np.str_)[column.astype(int)]
+    return words
 
 
 def to_codes(y: np.ndarray, labels: Labels) -> np.ndarray:
-    """The inverse of `to_outside`."""
+    """The inverse of `to_outside`: float64, label codes in categorical columns. Shape: (n, Dy) to (n, Dy)."""
     if all(entry is None for entry in labels):
         return np.asarray(y, dtype=np.float64)
-    columns = [column_codes(column, entry) for column, entry in zip(y.T, labels)]
-    return np.array(columns).T.reshape(y.shape)
+    columns = [column_codes(column, entry) for column, entry in zip(y.T, labels, strict=True)]
+    codes: np.ndarray = np.array(columns).T.reshape(y.shape)
+    return codes
 
 
 def column_codes(column: np.ndarray, labels: tuple[str, ...] | None) -> np.ndarray:
-    """The inverse of `column_outside`."""
+    """The inverse of `column_outside`: float64. Shape: (n,) to (n,)."""
     if labels is None:
         return np.asarray(column, dtype=np.float64)
     code = {label: float(i) for i, label in enumerate(labels)}
@@ -98,14 +114,19 @@ def column_codes(column: np.ndarray, labels: tuple[str, ...] | None) -> np.ndarr
 
 
 def distinct_columns(reserved: Iterable[str], **groups: Sequence[str]) -> dict[str, list[str]]:
-    """Column names of one table for several groups of names: a name used twice becomes `<group>.<name>`."""
+    """Column names of one table for several groups of names: a name used twice becomes `<group>.<name>`.
+
+    Args:
+        reserved: names that the table has already.
+        groups: the names of each group, in order.
+    """
     reserved = set(reserved)
     every = [name for names in groups.values() for name in names]
 
     def clash(name: str) -> bool:
         return name in reserved or every.count(name) > 1
 
-    out = {}
+    out: dict[str, list[str]] = {}
     for group, names in groups.items():
         out[group] = []
         for name in names:
@@ -119,18 +140,25 @@ def distinct_columns(reserved: Iterable[str], **groups: Sequence[str]) -> dict[s
 
 # ---- npz ---------------------------------------------------------------------------------------------
 def write_npz(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Writes arrays of numbers and text, whole or not at all; nothing in it is a pickle."""
+    """Writes arrays of numbers and text of any shape, whole or not at all.
+
+    Raises: TypeError for an array of objects, which would be a pickle.
+    """
     if any(array.dtype == object for array in arrays.values()):
         raise TypeError("an array of objects would be written as a pickle")
     with atomic_path(path) as tmp, open(tmp, "wb") as f:
-        np.savez(f, **arrays)
+        np.savez(f, **arrays)  # type: ignore[arg-type]  # the stub gives `**arrays` to `allow_pickle` too
 
 
 def read_npz(path: Path, what: str, needed: Sequence[str]) -> dict[str, np.ndarray]:
-    """The arrays of an npz file.
+    """The arrays of an npz file, by name, of any shape.
 
-    Raises:
-        DataError: no such file, not an npz file, cut short, or without an array that is needed.
+    Args:
+        path: the file.
+        what: what it should be, in words for an error.
+        needed: names of arrays that it must hold.
+
+    Raises: DataError if it is missing, no npz file, cut short, or without an array that is needed.
     """
     try:
         arrays = npz.read_npz(path)
@@ -148,8 +176,11 @@ def read_npz(path: Path, what: str, needed: Sequence[str]) -> dict[str, np.ndarr
 
 
 # ---- tables ------------------------------------------------------------------------------------------
-def write_table(path: Path, columns: dict[str, np.ndarray], note: dict) -> None:
-    """Writes columns as CSV or Parquet by suffix; Parquet keeps `note` in its schema's metadata."""
+def write_table(path: Path, columns: dict[str, np.ndarray], note: dict[str, Any]) -> None:
+    """Writes columns as CSV or Parquet by suffix; Parquet keeps `note` in its schema's metadata.
+
+    Shape: each column (n,), with the same n.
+    """
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
     with atomic_path(path) as tmp:
         if path.suffix.lower() == ".csv":
@@ -158,8 +189,12 @@ def write_table(path: Path, columns: dict[str, np.ndarray], note: dict) -> None:
             parquet.write_table(table.replace_schema_metadata({"inn": json.dumps(note)}), tmp, write_page_checksum=True)
 
 
-def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict]:
-    """The columns of a CSV or Parquet file, in order, and the note of a Parquet file ({} without one)."""
+def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The columns of a CSV or Parquet file, in order, and the note of a Parquet file ({} without one).
+
+    Shape: each column (n,): float64, or unicode where the file holds text.
+    Raises: DataError, which calls the file `what`, if it is missing or damaged.
+    """
     try:
         if path.suffix.lower() == ".csv":
             table = csv.read_csv(path)
@@ -172,14 +207,14 @@ def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict]:
     except (OSError, ValueError, pa.ArrowException) as error:
         raise unreadable(path, what, error) from None
     columns = {}
-    for name, column in zip(table.column_names, table.columns):
+    for name, column in zip(table.column_names, table.columns, strict=True):
         text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
         columns[name] = np.array(column.to_pylist(), dtype=np.str_) if text else column.to_numpy().astype(np.float64)
     return columns, note
 
 
-def _check_unpacked(path: Path, facts) -> None:
-    """Raises ValueError for a Parquet file that would unpack to far more than it is: a run of equal values takes no bytes."""
+def _check_unpacked(path: Path, facts: parquet.FileMetaData) -> None:
+    """Raises ValueError for a Parquet file that would unpack to far more than its size: equal values take no bytes."""
     size, unpacked = path.stat().st_size, 8 * facts.num_rows * facts.num_columns
     if unpacked > max(npz.SMALL, npz.RATIO * size):
         raise ValueError(f"{size:,} bytes unpack to {unpacked:,}")

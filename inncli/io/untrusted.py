@@ -1,8 +1,8 @@
-"""Reading what a stranger may have written: bounded before it is believed, and never outside its run directory.
+"""Reads untrusted files: checks their size before their content, and never follows a link out of a run directory.
 
-A run directory's own files are regular files that lie in it, in folders that lie in it: a link would let it read
-and overwrite whatever the user may. The directory itself may be reached by a link, since that one is the user's.
-Everything here raises ValueError with a reason, or OSError; whoever asked says which file and what to do.
+A run directory's own files are regular files that lie in it, in folders that lie in it. Through a link it could read
+and overwrite whatever the user may. The directory itself may be reached by a link, since the user made that one.
+The functions raise ValueError with a reason, or OSError; the caller says which file it was and what to do.
 """
 
 from __future__ import annotations
@@ -10,14 +10,16 @@ from __future__ import annotations
 import json
 import os
 import stat
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import yaml
 
 MAX_BYTES = 16 * 2**20  # of a YAML or JSON file: a thousand times what inn writes
-MAX_DEPTH = 40  # of lists and mappings in each other
-MAX_NODES = 100_000  # values of a YAML file, aliases followed
+MAX_DEPTH = 40  # of nested lists and mappings
+MAX_NODES = 100_000  # values of a YAML file; an alias counts each time
 MAX_NUMBER = 64  # characters of a whole number: Python's own reading of longer ones takes quadratic time
 
 
@@ -35,7 +37,7 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
 
 
 def untrusted_entry(root: Path, names: Iterable[str]) -> Path | None:
-    """The first of the entries `names` of a directory, or of what lies in those, that is no file or folder of its own."""
+    """The first link, pipe or device among the entries `names` of a directory and all that lies in them, or None."""
     waiting = [root / name for name in names]
     while waiting:
         path = waiting.pop()
@@ -57,7 +59,7 @@ def untrusted_entry(root: Path, names: Iterable[str]) -> Path | None:
 
 # ---- JSON --------------------------------------------------------------------------------------------
 def parse_json(data: bytes | str) -> Any:
-    """JSON in which no key stands twice in one object: readers differ on which of the two counts."""
+    """Parses JSON. Refuses an object with the same key twice: readers differ on which of the two counts."""
     try:
         return json.loads(data, object_pairs_hook=_distinct)
     except RecursionError:
@@ -79,12 +81,12 @@ def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 # ---- YAML --------------------------------------------------------------------------------------------
 def parse_yaml(data: bytes) -> Any:
     """Plain YAML by the safe loader, with a bound on size, depth and what aliases unfold to."""
-    import yaml  # here, since `inn runs` and its kin read JSON alone
+    import yaml  # here, since commands like `inn runs` read JSON alone
 
     if len(data) > MAX_BYTES:
         raise ValueError(f"{len(data):,} bytes, more than {MAX_BYTES:,}")
     try:
-        tree = yaml.load(data.decode("utf-8"), _loader(yaml))
+        tree = yaml.load(data.decode("utf-8"), _loader())
     except yaml.YAMLError as error:
         raise ValueError(" ".join(str(error).split())) from None
     _count(tree, {}, set())
@@ -96,15 +98,16 @@ def read_yaml(path: Path) -> Any:
     return parse_yaml(read_bytes(path))
 
 
-def _loader(yaml: ModuleType) -> type:
-    """PyYAML's safe loader that counts as it goes."""
+def _loader() -> type[yaml.SafeLoader]:
+    """PyYAML's safe loader, with a count of the values that it has read."""
+    import yaml  # see `parse_yaml`
 
     class Bounded(yaml.SafeLoader):
-        """Stops at a bomb: what is nested too deep, or unfolds to too much."""
+        """Stops where a file is nested too deep or unfolds to too much."""
 
         depth = nodes = 0
 
-        def compose_node(self, parent, index):
+        def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
             self.depth += 1
             self.nodes += 1
             if self.depth > MAX_DEPTH or self.nodes > MAX_NODES:
@@ -113,13 +116,13 @@ def _loader(yaml: ModuleType) -> type:
             self.depth -= 1
             return node
 
-        def construct_mapping(self, node, deep=False):
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
             keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
             if len(set(keys)) != len(keys):
                 raise yaml.YAMLError("a key stands twice in one mapping")
             return super().construct_mapping(node, deep)
 
-        def construct_yaml_int(self, node):
+        def construct_yaml_int(self, node: yaml.ScalarNode) -> int:
             if len(node.value) > MAX_NUMBER:
                 raise yaml.YAMLError(f"a number of {len(node.value):,} digits")
             return super().construct_yaml_int(node)
@@ -129,7 +132,13 @@ def _loader(yaml: ModuleType) -> type:
 
 
 def _count(value: Any, known: dict[int, int], above: set[int]) -> int:
-    """How many values a tree unfolds to; an alias counts as often as it is used."""
+    """How many values a tree unfolds to; an alias counts as often as it is used.
+
+    Args:
+        value: the tree.
+        known: the counts found so far, by the id of a list or mapping.
+        above: the ids of what holds `value`.
+    """
     if not isinstance(value, (dict, list)):
         return 1
     if id(value) in above:

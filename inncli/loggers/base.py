@@ -1,6 +1,6 @@
-"""The contract of loggers: other places where params, metrics and artifacts of a run are kept, beside its directory.
+"""The contract of loggers, which keep params, metrics and artifacts of a run elsewhere too, beside its directory.
 
-A logger is told what happens and decides nothing: if it fails, a warning is printed once and training goes on.
+A logger is told what happens and decides nothing. If it fails, a warning is printed once and training goes on.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import math
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from inncli.errors import ConfigError
 from inncli.runs.run_dir import RunDir
@@ -18,17 +19,19 @@ ENDS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}  # in M
 
 
 class Logger:
-    """Keeps nothing; the others write something at each of these calls."""
+    """Keeps nothing; the loggers that derive from it write something at each of these calls."""
 
-    def start(self, run: RunDir, params: dict[str, object], step: int, known: dict) -> dict:
+    def start(self, run: RunDir, params: dict[str, object], step: int, known: dict[str, Any]) -> dict[str, Any]:
         """A run begins, or goes on.
 
         Args:
+            run: the run's directory.
             params: the config with dotted keys.
-            step: metrics of later steps will come, also where such are there already, from before the run was stopped.
-            known: what `start` returned when the run began; {} then.
+            step: the last step that counts: metrics of later steps will come, and replace those that a run which was
+                stopped has left.
+            known: what `start` returned when the run began; {} when it begins.
 
-        Returns: JSON-ready facts that it needs to go on with the same record.
+        Returns: JSON-ready facts by which the logger can go on with the same record.
         """
         return {}
 
@@ -46,7 +49,7 @@ class Tracker:
         self._logger, self._started = logger, False
 
     def start(self, run: RunDir, resume: bool) -> None:
-        """A run begins; or it goes on after the last line of its metrics.jsonl."""
+        """A run begins, or it goes on after the last line of its metrics.jsonl."""
         self._started = True
         lines = run.metrics() if resume else []
         step = lines[-1].get("step", 0) if lines else 0
@@ -57,13 +60,13 @@ class Tracker:
             if facts and facts != known:
                 run.update_info(tracking=facts)
 
-    def epoch(self, line: dict) -> None:
-        """Takes a line of metrics.jsonl."""
+    def epoch(self, line: dict[str, Any]) -> None:
+        """An epoch ended with this line of metrics.jsonl."""
         with self._warning():
             self._logger.epoch(line["step"], _finite({name: value for name, value in line.items() if name != "step"}))
 
     def end(self, run: RunDir) -> None:
-        """Takes what run.json says."""
+        """The run ended as its run.json says."""
         if not self._started:
             return
         with self._warning():
@@ -78,8 +81,8 @@ class Tracker:
         except Exception as error:  # whatever a tracking library raises
             what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
             print(
-                f"warning: logger {type(self._logger).__name__} failed ({what}); training goes on without it, metrics.jsonl "
-                "has everything",
+                f"warning: logger {type(self._logger).__name__} failed ({what}); training goes on without it, "
+                "metrics.jsonl has everything",
                 file=sys.stderr,
             )
             self._logger = Logger()
@@ -87,7 +90,7 @@ class Tracker:
 
 @contextlib.contextmanager
 def tracked(logger: Logger, run: RunDir) -> Iterator[Tracker]:
-    """Gives a tracker, to be started; on leaving, it is told how the run ended."""
+    """Yields a tracker that is still to be started; on leaving, the tracker is told how the run ended."""
     tracker = Tracker(logger)
     try:
         yield tracker
@@ -97,7 +100,7 @@ def tracked(logger: Logger, run: RunDir) -> Iterator[Tracker]:
 
 @contextlib.contextmanager
 def extra(name: str) -> Iterator[None]:
-    """Around the import of what an extra brings. Raises: ConfigError, which says how to install it."""
+    """Wraps the import of a package of the extra `name`. Raises: ConfigError, which says how to install it."""
     try:
         yield
     except ImportError as error:
@@ -106,7 +109,7 @@ def extra(name: str) -> Iterator[None]:
         ) from error
 
 
-def _flat(node: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
+def _flat(node: dict[str, Any], prefix: str = "") -> Iterator[tuple[str, object]]:
     for key, value in node.items():
         if isinstance(value, dict):
             yield from _flat(value, f"{prefix}{key}.")
@@ -114,7 +117,7 @@ def _flat(node: dict, prefix: str = "") -> Iterator[tuple[str, object]]:
             yield f"{prefix}{key}", value
 
 
-def _finite(metrics: dict) -> dict[str, float]:
+def _finite(metrics: dict[str, Any]) -> dict[str, float]:
     return {
         name: float(value)
         for name, value in metrics.items()

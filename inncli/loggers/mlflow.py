@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 from inncli.loggers.base import Logger, extra
 from inncli.runs.registry import outputs_root
@@ -16,7 +17,7 @@ LONGEST = 6_000  # letters of a param
 class MLflow(Logger):
     """An MLflow run named as the run, at `$MLFLOW_TRACKING_URI`, else in the local file store `$INN_OUTPUTS/mlruns`.
 
-    Where it is, is no setting: a config from someone else must not say where this machine sends or writes things.
+    The place is no setting: a config from someone else must not say where this machine sends or writes data.
 
     Args:
         experiment: what MLflow groups runs by.
@@ -25,14 +26,14 @@ class MLflow(Logger):
     """
 
     def __init__(self, experiment: str = "inn") -> None:
-        # The file store is what needs no database and no server; MLflow wants to be told so.
+        # The file store needs no database and no server; MLflow uses it only where this is set.
         os.environ.setdefault("MLFLOW_ALLOW_FILE_STORE", "true")
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         self.experiment = experiment
         with extra("mlflow"):
             import mlflow  # noqa: F401  (seconds: nobody else pays for it)
 
-    def start(self, run: RunDir, params: dict[str, object], step: int, known: dict) -> dict:
+    def start(self, run: RunDir, params: dict[str, object], step: int, known: dict[str, Any]) -> dict[str, Any]:
         from mlflow import MlflowClient
         from mlflow.entities import Param
 

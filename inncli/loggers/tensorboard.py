@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from inncli.loggers.base import Logger, extra
 from inncli.runs.run_dir import RunDir
 
 
 class TensorBoard(Logger):
-    """Writes `<run>/tensorboard`: the metrics by step, the config as hparams, its text. Artifacts are the directory's own.
+    """Writes `<run>/tensorboard`: the metrics by step, the config as hparams, and the config's text.
+
+    It copies no artifacts: they lie in the run directory already.
 
     Raises: ConfigError if tensorboard is not installed.
     """
@@ -18,18 +21,18 @@ class TensorBoard(Logger):
         with extra("tensorboard"):
             import torch.utils.tensorboard  # noqa: F401  (seconds: nobody else pays for it)
 
-    def start(self, run: RunDir, params: dict[str, object], step: int, known: dict) -> dict:
+    def start(self, run: RunDir, params: dict[str, object], step: int, known: dict[str, Any]) -> dict[str, Any]:
         from torch.utils.tensorboard import SummaryWriter
         from torch.utils.tensorboard.summary import hparams
 
-        # What lies after the checkpoint was cut from metrics.jsonl; here it is marked as superseded.
+        # Lines after the checkpoint were cut from metrics.jsonl; here they are marked as superseded.
         self._writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=step + 1 if step else None)
         plain = {
             key: value if isinstance(value, (bool, int, float, str)) else str(value) for key, value in params.items()
         }
         experiment, begin, self._finished = hparams(plain, {"loss": 0.0, "val_loss": 0.0})
         for summary in (experiment, begin):
-            self._writer.file_writer.add_summary(summary)
+            self._add(summary)
         if not step:
             lines = run.config_file.read_text(encoding="utf-8").splitlines()
             self._writer.add_text("config", "\n".join(f"    {line}" for line in lines))  # indented: Markdown keeps it
@@ -43,5 +46,9 @@ class TensorBoard(Logger):
 
     def end(self, status: str, metrics: dict[str, float], files: list[Path]) -> None:
         if status == "FINISHED":
-            self._writer.file_writer.add_summary(self._finished)
+            self._add(self._finished)
         self._writer.close()
+
+    def _add(self, summary: Any) -> None:
+        assert self._writer.file_writer is not None  # only `close` takes it away
+        self._writer.file_writer.add_summary(summary)

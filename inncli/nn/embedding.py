@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -13,12 +14,15 @@ from inncli.variables import Variables
 
 
 class Features(nn.Module):
-    """y as plain features: numbers standardised, labels one-hot. Knows nothing to train.
+    """y as plain features: numbers standardised, labels one-hot. It has nothing to train.
 
     Mean and sd come from the training data and live in the saved state.
 
     Shape: y (B, Dy) with label codes in categorical columns; features (B, dim_out).
     """
+
+    mean: Tensor
+    sd: Tensor
 
     def __init__(self, y: Variables) -> None:
         super().__init__()
@@ -30,16 +34,16 @@ class Features(nn.Module):
 
     @property
     def unit(self) -> Tensor:
-        """What 1 means in each feature: a number's sd in its own unit, 1 for a label. (dim_out,)."""
+        """The size of 1 in each feature: a number's sd in its own unit, 1 for a label. Shape: (dim_out,)."""
         return self.spread(self.sd)
 
     def spread(self, columns: Tensor) -> Tensor:
-        """One number a column of y, (Dy,), as one a feature, (dim_out,)."""
+        """Repeats one number for each column of y, (Dy,), as one for each feature, (dim_out,)."""
         return columns.repeat_interleave(torch.tensor([max(size, 1) for size in self.sizes], device=columns.device))
 
     @torch.no_grad()
     def initialise(self, y: Tensor) -> None:
-        """Mean and sd of the training ys; a constant column keeps sd 1.
+        """Takes mean and sd from the training ys, (n, Dy); a constant column keeps sd 1.
 
         Raises: DataError if a number is so large that its square overflows: all others would look alike.
         """
@@ -55,7 +59,7 @@ class Features(nn.Module):
         self.sd.copy_(torch.where(number & (sd > 0), sd, self.sd))
 
     def forward(self, y: Tensor) -> Tensor:
-        """Features of each row, in y's dtype."""
+        """Features of each row, (B, dim_out), in y's dtype."""
         scaled = (y.double() - self.mean) / self.sd
         columns = [
             nn.functional.one_hot(y[:, i].long(), size).to(scaled.dtype) if size else scaled[:, i : i + 1]
@@ -65,16 +69,19 @@ class Features(nn.Module):
 
 
 class Edges(nn.Module):
-    r"""How close each bounded column of y is to its bounds, on a scale that has no end.
+    r"""The distance of each bounded column of y from its bounds, on a logarithmic scale.
 
     .. math:: \log(y - \mathrm{low}), \quad \log(\mathrm{high} - y)
 
-    Where y nears a bound that no x can pass, p(x | y) often shrinks by a power of the distance (an arm stretched
-    out has its angles within its square root), which y itself hardly shows. Standardised by the training ys; a y at
-    its bound, or beyond, counts as 1e-12 of the bounds' unit from it.
+    Near a bound of y that no x can pass, p(x | y) often shrinks by a power of the distance: the angles of an
+    outstretched arm lie within its square root. y itself hardly shows that. The logarithms are standardised by the
+    training ys; a y at its bound, or beyond, counts as 1e-12 away from it, in the unit of y.
 
     Shape: y (B, Dy); out (B, dim_out), one column a bound.
     """
+
+    mean: Tensor
+    sd: Tensor
 
     def __init__(self, y: Variables) -> None:
         super().__init__()
@@ -82,7 +89,7 @@ class Edges(nn.Module):
         self.ends = [
             (i, bound, sign)
             for i, pair in enumerate(y.bounds)
-            for bound, sign in zip(pair, (1.0, -1.0))
+            for bound, sign in zip(pair, (1.0, -1.0), strict=True)
             if bound is not None
         ]
         self.dim_out = len(self.ends)
@@ -95,14 +102,14 @@ class Edges(nn.Module):
 
     @torch.no_grad()
     def initialise(self, y: Tensor) -> None:
-        """Mean and sd of the log distances of the training ys; constant ones keep sd 1."""
+        """Takes mean and sd of the log distances from the training ys, (n, Dy); a constant column keeps sd 1."""
         logs = self._log_distances(y)
         sd = logs.std(0, correction=0)
         self.mean.copy_(logs.mean(0))
         self.sd.copy_(torch.where(sd > 0, sd, 1.0))
 
     def forward(self, y: Tensor) -> Tensor:
-        """The standardised log distances, in y's dtype."""
+        """The standardised log distances, (B, dim_out), in y's dtype."""
         return ((self._log_distances(y) - self.mean) / self.sd).to(y.dtype)
 
 
@@ -117,11 +124,11 @@ class Embedding(nn.Module):
         self.dim_out = dim_in + dim_learned
         layers: list[nn.Module] = []
         widths = [dim_in, *hidden]
-        for n_in, n_out in zip(widths, widths[1:]):
+        for n_in, n_out in pairwise(widths):
             layers += [nn.Linear(n_in, n_out), nn.ReLU()]
         self.net = nn.Sequential(*layers, nn.Linear(widths[-1], dim_learned)) if dim_learned else None
 
     @subnet
     def forward(self, features: Tensor) -> Tensor:
-        """The context."""
+        """The context: (B, dim_in) to (B, dim_out)."""
         return features if self.net is None else torch.cat([features, self.net(features)], 1)

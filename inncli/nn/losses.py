@@ -1,4 +1,4 @@
-"""Losses of a regression, entry by entry: what trains a forward network and what inverts it."""
+"""Losses of a regression, entry by entry: they train a forward network and invert it."""
 
 from __future__ import annotations
 

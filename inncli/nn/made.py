@@ -12,12 +12,17 @@ from inncli.nn.autocast import subnet
 
 
 class MaskedLinear(nn.Linear):
-    """A linear layer, some of whose weights are held at zero by a mask of shape (dim_out, dim_in)."""
+    """A linear layer with some weights held at zero, by a mask of shape (dim_out, dim_in).
+
+    Shape: (B, dim_in) to (B, dim_out).
+    """
+
+    mask: Tensor
 
     def __init__(self, mask: Tensor) -> None:
         super().__init__(mask.shape[1], mask.shape[0])
         self.register_buffer("mask", mask.to(self.weight.dtype), persistent=False)
-        # A row of few inputs would start with a smaller output than its neighbours.
+        # Without this a unit of few inputs would start with a smaller output than its neighbours.
         with torch.no_grad():
             fan_in = mask.sum(1, keepdim=True).clamp_min(1).to(self.weight.dtype)
             self.weight.mul_((mask.shape[1] / fan_in).sqrt())
@@ -44,7 +49,7 @@ class MADE(nn.Module):
     def __init__(self, dim: int, dim_context: int, n_out: int, hidden: Sequence[int] = (64, 64)) -> None:
         super().__init__()
         self.dim, self.dim_context = dim, dim_context
-        if dim == 1 and dim_context == 0:  # there is nothing to see
+        if dim == 1 and dim_context == 0:  # there is no input to depend on
             self.constant = nn.Parameter(torch.zeros(n_out))
             return
         context = torch.zeros(dim_context, dtype=torch.long)  # degree 0: seen by all
@@ -63,7 +68,7 @@ class MADE(nn.Module):
 
     @subnet
     def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """The parameters of every coordinate."""
+        """The parameters of every coordinate: x (B, dim), context (B, dim_context) or None, out (B, n_out * dim)."""
         if self.dim == 1 and self.dim_context == 0:
             return self.constant.expand(x.shape[0], -1)
         seen = x if context is None else torch.cat([x, context], 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -13,15 +14,14 @@ from inncli.nn.autocast import subnet
 class MLP(nn.Module):
     """Linear layers with ReLU (or another `activation`) between them.
 
-    On a processor a step with SiLU takes half as long again, and on the ring at equal steps it ends
-    .02 to .1 nats behind.
+    With SiLU a step on a CPU takes half as long again, and on the ring at equal steps it ends .02 to .1 nats behind.
 
-    The last layer sees the input beside the last hidden layer: what is linear in y or x stays exact, also
-    far out in the tails, where a net of ReLUs has seen too few rows to bend straight.
+    The last layer sees the input beside the last hidden layer. So a linear dependence on y or x stays exact, also far
+    out in the tails, where a net of ReLUs has seen too few rows to become straight.
 
-    It starts at zero, so that a block built on this net starts as the identity; `gain`
-    above 0 starts its weights at sd gain / sqrt(width) instead.
-    With no input at all (dimension 1 and no context) it is one constant row of parameters.
+    The last layer starts at zero, so that a block built on this net starts as the identity; with `gain` above 0 its
+    weights start at sd gain / sqrt(width) instead. With no input at all (dimension 1 and no context) the net is one
+    constant row of parameters.
 
     Shape: (B, dim_in) to (B, dim_out).
     """
@@ -41,7 +41,7 @@ class MLP(nn.Module):
             return
         widths = [dim_in, *hidden]
         layers: list[nn.Module] = []
-        for n_in, n_out in zip(widths, widths[1:]):
+        for n_in, n_out in pairwise(widths):
             layers += [nn.Linear(n_in, n_out), activation()]
         self.hidden = nn.Sequential(*layers)
         self.last = nn.Linear(widths[-1] + dim_in, dim_out)
@@ -50,7 +50,7 @@ class MLP(nn.Module):
 
     @subnet
     def forward(self, x: Tensor) -> Tensor:
-        """The net's output for each row."""
+        """The net's output for each row: (B, dim_in) to (B, dim_out)."""
         if self.dim_in == 0:
             return self.constant.expand(x.shape[0], -1)
         return self.last(torch.cat([self.hidden(x), x], 1))

@@ -9,12 +9,16 @@ from scipy.spatial import cKDTree
 
 
 def distinct(z: np.ndarray, link: float) -> np.ndarray:
-    """The number of the solution that each point belongs to, the largest being 0.
+    """Numbers the solutions that the points belong to, the one with most points first, as 0.
 
-    Points closer than `link` are one solution, and so is whatever hangs together by such links: the copies of
-    one point, or all of a closed curve. Points further apart than 1.5 link are joined only through others.
-    (Each cell of a grid of width link / (4 sqrt D) is represented by its first point, so that ten thousand
+    Two points closer than `link` belong to one solution, and so do all that a chain of such links joins: the copies
+    of one point, or all points of a closed curve. Points further apart than 1.5 link are joined only through others.
+    (The first point in each cell of a grid of width link / (4 sqrt D) stands for the cell, so that ten thousand
     copies of one point don't make fifty million links.)
+
+    Args:
+        z: the points.
+        link: a distance, in the units of z.
 
     Shape: z (n, D), out (n,) int.
     """
@@ -30,4 +34,5 @@ def distinct(z: np.ndarray, link: float) -> np.ndarray:
     names, where, sizes = np.unique(piece, return_index=True, return_counts=True)
     rank = np.empty(len(names), dtype=int)
     rank[np.lexsort((where, -sizes))] = np.arange(len(names))
-    return rank[piece]
+    number: np.ndarray = rank[piece]
+    return number

@@ -11,7 +11,7 @@ Three methods propose the next x:
 
 * `banach`: x - r, the fixed-point iteration; r shrinks at least by the factor L each time.
 * `anderson`: the combination of the last steps that would cancel r if g were linear along them.
-* `newton`: x - M r, with the inverse Jacobian M taken once, at the start, and mended by each step taken since
+* `newton`: x - M r, with the inverse Jacobian M computed once, at the start, and corrected by each step since
   (the chord method with Broyden's update). The Jacobian costs d evaluations, so it pays in few dimensions.
 
 The last two are guarded: where a proposal fails to shrink r by L, the next step is Banach's from the best x, which
@@ -65,17 +65,20 @@ def solve(
     method: Method = "anderson",
     jacobian: Map | None = None,
 ) -> Solution:
-    """X with x + g(x) = y, starting from x = y.
+    """Solves x + g(x) = y, starting from x = y.
 
     Args:
         g: g(x, rows); `rows` says to which rows of y the x belong.
+        y: the right-hand side.
         lipschitz: L < 1, certified.
         tolerance: largest error of x relative to 1 + |y|, certified by the residual.
-        jacobian: dg/dx at (x, rows), (B, d, d), for `newton`.
+        method: what proposes the next x, see the module.
+        jacobian: dg/dx at (x, rows), (B, d, d), which `newton` needs.
 
     Shape: y (B, d). A row of y that isn't finite, or where g isn't, gives NaN.
     Raises: ConvergenceError if a row misses its bound after twice the evaluations in which Banach's iteration is
         sure to reach it: rounding is in the way, or g isn't Lipschitz with L. No x is returned then.
+        ValueError for an L outside [0, 1), or `newton` without a Jacobian.
     """
     if not 0 <= lipschitz < 1:
         raise ValueError(f"expected a Lipschitz constant of 0 or more and below 1, got {lipschitz}")
@@ -123,7 +126,7 @@ def solve(
 
 
 def _banach_steps(norm: Tensor, target: Tensor, lipschitz: float) -> int:
-    """Twice the steps in which r falls to its target at the rate L, and a few for rounding."""
+    """Twice the steps that r takes to fall to its target at the rate L, and 20 for rounding."""
     ratio = (norm / target)[norm.isfinite()]
     if lipschitz == 0 or not (ratio > 1).any():
         return 20
@@ -137,10 +140,10 @@ class _Banach:
         return -r
 
     def learn(self, step: Tensor, change: Tensor) -> None:
-        """Nothing: each step knows the current residual alone."""
+        """Learns nothing: each step depends on the current residual alone."""
 
     def keep(self, going: Tensor) -> None:
-        """Nothing to keep."""
+        """Has nothing to keep."""
 
 
 class _Newton:
@@ -148,7 +151,7 @@ class _Newton:
 
     def __init__(self, jacobian: Tensor) -> None:
         d = jacobian.shape[-1]
-        self.m = torch.linalg.inv(torch.eye(d, dtype=jacobian.dtype, device=jacobian.device) + jacobian)
+        self.m: Tensor = torch.linalg.inv(torch.eye(d, dtype=jacobian.dtype, device=jacobian.device) + jacobian)
         self.evaluations = d
 
     def step(self, r: Tensor) -> Tensor:
@@ -183,7 +186,7 @@ class _Anderson:
         gram = self.changes @ self.changes.mT
         eye = torch.eye(gram.shape[-1], dtype=r.dtype, device=r.device)
         ridge = 100 * torch.finfo(r.dtype).eps  # changes that are nearly parallel
-        c = torch.linalg.solve(gram + ridge * eye, self.changes @ r[:, :, None]).mT
+        c: Tensor = torch.linalg.solve(gram + ridge * eye, self.changes @ r[:, :, None]).mT
         return (c @ (self.changes - self.steps))[:, 0] - r
 
     def learn(self, step: Tensor, change: Tensor) -> None:
@@ -199,5 +202,7 @@ class _Anderson:
 
 def _proposer(method: Method, x: Tensor, rows: Tensor, jacobian: Map | None) -> _Banach | _Newton | _Anderson:
     if method == "newton":
+        if jacobian is None:
+            raise ValueError("expected a Jacobian for method 'newton', got none")
         return _Newton(jacobian(x, rows))
     return _Anderson(x) if method == "anderson" else _Banach()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,6 +15,7 @@ from inncli.errors import RequestError
 TARGET = 1e-12  # iterate until the residual is this small, in the units of y described below
 ACCEPT = 1e-10  # what counts as converged: rounding in s(x) may keep the target out of reach
 LEAST_DAMPING = 1e-12  # keeps J J^T invertible where y has redundant columns
+Observe = Callable[[Any], Any]  # rows x (B, D) -> y (B, Dy), of NumPy arrays and of torch tensors alike
 
 
 @dataclass
@@ -35,7 +37,7 @@ class Refined:
     before: np.ndarray
     after: np.ndarray
 
-    def report(self) -> dict:
+    def report(self) -> dict[str, Any]:
         """Median and 99th percentile of `before`, `after` and `moved` over all draws; how many are unconverged."""
         spread = {
             name: {"q50": float(np.nanquantile(part, 0.5)), "q99": float(np.nanquantile(part, 0.99))}
@@ -45,7 +47,7 @@ class Refined:
 
 
 def refine(
-    observe: Callable,
+    observe: Observe,
     x: np.ndarray,
     y: np.ndarray,
     sd_x: np.ndarray,
@@ -55,13 +57,14 @@ def refine(
     max_steps: int = 60,
     step_limit: float = 0.3,
 ) -> Refined:
-    r"""Damped minimum-norm Gauss-Newton steps on s(x) = y, each row for itself, in float64.
+    r"""Takes damped minimum-norm Gauss-Newton steps towards s(x) = y, each row for itself, in float64.
 
     .. math:: z = x / \text{sd}_x, \quad r = (y - s(x)) / u, \quad J = \partial (s/u) / \partial z, \quad
-        \delta = J^T (J J^T + \lambda \bar{d} I)^{-1} r, \quad z \leftarrow z + \min(1, \text{limit} / |\delta|)\, \delta
+        \delta = J^T (J J^T + \lambda \bar{d} I)^{-1} r, \quad
+        z \leftarrow z + \min(1, \text{limit} / |\delta|)\, \delta
 
     with :math:`\bar{d}` the mean of the diagonal of J J^T. Without damping delta is the shortest step, in sds of
-    x, to where the tangent of s has y, so a draw goes to a near point of the set s(x) = y and not to its far
+    x, to where the tangent of s reaches y, so a draw goes to a near point of the set s(x) = y and not to its far
     side. A step that does not lower |r| is taken back and lambda grows tenfold; else it shrinks tenfold. An
     unknown that would leave its bounds is held there, and the step taken in the others.
 
@@ -69,15 +72,19 @@ def refine(
     float64 has. A row has converged at max |r_j| <= 1e-10, and goes on to 1e-12 where it can. Others
     (no such x near by, a flat place, too many steps) are left unmoved.
 
-    What it does to a posterior: it is the set {s(x) = y} that a draw reaches, not the density along it, which
-    stays the model's own. With noise p(x | y) is not on that set at all.
+    A refined draw of a posterior lies on the set {s(x) = y}; the density along that set stays the model's own. Where
+    y has noise, p(x | y) does not lie on that set at all.
 
     Args:
         observe: s, from (B, D) to (B, Dy), a row from a row; of tensors and of arrays, with the same values.
+        x: the draws.
         y: the observation, (Dy,).
-        sd_x, sd_y: the spread of x, (D,), and of y, (Dy,), in training.
+        sd_x: the spread of x in training, (D,).
+        sd_y: that of y, (Dy,).
         bounds: low and high ends of x, (2, D), infinite where open.
         fixed: unknowns that are not moved (a count, say), (D,) bool.
+        max_steps: steps before a row is given up.
+        step_limit: the longest step, in sds of x.
 
     Shape: x (S, D).
     Raises: RequestError if `observe` does not work on tensors, or gives other values there.
@@ -93,13 +100,14 @@ def refine(
 
     def residual(z: Tensor) -> Tensor:
         with torch.no_grad():
-            return (target - observe(z * scale)) / unit
+            found: Tensor = (target - observe(z * scale)) / unit
+            return found
 
     _check_differentiable(observe, start[:8])
     z = start / scale
     inside = torch.minimum(torch.maximum(z, low), high)
     r = residual(inside)
-    # Rows whose simulation fails have nothing to go by.
+    # A row whose simulation fails has no residual to lower.
     active = (r.isfinite().all(1) & (r.abs().amax(1) > TARGET)).nonzero().squeeze(1)
     best, best_r = inside.clone(), r.clone()
     damping = torch.full_like(r[:, 0], 1e-3)
@@ -119,7 +127,7 @@ def refine(
         stuck = (damping[active] > 1e8) | ~jacobian.isfinite().all(2).all(1)
         active = active[~done & ~stuck]
     converged = best_r.isfinite().all(1) & (best_r.abs().amax(1) <= ACCEPT)
-    # Bounds and fixed unknowns to the last digit: z * scale may round across them.
+    # Bounds and fixed unknowns hold to the last digit: z * scale may round across them.
     x_new = torch.minimum(torch.maximum(best * scale, low * scale), high * scale)
     x_new = torch.where(converged[:, None] & free, x_new, start)
     moved = ((x_new - start) / scale).norm(dim=1)
@@ -137,7 +145,7 @@ def _step(jacobian: Tensor, r: Tensor, damping: Tensor, z: Tensor, low: Tensor, 
         mean = gram.diagonal(dim1=1, dim2=2).mean(1)
         ridge = damping * torch.where(mean > 0, mean, 1.0)
         gram = gram + ridge[:, None, None] * torch.eye(r.shape[1], dtype=r.dtype)
-        step = (j.mT @ torch.linalg.solve_ex(gram, r[..., None]).result)[..., 0]
+        step: Tensor = (j.mT @ torch.linalg.solve_ex(gram, r[..., None]).result)[..., 0]
         pressed = moves & (((z <= low) & (step < 0)) | ((z >= high) & (step > 0)))
         if not pressed.any():
             break
@@ -145,8 +153,8 @@ def _step(jacobian: Tensor, r: Tensor, damping: Tensor, z: Tensor, low: Tensor, 
     return step
 
 
-def _jacobian(observe: Callable, x: Tensor) -> Tensor:
-    """D s / d x of each row, (B, Dy, D), a backward pass a column of y."""
+def _jacobian(observe: Observe, x: Tensor) -> Tensor:
+    """The derivative ds/dx at each row, (B, Dy, D), by a backward pass for each column of y."""
     x = x.detach().requires_grad_()
     with torch.enable_grad():
         y = observe(x)
@@ -154,12 +162,12 @@ def _jacobian(observe: Callable, x: Tensor) -> Tensor:
     return torch.stack(columns, 1)
 
 
-def _check_differentiable(observe: Callable, x: Tensor) -> None:
+def _check_differentiable(observe: Observe, x: Tensor) -> None:
     try:
         _jacobian(observe, x)
     except RequestError:
         raise
-    except Exception as error:  # whatever a simulator does that tensors don't
+    except Exception as error:  # a simulator may use anything that tensors lack
         what = " ".join(str(error).split())[:120]
         raise RequestError(
             "`refine=True` needs a simulator that torch can differentiate; observe(x) failed on a tensor "

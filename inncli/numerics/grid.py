@@ -8,15 +8,15 @@ from inncli.errors import RequestError
 from inncli.variables import Bound
 
 MAX_POINTS = 4_000_000
-MARGIN = 0.25  # of the draws' range, added at either end: what 10,000 draws miss of a normal tail lies within
+MARGIN = 0.25  # of the draws' range, added at either end: the part of a normal tail that 10,000 draws miss lies within
 
 
 def axes_around(draws: np.ndarray, grid: int, bounds: tuple[Bound, ...]) -> list[np.ndarray]:
-    """`grid` even steps along each unknown, over the range of the draws and a margin, kept inside the bounds.
+    """Divides the range of the draws and a margin, inside the bounds, into `grid` even cells along each unknown.
 
     Points are the midpoints of the cells, so that the sum times the cell's volume is the integral.
 
-    Shape: draws (S, Dx); returns Dx arrays (n,).
+    Shape: draws (S, Dx); returns Dx arrays (grid,).
     Raises: RequestError where the grid would have more than four million points.
     """
     dim = draws.shape[1]
@@ -28,7 +28,7 @@ def axes_around(draws: np.ndarray, grid: int, bounds: tuple[Bound, ...]) -> list
             "points",
         )
     axes = []
-    for column, (lowest, highest) in zip(draws.T, bounds):
+    for column, (lowest, highest) in zip(draws.T, bounds, strict=True):
         margin = MARGIN * max(float(np.ptp(column)), 1e-6 * max(1.0, float(np.abs(column).max())))
         low, high = float(column.min()) - margin, float(column.max()) + margin
         low = low if lowest is None else max(low, lowest)
@@ -39,11 +39,14 @@ def axes_around(draws: np.ndarray, grid: int, bounds: tuple[Bound, ...]) -> list
 
 
 def points(axes: list[np.ndarray]) -> np.ndarray:
-    """All points of the grid, the first unknown slowest, (n^Dx, Dx)."""
+    """All points of the grid, the first unknown slowest. Shape: Dx axes (n,), out (n^Dx, Dx)."""
     return np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, len(axes))
 
 
 def integral(axes: list[np.ndarray], log_prob: np.ndarray) -> float:
-    """Midpoint rule over the grid; near 1 where the grid holds the mass and resolves it."""
+    """The integral of a density by the midpoint rule: near 1 where the grid holds the mass and resolves it.
+
+    Shape: Dx axes (n,); log_prob (n^Dx,), in nats, at the `points` of the axes.
+    """
     volume = float(np.prod([axis[1] - axis[0] for axis in axes]))
     return float(np.exp(log_prob).sum() * volume)

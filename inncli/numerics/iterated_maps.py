@@ -29,10 +29,13 @@ class Map:
 
     Args:
         name: its formula, with numbers.
-        function, slope: T and its analytic derivative, elementwise.
-        low, high: the interval that is looked at.
+        function: T, elementwise.
+        slope: its analytic derivative, elementwise.
+        low: lower end of the interval that is looked at.
+        high: its upper end.
         period: T(x) means T(x) modulo this; None is the plain line.
-        inverts: the function h that T solves h(x) = y for, where it does. target: that y.
+        inverts: the function h, where T solves h(x) = y; None for other maps.
+        target: that y.
     """
 
     name: str
@@ -44,8 +47,8 @@ class Map:
     inverts: Function | None = None
     target: float | None = None
 
-    def __call__(self, x):
-        """T(x), wrapped where the map has a period."""
+    def __call__(self, x: np.ndarray | float) -> np.ndarray:
+        """T(x), wrapped where the map has a period. Shape: that of x."""
         y = self.function(np.asarray(x, dtype=np.float64))
         return y if self.period is None else y % self.period
 
@@ -102,17 +105,22 @@ def inversion(g: Function, slope: Function, y: float, low: float, high: float, n
     """X <- y - g(x), which solves x + g(x) = y: the inverse of a residual block.
 
     Args:
-        g, slope: g and its derivative.
+        g: the block's residual, elementwise.
+        slope: its derivative, elementwise.
+        y: the value to invert at.
+        low: lower end of the interval that is looked at.
+        high: its upper end.
+        name: the formula, with numbers.
     """
     return Map(name, lambda x: y - g(x), lambda x: -slope(x), low, high, inverts=lambda x: x + g(x), target=y)
 
 
 # ---- what is known about them ------------------------------------------------------------------------
 def fixed_points(map: Map) -> list[FixedPoint]:
-    """All on the interval that a grid of 20,000 cells tells apart, in order.
+    """Finds all fixed points on the interval that a grid of 20,000 cells tells apart, in order.
 
-    Where T(x) - x changes its sign they are bracketed and solved to rounding; where it only touches zero its
-    extremum is solved for instead, and taken if it is zero to 1e-9.
+    A change of the sign of T(x) - x brackets a point, which is solved to rounding. Where T(x) - x only touches zero,
+    its extremum is solved for instead, and taken if it is zero to 1e-9.
     """
     x = np.linspace(map.low, map.high, GRID)
     gap = map.function(x) - x
@@ -137,12 +145,12 @@ def fixed_points(map: Map) -> list[FixedPoint]:
 
 
 def lipschitz(map: Map) -> float:
-    """Max |T'| on the interval, over the grid: within the second derivative times a cell of the supremum."""
+    """Max |T'| over a grid on the interval; the supremum exceeds it by the second derivative times a cell at most."""
     return float(np.abs(map.slope(np.linspace(map.low, map.high, GRID))).max())
 
 
 def orbit(map: Map, x0: float, steps: int) -> np.ndarray:
-    """x0, T(x0), T(T(x0)), ...: `steps` of them, fewer where it leaves for infinity. Shape: (steps + 1,)."""
+    """x0, T(x0), T(T(x0)), ...: `steps` steps, fewer where the orbit leaves for infinity. Shape: (steps + 1,)."""
     x = [float(x0)]
     for _ in range(steps):
         x.append(float(map(x[-1])))
@@ -152,7 +160,10 @@ def orbit(map: Map, x0: float, steps: int) -> np.ndarray:
 
 
 def cycle(map: Map, x0: float, transient: int = 10_000) -> np.ndarray | None:
-    """The cycle that the orbit settles on, from its smallest point; None if it has none of up to 64 points."""
+    """The cycle on which the orbit settles, from its smallest point on; None if none of up to 64 points is found.
+
+    Shape: (points of the cycle,).
+    """
     start = orbit(map, x0, transient)
     if len(start) <= transient:
         return None
@@ -169,6 +180,6 @@ def cycle(map: Map, x0: float, transient: int = 10_000) -> np.ndarray | None:
 
 def _roots(function: Function, x: np.ndarray, values: np.ndarray) -> list[float]:
     """Roots of a function: grid points where it is zero, and one in each cell where its sign changes."""
-    exact = x[values == 0].tolist()
+    exact: list[float] = x[values == 0].tolist()
     cells = np.flatnonzero(values[:-1] * values[1:] < 0)
     return exact + [float(brentq(function, x[i], x[i + 1], xtol=1e-15, rtol=8.9e-16)) for i in cells]

@@ -11,8 +11,10 @@ Reference: Gretton et al. 2012, A kernel two-sample test, JMLR 13.
 
 from __future__ import annotations
 
+import functools
+import operator
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import torch
 from torch import Tensor
@@ -29,17 +31,17 @@ class Kernel(ABC):
 
     @abstractmethod
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
-        """K of every row of x with every row of y."""
+        """K of every row of x with every row of y, (n, m)."""
 
 
 class InverseMultiquadric(Kernel):
-    r"""Heavy tails, so that draws some h away are pulled too; the pull on one at distance r ends as 1 / r^3.
+    r"""A kernel of heavy tails, which pulls draws several h away too; far out its pull falls as 1 / r^3.
 
     .. math:: k(x, y) = \sum_h \frac{h^2}{h^2 + |x - y|^2}
 
     Args:
-        scales: h, in the units of x. The default is the INN papers' for variables of about unit size.
-        distances: what measures |x - y|^2, `squared_distances` where it is None.
+        scales: h, in the units of x. The default is that of the INN papers, for variables of about unit size.
+        distances: how to measure |x - y|^2; None is `squared_distances`.
 
     Reference: Ardizzone et al. 2019, arXiv:1808.04730; Kruse et al. 2021, arXiv:2101.10763.
     """
@@ -50,7 +52,7 @@ class InverseMultiquadric(Kernel):
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         d2 = self.distances(x, y)
-        return sum(h**2 / (h**2 + d2) for h in self.scales)
+        return _total(h**2 / (h**2 + d2) for h in self.scales)
 
 
 class Gaussian(Kernel):
@@ -60,7 +62,7 @@ class Gaussian(Kernel):
 
     Args:
         scales: h, in the units of x; `Gaussian.median` takes it from the data.
-        distances: what measures |x - y|^2, `squared_distances` where it is None.
+        distances: how to measure |x - y|^2; None is `squared_distances`.
     """
 
     def __init__(self, scales: Sequence[float], distances: Distances | None = None) -> None:
@@ -71,7 +73,10 @@ class Gaussian(Kernel):
     def median(
         cls, x: Tensor, y: Tensor, factors: Sequence[float] = (0.5, 1.0, 2.0), distances: Distances | None = None
     ) -> Gaussian:
-        """Bandwidths at `factors` of the median distance between pooled rows (1,000 of them at most)."""
+        """Bandwidths at `factors` of the median distance between pooled rows (1,000 of them at most).
+
+        Shape: x (n, D), y (m, D).
+        """
         rows = torch.cat([x.detach(), y.detach()])
         rows = rows[:: max(len(rows) // 1000, 1)]
         i, j = torch.triu_indices(len(rows), len(rows), 1, device=rows.device)
@@ -81,16 +86,16 @@ class Gaussian(Kernel):
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         d2 = self.distances(x, y)
-        return sum(torch.exp(-d2 / (2 * h**2)) for h in self.scales)
+        return _total(torch.exp(-d2 / (2 * h**2)) for h in self.scales)
 
 
 class Logarithmic(Kernel):
-    r"""Pulls at every distance: a row twice as far off is moved by the same share of its distance.
+    r"""A kernel that pulls at every distance: it moves a row twice as far off by the same share of its distance.
 
     .. math:: k(x, y) = -\log(1 + |x - y|^2)
 
-    It is positive definite where weights sum to zero, as they do in an MMD, which is then zero for equal
-    distributions alone. As a loss it grows by the order of magnitude of a row, and its gradient by none.
+    It is positive definite for weights that sum to zero, as those of an MMD do; the MMD is then zero for equal
+    distributions alone. As a loss it grows with the logarithm of a row's distance, and its gradient does not grow.
 
     Reference: Boughorbel et al. 2005, Conditionally positive definite kernels for SVM based image recognition;
         Sejdinovic et al. 2013, Equivalence of distance-based and RKHS-based statistics in hypothesis testing.
@@ -101,7 +106,7 @@ class Logarithmic(Kernel):
 
 
 class Polynomial(Kernel):
-    r"""Compares all moments up to order m, and nothing beyond them: see `moment_features`.
+    r"""A kernel that compares all moments up to order m, and nothing beyond them: see `moment_features`.
 
     .. math:: k(x, y) = \sum_{k=1}^{m} (x \cdot y)^k
     """
@@ -111,21 +116,26 @@ class Polynomial(Kernel):
 
     def __call__(self, x: Tensor, y: Tensor) -> Tensor:
         dot = x @ y.T
-        return sum(dot**k for k in range(1, self.degree + 1))
+        return _total(dot**k for k in range(1, self.degree + 1))
 
 
 def squared_distances(x: Tensor, y: Tensor) -> Tensor:
-    """|x - y|^2 of all pairs, (n, m), never negative; measured from the centre of y, so that few digits cancel."""
+    """|x - y|^2 of all pairs, never negative; measured from the centre of y, so that few digits cancel.
+
+    Shape: x (n, D), y (m, D), out (n, m).
+    """
     centre = y.detach().mean(0)
     x, y = x - centre, y - centre
     return (x.square().sum(1)[:, None] + y.square().sum(1) - 2 * x @ y.T).clamp_min(0)
 
 
 def direct_distances(x: Tensor, y: Tensor) -> Tensor:
-    """|x - y|^2 of all pairs, (n, m), from the differences themselves.
+    """|x - y|^2 of all pairs, from the differences themselves.
 
-    Rows far from all others keep their distances to each other, where those of `squared_distances` drown in the
-    rounding of |x|^2. It is as quick for a few columns, and takes three times as long for 30.
+    Rows far from all others keep their distances to each other; those of `squared_distances` drown in the rounding of
+    |x|^2. It is as quick for a few columns, and takes three times as long for 30.
+
+    Shape: x (n, D), y (m, D), out (n, m).
     """
     return torch.cdist(x, y, compute_mode="donot_use_mm_for_euclid_dist").square()
 
@@ -148,6 +158,8 @@ def moment_mmd2(x: Tensor, y: Tensor, degree: int) -> Tensor:
     r"""The biased squared MMD under `Polynomial`, from the moments themselves; linear in the rows.
 
     .. math:: |\bar\phi(x) - \bar\phi(y)|^2
+
+    Shape: x (n, D), y (m, D), out a scalar.
     """
     return (moment_features(x, degree).mean(0) - moment_features(y, degree).mean(0)).square().sum()
 
@@ -156,18 +168,26 @@ def mmd2(x: Tensor, y: Tensor, kernel: Kernel, unbiased: bool = True, block: int
     """The squared MMD between the rows of x and those of y, a scalar.
 
     Args:
+        x: rows.
+        y: rows to compare with.
+        kernel: k, in the units of the rows.
         unbiased: leaves out each row's pair with itself; the estimate may then be negative.
-        block: rows of a block; no influence on the result but in the last digits.
+        block: rows of a block; only the last digits of the result depend on it.
 
     Shape: x (n, D), y (m, D).
     """
-    cross = sum(kernel(a, b).sum().double() for a in x.split(block) for b in y.split(block)) / (len(x) * len(y))
+    blocks = [(a, b) for a in torch.split(x, block) for b in torch.split(y, block)]
+    cross = _total(kernel(a, b).sum().double() for a, b in blocks) / (len(x) * len(y))
     return (_within(x, kernel, unbiased, block) + _within(y, kernel, unbiased, block) - 2 * cross).to(x.dtype)
+
+
+def _total(terms: Iterable[Tensor]) -> Tensor:
+    return functools.reduce(operator.add, terms)
 
 
 def _within(x: Tensor, kernel: Kernel, unbiased: bool, block: int) -> Tensor:
     """The mean of k over the pairs of one set; each pair of blocks is computed once, k being symmetric."""
-    parts = x.split(block)
+    parts = torch.split(x, block)
     total = x.new_zeros((), dtype=torch.float64)  # of up to billions of entries
     for i, a in enumerate(parts):
         own = kernel(a, a)
@@ -183,8 +203,8 @@ def two_sample_test(
 ) -> tuple[float, float]:
     """The unbiased squared MMD and its permutation p-value: small where x and y differ in distribution.
 
-    The p-value is exact (uniform where they do not differ), in steps of 1 / (permutations + 1). Holds the kernel
-    matrix of all rows, for a few thousand of them.
+    The p-value is exact (uniform where they do not differ), in steps of 1 / (permutations + 1). The kernel matrix of
+    all rows is held in memory, so that a few thousand rows are the most.
 
     Shape: x (n, D), y (m, D).
     """
@@ -237,13 +257,16 @@ def _p_value(statistics: Tensor) -> float:
 
 
 def make_kernel(name: str, scales: Sequence[float] | None, x: Tensor, y: Tensor) -> Kernel:
-    """A kernel to train by, whose distances hold however far rows are off.
+    """A kernel to train by, whose distances keep their digits however far off a row is.
 
     Args:
-        name: as in a config, `imq`, `gaussian` or `polynomial`.
+        name: `imq`, `gaussian` or `polynomial`, as in a config.
         scales: h of each scale for `imq`; multiples of the median distance for `gaussian`; the highest order
             of moments, one number, for `polynomial`; None for the kernel's default.
-        x, y: the rows to be compared, for the median distance.
+        x: rows to be compared, for the median distance.
+        y: the rows that they are compared with.
+
+    Shape: x (n, D), y (m, D).
     """
     if name == "imq":
         return InverseMultiquadric(scales or (0.05, 0.2, 0.9), direct_distances)

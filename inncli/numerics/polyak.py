@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+Evaluate = Callable[[Tensor, Tensor], tuple[Tensor, Tensor]]  # (z, target) -> (loss, goal reached), each (B,)
 CHUNK = 4096  # rows at a time: the working set stays in the cache
-PAD = 64  # a batch is filled up to a multiple of this, so that a row's last digits don't depend on how many are left
+PAD = 64  # a batch is filled up to a multiple of it, so that a row's last digits don't depend on how many rows are left
 
 
 @dataclass
@@ -25,38 +26,42 @@ class PolyakDescent:
 
 
 def descend(
-    evaluate: Callable[[Tensor, Tensor], tuple[Tensor, Tensor]],
+    evaluate: Evaluate,
     z: Tensor,
     target: Tensor,
     max_steps: int,
     patience: int,
     step_limit: float,
 ) -> PolyakDescent:
-    r"""Minimises a loss of each row from its start, by Polyak's step of a loss whose least value is 0.
+    r"""Minimises a loss of each row from its start, by Polyak's step for a loss whose least value is 0.
 
     .. math:: z \leftarrow z - \min\left(\frac{L}{|g|^2}, \frac{\text{limit}}{|g|}\right) g, \quad g = \nabla_z L
 
-    No step goes beyond where the tangent of L is zero, so there is no learning rate to tune, and L falls by a
-    constant factor a step near a solution. A row that reaches its goal stops there; one whose loss has not
-    fallen by a thousandth for `patience` steps is given up, and left where its loss was least. Rows know nothing
-    of each other.
+    No step goes beyond the point where the tangent of L is zero, so there is no learning rate to tune, and near a
+    solution each step lowers L by a constant factor. A row that reaches its goal stops there. A row whose loss has not
+    fallen by a thousandth for `patience` steps is given up, and left where its loss was least. Rows don't depend on
+    each other.
 
     Args:
         evaluate: (z, target) -> (L, whether the row has reached its goal), each (B,), one row from one row.
+        z: where each row starts.
         target: what `evaluate` needs of each row, (B, ...).
+        max_steps: steps before a row is given up.
+        patience: steps without progress before a row is given up.
         step_limit: the longest step, in units of z.
 
     Shape: z (B, D).
     Reference: Polyak 1987, Introduction to Optimization, section 5.3; Hazan and Kakade 2019, Revisiting the
         Polyak step size, arXiv:1905.00313.
     """
-    parts = [
-        _descend(evaluate, *part, max_steps, patience, step_limit) for part in zip(z.split(CHUNK), target.split(CHUNK))
-    ]
+    chunks = zip(torch.split(z, CHUNK), torch.split(target, CHUNK), strict=True)
+    parts = [_descend(evaluate, *chunk, max_steps, patience, step_limit) for chunk in chunks]
     return PolyakDescent(*(torch.cat([getattr(part, name) for part in parts]) for name in ("z", "reached", "steps")))
 
 
-def _descend(evaluate, z: Tensor, target: Tensor, max_steps: int, patience: int, step_limit: float) -> PolyakDescent:
+def _descend(
+    evaluate: Evaluate, z: Tensor, target: Tensor, max_steps: int, patience: int, step_limit: float
+) -> PolyakDescent:
     ended = PolyakDescent(
         z.clone(),
         torch.zeros(len(z), dtype=torch.bool, device=z.device),
@@ -85,7 +90,8 @@ def _descend(evaluate, z: Tensor, target: Tensor, max_steps: int, patience: int,
     return ended
 
 
-def _slope(evaluate, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+def _slope(evaluate: Evaluate, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The loss of each row, its gradient and whether the row has reached its goal: (B,), (B, D), (B,)."""
     n = len(z)
     fill = -n % PAD
     z = torch.cat([z, z[-1:].expand(fill, -1)]).detach().requires_grad_()

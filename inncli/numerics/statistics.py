@@ -1,4 +1,4 @@
-"""Mean, sd and quantiles: what a table says of draws."""
+"""Mean, sd and quantiles, by which a table sums up draws."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ def statistics(values: np.ndarray, axis: int = 0) -> dict[str, np.ndarray]:
     return {
         "mean": values.mean(axis=axis),
         "sd": values.std(axis=axis),
-        **{name_of_quantile(q): value for q, value in zip(QUANTILES, quantiles)},
+        **{name_of_quantile(q): value for q, value in zip(QUANTILES, quantiles, strict=True)},
     }
 
 
 def name_of_quantile(q: float) -> str:
-    """`q05` for 0.05."""
+    """Names a quantile as a table does: `q05` for 0.05."""
     return f"q{100 * q:02.0f}"

@@ -5,7 +5,10 @@ Both are counts of independent observations, so that an exact posterior stays in
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -15,12 +18,18 @@ from scipy.stats import binom
 from inncli.errors import DataError
 from inncli.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, new_figure, shorten, styled
 
-MOST = 12  # rank histograms; of more names those farthest from uniform are shown
+if TYPE_CHECKING:
+    from matplotlib.typing import LineStyleType
+
+MOST = 12  # rank histograms; of more names the farthest from uniform are shown
 _SHARE = 0.95
-_OTHERS = {"tarp": ("TARP", ORANGE, "--"), "log_prob": ("log density", GREEN, "-.")}
+_OTHERS: dict[str, tuple[str, str, LineStyleType]] = {
+    "tarp": ("TARP", ORANGE, "--"),
+    "log_prob": ("log density", GREEN, "-."),
+}
 
 
-def calibration(found: dict, title: str = "") -> Figure:
+def calibration(found: dict[str, Any], title: str = "") -> Figure:
     r"""Draws rank histograms and coverage curves, each with the band that holds 95 % of exact posteriors.
 
     .. math:: \text{count of a bin} \sim \mathrm{Bin}(n, 1/B), \qquad n \cdot \text{coverage}(\alpha) \sim
@@ -45,7 +54,7 @@ def calibration(found: dict, title: str = "") -> Figure:
     side = 3.6
     with styled():
         fig = new_figure(1.55 * columns + 0.5 + side, max(side + 1.1, 1.25 * rows + 0.9))
-        left, right = fig.subfigures(1, 2, width_ratios=[1.55 * columns + 0.5, side])
+        left, right = fig.subfigures(1, 2, squeeze=False, width_ratios=[1.55 * columns + 0.5, side])[0]
         _ranks(left, found, shown, rows, columns)
         _coverage(right, found, coverage)
         if title:
@@ -53,20 +62,20 @@ def calibration(found: dict, title: str = "") -> Figure:
     return fig
 
 
-def _shown(found: dict) -> list[str]:
+def _shown(found: dict[str, Any]) -> list[str]:
     """All names, or the 12 whose ranks are the farthest from uniform, in their order."""
     names = [name for name in found["names"] if name in found["ranks"]]
     far = sorted(names, key=lambda name: -np.var(found["ranks"][name]))[:MOST]
     return [name for name in names if name in far]
 
 
-def _ranks(fig: FigureBase, found: dict, names: list[str], rows: int, columns: int) -> None:
+def _ranks(fig: FigureBase, found: dict[str, Any], names: list[str], rows: int, columns: int) -> None:
     n, bins = found["n"], len(found["ranks"][names[0]])
     low, high = binom.ppf([(1 - _SHARE) / 2, (1 + _SHARE) / 2], n, 1 / bins)
     edges = np.linspace(0, 1, bins + 1)
     top = max(1.15 * high, 1.05 * max(max(found["ranks"][name]) for name in names))
     panels = fig.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-    for axes, name in zip(panels, names):
+    for axes, name in zip(panels, names, strict=False):  # the last row may have empty places
         axes.axhspan(low, high, color=GREY, alpha=0.25, linewidth=0)
         axes.axhline(n / bins, color=GREY, linewidth=0.8)
         axes.stairs(found["ranks"][name], edges, color=BLUE, fill=True, alpha=0.35)
@@ -78,9 +87,8 @@ def _ranks(fig: FigureBase, found: dict, names: list[str], rows: int, columns: i
         axes.yaxis.set_major_locator(MaxNLocator(3, integer=True))
     for axes in panels[len(names) :]:
         axes.set_visible(False)
-    for axes in panels[
-        max(0, len(names) - columns) : len(names)
-    ]:  # the lowest of its column, also above an empty place
+    # The lowest of each column, also above an empty place.
+    for axes in panels[max(0, len(names) - columns) : len(names)]:
         axes.tick_params(labelbottom=True)
     fig.supxlabel("rank of the truth among the draws", fontsize=9)
     fig.supylabel("observations", fontsize=9)
@@ -91,7 +99,7 @@ def _ranks(fig: FigureBase, found: dict, names: list[str], rows: int, columns: i
     fig.suptitle(words, fontsize=9)
 
 
-def _coverage(fig: FigureBase, found: dict, coverage: dict) -> None:
+def _coverage(fig: FigureBase, found: dict[str, Any], coverage: dict[str, Any]) -> None:
     axes = fig.subplots()
     level = np.linspace(0, 1, 101)
     low, high = (binom.ppf(q, found["n"], level) / found["n"] for q in ((1 - _SHARE) / 2, (1 + _SHARE) / 2))
@@ -99,8 +107,9 @@ def _coverage(fig: FigureBase, found: dict, coverage: dict) -> None:
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=0.8)
     unknowns = [name for name in coverage if name not in _OTHERS]
     few = len(unknowns) <= 4
-    colours, dashes = (BLUE, RED, INK, "#56B4E9"), ("-", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1)))
-    handles = [Patch(facecolor=GREY, alpha=0.25, label="95 % of exact posteriors")]
+    colours = (BLUE, RED, INK, "#56B4E9")
+    dashes: list[LineStyleType] = ["-", (0, (5, 1)), (0, (1, 1)), (0, (3, 1, 1, 1))]
+    handles: list[Artist] = [Patch(facecolor=GREY, alpha=0.25, label="95 % of exact posteriors")]
     for k, name in enumerate(unknowns):
         colour, dash = (colours[k], dashes[k]) if few else (BLUE, "-")
         (line,) = axes.plot(

@@ -1,6 +1,8 @@
-"""The cobweb of a map and its orbit; beside it, where the map inverts a function, that function and its inverse."""
+"""The cobweb of a map and its orbit; beside it the function that the map inverts, where it inverts one."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -11,20 +13,22 @@ from inncli.numerics.iterated_maps import FixedPoint, Map
 from inncli.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, new_figure, styled
 
 GRID = 1_001
-MOST = 6  # fixed points told in words
+MOST = 6  # fixed points described in words
 
 
 def cobweb(map: Map, points: list[FixedPoint], orbit: np.ndarray, lipschitz: float, title: str = "") -> Figure:
     """Draws T, the diagonal and the staircase of an orbit; right of it the orbit against the step.
 
-    Where T inverts a function h, also h with its mirror image, the inverse; and where T is a contraction the orbit's
-    distance to the fixed point, beside Banach's bound L^n / (1 - L) |x_1 - x_0|, instead of the orbit itself.
+    Where T inverts a function h, a further panel shows h with its mirror image, the inverse. Where such a T is a
+    contraction, the orbit's distance to the fixed point takes the place of the orbit, beside Banach's bound
+    L^n / (1 - L) |x_1 - x_0|.
 
     Args:
-        points: fixed points, filled where stable, open where not.
-        orbit: x_0, x_1, ... as `maps.orbit` gives it.
-        lipschitz: of T on its interval.
-        title: one line; the map's formula.
+        map: T.
+        points: its fixed points, drawn filled where stable, open where not.
+        orbit: x_0, x_1, ..., as `iterated_maps.orbit` gives it, (steps + 1,).
+        lipschitz: the Lipschitz constant of T on its interval.
+        title: one line; "" is the map's formula.
     """
     with styled():
         inverts = map.inverts is not None
@@ -100,15 +104,17 @@ def _convergence(axes: Axes, point: FixedPoint, orbit: np.ndarray, lipschitz: fl
 
 def _function_and_inverse(axes: Axes, map: Map, points: list[FixedPoint]) -> None:
     x = np.linspace(map.low, map.high, GRID)
-    y = map.inverts(x)
+    h, target = map.inverts, map.target
+    assert h is not None and target is not None  # drawn only where the map inverts a function
+    y = h(x)
     low, high = _padded(min(x[0], y.min()), max(x[-1], y.max()))
     axes.plot([low, high], [low, high], color=GREY, linewidth=0.8)
     axes.plot(x, y, color=BLUE, label="x + g(x)")
     axes.plot(y, x, color=GREEN, linestyle="--", label="its mirror image, the inverse")
     for point in points:
-        axes.plot([low, point.x, point.x], [map.target, map.target, low], color=INK, linewidth=0.8, linestyle=":")
-        axes.plot([map.target, map.target, low], [low, point.x, point.x], color=INK, linewidth=0.8, linestyle=":")
-        axes.plot([point.x, map.target], [map.target, point.x], color=INK, marker="o", ms=3.5, linestyle="none")
+        axes.plot([low, point.x, point.x], [target, target, low], color=INK, linewidth=0.8, linestyle=":")
+        axes.plot([target, target, low], [low, point.x, point.x], color=INK, linewidth=0.8, linestyle=":")
+        axes.plot([point.x, target], [target, point.x], color=INK, marker="o", ms=3.5, linestyle="none")
     axes.set(
         xlim=(low, high),
         ylim=(low, high),
@@ -131,7 +137,7 @@ def _legend_above(axes: Axes) -> None:
     )
 
 
-def _style(point: FixedPoint) -> dict:
+def _style(point: FixedPoint) -> dict[str, Any]:
     """A filled green dot attracts, an open red one repels."""
     colour = GREEN if point.stable else RED
     return {

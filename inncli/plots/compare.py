@@ -1,10 +1,12 @@
-"""Runs compared: metrics against a setting, a line a config, or configs side by side."""
+"""Compares runs: metrics against a setting, with a line for each config, or configs side by side."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
 
@@ -12,7 +14,10 @@ from inncli.errors import DataError
 from inncli.metrics import registry
 from inncli.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, new_figure, shorten, styled
 
-_LINES = [
+if TYPE_CHECKING:
+    from matplotlib.typing import LineStyleType
+
+_LINES: list[tuple[str, LineStyleType, str]] = [
     (BLUE, "-", "o"),
     (ORANGE, "--", "s"),
     (GREEN, "-.", "^"),
@@ -26,11 +31,13 @@ Series = Mapping[str, Sequence[tuple[float | str, Mapping[str, Sequence[float]]]
 
 
 def compare_plot(series: Series, metrics: Sequence[str], x_name: str | None, title: str = "") -> Figure:
-    """Draws a panel a metric: the mean over seeds, its sd as bars, each seed as a dot.
+    """Draws a panel for each metric: the mean over seeds, their sd as bars, each seed as a dot.
 
     Args:
-        series: label -> points (place, {metric: one value a seed}).
+        series: label -> points (place, {metric: one value for each seed}).
+        metrics: names of those to draw.
         x_name: the setting on the horizontal axis; None sets the series side by side.
+        title: one line.
 
     Raises: DataError without a finite value.
     """
@@ -42,8 +49,11 @@ def compare_plot(series: Series, metrics: Sequence[str], x_name: str | None, tit
         side = x_name is None
         fig = new_figure(1 + 2.8 * len(metrics), 1.2 + 0.32 * len(series) if side else 3.2)
         panels = fig.subplots(1, len(metrics), squeeze=False, sharey=side)[0]
-        for axes, name in zip(panels, metrics):
-            _side_by_side(axes, series, name) if side else _against(axes, series, name, x_name)
+        for axes, name in zip(panels, metrics, strict=True):
+            if x_name is None:
+                _side_by_side(axes, series, name)
+            else:
+                _against(axes, series, name, x_name)
         if title:
             panels[0].set_title(shorten(title, 50), loc="left", color=INK)
         if not side and len(series) > 1:
@@ -54,22 +64,17 @@ def compare_plot(series: Series, metrics: Sequence[str], x_name: str | None, tit
     return fig
 
 
-def _against(axes, series: Series, name: str, x_name: str) -> None:
+def _against(axes: Axes, series: Series, name: str, x_name: str) -> None:
     places = np.array([at for points in series.values() for at, _ in points], dtype=float)
     logarithmic = places.min() > 0 and places.max() >= 10 * places.min()
     offset = 1.0
     for number, (label, points) in enumerate(series.items()):
         colour, dash, marker = _LINES[number % len(_LINES)]
-        at, seeds = (
-            zip(
-                *[(float(at), np.array(values[name], dtype=float)) for at, values in points if len(values[name])],
-                strict=True,
-            )
-            if any(len(values[name]) for _, values in points)
-            else ((), ())
-        )
+        measured = [(place, values[name]) for place, values in points if len(values[name])]
+        seeds = [np.array(values, dtype=float) for _, values in measured]
+        at = np.array([float(place) for place, _ in measured])
         # Lines step aside a little, so that bars at one place don't hide each other.
-        at = np.array(at) * offset if logarithmic else np.array(at)
+        at = at * offset if logarithmic else at
         offset *= 1.04
         mean = np.array([values.mean() for values in seeds])
         sd = np.array([values.std(ddof=1) if len(values) > 1 else 0.0 for values in seeds])
@@ -87,7 +92,7 @@ def _against(axes, series: Series, name: str, x_name: str) -> None:
             elinewidth=1,
             label=label,
         )
-        for place, values in zip(at, seeds):
+        for place, values in zip(at, seeds, strict=True):
             if len(values) > 1:
                 axes.plot(np.full(len(values), place), values, ".", color=colour, ms=3, alpha=0.6)
     if logarithmic:
@@ -100,7 +105,7 @@ def _against(axes, series: Series, name: str, x_name: str) -> None:
     axes.grid(True)
 
 
-def _side_by_side(axes, series: Series, name: str) -> None:
+def _side_by_side(axes: Axes, series: Series, name: str) -> None:
     for number, points in enumerate(series.values()):
         values = np.array(points[0][1][name], dtype=float)
         if not len(values):
@@ -115,8 +120,8 @@ def _side_by_side(axes, series: Series, name: str) -> None:
     axes.grid(True)
 
 
-def _scale(axes, series: Series, name: str, letter: str) -> None:
-    """A log axis for what spans a factor of 20, and the mark of what perfect draws reach."""
+def _scale(axes: Axes, series: Series, name: str, letter: str) -> None:
+    """Sets a log axis where values span a factor of 20, and marks the value that perfect draws reach."""
     values = np.array([v for points in series.values() for _, found in points for v in found[name]])
     values = values[np.isfinite(values)]
     if len(values) and values.min() > 0 and values.max() > 20 * values.min():

@@ -1,4 +1,4 @@
-"""How a solver converges: residuals by evaluation, a panel a block, against the rate its certificate promises."""
+"""How a solver converges: residuals by evaluation, a panel for each block, against the rate that is certified."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ class Convergence:
     """One block: its certified Lipschitz constant, and for each method the largest residual of all rows.
 
     Attributes:
+        lipschitz: L, certified.
         histories: method -> (evaluations before the first residual, residuals evaluation by evaluation).
     """
 
@@ -38,7 +39,7 @@ def convergence(blocks: Sequence[Convergence], title: str = "") -> Figure:
     with styled():
         fig = new_figure(0.6 + 1.9 * columns, 0.9 + 1.5 * rows)
         panels = fig.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
-        for k, (axes, block) in enumerate(zip(panels, blocks)):
+        for k, (axes, block) in enumerate(zip(panels, blocks, strict=False)):  # the last row may have empty places
             longest = max(before + len(values) for before, values in block.histories.values())
             start = max(values[0] for _, values in block.histories.values())
             axes.plot(
@@ -48,11 +49,13 @@ def convergence(blocks: Sequence[Convergence], title: str = "") -> Figure:
                 color=GREY,
                 label="certified rate" if k == 0 else None,
             )
-            for (method, (before, values)), colour, dash in zip(block.histories.items(), (ORANGE, BLUE), ("--", "-")):
+            # As many lines as there are methods.
+            looks = zip(block.histories.items(), ((ORANGE, "--"), (BLUE, "-")), strict=False)
+            for (method, (before, values)), (colour, dash) in looks:
                 # A start at the solution has residual 0, which a logarithm can't show.
                 shown = [(before + i, value) for i, value in enumerate(values, 1) if value > 0]
                 axes.plot(
-                    *zip(*shown) if shown else ([], []),
+                    *zip(*shown, strict=True) if shown else ([], []),
                     dash,
                     color=colour,
                     marker="." if before else None,

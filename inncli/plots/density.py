@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
@@ -9,7 +11,10 @@ from matplotlib.lines import Line2D
 from inncli.errors import DataError, ShapeError
 from inncli.plots.style import BLUES, INK, ORANGE, new_figure, shorten, styled
 
-_SHARES = (0.9, 0.5)
+if TYPE_CHECKING:
+    from matplotlib.typing import LineStyleType
+
+_REGIONS: tuple[tuple[float, LineStyleType], ...] = ((0.9, "--"), (0.5, "-"))  # share of the mass, and its line
 
 
 def density2d(
@@ -24,11 +29,13 @@ def density2d(
     """Draws p = exp(log_prob) on a grid.
 
     Args:
-        grid_x, grid_y: the grid's even steps along each axis.
-        log_prob: the log density at each point.
-        samples: rows to lay over it. samples_label: what they are.
+        grid_x: the grid's even steps along the first unknown.
+        grid_y: those along the second.
+        log_prob: the log density at each point, in nats.
+        samples: rows to lay over it.
         names: the unknowns.
         title: one line.
+        samples_label: what the rows are.
 
     Shape: grid_x (nx,); grid_y (ny,); log_prob (ny, nx); samples (n, 2).
 
@@ -54,16 +61,17 @@ def density2d(
             grid_x, grid_y, density, cmap=BLUES, vmin=0, vmax=top, shading="nearest", rasterized=True
         )
         handles = []
-        levels = [_level(density, share) for share in _SHARES]
+        levels = [_level(density, share) for share, _ in _REGIONS]
         if levels[0] < levels[1] < density.max():
             axes.contour(grid_x, grid_y, density, levels, colors=INK, linewidths=0.9, linestyles=["dashed", "solid"])
             handles = [
                 Line2D([], [], color=INK, linewidth=0.9, linestyle=dash, label=f"{100 * share:.0f} % of the mass")
-                for dash, share in zip(("--", "-"), _SHARES)
+                for share, dash in _REGIONS
             ]
         if samples is not None:
             axes.scatter(
-                *samples.T,
+                samples[:, 0],
+                samples[:, 1],
                 s=float(np.clip(4_000 / len(samples), 1.5, 8)),
                 color=ORANGE,
                 alpha=0.8,
@@ -92,7 +100,7 @@ def density2d(
 
 
 def _level(density: np.ndarray, share: float) -> float:
-    """The density above which a share of the grid's mass lies."""
+    """The density above which this share of the grid's mass lies."""
     falling = np.sort(density.ravel())[::-1]
     mass = np.cumsum(falling)
     return float(falling[min(np.searchsorted(mass, share * mass[-1]), len(falling) - 1)])

@@ -16,7 +16,7 @@ COLUMNS = 8
 def images(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], title: str = "") -> Figure:
     """Draws a row of images for each observation: the model's draws to the left, real ones to the right.
 
-    Both sides share one grey scale, that of the real images where there are any: a draw that is too bright shows.
+    Both sides share the grey scale of the real images, where there are any, so that a draw that is too bright shows.
 
     Args:
         rows: label, draws and real images of each row; 8 of each side are shown.
@@ -29,11 +29,11 @@ def images(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], title: str
     """
     if not rows:
         raise DataError("expected at least one row of images, got none; pass a y")
-    for _, *sides in rows:
-        for side in sides:
+    for _, drawn, real in rows:
+        for side in (drawn, real):
             if side is not None and (side.ndim != 3 or not len(side)):
                 raise ShapeError(f"images: expected (n, height, width) with n at least 1, got {side.shape}")
-    sides = [("drawn", [draws for _, draws, _ in rows])]
+    sides: list[tuple[str, list[np.ndarray | None]]] = [("drawn", [draws for _, draws, _ in rows])]
     if any(real is not None for *_, real in rows):
         sides.append(("real", [real for *_, real in rows]))
     measure = np.concatenate([group.ravel() for group in sides[-1][1] if group is not None])
@@ -42,10 +42,10 @@ def images(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], title: str
     labelled = any(label for label, *_ in rows)
     with styled():
         wide = 3.6 * len(sides) + (0.6 if labelled else 0.1)
-        fig = new_figure(wide, 0.55 + (0.3 if title else 0) + 3.6 / COLUMNS * len(rows) * height / width)
-        fig.get_layout_engine().set(wspace=0.06)
+        high = 0.55 + (0.3 if title else 0) + 3.6 / COLUMNS * len(rows) * height / width
+        fig = new_figure(wide, high, wspace=0.06)
         panels = fig.subplots(1, len(sides), squeeze=False)[0]
-        for axes, (name, groups) in zip(panels, sides):
+        for axes, (name, groups) in zip(panels, sides, strict=True):
             axes.imshow(
                 _mosaic(groups, height, width),
                 cmap="gray_r",
@@ -69,7 +69,7 @@ def images(rows: Sequence[tuple[str, np.ndarray, np.ndarray | None]], title: str
 
 
 def _mosaic(groups: Sequence[np.ndarray | None], height: int, width: int) -> np.ndarray:
-    """One array of all images with a pixel between them; NaN, which is drawn as nothing, where there is none."""
+    """One array of all images with a pixel between them; NaN, which is drawn as nothing, where there is no image."""
     out = np.full((len(groups) * (height + 1) - 1, COLUMNS * (width + 1) - 1), np.nan)
     for row, group in enumerate(groups):
         for col, image in enumerate(() if group is None else group[:COLUMNS]):

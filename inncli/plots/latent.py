@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import PathCollection
 from matplotlib.colors import LinearSegmentedColormap, Normalize
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch
 from matplotlib.ticker import MaxNLocator
@@ -14,9 +17,12 @@ from scipy.stats import beta, norm
 from inncli.errors import DataError, ShapeError
 from inncli.plots.style import BLUE, GREY, INK, ORANGE, new_figure, shorten, styled
 
-MOST = 8  # histograms; of more columns those farthest from the normal are shown
-_FRAME = 4.2  # sds; what lies beyond is counted in words
-# Dark blue to orange: falls apart by lightness too, and no part of it is white.
+if TYPE_CHECKING:
+    from matplotlib.typing import LineStyleType
+
+MOST = 8  # histograms; of more columns the farthest from the normal are shown
+_FRAME = 4.2  # sds; the heading says how many rows lie beyond
+# From dark blue to orange: the two differ in lightness too, and no part of the scale is white.
 _CENTRES = LinearSegmentedColormap.from_list("inn_y", ["#002B45", "#0072B2", "#9BB8C4", "#F0B545", "#C47A00"])
 
 
@@ -29,8 +35,10 @@ def latent(
     :math:`\Phi^{-1}(\mathrm{Beta}(k, n + 1 - k))`.
 
     Args:
-        y: a number a row that colours it.
-        y_name: what it is called. title: one line.
+        z: the latents of held-out pairs.
+        y: a number for each row, which gives its colour.
+        y_name: what it is called.
+        title: one line.
         labels: names of the values 0, 1, ... of a categorical y.
 
     Shape: z (n, d); y (n,).
@@ -40,7 +48,8 @@ def latent(
     """
     z = np.asarray(z, dtype=np.float64)
     if z.ndim != 2 or (y is not None and np.shape(y) != (len(z),)):
-        raise ShapeError(f"z, y: expected (n, d) and (n,), got {z.shape} and {np.shape(y)}; check their rows")
+        given = () if y is None else np.shape(y)
+        raise ShapeError(f"z, y: expected (n, d) and (n,), got {z.shape} and {given}; check their rows")
     good = np.isfinite(z).all(1)
     if not good.any():
         raise DataError("expected a finite z for one held-out row at least, got none; the model overflows")
@@ -53,7 +62,7 @@ def latent(
     two = z.shape[1] > 1 or y is not None
     with styled():
         fig = new_figure(3.9 + (3.9 if two else 0), 4.1 + 1.3 * rows)
-        top, bottom = fig.subfigures(2, 1, height_ratios=[3.6, 0.3 + 1.3 * rows])
+        top, bottom = fig.subfigures(2, 1, squeeze=False, height_ratios=[3.6, 0.3 + 1.3 * rows])[:, 0]
         panels = top.subplots(1, 1 + two, squeeze=False)[0]
         _quantiles(panels[0], z, far)
         if two:
@@ -73,13 +82,13 @@ def latent(
 
 
 def _distance(column: np.ndarray) -> float:
-    """Kolmogorov's: the largest gap between the two distribution functions."""
+    """Kolmogorov's distance from N(0, 1): the largest gap between the two distribution functions. Shape: (n,)."""
     p = norm.cdf(np.sort(column))
     k = np.arange(len(p) + 1) / len(p)
     return float(max(np.max(k[1:] - p), np.max(p - k[:-1])))
 
 
-def _quantiles(axes, z: np.ndarray, far: list[float]) -> None:
+def _quantiles(axes: Axes, z: np.ndarray, far: list[float]) -> None:
     n = len(z)
     k = np.unique(
         np.concatenate(
@@ -108,9 +117,15 @@ def _quantiles(axes, z: np.ndarray, far: list[float]) -> None:
 
 
 def _scatter(
-    fig, axes, z: np.ndarray, far: list[float], y: np.ndarray | None, y_name: str, labels: tuple[str, ...] | None
+    fig: FigureBase,
+    axes: Axes,
+    z: np.ndarray,
+    far: list[float],
+    y: np.ndarray | None,
+    y_name: str,
+    labels: tuple[str, ...] | None,
 ) -> None:
-    """Two columns of z, the farthest from normal, with the circles that hold 50 and 95 % of a normal; or y and z."""
+    """Draws the two columns of z farthest from normal, with circles that hold 50 and 95 % of a normal; or y and z."""
     order = np.random.default_rng(0).permutation(len(z))  # so that no value of y is drawn over the others
     if z.shape[1] > 1:
         a, b = sorted(np.argsort(far, kind="stable")[::-1][:2].tolist())
@@ -129,39 +144,43 @@ def _scatter(
         axes.set_xlim(-_FRAME, _FRAME)
         axes.set_aspect("equal")
     else:
+        assert y is not None  # a single column is drawn against y, or not at all
         points, names = np.column_stack([y, z[:, 0]])[order], (shorten(y_name, 30), "z1")
         for bound in norm.ppf([0.025, 0.975]):
             axes.axhline(bound, color=INK, linewidth=0.9)
     axes.set_ylim(-_FRAME, _FRAME)
     size = float(np.clip(6_000 / len(z), 1.5, 9))
-    how = {"s": size, "linewidths": 0, "alpha": 0.75, "rasterized": True}
+    how: dict[str, Any] = {"s": size, "linewidths": 0, "alpha": 0.75, "rasterized": True}
+    across, up = points.T
     if y is None:
-        axes.scatter(*points.T, color=BLUE, **how)
+        axes.scatter(across, up, color=BLUE, **how)
     else:
         low, high = np.quantile(y, [0.02, 0.98]) if labels is None else (0, len(labels) - 1)
-        dots: PathCollection = axes.scatter(*points.T, c=y[order], cmap=_CENTRES, norm=Normalize(low, high), **how)
+        dots: PathCollection = axes.scatter(across, up, c=y[order], cmap=_CENTRES, norm=Normalize(low, high), **how)
         if z.shape[1] > 1:
             bar = fig.colorbar(dots, ax=axes, pad=0.02, shrink=0.9, extend="both" if labels is None else "neither")
             bar.set_label(shorten(y_name, 30))
-            bar.solids.set_alpha(1)
+            if bar.solids is not None:
+                bar.solids.set_alpha(1)
             bar.outline.set_visible(False)
             if labels is not None and len(labels) <= 12:
                 bar.set_ticks(range(len(labels)), labels=[shorten(label, 12) for label in labels])
     axes.set_xlabel(names[0])
     axes.set_ylabel(names[1])
     if z.shape[1] > 1:
+        circles: tuple[tuple[int, LineStyleType], ...] = ((50, "--"), (95, "-"))
         handles = [
             Line2D([], [], color=INK, linewidth=0.9, linestyle=dash, label=f"{share} % of a normal")
-            for share, dash in ((50, "--"), (95, "-"))
+            for share, dash in circles
         ]
         axes.legend(handles=handles, loc="upper left", handlelength=1.6)
 
 
-def _histograms(fig, z: np.ndarray, shown: list[int], rows: int, columns: int) -> None:
+def _histograms(fig: FigureBase, z: np.ndarray, shown: list[int], rows: int, columns: int) -> None:
     panels = fig.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
     edges = np.linspace(-_FRAME, _FRAME, int(np.clip(2 * len(z) ** (1 / 3), 12, 50)) + 1)
     curve = np.linspace(-_FRAME, _FRAME, 200)
-    for axes, i in zip(panels, shown):
+    for axes, i in zip(panels, shown, strict=False):  # the last row may have empty places
         axes.hist(z[:, i], edges, density=True, color=BLUE, alpha=0.4, linewidth=0)
         axes.plot(curve, norm.pdf(curve), color=INK, linewidth=1.1)
         mean, sd = z[:, i].mean(), z[:, i].std()

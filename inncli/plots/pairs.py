@@ -1,20 +1,22 @@
-"""A grid of cells over columns: each alone on the diagonal, each two of them below it, a reference above it.
+"""A grid of cells over columns: each column on the diagonal, each pair of them below it, a reference above it.
 
-What the pair plots of draws, of simulations and of anything else with rows and columns share.
+The pair plots of draws, of simulations and of anything else with rows and columns share it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-from matplotlib.colors import PowerNorm
+from matplotlib.axes import Axes
+from matplotlib.colors import Colormap, PowerNorm
 from matplotlib.figure import FigureBase
 from matplotlib.ticker import MaxNLocator
 
 from inncli.plots.style import BLUE, BLUES, INK, ORANGE, ORANGES, RED, interval_text, wrap
 
-MARK = {
+MARK: dict[str, Any] = {
     "marker": "X",
     "markersize": 8,
     "color": RED,
@@ -23,7 +25,7 @@ MARK = {
     "linestyle": "",
     "zorder": 5,
 }
-_SCATTER_BELOW = 5_000  # rows; from there on a cell's points run together and a histogram says more
+_SCATTER_BELOW = 5_000  # rows; the points of more run together, and a histogram shows more
 
 
 def cell_size(d: int) -> float:
@@ -41,6 +43,9 @@ def pair_grid(
     """Fills the figure with the cells; without `truth` those above the diagonal are left out.
 
     Args:
+        fig: an empty figure.
+        names: of the columns.
+        x: the rows.
         truth: rows to compare with: an outline on the diagonal, and the cells above it.
         mark: one row to point at in every cell.
 
@@ -64,7 +69,10 @@ def pair_grid(
                 if mark is not None:
                     axes.axvline(mark[row], color=RED, linewidth=1.6)
             else:
-                rows, colour, colours = (x, BLUE, BLUES) if col < row else (truth, ORANGE, ORANGES)
+                if col < row or truth is None:
+                    rows, colour, colours = x, BLUE, BLUES
+                else:
+                    rows, colour, colours = truth, ORANGE, ORANGES
                 _joint(axes, rows[:, col], rows[:, row], frames[col], frames[row], colour, colours)
                 if mark is not None:
                     axes.plot(*mark[[col, row]], **MARK)
@@ -74,7 +82,7 @@ def pair_grid(
 
 
 def _frame(values: np.ndarray, truth: np.ndarray | None, mark: float | None) -> tuple[float, float]:
-    """The axis: the central 99.8 % of the rows, the mark, and a margin; a few stray rows don't shrink the rest."""
+    """The ends of an axis: the central 99.8 % of the rows (a stray row must not shrink the rest), mark and margin."""
     both = [np.quantile(v, (0.001, 0.999)) for v in (values, truth) if v is not None]
     both += [] if mark is None else [(mark, mark)]
     low, high = min(q[0] for q in both), max(q[1] for q in both)
@@ -82,8 +90,10 @@ def _frame(values: np.ndarray, truth: np.ndarray | None, mark: float | None) -> 
     return float(low - margin), float(high + margin)
 
 
-def _marginal(axes, values: np.ndarray, truth: np.ndarray | None, frame, width: int, small: int) -> None:
-    edges = np.linspace(*frame, int(np.clip(2 * len(values) ** (1 / 3), 12, 60)) + 1)
+def _marginal(
+    axes: Axes, values: np.ndarray, truth: np.ndarray | None, frame: tuple[float, float], width: int, small: int
+) -> None:
+    edges = np.linspace(frame[0], frame[1], int(np.clip(2 * len(values) ** (1 / 3), 12, 60)) + 1).tolist()
     axes.hist(values, edges, density=True, color=BLUE, alpha=0.35, linewidth=0)
     axes.hist(values, edges, density=True, color=BLUE, histtype="step", linewidth=1.2)
     if truth is not None:
@@ -99,23 +109,31 @@ def _marginal(axes, values: np.ndarray, truth: np.ndarray | None, frame, width: 
     axes.set_title(text if len(text) <= width + 2 else text.replace("  [", "\n["), fontsize=small, pad=3)
 
 
-def _joint(axes, a: np.ndarray, b: np.ndarray, frame_a, frame_b, colour: str, colours) -> None:
+def _joint(
+    axes: Axes,
+    a: np.ndarray,
+    b: np.ndarray,
+    frame_a: tuple[float, float],
+    frame_b: tuple[float, float],
+    colour: str,
+    colours: Colormap,
+) -> None:
     if len(a) < _SCATTER_BELOW:
         size = float(np.clip(2_000 / len(a), 1.0, 6.0))
         axes.scatter(a, b, s=size, color=colour, alpha=0.45, linewidths=0, rasterized=True)
     else:
         bins = int(np.clip(len(a) ** 0.5 / 1.6, 40, 90))
         counts, edges_a, edges_b = np.histogram2d(a, b, bins, (frame_a, frame_b))
-        # A heap of equal values fills one row of cells; beside it the rest must not fade to white:
-        # the root of the counts, and an end of the scale that the fullest cells exceed.
+        # A point mass fills one row of cells, and beside it the rest must not fade to white. So the scale is that of
+        # a root of the counts, and ends below the fullest cells.
         top = np.quantile(counts[counts > 0], 0.99) if counts.any() else 1.0
         axes.pcolormesh(edges_a, edges_b, counts.T, cmap=colours, norm=PowerNorm(0.6, 0, top), rasterized=True)
     axes.set_xlim(frame_a)
     axes.set_ylim(frame_b)
 
 
-def _edges(axes, row: int, col: int, d: int, names, width: int, small: int) -> None:
-    """Numbers and names only at the outer edges of the grid."""
+def _edges(axes: Axes, row: int, col: int, d: int, names: Sequence[str], width: int, small: int) -> None:
+    """Keeps numbers and names at the outer edges of the grid alone."""
     axes.tick_params(labelsize=small, length=2.5)
     axes.xaxis.set_major_locator(MaxNLocator(3, prune="both"))
     if row != col:

@@ -1,8 +1,9 @@
-"""Draws of x as what they stand for: arms of a robot, trajectories of a throw, each a line in the plane."""
+"""Draws of x as lines in the plane: arms of a robot, trajectories of a throw."""
 
 from __future__ import annotations
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
@@ -20,15 +21,15 @@ def paths(
     reference: np.ndarray | None = None,
     title: str = "",
 ) -> Figure:
-    """Draws many lines thin and three of them strong, and where their ends should be.
+    """Draws many thin lines and three strong ones among them, and the point where they should end.
 
-    The three are chosen apart: at the quantiles 1/6, 1/2 and 5/6 of the direction in which lines differ most. Lines
-    that hardly bend between their points are joints of an arm, and get dots there.
+    The three lie apart: at the quantiles 1/6, 1/2 and 5/6 of the direction in which lines differ most. Lines of at most
+    eight points are arms, and get dots at their joints.
 
     Args:
         lines: the draws; rows with a value that is not finite are left out.
         axes_names: of the plane.
-        target: what y says of the end point.
+        target: the end point, as far as y tells it.
         reference: lines of exact draws, in a panel of their own.
         title: one line.
 
@@ -48,10 +49,9 @@ def paths(
     low, high = _frame([group for _, group in groups], target)
     shape = np.clip((high - low)[1] / (high - low)[0], 0.45, 1.4)
     with styled():
-        fig = new_figure(0.6 + 4.4 * len(groups), 1.3 + 4.2 * shape)
-        fig.get_layout_engine().set(h_pad=0.07)
+        fig = new_figure(0.6 + 4.4 * len(groups), 1.3 + 4.2 * shape, h_pad=0.07)
         panels = fig.subplots(1, len(groups), sharex=True, sharey=True, squeeze=False)[0]
-        for axes, (name, group) in zip(panels, groups):
+        for axes, (name, group) in zip(panels, groups, strict=True):
             _panel(axes, group, target)
             axes.set_xlim(low[0], high[0])
             axes.set_ylim(low[1], high[1])
@@ -71,13 +71,16 @@ def paths(
     return fig
 
 
-def _panel(axes, lines: np.ndarray, target: np.ndarray | None) -> None:
+def _panel(axes: Axes, lines: np.ndarray, target: np.ndarray | None) -> None:
     few = lines[:MOST]
     axes.add_collection(
-        LineCollection(few, colors=BLUE, linewidths=0.6, alpha=float(np.clip(40 / len(few), 0.1, 0.6)), rasterized=True)
+        LineCollection(
+            list(few), colors=BLUE, linewidths=0.6, alpha=float(np.clip(40 / len(few), 0.1, 0.6)), rasterized=True
+        )
     )
     joints = "o" if lines.shape[1] <= 8 else None
-    for number, (k, (colour, dash)) in enumerate(zip(_apart(few, len(_FEW)), _FEW)):
+    chosen = zip(_apart(few, len(_FEW)), _FEW, strict=False)  # of one or two lines there are no three
+    for number, (k, (colour, dash)) in enumerate(chosen):
         axes.plot(
             *few[k].T,
             color=colour,
@@ -104,7 +107,7 @@ def _apart(lines: np.ndarray, n: int) -> list[int]:
 
 
 def _frame(groups: list[np.ndarray], target: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-    """The box of all but the most extreme lines: those in which 98 % of the lines' own corners lie."""
+    """Two corners, (2,) each, of a box that holds the lines: 98 % of them stay within each of its sides."""
     lows = [np.quantile(group.min(1), 0.02, axis=0) for group in groups]
     highs = [np.quantile(group.max(1), 0.98, axis=0) for group in groups]
     marks = [] if target is None else [np.asarray(target, dtype=np.float64)]

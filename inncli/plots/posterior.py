@@ -1,7 +1,7 @@
-"""The pair plot of a posterior: each unknown alone on the diagonal, each two of them below it.
+"""The pair plot of a posterior: each unknown on the diagonal, each pair of them below it.
 
-Where reference draws are given they are an outline on the diagonal, and fill the cells above it. Where the draws'
-own ys are given they stand beside it, in y's space: does the simulator give back what was observed?
+Reference draws, where there are some, are an outline on the diagonal and fill the cells above it. The ys that the
+simulator gives for the draws, where they are known, stand beside it in y's space, around the y that was observed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from inncli.plots.style import BLUE, GREY, INK, ORANGE, RED, new_figure, shorten
 
 MOST = 12  # cells smaller than about 2 cm can't be read
 MOST_Y = 4  # of the cloud beside them
-LARGEST = 1e150  # whose square is finite
+LARGEST = 1e150  # its square is finite
+_TIGHT = {"w_pad": 0.02, "h_pad": 0.02, "wspace": 0.02, "hspace": 0.02}
 
 
 def posterior_pairs(
@@ -65,7 +66,7 @@ def posterior_pairs(
             )
     shown = tuple(names or draws.x_names[:MOST])
     index = [draws.x_names.index(name) for name in shown]
-    for name, column in zip(shown, draws.x[obs][:, index].T):
+    for name, column in zip(shown, draws.x[obs][:, index].T, strict=True):
         if not (np.abs(column) < LARGEST).all():
             raise DataError(
                 f"expected finite draws of {name}, got some that are not, or beyond {LARGEST:g}; they can't be drawn"
@@ -75,27 +76,21 @@ def posterior_pairs(
     wide, high = _size(len(shown), heading=len(shown) == 1 or reference is not None)
     with styled():
         if cloud is None:
-            fig = new_figure(wide, high)
-            _tighten(fig)
+            fig = new_figure(wide, high, **_TIGHT)
             _pairs(fig, wide, high, draws, obs, shown, draws.x[obs][:, index], reference, truth)
             return fig
         few = min(len(draws.y_names), MOST_Y)
         wide_y, high_y = (3.4, 3.6) if few == 1 else _size(few, heading=True)
-        fig = new_figure(wide + wide_y, max(high, high_y))
-        _tighten(fig)
-        left, right = fig.subfigures(1, 2, width_ratios=[wide, wide_y])
+        fig = new_figure(wide + wide_y, max(high, high_y), **_TIGHT)
+        left, right = fig.subfigures(1, 2, squeeze=False, width_ratios=[wide, wide_y])[0]
         _pairs(left, wide, max(high, high_y), draws, obs, shown, draws.x[obs][:, index], reference, truth)
         _cloud(right, wide_y, draws, obs, cloud, few)
     return fig
 
 
 def _size(d: int, heading: bool) -> tuple[float, float]:
-    """Inches; a heading that does not fit into the empty triangle takes its own."""
+    """Width and height in inches; a heading that does not fit into the empty triangle takes half an inch."""
     return cell_size(d) * d + (1.6 if d == 1 else 0.9), cell_size(d) * d + 1.0 + 0.5 * heading
-
-
-def _tighten(fig) -> None:
-    fig.get_layout_engine().set(w_pad=0.02, h_pad=0.02, wspace=0.02, hspace=0.02)
 
 
 def _pairs(
@@ -114,7 +109,7 @@ def _pairs(
 
 
 def _cloud(fig: FigureBase, wide: float, draws: PosteriorSet, obs: int, cloud: np.ndarray, few: int) -> None:
-    """s(x) of the draws in y's space, and the y that was observed."""
+    """Draws s(x) of the draws in y's space, and the y that was observed."""
     y = draws.y[obs]
     pair_grid(fig, draws.y_names[:few], cloud[:, :few], mark=y[:few])
     off = float(np.sqrt(np.mean(np.sum((cloud - y) ** 2, axis=1))))

@@ -1,6 +1,6 @@
 """How every picture looks, and how it is saved.
 
-Colours are Okabe and Ito's set, told apart by colour-blind readers too; nothing is said by colour alone.
+Colours are Okabe and Ito's set, which colour-blind readers can tell apart too; no fact is shown by colour alone.
 Pictures are `Figure` objects: no pyplot, no global state, no display. The same data gives the same bytes.
 """
 
@@ -12,24 +12,29 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from inncli.io.atomic import atomic_path
 from inncli.io.digits import shown
 from inncli.io.tables import check_suffix
 
+if TYPE_CHECKING:
+    from matplotlib.typing import RcKeyType
+
 SUFFIXES = (".png", ".svg", ".pdf")
 BLUE, ORANGE, GREEN, RED, GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#6E6E6E"
 INK = "#222222"
 
-# White to the colour to near black: lightness falls all the way, so it also reads in grey print.
+# From white over the colour to near black: lightness falls all the way, so that grey print shows it too.
 BLUES = LinearSegmentedColormap.from_list("inn_blue", ["#FFFFFF", "#8CC3E3", BLUE, "#002B45"])
 ORANGES = LinearSegmentedColormap.from_list("inn_orange", ["#FFFFFF", "#F6CF7F", "#C47A00", "#4A2A00"])
 
-_RC = {
+_RC: dict[RcKeyType, Any] = {
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.labelsize": 9,
@@ -69,16 +74,34 @@ _METADATA = {
 
 @contextlib.contextmanager
 def styled() -> Iterator[None]:
-    """The style, whatever the user's own matplotlibrc says, for the length of a `with`."""
+    """Sets the style for the length of a `with`, whatever the user's own matplotlibrc says."""
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_RC)
         yield
 
 
-def new_figure(width: float, height: float) -> Figure:
-    """An empty figure of a size in inches whose parts make room for each other."""
-    return Figure(figsize=(width, height), layout="constrained")
+def new_figure(
+    width: float,
+    height: float,
+    *,
+    w_pad: float | None = None,
+    h_pad: float | None = None,
+    wspace: float | None = None,
+    hspace: float | None = None,
+) -> Figure:
+    """An empty figure whose parts make room for each other.
+
+    Args:
+        width: in inches.
+        height: in inches.
+        w_pad: room left and right of each part, in inches; None is matplotlib's default, here and below.
+        h_pad: room above and below it.
+        wspace: room between columns, as a share of one.
+        hspace: room between rows.
+    """
+    layout = ConstrainedLayoutEngine(w_pad=w_pad, h_pad=h_pad, wspace=wspace, hspace=hspace)
+    return Figure(figsize=(width, height), layout=layout)
 
 
 def save(fig: Figure, path: str | Path) -> Path:
@@ -95,7 +118,7 @@ def save(fig: Figure, path: str | Path) -> Path:
 
 
 def data_uri(fig: Figure, dpi: int = 150) -> str:
-    """The picture as a PNG inside a link, for a page that needs no other file."""
+    """The picture as a PNG inside a `data:` link, so that a page needs no other file."""
     buffer = io.BytesIO()
     with styled():
         fig.savefig(buffer, format="png", dpi=dpi, metadata=_METADATA[".png"])
@@ -103,7 +126,7 @@ def data_uri(fig: Figure, dpi: int = 150) -> str:
 
 
 def shorten(text: str, width: int) -> str:
-    """`text` within `width` characters, its middle left out where needed."""
+    """Cuts `text` to `width` characters where it is longer, and leaves out its middle."""
     if len(text) <= width:
         return text
     head = (width - 1) // 2
@@ -111,7 +134,7 @@ def shorten(text: str, width: int) -> str:
 
 
 def wrap(text: str, width: int, lines: int = 2) -> str:
-    """`text` over up to `lines` lines, broken after a space, underscore, hyphen or dot where there is one."""
+    """Breaks `text` into at most `lines` lines, after a space, underscore, hyphen or dot where there is one."""
     out: list[str] = []
     while len(text) > width and len(out) < lines - 1:
         cut = max((text.rfind(mark, 0, width) + 1 for mark in " _-."), default=0) or width
@@ -121,7 +144,7 @@ def wrap(text: str, width: int, lines: int = 2) -> str:
 
 
 def interval_text(middle: float, low: float, high: float) -> str:
-    """`middle  [low, high]` to about a hundredth of its width: digits beyond that are chance."""
+    """`middle  [low, high]` to about a hundredth of the interval's width: further digits are chance."""
     width = max(abs(high - low), 1e-9 * max(abs(low), abs(high)))
     digits = 2 - math.floor(math.log10(width)) if width else 3
     if -4 < digits < 5:
@@ -133,7 +156,7 @@ def interval_text(middle: float, low: float, high: float) -> str:
 
 
 def values_text(values: dict[str, float | str]) -> str:
-    """`a = 1, b = low`: an observation for a title. Whole numbers keep all their digits, and one decimal."""
+    """`a = 1, b = low`: an observation for a title. Numbers keep all digits before the point, and one behind it."""
     return ", ".join(
         f"{name} = {value if isinstance(value, str) else shown(value, sd=10, least=6)}"
         for name, value in values.items()
@@ -141,5 +164,5 @@ def values_text(values: dict[str, float | str]) -> str:
 
 
 def finite(values: Sequence[float | None]) -> list[float]:
-    """A metrics column with null as NaN, so that the line has a gap there."""
+    """A column of metrics, with NaN for null, so that its line has a gap there."""
     return [float("nan") if value is None else float(value) for value in values]

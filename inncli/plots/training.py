@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
@@ -16,11 +19,15 @@ _LOSSES = {
 }
 
 
-def training_curve(metrics: list[dict], title: str = "") -> Figure:
+def training_curve(metrics: list[dict[str, Any]], title: str = "") -> Figure:
     """Draws `train_loss` (or `loss`) and `val_loss` over `epoch`, and `lr` below where it was written.
 
-    A loss that was not finite is a gap. Where the first epochs lie far above the rest the axis is cut
-    there, and says so: the end of a training is what one looks for.
+    A loss that was not finite leaves a gap. Where the first epochs lie far above the rest, the axis is cut
+    below them and a note says so, since the end of a training matters most.
+
+    Args:
+        metrics: the lines of metrics.jsonl.
+        title: one line.
 
     Raises:
         DataError: no epoch has a loss.
@@ -72,9 +79,9 @@ def training_curve(metrics: list[dict], title: str = "") -> Figure:
     return fig
 
 
-def _cut_top(axes, values: np.ndarray) -> None:
+def _cut_top(axes: Axes, values: np.ndarray) -> None:
     values = values[np.isfinite(values)]
-    # "lower": of few epochs the one that exploded must not move the quantile
+    # "lower": among few epochs, one that exploded must not move the quantile.
     low, most, high = values.min(), np.quantile(values, 0.75, method="lower"), values.max()
     if high - low > 5 * (most - low) > 0:
         top = low + 3 * (most - low)

@@ -1,4 +1,4 @@
-"""Overridden is able: what a task can do follows from the methods that its class overrides, and is declared nowhere."""
+"""Flags that say what a task can do: they follow from the methods that its class overrides, not from a declaration."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def overrides(task: object, base: type, method: str) -> bool:
 class Ability:
     """A flag of a base class that is True where a method is overridden, as `has_log_prior = Ability("log_prior")`.
 
-    A class or an object takes an ability back by setting its flag to False: the inherited method is no longer right,
-    or a user's file lacks the function. True undoes that, and promises nothing: where the method is not overridden,
-    the flag stays False. (Tasks of 0.4.0 set the flags beside the methods.)
+    A class or an object takes an ability back by setting its flag to False, where the inherited method is no longer
+    right or a user's file lacks the function. True undoes that, but promises nothing: where the method is not
+    overridden, the flag stays False. (Tasks of 0.4.0 set the flags beside the methods.)
 
     Args:
-        method: name of the method that does what the flag tells.
+        method: name of the method that the flag stands for.
         allowed: False where a class has taken the ability back.
     """
 
@@ -38,7 +38,7 @@ class Ability:
         vars(task)[self.name] = bool(allowed)
 
     def within(self, cls: type) -> None:
-        """Takes over a plain True or False that `cls` sets as this flag: it must not contradict the method."""
+        """Replaces a plain True or False that `cls` sets as this flag, which must not contradict the method."""
         allowed = inspect.getattr_static(cls, self.name)
         if isinstance(allowed, bool):
             own = Ability(self.method, allowed)

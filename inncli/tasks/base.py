@@ -1,11 +1,11 @@
 """What every inverse problem offers: a prior over x, a simulator of y, and pairs drawn from both.
 
-The convention, once: y = s(x) + noise. `simulate` is y, `observe` is s(x). Rows come first, columns last;
+The convention everywhere: y = s(x) + noise. `simulate` gives y, `observe` gives s(x). Rows come first, columns last;
 all arrays are NumPy float64, in the user's units. Whatever is random takes a `numpy.random.Generator`
 or a seed, and the same seed gives the same pairs on any number of workers.
 
-A task declares facts (`x`, `y`, `noise_sd`, ...) and writes methods. Overridden is able: whether a task can do
-something (`can_simulate`, `has_reference`, ...) follows from the methods that it overrides (`inncli.tasks.ability`).
+A task declares facts (`x`, `y`, `noise_sd`, ...) and writes methods. What a task can do (`can_simulate`,
+`has_reference`, ...) follows from the methods that it overrides (`inncli.tasks.ability`).
 A method that is not overridden raises a ConfigError of one line.
 """
 
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -22,6 +23,9 @@ from inncli.tasks.ability import Ability, overrides
 from inncli.types import PositiveInt
 from inncli.variables import Variables
 
+if TYPE_CHECKING:
+    from inncli.data.stream import StreamedPairs
+
 # Streams of one seed. They never share a generator, so test pairs are never training pairs.
 TRAIN, FRESH, TEST, SPLIT, SUBSET = range(1, 6)
 DEFAULT_TEST_PAIRS = 1_000
@@ -30,8 +34,8 @@ DEFAULT_TEST_PAIRS = 1_000
 class Task(ABC):
     """One inverse problem.
 
-    A leaf sets `x` and `y` and writes `prior` and `observe` (or `simulate`, where y is not s(x) plus Gaussian
-    noise); a density task has `y = None` and writes `prior` alone. What else it can do, it overrides:
+    A subclass sets `x` and `y` and writes `prior` and `observe` (or `simulate`, where y is not s(x) plus Gaussian
+    noise); a density task has `y = None` and writes `prior` alone. For each further ability it overrides a method:
 
     =================================  ====================  ==================================
     method                             flag                  answer
@@ -50,21 +54,21 @@ class Task(ABC):
     Args:
         n_train: the whole budget of pairs, validation included; None is the task's own default.
         fresh: draw new pairs each epoch; None does so wherever `n_train` is not given, since new pairs cost a
-            built-in task nothing and can't be over-fitted. Not together with `n_train`, which is a promise
-            to draw no more.
+            built-in task nothing and can't be over-fitted. It can't be given together with `n_train`, since no more
+            pairs than that may be drawn.
 
     Raises: ConfigError if `n_train` and `fresh` are both given, or `n_train` is too small to split.
     """
 
-    # Facts, which a leaf declares.
+    # Facts, which a subclass declares.
     x: Variables
     y: Variables | None = None
     noise_sd: np.ndarray | None = None  # (Dy,), where the noise is Gaussian and known
     differentiable: bool = False  # observe() works on torch tensors too
     image_shape: tuple[int, int] | None = None  # (height, width), where x is the pixels of an image, row by row
     path_axes: tuple[str, str] = ("horizontal", "vertical")  # names of the plane in which paths() draws
-    is_measured: bool = False  # its rows are all there is: no new ones can be drawn
-    has_data: bool = True  # training pairs are draws of what is sought; False: they only start the model
+    is_measured: bool = False  # a fixed set of rows: no new ones can be drawn
+    has_data: bool = True  # training pairs are draws of the density sought; False: they only start the model
     constant_y: bool = False  # a column of y may be the same in all training pairs
     default_n_train: int = 10_000
 
@@ -76,7 +80,7 @@ class Task(ABC):
     has_log_density = Ability("log_density")
     has_paths = Ability("paths")
 
-    def __init_subclass__(cls, **arguments) -> None:
+    def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
         for ability in [entry for entry in vars(Task).values() if isinstance(entry, Ability)]:
             ability.within(cls)
@@ -153,24 +157,28 @@ class Task(ABC):
         x = self.prior(n, rng)
         return Pairs(x, None if self.y is None else self.simulate(x, rng))
 
-    def map_blocks(self, draw: Callable[[int, np.random.Generator], Pairs], *arguments: Iterable) -> Iterable[Pairs]:
+    def map_blocks(
+        self, draw: Callable[[int, np.random.Generator], Pairs], *arguments: Iterable[Any]
+    ) -> Iterable[Pairs]:
         """`map(draw, sizes, generators)`, in order. Override it where worker processes draw."""
         return map(draw, *arguments)
 
-    def training_pairs(self, seed: int) -> Pairs:
-        """The whole budget of pairs, the same for the same seed; failed simulations are left out.
+    def training_pairs(self, seed: int) -> Pairs | StreamedPairs:
+        """The whole budget of pairs, the same for the same seed, without failed simulations.
+
+        A table that is too large for the memory gives pairs that stay on disk.
 
         Raises: DataError if all simulations failed, or a column of x or (but for `constant_y`) of y is the same in
             all of them.
         """
         pairs = self._successes(self._draw_blocks(self.budget, (seed, TRAIN)))
         check_spread("x", self.x, pairs.x)
-        if pairs.y is not None and not self.constant_y:
+        if pairs.y is not None and self.y is not None and not self.constant_y:
             check_spread("y", self.y, pairs.y)
         return pairs
 
     def fresh_pairs(self, seed: int, epoch: int) -> Pairs:
-        """As many new pairs for one epoch, from a stream of their own."""
+        """As many new pairs, for one epoch, from a random stream of their own."""
         return self._successes(self._draw_blocks(self.budget, (seed, FRESH, epoch)))
 
     def test_pairs(self, seed: int, n: int | None = None) -> Pairs:
@@ -181,18 +189,18 @@ class Task(ABC):
         """Ids of rows that must stay on one side of a split, (n,) int; None where rows are independent."""
         return None
 
-    def fingerprint(self) -> dict | None:
-        """Where measured data came from, {"file", "sha256"}; None for a simulator."""
+    def fingerprint(self) -> dict[str, str] | None:
+        """The file of measured data, {"file", "sha256"}; None for a simulator."""
         return None
 
     @property
     def simulator_sha256(self) -> str | None:
-        """Checksum of the file of the user's that simulates; None where there is none."""
+        """Checksum of the user's file that simulates; None where there is none."""
         return None
 
     @property
     def name(self) -> str:
-        """The class's name in words of the command line, e.g. eight_gaussians."""
+        """The class's name as the command line writes it, e.g. eight_gaussians."""
         name = type(self).__name__
         return "".join("_" + c.lower() if c.isupper() and i else c.lower() for i, c in enumerate(name))
 
@@ -221,10 +229,13 @@ class Task(ABC):
 
 
 def check_spread(letter: str, variables: Variables, values: np.ndarray, rows: int | None = None) -> None:
-    """Raises DataError if a column is the same in all rows: it can't be learned, nor tell anything.
+    """Raises DataError if a column is the same in all rows, since nothing can be learned from it.
 
     Args:
-        rows: how many there are, where `values` only have their range.
+        letter: x or y, for the error.
+        variables: the columns.
+        values: all rows, or their least and largest values, (n, D).
+        rows: how many there are, where `values` are the range alone.
     """
     for name, labels, column in zip(variables.names, variables.labels, values.T, strict=True):
         if column.min() == column.max():

@@ -109,7 +109,8 @@ def test_own_model_from_a_config_folder(inn, tmp_path, monkeypatch):
     (tmp_path / "cfg" / "model" / "point.yaml").write_text("_target_: point_model.Point\n_partial_: true\n")
     (tmp_path / "cfg" / "point_model.py").write_text(
         "import torch\nfrom inncli.models.base import Model\n\n\n"
-        "class Point(Model):\n    has_density = False\n\n    def __init__(self, x, y):\n        super().__init__(x, y)\n"
+        "class Point(Model):\n    has_density = False\n\n"
+        "    def __init__(self, x, y):\n        super().__init__(x, y)\n"
         "        self.map = torch.nn.Linear(y.dim, x.dim)\n\n"
         "    def loss(self, x, y, generator):\n        return ((self.map(y.float()) - x) ** 2).mean()\n\n"
         "    def sample(self, y, n, generator):\n        return self.map(y.float())[:, None].expand(-1, n, -1)\n"
@@ -256,8 +257,8 @@ def test_a_changed_simulator_file_is_warned_of(inn, tmp_path, monkeypatch):
         assert json.loads(inn(command, *words))["warnings"] == [] and "changed" not in inn.err
     file.write_text(text.replace("0.1", "0.2"))
     said = (
-        f"{file} has changed since run own was trained on it: what it simulates now need not be what the model learned; "
-        "restore the file or train again"
+        f"{file} has changed since run own was trained on it: what it simulates now need not be what the model "
+        "learned; restore the file or train again"
     )
     for command, words in asked.items():
         assert json.loads(inn(command, *words))["warnings"] == [said]

@@ -121,7 +121,8 @@ WRONG = [
     (["density", "--grid", "5", "--run", R], f"run {R} models x given y (y1); pass the observation with --y"),
     (
         ["density", "--grid", "9999", "--run", "density_run"],
-        "--grid 9999 has 9999^2 points for 2 unknowns, at most 4,000,000 are computed; pass fewer, or a table with --points",
+        "--grid 9999 has 9999^2 points for 2 unknowns, at most 4,000,000 are computed; pass fewer, or a table with "
+        "--points",
     ),
     (["density", "--points", "p.csv", "--run", "density_run"], "p.csv is not there"),
 ]

@@ -196,7 +196,10 @@ def test_a_sweep_is_planned_job_by_job():
         config.plan(["model=nice,rnvp", "seed=1,x"], multirun=True)
 
 
-HYDRAS = "hydra's own settings are for the whole sweep: give one value, and name the part, e.g. hydra.launcher.n_jobs=2; got "
+HYDRAS = (
+    "hydra's own settings are for the whole sweep: give one value, and name the part, e.g. hydra.launcher.n_jobs=2; "
+    "got "
+)
 
 
 @pytest.mark.parametrize(
@@ -250,7 +253,8 @@ def test_jobs_of_a_sweep_have_the_config_that_each_would_have_alone(words):
 def test_a_job_names_itself_by_all_its_words(folder):
     (folder / "experiment").mkdir()
     (folder / "experiment" / "named.yaml").write_text(
-        "# @package _global_\ndefaults: [{override /logger: mlflow}]\nlogger: {experiment: '${hydra:job.override_dirname}'}\n"
+        "# @package _global_\ndefaults: [{override /logger: mlflow}]\n"
+        "logger: {experiment: '${hydra:job.override_dirname}'}\n"
     )
     trust = config.Trust.of(folder)
     jobs = config.plan(["seed=1,2", "experiment=named", "model=nice"], multirun=True, trust=trust)
@@ -391,7 +395,8 @@ OWN_MODELS = {
     "a missing module": (
         "import nonexist\n" + MODEL,
         "_target_: mine.Mine\n",
-        "_target_ 'mine.Mine' can't be imported (ModuleNotFoundError: No module named 'nonexist'); mend it in your --config-dir",
+        "_target_ 'mine.Mine' can't be imported (ModuleNotFoundError: No module named 'nonexist'); mend it in "
+        "your --config-dir",
     ),
     "a mistake in the module": (
         MODEL + "1 / 0\n",

@@ -39,12 +39,12 @@ def randomised(name, x=X2, y=Y1, rows=None, ys=None):
 
 def grid_integral(model, low, high, y, n):
     """Midpoint rule of exp(log_prob) over a box in 1-D or 2-D."""
-    axes = [np.linspace(a, b, n + 1)[:-1] + (b - a) / n / 2 for a, b in zip(low, high)]
+    axes = [np.linspace(a, b, n + 1)[:-1] + (b - a) / n / 2 for a, b in zip(low, high, strict=True)]
     points = torch.as_tensor(np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], 1))
     rows = None if y is None else torch.as_tensor(y).expand(len(points), -1)
     with torch.no_grad():
         density = model.log_prob(points, rows).exp()
-    cell = np.prod([(b - a) / n for a, b in zip(low, high)])
+    cell = np.prod([(b - a) / n for a, b in zip(low, high, strict=True)])
     return points.numpy(), density.numpy() * cell
 
 
@@ -61,7 +61,7 @@ def test_density_integrates_to_one_and_matches_its_draws_cell_by_cell(name):
     inside = ((x > low) & (x < high)).all(1).mean()
     points, mass = grid_integral(model, low, high, y, 500)
     assert abs(mass.sum() - inside) < 0.005
-    edges = [np.linspace(a, b, 11) for a, b in zip(low, high)]
+    edges = [np.linspace(a, b, 11) for a, b in zip(low, high, strict=True)]
     drawn = np.histogram2d(*x.T, bins=edges)[0] / len(x)
     expected = np.histogram2d(*points.T, bins=edges, weights=mass)[0]
     error = 5 * np.sqrt(expected * (1 - expected) / len(x)) + 1e-3

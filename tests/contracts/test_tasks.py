@@ -303,7 +303,7 @@ def test_a_task_does_what_its_flags_say_and_refuses_the_rest(name, tmp_path):
             continue
         answer, expected = call(task, x, y, rng), shape(x, y)
         assert answer.ndim == len(expected), flag
-        assert all(want in (None, got) for got, want in zip(answer.shape, expected)), (flag, answer.shape)
+        assert all(want in (None, got) for got, want in zip(answer.shape, expected, strict=True)), (flag, answer.shape)
 
 
 def test_overridden_is_able_and_a_flag_alone_promises_nothing():

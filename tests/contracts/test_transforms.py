@@ -56,7 +56,7 @@ def jacobian(function, x, context):
     return torch.stack(
         [
             torch.autograd.functional.jacobian(
-                lambda row: function(row[None], None if context is None else context[i : i + 1])[0][0], x[i]
+                lambda row, i=i: function(row[None], None if context is None else context[i : i + 1])[0][0], x[i]
             )
             for i in rows
         ]

@@ -188,7 +188,7 @@ def test_samples_in_blocks(tmp_path, suffix):
     n = 2 * BLOCK + 3
     rows = write_sample(it, ys, n, 4, tmp_path / f"s{suffix}")
     blocks = [sampling.sample_block(it, ys, BLOCK, 4, start) for start in (0, BLOCK, 2 * BLOCK)]
-    x, y = (np.concatenate(part)[:n] for part in zip(*blocks))
+    x, y = (np.concatenate(part)[:n] for part in zip(*blocks, strict=True))
     SampleSet(x, y, X.names, Y.names, Y.labels).save(tmp_path / f"t{suffix}")
     if suffix == ".npz":
         with np.load(tmp_path / "s.npz") as one, np.load(tmp_path / "t.npz") as other:
@@ -262,8 +262,7 @@ def test_interrupted_or_out_of_space_the_old_file_is_still_there(tmp_path, flow,
     path = tmp_path / f"set{suffix}"
     path.write_text("old")
 
-    def on_progress(text, seen=[]):
-        seen.append(text)
+    def on_progress(text):
         if " 2,000 of" in text:
             raise fault
 

@@ -145,7 +145,7 @@ def test_equal_rows_stay_on_one_side_and_the_split_ignores_the_blocks(tmp_path, 
         pairs = task.training_pairs(1)
         start, validation = pairs.split(0.1)
         sides.append([task.test_pairs(1), validation, start])
-    for one, other in list(zip(*sides))[:2]:
+    for one, other in list(zip(*sides, strict=True))[:2]:
         assert np.array_equal(one.x, other.x)
     keys = [set(map(bytes, side.x)) for side in sides[0]]
     assert all(len(key) > 10 for key in keys)
@@ -172,7 +172,9 @@ def test_an_epoch_is_a_function_of_seed_and_number_and_can_be_joined_anywhere(tm
     for first in (0, 1, 13, 14, 15, 30, len(whole) - 1):
         rest = epoch(again, size=64, first=first)
         assert len(rest) == len(whole) - first
-        assert all(np.array_equal(a.x, b.x) and np.array_equal(a.y, b.y) for a, b in zip(rest, whole[first:]))
+        assert all(
+            np.array_equal(a.x, b.x) and np.array_equal(a.y, b.y) for a, b in zip(rest, whole[first:], strict=True)
+        )
     other = epoch(pairs, 1, size=64)
     assert not np.array_equal(whole[0].x, other[0].x)
     assert len(epoch(pairs, size=2_000)) == pairs.rows // 2_000  # a batch larger than the buffer
@@ -231,7 +233,9 @@ def test_a_stopped_run_resumes_to_the_same_bits(tmp_path):
     with pytest.raises(Interrupted):
         fit(tmp_path / "b", on_step=stop_at(41))  # in the second epoch
     resumed = fit(tmp_path / "b", resume=True)
-    assert all(torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values()))
+    assert all(
+        torch.equal(a, b) for a, b in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True)
+    )
 
 
 # ---- bounds ----------------------------------------------------------------------------------------
@@ -265,8 +269,8 @@ import resource, sys
 from inncli.cli.app import main
 
 def train(file, memory_mb):
-    return main(["train", "task=table", f"task.file={file}", "task.n_y=2", f"task.memory_mb={memory_mb}", "model.n_blocks=1",
-                 "model.block.hidden=[8]", "trainer.max_epochs=1", "trainer.batch_size=8192"])
+    return main(["train", "task=table", f"task.file={file}", "task.n_y=2", f"task.memory_mb={memory_mb}",
+                 "model.n_blocks=1", "model.block.hidden=[8]", "trainer.max_epochs=1", "trainer.batch_size=8192"])
 
 assert train("few.npy", 5) == 0  # what libraries take for themselves is taken
 taken = 1024 * next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmData"))

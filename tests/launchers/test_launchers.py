@@ -170,7 +170,7 @@ def test_every_launcher_gives_the_same_numbers(outputs):
 # ---- back into the queue -----------------------------------------------------------------------------
 @pytest.fixture
 def job(tmp_path, monkeypatch):
-    """A run in a Slurm job by submitit, whose controller says what `job.told` holds; `job.asked` counts the requeues."""
+    """A run in a Slurm job by submitit; the controller answers with `job.told`, and `job.asked` counts the requeues."""
     monkeypatch.setenv("SUBMITIT_EXECUTOR", "slurm")
     for name, value in {"JOB_ID": "7", "ARRAY_JOB_ID": "5", "ARRAY_TASK_ID": "2", "RESTART_COUNT": "1"}.items():
         monkeypatch.setenv(f"SLURM_{name}", value)

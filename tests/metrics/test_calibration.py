@@ -70,7 +70,7 @@ def test_coverage_and_its_band():
     assert metric.coverage(u, np.array([0.0, 0.1, 0.5, 0.93, 1.0])).tolist() == [0, 0.2, 0.6, 0.8, 1]
     low, high = metric.coverage_band(200, np.array([0.0, 0.5, 0.9, 1.0]))
     inside = np.abs(2 * np.random.default_rng(0).random((3_000, 200)) - 1)
-    for level, below, above in zip((0.5, 0.9), low[1:], high[1:]):
+    for level, below, above in zip((0.5, 0.9), low[1:], high[1:], strict=False):
         share = (inside < level).mean(1)
         assert 0.94 < ((share >= below) & (share <= above)).mean() < 0.98  # of whole rows: a little over .95
     assert (low[[0, 3]], high[[0, 3]]) == (pytest.approx([0, 1]), pytest.approx([0, 1]))

@@ -1,4 +1,4 @@
-"""Effective sample size against closed forms; the published observations and the classifier's cores in `inn evaluate`."""
+"""Effective sample size against closed forms; published observations and the classifier's cores in `inn evaluate`."""
 
 from __future__ import annotations
 

@@ -146,7 +146,7 @@ def test_every_island_of_the_sine_is_one_solution():
         assert set(which) == set(range(count)), "all islands"
         assert good.double().mean() > 0.9
         assert (extra["solution"][0][~good] == -1).all()
-        pairs = set(zip(which.tolist(), extra["solution"][0][good].tolist()))
+        pairs = set(zip(which.tolist(), extra["solution"][0][good].tolist(), strict=True))
         assert len(pairs) == count == extra["solution"].max() + 1, (
             "an island is one solution, and a solution one island"
         )
@@ -167,7 +167,9 @@ def test_it_descends_on_the_very_loss_it_was_trained_with(kind):
     y = ys[:3]
     x, extra = model.posterior(y, 20, seeded())
     pairs = x.reshape(-1, 2), y.repeat_interleave(20, 0)
-    trained = torch.stack([Regression(kind)(model, (a[None], b[None]), 0, seeded())[0] for a, b in zip(*pairs)])
+    trained = torch.stack(
+        [Regression(kind)(model, (a[None], b[None]), 0, seeded())[0] for a, b in zip(*pairs, strict=True)]
+    )
     torch.testing.assert_close(extra["loss"].reshape(-1), trained, rtol=1e-4, atol=1e-6)
     residual = (model.net(model.scale(pairs[0])[0].float()) - model.features(pairs[1])).double()
     expected = {

@@ -25,7 +25,10 @@ def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def randomised(objective=None, task=Ring(), x=X2, y=Y1, rows=None, ys=None, **arguments):
+RING = Ring()
+
+
+def randomised(objective=None, task=RING, x=X2, y=Y1, rows=None, ys=None, **arguments):
     """An INN away from its start, in float64, scaled to data that is far from standard."""
     before = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)
@@ -60,13 +63,13 @@ def test_unpadded_density_integrates_to_one_and_matches_its_draws_cell_by_cell(b
     x = model.sample(y, 40_000, seeded())[0].numpy()
     low, high = np.quantile(x, 0.0005, axis=0) - 3, np.quantile(x, 0.9995, axis=0) + 3
     inside = ((x > low) & (x < high)).all(1).mean()
-    axes = [np.linspace(a, b, 501)[:-1] + (b - a) / 1000 for a, b in zip(low, high)]
+    axes = [np.linspace(a, b, 501)[:-1] + (b - a) / 1000 for a, b in zip(low, high, strict=True)]
     points = np.stack([g.ravel() for g in np.meshgrid(*axes, indexing="ij")], 1)
     with torch.no_grad():
         density = model.log_prob(torch.as_tensor(points), y.expand(len(points), -1)).exp().numpy()
     mass = density * np.prod((high - low) / 500)
     assert abs(mass.sum() - inside) < 0.005
-    edges = [np.linspace(a, b, 11) for a, b in zip(low, high)]
+    edges = [np.linspace(a, b, 11) for a, b in zip(low, high, strict=True)]
     drawn = np.histogram2d(*x.T, bins=edges)[0] / len(x)
     expected = np.histogram2d(*points.T, bins=edges, weights=mass)[0]
     assert (np.abs(drawn - expected) < 5 * np.sqrt(expected * (1 - expected) / len(x)) + 1e-3).all()
@@ -81,7 +84,7 @@ def test_unpadded_density_is_the_formula():
         y, z, v, _ = model(model.scaled(row[None]), row.new_zeros(1, 0))
         return torch.cat([y, z, v], 1)[0]
 
-    for row, given, value in zip(x, y, model.log_prob(x, y)):
+    for row, given, value in zip(x, y, model.log_prob(x, y), strict=True):
         target = model.target(given[None], 1)[0]
         off = torch.cat([(outputs(row)[:1] - target) / 0.3, outputs(row)[1:]])
         ladj = torch.linalg.slogdet(torch.autograd.functional.jacobian(outputs, row))[1]
@@ -98,7 +101,7 @@ def test_padded_the_likelihood_bounds_that_of_x():
     y = torch.full((3, 1), 0.7, dtype=torch.float64)
     u = torch.linspace(-12, 12, 20_001, dtype=torch.float64)[:, None]
     with torch.no_grad():
-        for row, given in zip(x, y):
+        for row, given in zip(x, y, strict=True):
             many = row.expand(len(u), -1)
             scaled, ladj = model.scale(many)
             joint = model.log_joint(scaled, u, model.target(given.expand(len(u), -1), len(u))) + ladj
@@ -288,7 +291,7 @@ def test_the_discrepancy_moves_z_alone():
 
     def watched(x, u):
         out = forward(x, u)
-        for name, value in zip("yz", out):
+        for name, value in zip("yz", out, strict=False):  # padding and log-det follow
             kept[name] = value
             value.retain_grad()
         return out
@@ -301,9 +304,9 @@ def test_the_discrepancy_moves_z_alone():
 def test_the_ramp_holds_the_inverse_pass_back_and_validation_does_not_see_it():
     objective = Bidirectional(ramp=100, weight_x=2.0, weight_y=3.0, weight_z=0.5)
     model = randomised(objective)
-    loss, terms = zip(*(objective(model, batch(), step, seeded()) for step in (0, 50, 100, 1000)))
+    loss, terms = zip(*(objective(model, batch(), step, seeded()) for step in (0, 50, 100, 1000)), strict=True)
     assert "x" not in terms[0]
-    for value, term, ramp in zip(loss, terms, (0, 0.5, 1, 1)):
+    for value, term, ramp in zip(loss, terms, (0, 0.5, 1, 1), strict=True):
         published = 3 * term["y"] + 0.5 * term["z"] + 2 * ramp * term.get("x", 0)
         far = PULL * (0.5 * term["z_far"] + 2 * term["x_far"])  # holds both passes from the first step on
         assert float(value.detach()) == pytest.approx(float(published + far), rel=1e-9)

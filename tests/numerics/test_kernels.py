@@ -139,15 +139,15 @@ def test_independence_is_told_from_dependence_without_correlation():
 def test_independence_statistic_is_the_mean_mmd_to_permuted_pairs():
     # With the product kernel, the joint against all n^2 pairs (y_i, z_j).
     y, z = draws(6, 1), draws(6, 2, 1)
-    k, l = InverseMultiquadric([0.7]), Gaussian([1.0])
+    k, h = InverseMultiquadric([0.7]), Gaussian([1.0])
     i, j = torch.meshgrid(torch.arange(6), torch.arange(6), indexing="ij")
 
     def mean(a, b, c, d):  # mean product kernel of the pairs (y_a, z_b) with (y_c, z_d)
-        return (k(y[a], y[c]) * l(z[b], z[d])).mean()
+        return (k(y[a], y[c]) * h(z[b], z[d])).mean()
 
     own, i, j = torch.arange(6), i.flatten(), j.flatten()
     truth = mean(own, own, own, own) - 2 * mean(own, own, i, j) + mean(i, j, i, j)
-    assert independence_test(y, z, k, l, torch.Generator().manual_seed(0), 1)[0] == pytest.approx(
+    assert independence_test(y, z, k, h, torch.Generator().manual_seed(0), 1)[0] == pytest.approx(
         float(truth), abs=1e-12
     )
 

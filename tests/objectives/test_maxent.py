@@ -95,7 +95,7 @@ def test_density_moments_and_entropy_by_numerical_integration(name):
     task = TASKS[name]()
     assert expectation(task, name, lambda x: np.ones(len(x))) == pytest.approx(1, abs=1e-6)
     for k, kappa in enumerate(task.moments):
-        assert expectation(task, name, lambda x: task.statistics(x)[:, k]) == pytest.approx(kappa, abs=2e-5), k
+        assert expectation(task, name, lambda x, k=k: task.statistics(x)[:, k]) == pytest.approx(kappa, abs=2e-5), k
     assert expectation(task, name, lambda x: -task.log_density(x)) == pytest.approx(task.entropy, abs=2e-5)
     if name in ENTROPIES:
         assert task.entropy == pytest.approx(ENTROPIES[name], abs=1e-6)
@@ -299,7 +299,7 @@ def test_the_gradient_is_that_of_the_exact_lagrangian():
     exact = -entropy + r @ objective.multipliers + 1.5 * quadratic
     truth = torch.autograd.grad(exact, list(model.parameters()))
     assert float(loss.detach()) == pytest.approx(float(exact.detach()), rel=0.02)
-    for a, b in zip(got, truth):
+    for a, b in zip(got, truth, strict=True):
         assert float(a) == pytest.approx(float(b), rel=0.02)
     assert float(terms["entropy"]) == pytest.approx(float(entropy.detach()), abs=0.01)
     assert float(terms["residual x^2"]) == pytest.approx(float(r[1].detach()), abs=0.02)

@@ -246,7 +246,7 @@ def test_another_suffix_is_refused_and_a_failed_save_keeps_the_old_picture(tmp_p
     path = save(new_figure(2, 2), tmp_path / "p.png")
     before = path.read_bytes()
     broken = new_figure(2, 2)
-    monkeypatch.setattr(broken, "savefig", lambda *a, **k: open("/nowhere/x"))
+    monkeypatch.setattr(broken, "savefig", lambda *a, **k: Path("/nowhere/x").read_bytes())
     with pytest.raises(FileNotFoundError):
         save(broken, path)
     assert path.read_bytes() == before
@@ -334,7 +334,7 @@ def test_calibration_draws_the_counts_and_curves_with_binomial_bands():
 
     given = curves()
     left, right = calibration(given, "run").subfigs
-    for axes, name in zip(left.axes, ("a", "b", "log_prob")):
+    for axes, name in zip(left.axes, ("a", "b", "log_prob"), strict=True):
         np.testing.assert_array_equal(axes.patches[-1].get_data().values, given["ranks"][name])
         low, high = axes.patches[0].get_y(), axes.patches[0].get_y() + axes.patches[0].get_height()
         assert (low, high) == (binom.ppf(0.025, 200, 1 / 20), binom.ppf(0.975, 200, 1 / 20))
@@ -410,7 +410,7 @@ def test_paths_are_drawn_where_they_lie():
     lines[5, 2] = np.nan
     good = np.delete(lines, 5, axis=0)
     fig = paths(lines, ("along", "up"), np.array([1.0, -2.0]), reference=good[:7], title="arms")
-    for axes, group in zip(fig.axes, (good, good[:7])):
+    for axes, group in zip(fig.axes, (good, good[:7]), strict=True):
         np.testing.assert_array_equal([path.vertices for path in axes.collections[0].get_paths()], group)
         strong = [line.get_xydata() for line in axes.lines if len(line.get_xydata()) == 4]
         assert len(strong) == 3

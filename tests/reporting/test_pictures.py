@@ -167,5 +167,5 @@ def test_the_latent_picture_is_coloured_by_y():
     trained = SimpleNamespace(y=task.y, latent=lambda x, y, seed: x)
     fig = figures.latent(trained, RUN, pairs, 0)
     dots = fig.subfigs[0].axes[1].collections[0]
-    for place, colour in zip(dots.get_offsets(), dots.get_array()):
+    for place, colour in zip(dots.get_offsets(), dots.get_array(), strict=True):
         np.testing.assert_array_equal(place, pairs.x[int(colour)])

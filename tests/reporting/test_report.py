@@ -6,6 +6,7 @@ import base64
 import json
 import shutil
 from html.parser import HTMLParser
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -243,7 +244,7 @@ def test_hostile_column_names_and_labels_are_text(tmp_path, monkeypatch, inn):
     inn("train", *config, f"task.x=[{','.join(columns[:2])}]", f"task.y=[{columns[2]}]")
     no_evaluation(monkeypatch, found(verdicts={HOSTILE: Verdict(True, HOSTILE)}, metrics={HOSTILE: 1.0}, details={}))
     path = inn("report").strip()
-    html = open(path).read()
+    html = Path(path).read_text()
     shown = asks_for_nothing(html)
     assert "<script" not in html.lower()
     for name in names:
@@ -274,10 +275,10 @@ def test_the_command_writes_one_file_and_the_same_bytes_again(run, monkeypatch, 
     no_evaluation(monkeypatch, found())
     path = inn("report").strip()
     assert path == str(run.path / "report.html")
-    first = open(path, "rb").read()
+    first = Path(path).read_bytes()
     shutil.rmtree(run.path / "evaluations")
     inn("report", run.id[:-2], "--out", "again.html")
-    assert open("again.html", "rb").read() == first
+    assert Path("again.html").read_bytes() == first
     assert len(first) < 3e6
 
 
@@ -326,12 +327,12 @@ def test_every_kind_of_run_has_its_page(kind, tmp_path, monkeypatch, inn):
     inn("train", *words, "trainer.max_steps=2", "threads=1", *([] if kind == "images" else ["task.n_train=300"]))
     (tmp_path / "ran").unlink(missing_ok=True)
     no_evaluation(monkeypatch, found(details={}))
-    shown = asks_for_nothing(open(inn("report").strip()).read())
+    shown = asks_for_nothing(Path(inn("report").strip()).read_text())
     assert [attrs["alt"].split()[0] for attrs in shown.of("img")] == [*expected, "Losses"]
     assert "Not drawn" not in shown.text
     if kind == "own simulator":
         assert not (tmp_path / "ran").exists(), "the user's file was run unasked"
-        shown = asks_for_nothing(open(inn("report", "--resimulate").strip()).read())
+        shown = asks_for_nothing(Path(inn("report", "--resimulate").strip()).read_text())
         assert (tmp_path / "ran").exists()
         assert "what the simulator makes of the draws" in shown.text
         assert "--resimulate" in shown.text

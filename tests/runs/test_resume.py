@@ -132,9 +132,9 @@ def test_a_strangers_sweep_writes_only_in_its_directory(inn, tmp_path):
     before = below(tmp_path / "elsewhere")
     inn("resume", path, code=2)
     assert inn.err.startswith(f"{path / '0'} is a link")
-    with pytest.raises(RunError, match="is a link"):  # made since, by who may write there: a job looks for itself
-        with SweepDir(path).attempt(0, []):
-            pass
+    # The link was made since, by someone who may write there: a job looks for itself.
+    with pytest.raises(RunError, match="is a link"), SweepDir(path).attempt(0, []):
+        pass
     assert below(tmp_path / "elsewhere") == before
 
 
@@ -271,7 +271,10 @@ def test_a_requeued_job_takes_its_run_at_once(tmp_path, monkeypatch):
 def test_a_stopped_process_on_this_host_still_holds_its_run(tmp_path, monkeypatch):
     """Ctrl-Z stops the heartbeat, and the lock tells that the process lives."""
     monkeypatch.setenv("INN_STALE_SECONDS", "0.2")
-    code = "import sys, time; from inncli.runs.run_dir import RunDir; RunDir.create(sys.argv[1]); print(1, flush=True); time.sleep(60)"
+    code = (
+        "import sys, time; from inncli.runs.run_dir import RunDir; "
+        "RunDir.create(sys.argv[1]); print(1, flush=True); time.sleep(60)"
+    )
     process = subprocess.Popen([sys.executable, "-c", code, tmp_path / "run"], env=HERE, stdout=subprocess.PIPE)
     process.stdout.readline()
     process.send_signal(signal.SIGSTOP)

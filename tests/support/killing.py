@@ -129,7 +129,7 @@ def kill(process: multiprocessing.Process, delay: float) -> bool:
 
 # ---- training ----------------------------------------------------------------------------------------
 def kill_trainings(folder: Path, kills: int, seed: int, careless: bool = False) -> Tally:
-    """Kills trainings that write a checkpoint a step; reads all that is there, resumes, and compares with one not killed."""
+    """Kills trainings that write a checkpoint each step, reads all, resumes, and compares with one not killed."""
     rng = random.Random(seed)
     folder.mkdir()
     words = ["train", *TINY, "hydra.run.dir=run"]

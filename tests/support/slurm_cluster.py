@@ -1,4 +1,4 @@
-"""A real Slurm of one node for the tests and the figures: started in a folder of its own, stopped by its process ids."""
+"""A real Slurm of one node for tests and figures: started in a folder of its own, stopped by its process ids."""
 
 from __future__ import annotations
 

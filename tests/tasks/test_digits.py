@@ -58,7 +58,7 @@ def test_test_rows_are_never_trained_on(task):
 
 
 def test_blank_pixels_are_known_and_all_cells_hold_their_rows(task):
-    blank = [name for name, bounds in zip(task.x.names, task.x.bounds) if bounds == (0.0, 0.0)]
+    blank = [name for name, bounds in zip(task.x.names, task.x.bounds, strict=True) if bounds == (0.0, 0.0)]
     assert blank == ["p00", "p40", "p47"]
     low, high = np.array(task.x.cells).T
     x = task.training_pairs(0).x
@@ -133,7 +133,9 @@ def classes(rows, seed=0):
     mean = np.array([[0.0, 1.0, 2.0], [3.0, -1.0, 0.0]])[label] + number[:, None] * np.array([1.0, 0.0, -0.5])
     x = mean + np.einsum("nij,nj->ni", factor[label], rng.standard_normal((rows, 3)))
     context = np.column_stack([number, label == 0, label == 1])
-    exact = np.array([multivariate_normal(m, factor[k] @ factor[k].T).logpdf(r) for m, k, r in zip(mean, label, x)])
+    exact = np.array(
+        [multivariate_normal(m, factor[k] @ factor[k].T).logpdf(r) for m, k, r in zip(mean, label, x, strict=True)]
+    )
     return torch.as_tensor(x), torch.as_tensor(context.astype(float)), exact
 
 

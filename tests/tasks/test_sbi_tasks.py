@@ -61,9 +61,9 @@ def test_log_prior_is_that_of_the_draws(name):
         "sir": [stats.lognorm(0.5, scale=0.4), stats.lognorm(0.2, scale=0.125)],
     }[name]
     x = task.prior(4_000, rng(2))
-    expected = sum(marginal.logpdf(column) for marginal, column in zip(marginals, x.T))
+    expected = sum(marginal.logpdf(column) for marginal, column in zip(marginals, x.T, strict=True))
     np.testing.assert_allclose(task.log_prior(x), expected, atol=1e-10)
-    for marginal, column in zip(marginals, x.T):
+    for marginal, column in zip(marginals, x.T, strict=True):
         assert stats.kstest(column, marginal.cdf).pvalue > 1e-3
     if name != "gaussian_linear":
         assert (task.log_prior(x - 10) == -np.inf).all()
@@ -171,7 +171,7 @@ def test_slcp_likelihood_is_that_of_four_normal_points():
     task = Slcp()
     x = task.prior(20, rng(11))
     y = task.simulate(x, rng(12))
-    for row_x, row_y, value in zip(x, y, task.log_likelihood(y, x)):
+    for row_x, row_y, value in zip(x, y, task.log_likelihood(y, x), strict=True):
         s, t, rho = row_x[2] ** 2, row_x[3] ** 2, np.tanh(row_x[4])
         covariance = [[s**2, rho * s * t], [rho * s * t, t**2]]
         normal = stats.multivariate_normal(row_x[:2], covariance, allow_singular=True)
@@ -252,7 +252,7 @@ def test_sir_reference_agrees_with_a_brute_force_grid(y):
     else:
         middle = {6: np.array([-1.43, -2.11]), 9: np.array([-0.55, -2.1])}[y]
         y, low, high, n = task.published_observations()[y : y + 1], middle - [0.1, 0.25], middle + [0.1, 0.25], 110
-    axes = [np.linspace(a, b, n) for a, b in zip(low, high)]
+    axes = [np.linspace(a, b, n) for a, b in zip(low, high, strict=True)]
     grid = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 2)
     log_p = task.log_likelihood(y, np.exp(grid)) + task.log_prior(np.exp(grid)) + grid.sum(1)
     p = np.exp(log_p - log_p.max())

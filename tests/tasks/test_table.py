@@ -55,7 +55,7 @@ def test_x_defaults_to_all_columns_but_y(write, mixes):
 
 
 def test_a_name_that_is_a_number_may_come_as_one(write):
-    file = write(dict(zip(("2019", "2020", "a1"), np.random.default_rng(0).random((3, 40)))))
+    file = write(dict(zip(("2019", "2020", "a1"), np.random.default_rng(0).random((3, 40)), strict=True)))
     task = Table(file, y=[2019], x_bounds={2020: [0, 2]}, steps={2020: 0})
     assert (task.y.names, task.x.names, task.x.bounds[0]) == (("2019",), ("2020", "a1"), (0, 2))
     assert Table(file, x=2019, y=2020).x.names == ("2019",)

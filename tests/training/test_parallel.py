@@ -66,7 +66,7 @@ def started(make, objective):
 
 
 class Apart(Bidirectional):
-    """What averaging the gradients of each process's own loss would train by: no pair of rows of two processes counts."""
+    """The averaged gradients of each process's own loss: no pair of rows of two processes counts."""
 
     def forward(self, model, batch, step, generator):
         share, sharding._share = sharding._share, None
@@ -222,7 +222,7 @@ def test_losses_of_parts_and_noise_of_its_own_would_show(seen):
 
 def test_weights_keep_the_same_bits_in_every_process(seen):
     first, second = seen[0]["weights each"]
-    assert all(np.array_equal(a, b) for a, b in zip(first, second))
+    assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
 def test_estimates_inside_a_block_draw_what_one_process_draws(seen):

@@ -104,7 +104,7 @@ def test_log_dets_stay_those_of_the_map_to_float32(name):
     x, context = torch.randn(6, 2, requires_grad=True), torch.randn(6, part.dim_context)
 
     def error(rounding):
-        """Of the log-det, as a sum of float32s: the Jacobian is triangular, whatever autograd rounds off its diagonal."""
+        """Of the log-det, as a sum of float32s: the Jacobian is triangular, but for what autograd rounds."""
         with rounding:
             z, ladj = part(x, context)
         jacobian = torch.stack(
@@ -144,7 +144,7 @@ def test_full_precision_is_the_default_and_changes_nothing(tmp_path):
         plain, asked = loop(tmp_path), loop(tmp_path, precision="full", tf32=False, cuda_graph=False)
     for _ in range(3):
         assert plain.take_step() == asked.take_step()
-    assert all(torch.equal(a, b) for a, b in zip(plain.parameters, asked.parameters))
+    assert all(torch.equal(a, b) for a, b in zip(plain.parameters, asked.parameters, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -191,7 +191,7 @@ def test_a_scaled_loss_takes_the_same_steps_and_an_overflow_skips_one(tmp_path):
     before = [p.clone() for p in scaled.parameters]
     scaled.parameters[0].register_hook(lambda g: g * math.inf)
     scaled.take_step()
-    assert all(torch.equal(a, b) for a, b in zip(before, scaled.parameters))
+    assert all(torch.equal(a, b) for a, b in zip(before, scaled.parameters, strict=True))
     assert scaled.precision.state()["scaler"]["scale"] == 2.0**9, "a checkpoint keeps it"
     again = Scaled(1.0)
     again.load(scaled.precision.state())
@@ -232,7 +232,7 @@ def test_the_step_on_fixed_places_takes_the_plain_steps(tmp_path, parts):
 def test_recording_waits_for_the_ramp_and_the_warm_up(tmp_path):
     made = loop(tmp_path, lambda device: inn_by(Bidirectional(ramp=5), device), graphed=True)
     recorded = []
-    for step in range(12):
+    for _ in range(12):
         made.take_step()
         recorded.append(made.step.replay is not None)
     assert recorded == [step >= 5 + WARM for step in range(12)]
@@ -246,7 +246,7 @@ def test_a_replayed_step_that_is_not_finite_leaves_the_weights_and_names_the_lay
     made._epoch[1][0][:] = 1e300
     with pytest.raises(NonFiniteError, match="layer .* is not finite"):
         made.take_step()
-    assert all(torch.equal(a, b) for a, b in zip(before, made.parameters))
+    assert all(torch.equal(a, b) for a, b in zip(before, made.parameters, strict=True))
 
 
 def test_a_recording_that_fails_leaves_the_plain_step(tmp_path, monkeypatch):

@@ -56,9 +56,9 @@ def test_stopped_anywhere_and_resumed_is_bit_identical(tmp_path, parts, step):
     with pytest.raises(Interrupted, match=f"step {step} of 28; checkpoint written"):
         fit(tmp_path / "b", parts, on_step=stop_at(step), on_epoch=resumed.append)
     again, objective_again, _ = fit(tmp_path / "b", parts, resume=True, on_epoch=resumed.append)
-    for a, b in zip(whole.state_dict().values(), again.state_dict().values()):
+    for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(a, b)
-    for a, b in zip(objective.state_dict().values(), objective_again.state_dict().values()):
+    for a, b in zip(objective.state_dict().values(), objective_again.state_dict().values(), strict=True):
         assert torch.equal(a, b)
     assert lines == resumed
     for name in ("last", "best"):
@@ -103,7 +103,7 @@ def test_dropout_is_resumed_bit_for_bit_and_left_out_of_validation(tmp_path):
     with pytest.raises(Interrupted):
         fit(tmp_path / "b", parts, on_step=stop_at(9))
     again, _, _ = fit(tmp_path / "b", parts, resume=True)
-    for a, b in zip(whole.state_dict().values(), again.state_dict().values()):
+    for a, b in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
         assert torch.equal(a, b)
 
 
@@ -136,7 +136,9 @@ def test_seconds_become_steps_and_those_steps_reproduce_the_bytes(tmp_path):
     counted, _, _ = fit(
         tmp_path / "b", trainer=Trainer(max_epochs=None, max_steps=progress.planned_steps, batch_size=BATCH)
     )
-    assert all(torch.equal(a, b) for a, b in zip(timed.state_dict().values(), counted.state_dict().values()))
+    assert all(
+        torch.equal(a, b) for a, b in zip(timed.state_dict().values(), counted.state_dict().values(), strict=True)
+    )
 
 
 def test_first_budget_to_end_counts(tmp_path):
@@ -150,7 +152,7 @@ def test_one_cycle_rises_then_ends_at_zero():
     assert factors[0] > 0
     assert max(factors) == factors[10] == 1
     assert factors[100] == pytest.approx(0, abs=1e-12)
-    assert all(a >= b for a, b in zip(factors[10:], factors[11:]))
+    assert all(a >= b for a, b in zip(factors[10:], factors[11:], strict=False))
 
 
 def test_the_untrained_state_can_be_the_best(tmp_path):

@@ -119,5 +119,5 @@ def test_inverse_swaps_directions_and_signs():
     transform = randomise(Autoregressive(3, 2, Affine(), [8]))
     x, context = torch.randn(5, 3), torch.randn(5, 2)
     for ours, theirs in ((Inverse(transform).forward, transform.inverse), (Inverse(transform).inverse, transform)):
-        for a, b in zip(ours(x, context), theirs(x, context)):
+        for a, b in zip(ours(x, context), theirs(x, context), strict=True):
             assert torch.equal(a, b)

@@ -208,7 +208,7 @@ def test_gradients_through_the_inverse_are_those_through_many_iterations(dim):
         unrolled = z - block.net(unrolled, context)
     assert (x - unrolled).abs().max() < 1e-10
     theirs = torch.autograd.grad((unrolled * toward).sum(), wanted)
-    for a, b in zip(ours, theirs):
+    for a, b in zip(ours, theirs, strict=True):
         assert (a - b).abs().max() <= 1e-8 * (1 + b.abs().max())
 
 
@@ -224,7 +224,7 @@ def test_log_det_of_the_inverse_is_taken_at_the_x_that_was_found():
 def jacobian_of(block, x, context=None):
     rows = [
         torch.autograd.functional.jacobian(
-            lambda row: block(row[None], None if context is None else context[i : i + 1])[0][0], x[i]
+            lambda row, i=i: block(row[None], None if context is None else context[i : i + 1])[0][0], x[i]
         )
         for i in range(len(x))
     ]
@@ -355,7 +355,9 @@ def test_the_bound_holds_for_any_weights(size, hidden):
         assert abs(net.certificate() - math.prod(norms)) < 1e-12 + slack / 10 and net.certificate() <= 0.98 + slack
     average = LipschitzNet(4, 0, hidden, 0.98)
     with torch.no_grad():  # an average of weights is weights like any other
-        for p, a, b in zip(average.parameters(), net.double().parameters(), scattered(net, 1.0, 6).parameters()):
+        for p, a, b in zip(
+            average.parameters(), net.double().parameters(), scattered(net, 1.0, 6).parameters(), strict=True
+        ):
             p.copy_(0.5 * a + 0.5 * b)
     assert average.certificate() <= 0.98 + 1e-12
 

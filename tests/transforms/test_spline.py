@@ -44,12 +44,12 @@ def gradients(direction, at, params):
 def numeric(direction, at, params, step=1e-8):
     """The same by central differences."""
     up, down = (value_and_ladj(direction, at + s, params) for s in (step, -step))
-    by_x = [(a - b) / (2 * step) for a, b in zip(up, down)]
+    by_x = [(a - b) / (2 * step) for a, b in zip(up, down, strict=True)]
     by_params = [[], []]
     for j in range(params.shape[1]):
         shift = step * torch.eye(params.shape[1], dtype=params.dtype)[j]
         up, down = (value_and_ladj(direction, at, params + s * shift) for s in (1, -1))
-        for column, a, b in zip(by_params, up, down):
+        for column, a, b in zip(by_params, up, down, strict=True):
             column.append((a - b) / (2 * step))
     return by_x[0], torch.stack(by_params[0], 1), by_x[1], torch.stack(by_params[1], 1)
 
@@ -96,13 +96,13 @@ def test_gradients_at_and_beside_every_knot_and_bound(name, seed):
     # The value is continuously differentiable: at the knots themselves differences see the same slope.
     exact = gradients(direction, knot, params)
     assert all(g.isfinite().all() for g in exact)
-    for g, truth in zip(exact[:2], numeric(direction, knot, params)[:2]):
+    for g, truth in zip(exact[:2], numeric(direction, knot, params)[:2], strict=True):
         assert (g - truth).abs().max() < 1e-4
     # The log derivative has a kink there: each side has its own, and the knot itself takes one of them.
     sides = []
     for shift in (-1e-6, 1e-6):
         beside = gradients(direction, knot + shift, params)
-        for g, truth in zip(beside, numeric(direction, knot + shift, params)):
+        for g, truth in zip(beside, numeric(direction, knot + shift, params), strict=True):
             assert (g - truth).abs().max() < 1e-4
         sides.append(beside)
     for k in (2, 3):
@@ -114,7 +114,7 @@ def test_the_inverse_keeps_its_gradient_in_the_middle_of_a_straight_bin():
     # There q = 0 exactly, where an absolute value would drop the gradient by the slopes.
     inverse = RationalQuadratic(bins=2, bound=1.0).inverse
     middle, params = torch.tensor([0.5], dtype=torch.float64), torch.zeros(1, 5, dtype=torch.float64)
-    for g, truth in zip(gradients(inverse, middle, params), numeric(inverse, middle, params)):
+    for g, truth in zip(gradients(inverse, middle, params), numeric(inverse, middle, params), strict=True):
         assert (g - truth).abs().max() < 1e-6
 
 
@@ -137,7 +137,9 @@ def test_extreme_parameters_in_float32_stay_finite(name):
 def test_float32_gradients_are_those_of_float64(name):
     direction, params = getattr(SPLINE, name), parameters(2)
     at = torch.linspace(-3.5, 3.5, 40, dtype=torch.float64)
-    for single, double in zip(gradients(direction, at.float(), params.float()), gradients(direction, at, params)):
+    for single, double in zip(
+        gradients(direction, at.float(), params.float()), gradients(direction, at, params), strict=True
+    ):
         assert (single - double).abs().max() < 1e-3
 
 
@@ -158,10 +160,10 @@ def test_it_compiles_to_one_graph():
             parameter.add_(0.3 * torch.randn(parameter.shape))
     x, context = 4 * torch.randn(16, 3), torch.randn(16, 2)
     compiled = torch.compile(block, backend="aot_eager", fullgraph=True)
-    for found, truth in zip(compiled(x, context), block(x, context)):
+    for found, truth in zip(compiled(x, context), block(x, context), strict=True):
         assert torch.allclose(found, truth, atol=1e-5)
     inverse = torch.compile(block.inverse, backend="aot_eager", fullgraph=True)
-    for found, truth in zip(inverse(x, context), block.inverse(x, context)):
+    for found, truth in zip(inverse(x, context), block.inverse(x, context), strict=True):
         assert torch.allclose(found, truth, atol=1e-5)
 
 
@@ -174,7 +176,7 @@ def test_it_vmaps_and_so_do_its_gradients(name):
     for k in (0, 1):
         assert torch.equal(together[k], torch.stack([direction(x, p)[k] for p in members]))
     slopes = torch.func.vmap(torch.func.grad(lambda p: direction(x, p)[1].sum()))(members)
-    for p, slope in zip(members, slopes):
+    for p, slope in zip(members, slopes, strict=True):
         p = p.clone().requires_grad_()
         assert torch.allclose(slope, torch.autograd.grad(direction(x, p)[1].sum(), p)[0])
 

@@ -10,7 +10,7 @@ from scipy.special import gammaln, ndtri
 
 from inncli.errors import ConfigError
 from inncli.tasks.base import Task
-from inncli.tasks.sampling.array_api import at_least, cos, detached, exp, expm1, log, sin, stack, where
+from inncli.tasks.sampling.array_api import Array, at_least, cos, detached, exp, expm1, log, sin, stack, where
 from inncli.types import PositiveInt
 from inncli.variables import Variables
 
@@ -33,14 +33,14 @@ class InverseBallistics(Task):
         Z(s) / g\tau^2 = H + B (1 - e^{-s}) - s, \quad H = \frac{x_2}{g \tau^2}, \;
         B = 1 + \frac{v_0 \sin(\mathrm{angle})}{g \tau}
 
-    and y = X at the zero of Z behind the apex, s = H + B + W(-B e^{-H-B}) with Lambert's W. It is found by Newton's
-    steps: -Z is convex and H + B lies right of its zeros, so that they fall towards the larger one and end at
-    the last digit, also where W loses half of them (a low flat throw). Its gradient is that of one more step, which
-    is the implicit function's. A throw that never reaches the ground (x2 < 0, outside the prior) is NaN.
+    and y = X at the zero of Z behind the apex, s = H + B + W(-B e^{-H-B}) with Lambert's W. Newton's steps find it:
+    -Z is convex and H + B lies right of its zeros, so that the steps fall towards the larger zero and reach it to
+    the last digit, also where W loses half of its digits (a low flat throw). The gradient is that of one more step,
+    which is the implicit function's. A throw that never reaches the ground (x2 < 0, outside the prior) is NaN.
 
     y is free of noise and moves with x1, so the posterior is p(x2, angle, v0 | y) with x1 = y - R(x2, angle, v0):
-    `reference_posterior` draws them by rejection from cells, each with a bound on p(x1) from the values of R at
-    its corners, of which R may leave a tenth of their spread. x2 comes as a quantile, its atom at 0 included.
+    `reference_posterior` draws them by rejection from cells. The values of R at the corners of a cell, widened by a
+    tenth of their spread, bound p(x1) there. x2 is drawn as a quantile, so that its atom at 0 is included.
 
     Units: m, radians, m/s; y in m. g = 9.81 m/s^2, k = .25 kg/s, m = .2 kg.
 
@@ -70,7 +70,8 @@ class InverseBallistics(Task):
         super().__init__(n_train, fresh)
         if len(angle) != 2 or not 0 <= angle[0] < angle[1] <= 90:
             raise ConfigError(f"task.angle: expected [low, high] in degrees within 0 to 90, got {list(angle)}")
-        self.angle = tuple(np.deg2rad(angle))
+        low, high = np.deg2rad(angle)
+        self.angle: tuple[float, float] = (low, high)
         self.integer = v0 == "integer"
         self.x = Variables(
             ("x1", "x2", "angle", "v0"),
@@ -104,29 +105,29 @@ class InverseBallistics(Task):
 
         Raises: ConfigError if a million proposals in a row are refused: y is further than any throw.
         """
-        y = float(np.asarray(y).reshape(-1)[0])
+        at = float(np.asarray(y).reshape(-1)[0])
         low, high, log_mass = self._cells
-        nearest = np.clip(y, low, high)
-        log_bound = log_mass - 0.5 * ((y - nearest) / SD_X1) ** 2
+        nearest = np.clip(at, low, high)
+        log_bound = log_mass - 0.5 * ((at - nearest) / SD_X1) ** 2
         mass = np.cumsum(np.exp(log_bound - log_bound.max()))
-        gap = (y - nearest) ** 2
+        gap = (at - nearest) ** 2
         kept, found, missed, batch = [], 0, 0, max(2 * n, 10_000)
         while found < n:
             cell = np.minimum(np.searchsorted(mass, rng.random(batch) * mass[-1], side="right"), len(mass) - 1)
             x2, angle, v0 = self._within(cell, rng)
-            x1 = y - _distance(x2, angle, v0)
+            x1 = at - _distance(x2, angle, v0)
             log_share = -0.5 * (x1**2 - gap[cell]) / SD_X1**2
             accepted = np.log(rng.random(batch)) < log_share
             kept.append(np.column_stack([x1, x2, angle, v0])[accepted])
             found += int(accepted.sum())
             missed = 0 if accepted.any() else missed + batch
             if missed > 1_000_000:
-                raise ConfigError(f"y = {y:g} m is further than any throw of this prior; pass a y near its range")
+                raise ConfigError(f"y = {at:g} m is further than any throw of this prior; pass a y near its range")
         return np.concatenate(kept)[:n]
 
     @cached_property
     def _cells(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Low and high end of R in each cell of (height, angle, v0), a little widened, and log of its prior, flat."""
+        """Low and high end of R, a little widened, and log prior in each cell (height, angle, v0): (cells,) each."""
         quantile, angle, speeds = self._edges
         counts = np.arange(FASTEST + 1)
         ends = speeds if self.integer else np.append(counts - 0.5, FASTEST + 0.5)
@@ -149,7 +150,7 @@ class InverseBallistics(Task):
         )
 
     def _within(self, cell: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
-        """Draws of the prior within cells: all of them are equally wide in quantile and angle."""
+        """A draw (x2, angle, v0) of the prior in each `cell`, (n,): they are equally wide in quantile and angle."""
         i, j, k = np.unravel_index(cell, (HEIGHT_CELLS, ANGLE_CELLS, FASTEST + 1))
         u, v, w = rng.random((3, len(cell)))
         low, high = self.angle
@@ -163,17 +164,17 @@ class InverseBallistics(Task):
 
 
 def _height(quantile: np.ndarray) -> np.ndarray:
-    """x2 by its distribution function's inverse, with the atom at 0."""
+    """x2 by the inverse of its distribution function, with the atom at 0."""
     return np.maximum(0, MEAN_X2 + SD_X2 * np.minimum(ndtri(quantile), HIGHEST))
 
 
-def _shape(x2, angle, v0):
+def _shape(x2: Array, angle: Array, v0: Array) -> tuple[Array, Array]:
     """H and B of the path's height."""
     return x2 / (GRAVITY * TAU**2), 1 + v0 * sin(angle) / (GRAVITY * TAU)
 
 
-def _crossing(x2, angle, v0):
-    """S > 0 where the ball meets the ground; with the gradient of the implicit function."""
+def _crossing(x2: Array, angle: Array, v0: Array) -> Array:
+    """The s > 0 at which the ball meets the ground, with the gradient of the implicit function."""
     height, rise = _shape(x2, angle, v0)
     s = _root(detached(height), detached(rise))
     # F(s) = s - H - B (1 - e^-s) = 0, and ds = -dF / F'
@@ -181,7 +182,7 @@ def _crossing(x2, angle, v0):
     return s - f / at_least(1 - detached(rise) * exp(-s), 1e-12)
 
 
-def _root(height, rise):
+def _root(height: Array, rise: Array) -> Array:
     """The larger zero of F without gradients, by Newton's steps from the right; NaN where there is none."""
     # F is smallest at the apex, s = log B.
     exists = (rise > 0) & (log(at_least(rise, 1e-300)) - height - rise + 1 <= 0)
@@ -196,6 +197,6 @@ def _root(height, rise):
     return s
 
 
-def _distance(x2, angle, v0):
+def _distance(x2: Array, angle: Array, v0: Array) -> Array:
     """R: how far from x1 the ball comes down."""
     return TAU * v0 * cos(angle) * -expm1(-_crossing(x2, angle, v0))

@@ -37,7 +37,7 @@ class InverseKinematics(Task):
 
     (for r > 1 the same holds of the cosines, with 2 - r^2 for r^2). So in the coordinates (c, u / 4K(m)) p(x | y) is
     K(m) times the prior of x_2 to x_4, whose angles may have made whole turns, and of x_1, which y_2 then determines.
-    There is no pole anywhere, at full extension no less than elsewhere: only the logarithm of K at r = 1.
+    There is no pole anywhere, not even at full extension: only the logarithm of K at r = 1.
 
     `reference_posterior` is exact by rejection from a table of 96 x 192 cells, see `grid_rejection.sample_cells`.
 
@@ -90,7 +90,7 @@ class InverseKinematics(Task):
             raise ConfigError(f"expected a y1 from -2 to 2, got {y1:g}, which no arm reaches")
         middle, half = _range_of_c(2 - y1)
 
-        def log_density(c, u):
+        def log_density(c: np.ndarray, u: np.ndarray) -> np.ndarray:
             a, b, c, k = _angles(2 - y1, middle + half * c, u)
             x1 = y2 - (LENGTHS[0] * np.sin(a) + LENGTHS[1] * np.sin(b) + LENGTHS[2] * np.sin(c))
             turned = sum(_log_wrapped_normal(angle) for angle in (a, b - a, c - b))
@@ -100,7 +100,7 @@ class InverseKinematics(Task):
         c, u = sample_cells(log_density, edges, n, rng)
         a, b, c, _ = _angles(2 - y1, middle + half * c, u)
         x2, x3, x4 = (_turns(angle, rng) for angle in (a, b - a, c - b))
-        # s(0, x2, x3, x4) is what x1 has to make up for, in the very operations that observe will use.
+        # x1 makes up for s(0, x2, x3, x4), which `observe` itself computes, so that y2 holds to the last digit.
         x = np.column_stack([np.zeros(n), x2, x3, x4])
         x[:, 0] = y2 - self.observe(x)[:, 1]
         return x
@@ -114,7 +114,7 @@ def _range_of_c(rho2: float) -> tuple[float, float]:
 
 
 def _angles(rho2: float, c: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, ...]:
-    """A and b at the share u of their curve's period, c, and K(m)."""
+    """The angles a and b at the share u of their curve's period, c, and K(m)."""
     r2 = np.clip(rho2 - 2 * np.sin(c / 2) ** 2, 0, 2)
     far = r2 > 1
     r2 = np.where(far, 2 - r2, r2)
@@ -131,7 +131,7 @@ def _angles(rho2: float, c: np.ndarray, u: np.ndarray) -> tuple[np.ndarray, ...]
 
 
 def _images(angle: np.ndarray) -> np.ndarray:
-    """The turn of each angle next to zero, and one more either way; further ones have less than e^-170 of them."""
+    """Each angle without whole turns, and a turn more either way; further turns hold less than e^-170 of the mass."""
     nearest = angle - 2 * np.pi * np.round(angle / (2 * np.pi))
     return nearest + 2 * np.pi * np.arange(-1, 2).reshape(-1, *[1] * angle.ndim)
 

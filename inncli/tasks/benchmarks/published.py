@@ -1,8 +1,8 @@
 """The ten observations at which the benchmark of simulation-based inference compares methods, and its own draws.
 
-The observations lie beside this file, as published (MIT, see published/README.md). The draws of the posterior that
-were published with them are too large to go along: they are read from the files of the package sbibm 1.1.0 where it is
-installed, without importing it (`pip install --no-deps sbibm==1.1.0`).
+The observations lie beside this file, as published (MIT, see published/README.md). The published draws of the posterior
+are too large to ship: they are read from the files of the package sbibm 1.1.0 where it is installed, without importing
+it (`pip install --no-deps sbibm==1.1.0`).
 
 Reference: Lueckmann et al. 2021, Benchmarking simulation-based inference, arXiv:2101.04653.
 """

@@ -16,8 +16,8 @@ from inncli.variables import Variables
 POPULATION, TESTED = 1_000_000, 1_000
 DAYS = tuple(range(0, 161, 17))
 LOG_MEAN, LOG_SD = np.log([0.4, 0.125]), np.array([0.5, 0.2])
-LARGEST = 1.0  # contacts in a step of the solver: 1e-9 of the population off at most
-FASTEST = 64.0  # contacts a day, 10 sds above the mean; more count as so many
+LARGEST = 1.0  # contacts in a step of the solver, which is then off by 1e-9 of the population at most
+FASTEST = 64.0  # contacts a day, 10 sds above the mean; a larger rate counts as this one
 REACH = 5.0  # sds of the prior in which the posterior is looked for
 ROWS = 1_000  # solved together: their state stays in the processor's cache
 
@@ -31,8 +31,8 @@ class Sir(Task):
     with s and i as shares of the population, beta ~ LogNormal(ln 0.4, 0.5^2), gamma ~ LogNormal(ln 0.125, 0.2^2).
     Each y counts the infected among 1,000 people tested that day.
 
-    The equations are solved for ln i, by an eighth-order Runge-Kutta method in steps of 1, 1/2, 1/4, ... days, by
-    the contact rate alone: a step chosen by the error would depend on which rows are solved together. Draws of
+    An eighth-order Runge-Kutta method solves the equations for ln i in steps of 1, 1/2, 1/4, ... days. The contact rate
+    alone sets the step: a step chosen by the error would depend on which rows are solved together. Draws of
     p(x | y) are by rejection, see `adaptive_rejection.plane_draws`. `observe` is the mean of y.
 
     Args:
@@ -60,7 +60,7 @@ class Sir(Task):
 
     def log_prior(self, x: np.ndarray) -> np.ndarray:
         positive = (x > 0).all(1)
-        log_x = np.log(np.where(positive[:, None], x, 1.0))
+        log_x = np.log(np.where(np.expand_dims(positive, 1), x, 1.0))
         z = (log_x - LOG_MEAN) / LOG_SD
         log_p = -0.5 * (z**2).sum(1) - np.log(2 * np.pi * LOG_SD.prod()) - log_x.sum(1)
         return np.where(positive, log_p, -np.inf)
@@ -105,7 +105,7 @@ def _solved(beta: np.ndarray, gamma: np.ndarray, step: float) -> np.ndarray:
     """Ln i(t_k) by steps of a given number of days. Shape: beta, gamma (n,), out (n, 10)."""
     n = len(beta)
 
-    def slope(_, state: np.ndarray) -> np.ndarray:
+    def slope(_: float, state: np.ndarray) -> np.ndarray:
         gain = beta * state[:n]  # beta s
         return np.concatenate([-gain * np.exp(state[n:]), gain - gamma])
 

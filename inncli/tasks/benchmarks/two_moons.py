@@ -84,12 +84,12 @@ class TwoMoons(Task):
 
 
 def _moon(n: int, rng: np.random.Generator) -> np.ndarray:
-    """p: n points near the right half of a circle."""
+    """Draws of p: points near the right half of a circle, (n, 2)."""
     a = rng.uniform(-np.pi / 2, np.pi / 2, n)
     r = RADIUS + RADIUS_SD * rng.standard_normal(n)
     return np.column_stack([r * np.cos(a) + OFFSET, r * np.sin(a)])
 
 
 def _shift(x: np.ndarray) -> np.ndarray:
-    """s_0: how x moves the moon."""
+    """s_0: the shift of the moon by x. Shape: x (n, 2), out (n, 2)."""
     return stack([-abs(x[:, 0] + x[:, 1]), x[:, 1] - x[:, 0]]) / np.sqrt(2)

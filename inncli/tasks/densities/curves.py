@@ -1,13 +1,15 @@
-"""Points smeared around a curve: what the toy densities of the flow literature are made of.
+"""Points smeared around a curve: the toy densities of the flow literature consist of such.
 
 The density of c(t) + sigma * noise, t drawn with density w(t) on [a, b], is
 
     p(x) = int_a^b w(t) N(x; c(t), sigma^2 I) dt
 
-a smooth integral, which Gauss-Legendre nodes closer than about a sigma apart along the curve give to working precision.
+a smooth integral. Gauss-Legendre nodes closer than about a sigma apart along the curve give it to working precision.
 """
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numpy as np
 from scipy.special import ive, logsumexp
@@ -21,7 +23,7 @@ def nodes(low: float, high: float, n: int) -> tuple[np.ndarray, np.ndarray]:
     return (low + high) / 2 + (high - low) / 2 * t, (high - low) / 2 * w
 
 
-def log_integral(x: np.ndarray, log_kernel, weights: np.ndarray) -> np.ndarray:
+def log_integral(x: np.ndarray, log_kernel: Callable[[np.ndarray], np.ndarray], weights: np.ndarray) -> np.ndarray:
     """Log of sum_k weights_k exp(log_kernel(x)_k), some rows at a time.
 
     Shape: x (n, 2); log_kernel takes (m, 1, 2) and gives (m, nodes); weights (nodes,); out (n,).
@@ -33,8 +35,8 @@ def log_integral(x: np.ndarray, log_kernel, weights: np.ndarray) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def log_normal(x: np.ndarray, mean: np.ndarray, sd: float) -> np.ndarray:
-    """Log N(x; mean, sd^2 I) in the plane, over the last axis."""
+def log_normal(x: np.ndarray, mean: np.ndarray | float, sd: float) -> np.ndarray:
+    """Log N(x; mean, sd^2 I) in the plane, over the last axis. Shape: x, mean (..., 2), out (...)."""
     return -((x - mean) ** 2).sum(-1) / (2 * sd**2) - np.log(2 * np.pi * sd**2)
 
 

@@ -58,7 +58,7 @@ class Pinwheel(Task):
 def _log_density(x: np.ndarray) -> np.ndarray:
     r, target = np.linalg.norm(x, axis=1) / SCALE, np.arctan2(x[:, 1], x[:, 0])
     grid = np.linspace(-np.pi, np.pi, _CELLS + 1)
-    # Which fifth of a turn h(a) - arg x lies in: where that changes between two angles, a solution lies between them.
+    # The fifth of a turn in which h(a) - arg x lies. Where it changes between two angles, a solution lies between them.
     fifth = np.floor((_h(grid, r[:, None]) - target[:, None]) / TURN)
     row, cell = np.nonzero(np.diff(fifth, axis=1))
     level = target[row] + TURN * np.maximum(fifth[row, cell], fifth[row, cell + 1])
@@ -81,5 +81,5 @@ def _h(angle: np.ndarray, r: np.ndarray) -> np.ndarray:
 
 
 def _bounded(f: np.ndarray) -> np.ndarray:
-    # Nothing is that far out, and the exponential of what a user asks for must not overflow.
+    # No draw is that far out, and the exponential must not overflow for any x that a user asks about.
     return np.minimum(f, 20.0)

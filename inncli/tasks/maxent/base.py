@@ -9,6 +9,7 @@ import numpy as np
 from inncli.data.pairs import Pairs
 from inncli.errors import ConfigError
 from inncli.tasks.base import TRAIN, Task
+from inncli.tasks.sampling.array_api import Array
 
 
 class MaxentTask(Task):
@@ -16,15 +17,17 @@ class MaxentTask(Task):
 
     .. math:: p^* = \arg\max_q H(q) \quad \text{subject to} \quad E_q[T(x)] = \kappa
 
-    p* is the exponential family of T, :math:`p^*(x) \propto e^{\eta \cdot T(x)}`. A leaf sets `x`, `statistic_names`
-    and `moments`, and writes T (`statistics`) and `reference`. Where p* has a closed form it also sets `entropy` and
-    writes `log_density` and `prior`, its exact draws; a run then reports the KL to it.
+    p* is the exponential family of T, :math:`p^*(x) \propto e^{\eta \cdot T(x)}`. A subclass sets `x`,
+    `statistic_names` and `moments`, and writes T (`statistics`) and `reference`. Where p* has a closed form it also
+    sets `entropy` and writes `log_density` and `prior`, its exact draws; a run then reports the KL to it.
 
-    Training sees the support, T and kappa. A model also needs rows to set its scalings from; these are
-    draws of a broad reference measure, never of p*.
+    Training sees the support, T and kappa. A model also needs rows to set its scalings by; these are draws of a broad
+    reference measure, never of p*.
 
     Attributes:
-        moments: kappa, (K,). entropy: of p*, in nats, or None. statistic_names: one a statistic.
+        moments: kappa, (K,).
+        entropy: of p*, in nats; None where it has no closed form.
+        statistic_names: one for each statistic.
 
     Reference: Loaiza-Ganem, Gao and Cunningham 2017, Maximum entropy flow networks, arXiv:1701.03504.
     """
@@ -39,7 +42,7 @@ class MaxentTask(Task):
         super().__init__(fresh=False)
 
     @abstractmethod
-    def statistics(self, x):
+    def statistics(self, x: Array) -> Array:
         """T(x), of a NumPy array or a torch tensor. Shape: x (n, Dx), out (n, K)."""
 
     @abstractmethod
@@ -55,7 +58,8 @@ class MaxentTask(Task):
         return Pairs(self.reference(self.budget, np.random.default_rng([seed, TRAIN])), None)
 
     def describe(self) -> list[str]:
-        given = ", ".join(f"E {name} = {value:.6g}" for name, value in zip(self.statistic_names, self.moments))
+        means = zip(self.statistic_names, self.moments, strict=True)
+        given = ", ".join(f"E {name} = {value:.6g}" for name, value in means)
         largest = [] if self.entropy is None else [f"largest entropy under it: {self.entropy:.6f} nats"]
         return [
             *super().describe(),

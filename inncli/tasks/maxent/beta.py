@@ -1,4 +1,4 @@
-"""A share of which the mean logarithms, of it and of the rest, are known."""
+"""A share: the means of its logarithm and of that of the rest are known."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scipy import stats
 from scipy.special import digamma
 
 from inncli.tasks.maxent.base import MaxentTask
-from inncli.tasks.sampling.array_api import at_least, log, stack
+from inncli.tasks.sampling.array_api import Array, at_least, log, stack
 from inncli.types import PositiveFloat
 from inncli.variables import Variables
 
@@ -32,11 +32,11 @@ class MaxentBeta(MaxentTask):
         self.moments = digamma([a, b]) - digamma(a + b)
         self.entropy = float(stats.beta(a, b).entropy())
 
-    def statistics(self, x):
+    def statistics(self, x: Array) -> Array:
         return stack([log(x[:, 0]), log(at_least(1 - x[:, 0], EPS))])
 
     def reference(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Uniform."""
+        """N draws of the uniform distribution. Shape: (n, 1)."""
         return rng.random((n, 1))
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:

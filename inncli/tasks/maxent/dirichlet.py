@@ -1,13 +1,15 @@
-"""Shares of a whole of which the mean logarithms are known."""
+"""Shares of a whole: the means of their logarithms are known."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.special import digamma, gammaln
 
 from inncli.errors import ConfigError
 from inncli.tasks.maxent.base import MaxentTask
-from inncli.tasks.sampling.array_api import at_least, log, stack
+from inncli.tasks.sampling.array_api import Array, at_least, log, stack
 from inncli.types import PositiveFloat
 from inncli.variables import Variables
 
@@ -28,7 +30,7 @@ class MaxentDirichlet(MaxentTask):
     Raises: ConfigError with fewer than two shares.
     """
 
-    def __init__(self, alpha: list[PositiveFloat] = (1.0, 2.0, 3.0)) -> None:
+    def __init__(self, alpha: Sequence[PositiveFloat] = (1.0, 2.0, 3.0)) -> None:
         super().__init__()
         if len(alpha) < 2:
             raise ConfigError(f"task.alpha must have at least 2 numbers, one a share, got {list(alpha)}")
@@ -42,12 +44,12 @@ class MaxentDirichlet(MaxentTask):
             self.log_beta + (total - k) * digamma(total) - ((self.alpha - 1) * digamma(self.alpha)).sum()
         )
 
-    def statistics(self, x):
+    def statistics(self, x: Array) -> Array:
         shares = [x[:, i] for i in range(self.x.dim)]
         return stack([*(log(share) for share in shares), log(at_least(1 - x.sum(1), EPS))])
 
     def reference(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Uniform on the simplex."""
+        """N draws of the uniform distribution on the simplex. Shape: (n, K - 1)."""
         return rng.dirichlet(np.ones_like(self.alpha), n)[:, :-1]
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:

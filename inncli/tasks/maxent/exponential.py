@@ -1,4 +1,4 @@
-"""A positive unknown of which the mean is known."""
+"""A positive unknown with a known mean."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 from scipy import stats
 
 from inncli.tasks.maxent.base import MaxentTask
+from inncli.tasks.sampling.array_api import Array
 from inncli.types import PositiveFloat
 from inncli.variables import Variables
 
@@ -26,11 +27,11 @@ class MaxentExponential(MaxentTask):
         self.moments = np.array([mean])
         self.entropy = float(1 + np.log(mean))
 
-    def statistics(self, x):
+    def statistics(self, x: Array) -> Array:
         return x
 
     def reference(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Log-normal around the given mean, e times wider or narrower at one sd."""
+        """N log-normal draws around the given mean, e times larger or smaller at one sd. Shape: (n, 1)."""
         return rng.lognormal(np.log(self.mean), 1.0, (n, 1))
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:

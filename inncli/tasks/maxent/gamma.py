@@ -1,4 +1,4 @@
-"""A positive unknown of which the mean and the mean logarithm are known."""
+"""A positive unknown with a known mean and a known mean of its logarithm."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scipy import stats
 from scipy.special import digamma
 
 from inncli.tasks.maxent.base import MaxentTask
-from inncli.tasks.sampling.array_api import log, stack
+from inncli.tasks.sampling.array_api import Array, log, stack
 from inncli.types import PositiveFloat
 from inncli.variables import Variables
 
@@ -18,7 +18,8 @@ class MaxentGamma(MaxentTask):
     .. math:: H = a - \ln b + \ln\Gamma(a) + (1 - a)\,\psi(a)
 
     Args:
-        shape: a. rate: b.
+        shape: a.
+        rate: b.
     """
 
     x = Variables.numbered("x", 1, bounds=((0.0, None),))
@@ -30,11 +31,11 @@ class MaxentGamma(MaxentTask):
         self.moments = np.array([shape / rate, digamma(shape) - np.log(rate)])
         self.entropy = float(stats.gamma(shape, scale=1 / rate).entropy())
 
-    def statistics(self, x):
+    def statistics(self, x: Array) -> Array:
         return stack([x[:, 0], log(x[:, 0])])
 
     def reference(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Log-normal around the given mean, e times wider or narrower at one sd."""
+        """N log-normal draws around the given mean, e times larger or smaller at one sd. Shape: (n, 1)."""
         return rng.lognormal(np.log(self.moments[0]), 1.0, (n, 1))
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:

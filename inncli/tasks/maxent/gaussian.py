@@ -1,12 +1,14 @@
-"""Unknowns on the whole space of which mean and covariance are known."""
+"""Unknowns on the whole space with a known mean and a known covariance."""
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 
 from inncli.errors import ConfigError
 from inncli.tasks.maxent.base import MaxentTask
-from inncli.tasks.sampling.array_api import stack
+from inncli.tasks.sampling.array_api import Array, stack
 from inncli.variables import Variables
 
 
@@ -19,13 +21,13 @@ class MaxentGaussian(MaxentTask):
         mean: one number a column.
         covariance: one list a column, symmetric and positive definite.
 
-    Raises: ConfigError if the two don't fit or the covariance is none.
+    Raises: ConfigError if the two don't fit each other, or `covariance` is no covariance matrix.
     """
 
     def __init__(
         self,
-        mean: list[float] = (0.0, 0.0),
-        covariance: list[list[float]] = ((1.0, 0.8), (0.8, 1.0)),
+        mean: Sequence[float] = (0.0, 0.0),
+        covariance: Sequence[Sequence[float]] = ((1.0, 0.8), (0.8, 1.0)),
     ) -> None:
         super().__init__()
         dim = len(mean)
@@ -39,13 +41,13 @@ class MaxentGaussian(MaxentTask):
         self.log_det = 2 * np.log(np.diag(self.factor)).sum()
         self.entropy = float(0.5 * (dim * np.log(2 * np.pi * np.e) + self.log_det))
 
-    def statistics(self, x):
+    def statistics(self, x: Array) -> Array:
         columns = [x[:, i] for i in range(self.x.dim)]
-        moved = [column - float(m) for column, m in zip(columns, self.mean)]
+        moved = [column - float(m) for column, m in zip(columns, self.mean, strict=True)]
         return stack([*columns, *(moved[i] * moved[j] for i, j in self.pairs)])
 
     def reference(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Uncorrelated, around the given mean, with twice the given sds."""
+        """N uncorrelated normal draws around the given mean, with twice the given sds. Shape: (n, d)."""
         return self.mean + 2 * np.sqrt(np.diag(self.covariance)) * rng.standard_normal((n, self.x.dim))
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -56,7 +58,7 @@ class MaxentGaussian(MaxentTask):
         return -0.5 * ((z**2).sum(0) + self.log_det + self.x.dim * np.log(2 * np.pi))
 
 
-def _cholesky(rows: list[list[float]], dim: int) -> np.ndarray:
+def _cholesky(rows: Sequence[Sequence[float]], dim: int) -> np.ndarray:
     if {len(rows), *(len(row) for row in rows)} != {dim}:
         raise ConfigError(
             f"task.covariance must be {dim} x {dim} to fit the {dim} numbers of task.mean, got "

@@ -1,5 +1,6 @@
-"""Rows that were measured: nothing is simulated, some rows are kept aside for testing.
+"""Rows that were measured: nothing is simulated, some rows are set aside for testing.
 
-Contents: `base.Rows`, what such tasks share; `table.Table`, the user's own file; two data sets of scikit-learn.
+Contents: `base.Rows`, what such tasks share; `table.Table`, the user's own file, with `roles`, which tells its x from
+its y; two data sets of scikit-learn.
 May import `tasks.base` and the rooms below `tasks`.
 """

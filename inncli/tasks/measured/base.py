@@ -1,12 +1,17 @@
-"""Measured rows as a task: nothing is drawn, some rows are kept aside for testing."""
+"""Measured rows as a task: nothing is drawn, and some rows are set aside for testing."""
 
 from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from inncli.data.pairs import Pairs, row_groups, split_index
 from inncli.errors import ConfigError, DataError
 from inncli.tasks.base import SPLIT, SUBSET, Task
+
+if TYPE_CHECKING:
+    from inncli.data.stream import StreamedPairs
 
 MIN_ROWS = 10
 
@@ -18,7 +23,7 @@ class Rows(Task):
 
     Args:
         pairs: all rows.
-        source: what an error calls them.
+        source: the name of the data, for an error.
         test_fraction: share of the rows set aside for `test_pairs`.
         n_train: rows to train and validate on, at random; None is all but the test rows.
 
@@ -43,7 +48,7 @@ class Rows(Task):
     def _check_sizes(self, rows: int, source: str) -> None:
         """Raises: ConfigError if no rows are left to train on, or fewer than n_train."""
         test_fraction, n_train = self.test_fraction, self.n_train
-        # which rows are for testing depends on the seed, and with duplicates their number may by a little
+        # The seed decides which rows are for testing, and with duplicates their number varies a little.
         room = rows - max(round(test_fraction * rows), 1)
         if room < 2:
             raise ConfigError(
@@ -52,8 +57,7 @@ class Rows(Task):
         if n_train is not None and n_train > room:
             raise ConfigError(
                 f"task.n_train={n_train:,} is more than the {room:,} rows that {source} has "
-                f"beside its "
-                f"test rows; lower it, or leave it out to use all"
+                "beside its test rows; lower it, or leave it out to use all"
             )
         self._room = room
 
@@ -63,10 +67,10 @@ class Rows(Task):
         return self._room if self.n_train is None else self.n_train
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """N rows of x, drawn with replacement: the rows are all that is known of p(x)."""
+        """N rows of x, drawn with replacement: the rows are all that is known of p(x). Shape: (n, Dx)."""
         return self._pairs.x[rng.integers(len(self._pairs), size=n)]
 
-    def training_pairs(self, seed: int) -> Pairs:
+    def training_pairs(self, seed: int) -> Pairs | StreamedPairs:
         rows = self._split(seed)[0]
         if self.n_train is not None:
             # Groups can make the test side a little larger than asked for, which leaves fewer rows here.
@@ -78,7 +82,7 @@ class Rows(Task):
         raise ConfigError("task.fresh=true needs a simulator, a table has only its rows")
 
     def test_pairs(self, seed: int, n: int | None = None) -> Pairs:
-        """The first n rows of the test side; fewer where it has fewer, None for all."""
+        """The first n rows of the test side, or as many as it has; None for all."""
         return self._pairs.take(self._split(seed)[1][:n])
 
     def groups(self, pairs: Pairs) -> np.ndarray:

@@ -21,8 +21,8 @@ class Digits(Rows):
     one y, so p(x | y) is what there is to learn. Densities are those of the dequantised pixel: a recorded g stands
     for g + U(-1/2, 1/2), so that the log density of an image is at most the log probability of its 64 counts.
 
-    Every grey level is a point mass (half of all pixels are 0): the scaling of a model is then the histogram of each
-    pixel. Pixels that are 0 in all rows (p00, p40 and p47) have the bounds [0, 0]: their cell is uniform noise
+    Every grey level is a point mass (half of all pixels are 0): a model then scales each pixel by its histogram.
+    Pixels that are 0 in all rows (p00, p40 and p47) have the bounds [0, 0]: their cell is uniform noise
     in the density, and they come back as 0 in every draw.
 
     Args:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -10,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from inncli.data import chunks, columns
+from inncli.data.observations import label_text
 from inncli.data.pairs import Pairs
 from inncli.data.scan import Columns, Scan
 from inncli.data.stream import DiskRows, StreamedPairs
@@ -18,13 +18,14 @@ from inncli.errors import ConfigError, DataError, did_you_mean
 from inncli.io.atomic import file_sha256
 from inncli.tasks.base import Task, check_spread
 from inncli.tasks.measured.base import Rows
+from inncli.tasks.measured.roles import Source, as_words, roles_of
 from inncli.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
-from inncli.variables import Variables
+from inncli.variables import Bound, Variables
 
-COPIES = 20  # times its numbers is what a table takes in memory at most: finding equal rows takes the most
+COPIES = 20  # times the size of its numbers is the most memory that a table takes, while equal rows are found
 LARGEST = 1e30  # squares of larger numbers overflow a 32-bit float
 MANY_LABELS = 20
-FEW_ODD = 0.1  # share of cells of text below which the others, numbers, are what a column is
+FEW_ODD = 0.1  # share of cells of text below which a column counts as one of numbers
 
 
 class Table(Rows):
@@ -50,8 +51,8 @@ class Table(Rows):
         steps: name -> resolution instead of the one found; 0 is continuous.
         n_train: rows to train and validate on, at random; None is all but the test rows.
         fresh: must be false.
-        memory_mb: what the rows may take of the memory, in 10^6 bytes. A table that would take more is read block by
-            block, as often as need be; so it must not be CSV, nor compressed NPZ. None reads any table whole.
+        memory_mb: memory that the rows may take, in 10^6 bytes. A table that would take more is read block by block,
+            several times; so it must not be CSV, nor compressed NPZ. None reads any table whole.
 
     Raises: ConfigError and DataError, one line each, for a wrong name, option or value in the table.
     """
@@ -74,58 +75,75 @@ class Table(Rows):
     ) -> None:
         if fresh:
             raise ConfigError("task.fresh=true needs a simulator, a table has only its rows; drop task.fresh")
-        # A year in the header is a number to a config.
-        x, y = ([str(names)] if isinstance(names, (str, int)) else names and [*map(str, names)] for names in (x, y))
-        x_bounds, steps = ({str(name): fact for name, fact in (given or {}).items()} for given in (x_bounds, steps))
+        asked_x, asked_y = as_words(x), as_words(y)
+        bounds = {str(name): ends for name, ends in (x_bounds or {}).items()}
+        resolutions = {str(name): step for name, step in (steps or {}).items()}
         self._disk: DiskRows | None = None
         if memory_mb is not None and _too_large(known_path(file), memory_mb):
             Task.__init__(self, n_train, fresh=False)
             self.test_fraction = test_fraction
-            self._open(file, x, y, n_y, y_kind, on_invalid, margin, x_bounds, steps, memory_mb)
+            self._disk = self._open(
+                file, asked_x, asked_y, n_y, y_kind, on_invalid, margin, bounds, resolutions, memory_mb
+            )
             self._check_sizes(self._disk.rows, Path(file).name)
             return
         raw = read_table(file)
-        x_names, y_names, by_name = _roles(raw, x, y, n_y)
+        x_names, y_names, by_name = roles_of(raw, asked_x, asked_y, n_y)
         rows, dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
         by_name = {name: by_name[name][rows] for name in x_names + y_names}
         x_values = np.column_stack(
             [_numbers(raw, "x", name, by_name[name], "name the columns of x in task.x without it") for name in x_names]
         )
-        self.x = _x_variables(raw, x_names, x_values.T, margin, x_bounds, steps)
+        self.x = _x_variables(raw, x_names, x_values.T, margin, bounds, resolutions)
         self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
         super().__init__(Pairs(x_values, y_values), raw.path.name, test_fraction, n_train)
-        check_spread("x", self.x, x_values)  # of a single row all columns are constant, which is not what is wrong
-        if self.y is not None:
+        # After `Rows.__init__`, which refuses a single row: there all columns are constant.
+        check_spread("x", self.x, x_values)
+        if self.y is not None and y_values is not None:
             check_spread("y", self.y, y_values)
         self.dropped = dropped
         self._fingerprint = {"file": str(raw.path), "sha256": raw.sha256}
 
-    def _open(self, file, x, y, n_y, y_kind, on_invalid, margin, x_bounds, steps, memory_mb) -> None:
-        """Finds all that is known of a table that stays on disk."""
+    def _open(
+        self,
+        file: str,
+        x: list[str] | None,
+        y: list[str] | None,
+        n_y: int | None,
+        y_kind: str,
+        on_invalid: str,
+        margin: float,
+        x_bounds: dict[str, list[float | None]],
+        steps: dict[str, float],
+        memory_mb: float,
+    ) -> DiskRows:
+        """Sets the facts of a table that stays on disk, and returns its rows."""
         path = known_path(file)
         self._fingerprint = {"file": str(path.resolve()), "sha256": file_sha256(path)}
         raw = chunks.open_blocks(path)
         if not raw.columns or not raw.rows:
             raise DataError(f"{path} has no rows")
-        x_names, y_names, by_name = _roles(raw, x, y, n_y)
+        x_names, y_names, by_name = roles_of(raw, x, y, n_y)
         table = Columns(raw, x_names + y_names, [by_name[name] for name in x_names + y_names])
         found = Scan(table, len(x_names), y_kind, on_invalid == "refuse", 1e6 * memory_mb)
-        values = [_numbers(raw, "x", name, column) for name, column in zip(x_names, found.values)]
+        values = [
+            _numbers(raw, "x", name, column) for name, column in zip(x_names, found.values[: len(x_names)], strict=True)
+        ]
         self.x = _x_variables(raw, x_names, values, margin, x_bounds, steps)
-        labels = []
-        for name, words, column in list(zip(table.names, table.labels, found.values))[len(x_names) :]:
-            labels.append(None if words is None else tuple(_label(word) for word in words.tolist()))
+        labels: list[tuple[str, ...] | None] = []
+        for name, words, column in list(zip(table.names, table.labels, found.values, strict=True))[len(x_names) :]:
+            labels.append(None if words is None else tuple(label_text(word) for word in words.tolist()))
             _numbers(raw, "y", name, column)
         self.y = Variables(y_names, labels=tuple(labels)) if y_names else None
         ends = np.stack([found.low, found.high])
         check_spread("x", self.x, ends[:, : len(x_names)], found.rows)
         if self.y is not None:
             check_spread("y", self.y, ends[:, len(x_names) :], found.rows)
-        self._disk = DiskRows(table, len(x_names), found.valid, 1e6 * memory_mb)
         self.read_rows, self.dropped = raw.rows, found.dropped
+        return DiskRows(table, len(x_names), found.valid, 1e6 * memory_mb)
 
     def training_pairs(self, seed: int) -> Pairs | StreamedPairs:
-        """Rows to train and validate on; on disk, where they are too large for the memory."""
+        """Rows to train and validate on; they stay on disk where they are too large for the memory."""
         if self._disk is None:
             return super().training_pairs(seed)
         if self.n_train is not None and COPIES * self.n_train * self._disk.width <= self._disk.memory:
@@ -140,7 +158,7 @@ class Table(Rows):
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         return super().prior(n, rng) if self._disk is None else self._disk.draw(n, rng)
 
-    def fingerprint(self) -> dict:
+    def fingerprint(self) -> dict[str, str]:
         return dict(self._fingerprint)
 
     def describe(self) -> list[str]:
@@ -170,7 +188,7 @@ class Table(Rows):
 
 
 def _too_large(path: Path, memory_mb: float) -> bool:
-    """Whether a table takes more than this memory, read whole. Raises: DataError where it can't be streamed."""
+    """Whether a table, read whole, takes more than this memory. Raises: DataError where it can't be streamed."""
     if path.suffix.lower() in chunks.SUFFIXES:
         return COPIES * 8 * (chunks.cells(path) or 0) > 1e6 * memory_mb
     # A number written out takes about as many bytes as in memory.
@@ -182,51 +200,6 @@ def _too_large(path: Path, memory_mb: float) -> bool:
             "pandas.read_csv(...).to_parquet(...), or raise task.memory_mb"
         )
     return False
-
-
-def _roles(
-    raw: RawTable | chunks.Blocks, x: list[str] | None, y: list[str] | None, n_y: int | None
-) -> tuple[tuple[str, ...], tuple[str, ...], dict[str, np.ndarray]]:
-    """Names of x, names of y, and every column by its name."""
-    names, roles = raw.names, raw.roles
-    if n_y is not None and names is not None:
-        raise ConfigError(f"task.n_y is for a CSV without a header, {raw.path.name} names its columns; pass task.y")
-    if names is None:
-        last = (1 if y is None else len(y)) if n_y is None else n_y
-        if last >= len(raw.columns):
-            raise ConfigError(
-                f"{raw.path.name} has no header and {len(raw.columns)} columns, {last} of them y: none is left for x"
-            )
-        first = len(raw.columns) - last
-        roles = tuple(f"x{i + 1}" for i in range(first)), tuple(f"y{i + 1}" for i in range(last))
-        names = roles[0] + roles[1]
-    by_name = dict(zip(names, raw.columns, strict=True))
-    if y is None and roles is None:
-        raise ConfigError(
-            f"task.y must name the columns of y, e.g. 'task.y=[{names[-1]}]', or be [] for a density of x; "
-            f"{raw.path.name} has {', '.join(names)}"
-        )
-    y_names = roles[1] if y is None else _known(raw, "y", y, names)
-    rest = tuple(name for name in (roles[0] if roles and y is None else names) if name not in y_names)
-    x_names = rest if x is None else _known(raw, "x", x, names)
-    both = [name for name in x_names if name in y_names]
-    if both:
-        raise ConfigError(f"column {both[0]!r} is in task.x and in task.y; leave it in one of them")
-    if not x_names:
-        raise ConfigError(f"task.x must name at least one column of {raw.path.name}: {', '.join(names)}")
-    return x_names, y_names, by_name
-
-
-def _known(raw: RawTable, letter: str, asked: list[str], names: tuple[str, ...]) -> tuple[str, ...]:
-    for name, count in Counter(asked).items():
-        if name not in names:
-            raise DataError(
-                f"{raw.path.name} has no column {name!r} (task.{letter}){did_you_mean(name, names)}; "
-                f"it has {', '.join(names)}{', without a header of names' if raw.names is None else ''}"
-            )
-        if count > 1:
-            raise ConfigError(f"task.{letter} names column {name!r} {count} times; name it once")
-    return tuple(asked)
 
 
 def _valid_rows(
@@ -245,19 +218,22 @@ def _valid_rows(
         name = next(name for name in names if invalid[name][row])
         raise DataError(
             f"{count:,} of {raw.rows:,} rows of {raw.path.name} have a missing or non-finite value (the "
-            f"first: "
-            f"{name!r} in row {row + 1}); fill them in or pass task.on_invalid=drop"
+            f"first: {name!r} in row {row + 1}); fill them in or pass task.on_invalid=drop"
         )
     if bad.all():
         raise DataError(f"every row of {raw.path.name} has a missing or non-finite value in {', '.join(names)}")
     return ~bad, count, raw.rows
 
 
-def _numbers(raw: RawTable, letter: str, name: str, column: np.ndarray, advice: str = "") -> np.ndarray:
-    """A column as float64, refusing text and numbers too large to be squared.
+def _numbers(raw: Source, letter: str, name: str, column: np.ndarray, advice: str = "") -> np.ndarray:
+    """A column as float64, (n,). Raises: DataError for text, and for numbers too large to be squared.
 
     Args:
-        advice: what else to do about text, where there may be some.
+        raw: the table, for an error.
+        letter: x or y, for an error.
+        name: the column's name.
+        column: its values, (n,).
+        advice: what else the user can do about text, where there may be some.
     """
     if column.dtype == object:
         row = next(iter(odd_cells(column)), 0)
@@ -270,14 +246,13 @@ def _numbers(raw: RawTable, letter: str, name: str, column: np.ndarray, advice: 
     if np.abs(values).max() > LARGEST:
         raise DataError(
             f"{letter} column {name!r} of {raw.path.name} reaches {np.abs(values).max():g}, beyond "
-            f"{LARGEST:g}; "
-            f"give it in a larger unit"
+            f"{LARGEST:g}; give it in a larger unit"
         )
     return values
 
 
 def _x_variables(
-    raw: RawTable | chunks.Blocks,
+    raw: Source,
     names: tuple[str, ...],
     values: Sequence[np.ndarray],
     margin: float,
@@ -302,7 +277,7 @@ def _x_variables(
     return Variables(names, tuple(bounds), tuple(grid), tuple(heaps))
 
 
-def _given_box(raw: RawTable, name: str, column: np.ndarray, given: list[float | None]) -> tuple:
+def _given_box(raw: Source, name: str, column: np.ndarray, given: list[float | None]) -> Bound:
     if len(given) != 2:
         raise ConfigError(f"task.x_bounds.{name} must be [low, high], null where open, got {given}")
     low, high = given
@@ -310,7 +285,7 @@ def _given_box(raw: RawTable, name: str, column: np.ndarray, given: list[float |
         raise ConfigError(f"task.x_bounds.{name} must have low < high, got {given}")
     outside = int(((column < (-np.inf if low is None else low)) | (column > (np.inf if high is None else high))).sum())
     if outside:
-        count = f"{outside:,}" if isinstance(raw, RawTable) else "some"  # of a streamed table not every value is here
+        count = f"{outside:,}" if isinstance(raw, RawTable) else "some"  # of a table on disk only a sample is here
         raise DataError(f"{count} rows of {raw.path.name} have {name!r} outside task.x_bounds.{name}={given}; widen it")
     return low, high
 
@@ -318,7 +293,7 @@ def _given_box(raw: RawTable, name: str, column: np.ndarray, given: list[float |
 def _y_variables(
     raw: RawTable, names: tuple[str, ...], by_name: dict[str, np.ndarray], y_kind: str
 ) -> tuple[Variables | None, np.ndarray | None]:
-    """What is known of y, and its columns: numbers, or the codes of labels."""
+    """What is known of y, and its columns, (n, Dy): numbers, or the codes of labels."""
     if not names:
         return None, None
     labels: list[tuple[str, ...] | None] = []
@@ -335,16 +310,8 @@ def _y_variables(
                     _numbers(raw, "y", name, column, "empty it and pass task.on_invalid=drop")
                 raise DataError(
                     f"y column {name!r} of {raw.path.name} has {len(found):,} different labels in "
-                    f"{len(column):,} rows; "
-                    f"a class needs several rows a label, is it a name or a number?"
+                    f"{len(column):,} rows; a class needs several rows a label, is it a name or a number?"
                 )
-            labels.append(tuple(_label(value) for value in found.tolist()))
+            labels.append(tuple(label_text(value) for value in found.tolist()))
             values.append(codes.reshape(-1).astype(np.float64))
     return Variables(names, labels=tuple(labels)), np.column_stack(values)
-
-
-def _label(value: str | bool | float) -> str:
-    """A label as the table writes it: 3, not 3.0; true, not True."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return value if isinstance(value, str) else str(int(value)) if value.is_integer() else repr(value)

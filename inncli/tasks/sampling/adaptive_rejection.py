@@ -1,4 +1,4 @@
-"""Draws of a smooth density of two unknowns, known up to a constant: narrow or not, in one piece or in several."""
+"""Draws of a smooth density of two unknowns, known up to a constant, which may be narrow or in several pieces."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from inncli.errors import ConvergenceError
 from inncli.tasks.sampling.rejection import accepted
 
 SIDE = 32  # cells along each unknown to begin with
-DEPTH = 16.0  # nats below the top at which the mass ends; further down a normal has 1e-7 of it
+DEPTH = 16.0  # nats below the top at which the mass counts as ended; a normal has 1e-7 of its mass further down
 FLAT = 1.0  # nats by which neighbours at the top of the density may differ; further down more
-SLACK = 0.1  # nats for what a plane through neighbours does not show
+SLACK = 0.1  # nats for the part of log p that a plane through neighbours misses
 LEVELS, CELLS = 40, 1_000_000  # halvings, and cells at once, before the search is given up
 QUARTERS = np.array([[-0.25, -0.25], [-0.25, 0.25], [0.25, -0.25], [0.25, 0.25]])
 
@@ -28,18 +28,22 @@ def plane_draws(
 ) -> np.ndarray:
     """N draws of p(x), x in a rectangle.
 
-    The rectangle is cut into cells, and a cell into four as long as log p varies in it and it may hold mass: as judged
-    by its value in the middle and in the middles of the four. Draws come from a density that is flat on each cell
-    and a little above p, by rejection.
+    The rectangle is cut into cells. A cell is cut into four as long as log p varies in it and it may hold mass, which
+    its value in the middle and in the middles of the four tells. Draws come by rejection from a density that is flat
+    on each cell and a little above p.
 
-    Exact up to mass more than 16 nats below the top, and where p rises above its cell's bound; pieces are found that
-    show by a slope in the first 32 x 32 cells.
+    They are exact, but for mass more than 16 nats below the top, and where p rises above its cell's bound. A piece is
+    found if it causes a slope in the first 32 x 32 cells.
 
     Args:
         log_p: log density up to a constant, (m, 2) to (m,); finite.
-        low, high: the corners, each (2,).
+        low: the lower corner, (2,).
+        high: the upper corner, (2,).
+        n: number of draws.
+        rng: draws them.
         y: the observation, for an error.
 
+    Shape: out (n, 2).
     Raises: ConvergenceError if the density has more detail than can be found so.
     """
     middles, size, bounds = _cells(log_p, np.asarray(low, dtype=np.float64), np.asarray(high, dtype=np.float64), y)
@@ -56,11 +60,12 @@ def plane_draws(
 def _cells(
     log_p: Callable[[np.ndarray], np.ndarray], low: np.ndarray, high: np.ndarray, y: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Cells that hold the mass: middles (c, 2), sizes (c, 2), and what log p is at most (c,)."""
+    """Cells that hold the mass: middles (c, 2), sizes (c, 2), and an upper bound of log p (c,)."""
     size = (high - low) / SIDE
     steps = np.arange(SIDE) + 0.5
     x = low + size * np.stack(np.meshgrid(steps, steps, indexing="ij"), -1).reshape(-1, 2)
-    height, top, done = log_p(x), -np.inf, []
+    height, top = log_p(x), -np.inf
+    done: list[tuple[np.ndarray, np.ndarray, np.ndarray]] = []
     for _ in range(LEVELS):
         quarters = (x[:, None] + size * QUARTERS).reshape(-1, 2)
         heights = log_p(quarters).reshape(-1, 4)

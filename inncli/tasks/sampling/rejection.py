@@ -1,4 +1,4 @@
-"""Rejection sampling that ends: exact draws from a proposal of which some are accepted."""
+"""Rejection sampling with an end: exact draws, or an error if hardly any proposal is accepted."""
 
 from __future__ import annotations
 
@@ -12,12 +12,14 @@ TRIES = 1_000  # rounds of at least as many proposals before a y is given up
 
 
 def accepted(propose: Callable[[int], np.ndarray], n: int, y: np.ndarray) -> np.ndarray:
-    """N accepted rows.
+    """Proposes until n rows are accepted, and returns those.
 
     Args:
-        propose: the accepted ones of a given number of proposals.
+        propose: takes a number of proposals and returns the accepted ones, (k, D).
+        n: rows to return.
         y: the observation, for the error.
 
+    Shape: out (n, D).
     Raises: ConfigError if hardly any proposal is accepted: no x has such a y.
     """
     found, count = [], 0

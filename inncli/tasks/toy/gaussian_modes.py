@@ -1,4 +1,4 @@
-"""Eight modes in the plane of which y tells a label: the first example of the INN paper."""
+"""Eight modes in the plane, and y the label of one: the first example of the INN paper."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class GaussianModes(Task):
 
     The modes lie at (+-1, +-2.4142) and (+-2.4142, +-1), counted clockwise from (-2.4142, 1). With labels `all`
     each has its own; with `some` the first four share one, the next two another; with `none` all share one, so that
-    the y, a constant, tells nothing and the posterior is the prior.
+    y is constant and the posterior is the prior.
 
     Args:
         labels: how much y tells.
@@ -64,9 +64,9 @@ class GaussianModes(Task):
         return np.log(total) - least[:, 0] / 2 - np.log(8 * 2 * np.pi * SD**2)
 
     def mode_shares(self, x: np.ndarray) -> tuple[np.ndarray, float]:
-        """The share of draws whose nearest mode is each of the eight, (8,), and that of those far from all.
+        """The share of draws nearest to each of the eight modes, (8,), and the share of those far from all.
 
-        Far is more than 4 sd away from every mode, as .03 % of exact draws are.
+        A draw is far if it lies more than 4 sds from every mode, as .03 % of exact draws do. Shape: x (n, 2).
         """
         distances = self._distances(x)
         return np.bincount(distances.argmin(1), minlength=8) / len(x), float((distances.min(1) > 4 * SD).mean())
@@ -79,7 +79,7 @@ class GaussianModes(Task):
         return np.linalg.norm(np.asarray(x)[:, None] - self.centers, axis=2)
 
     def draw_pairs(self, n: int, rng: np.random.Generator) -> Pairs:
-        """N pairs of which the label is that of the mode x came from, not of the nearest. Shape: x (n, 2), y (n, 1)."""
+        """N pairs; y is the label of the mode that x came from, not of the nearest. Shape: x (n, 2), y (n, 1)."""
         mode = rng.integers(8, size=n)
         x = self.centers[mode] + SD * rng.standard_normal((n, 2))
         return Pairs(x, self.labels[mode, None].astype(np.float64))

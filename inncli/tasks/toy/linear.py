@@ -33,6 +33,8 @@ class Linear(Task):
     Raises: ConfigError if A is not a matrix of finite numbers or b does not fit it.
     """
 
+    y: Variables
+    noise_sd: np.ndarray
     differentiable = True
 
     def __init__(
@@ -69,7 +71,7 @@ class Linear(Task):
 
     @property
     def kind(self) -> str:
-        """bijective, injective (one x a y), surjective (every y is reached) or neither, by A's rank."""
+        """bijective, injective (no y has two xs), surjective (every y has an x) or neither, by A's rank."""
         dy, dx = self.A.shape
         return {(True, True): "bijective", (True, False): "injective", (False, True): "surjective"}.get(
             (self.rank == dx, self.rank == dy), "neither"

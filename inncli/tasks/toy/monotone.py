@@ -30,6 +30,7 @@ class Monotone(Task):
 
     x = Variables.numbered("x", 1)
     y = Variables.numbered("y", 1)
+    noise_sd: np.ndarray
     differentiable = True
     sd = 2.0
 
@@ -58,15 +59,15 @@ class Monotone(Task):
     def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
         """Draws of p(x | y), by the inverse of its distribution function on a table around f^{-1}(y).
 
-        Exact up to the table: the density is taken as linear over 4,000 cells, fine enough that no test of a
+        Exact up to the table: the density counts as linear in each of 4,000 cells, so fine that no test of a
         million draws could tell. Shape: y (1,), out (n, 1).
         """
-        y, sd = float(np.asarray(y).reshape(-1)[0]), self.noise_sd[0]
-        # 12 sds of noise about y; further in where the prior pulls a far y, by x s^2 / (4 f') at most.
-        pull = y * sd**2 / self.sd**2 / (1 - self.e)
-        low, high = self.inverse(np.array([min(y, y - pull) - 12 * sd, max(y, y - pull) + 12 * sd]))
+        at, sd = float(np.asarray(y).reshape(-1)[0]), self.noise_sd[0]
+        # 12 sds of noise about y, and further in, since the prior pulls a far y by x s^2 / (4 f') at most.
+        pull = at * sd**2 / self.sd**2 / (1 - self.e)
+        low, high = self.inverse(np.array([min(at, at - pull) - 12 * sd, max(at, at - pull) + 12 * sd]))
         x = np.linspace(low, high, _TABLE)
-        log_p = -0.5 * (x / self.sd) ** 2 - 0.5 * ((x - self.e * np.sin(x) - y) / sd) ** 2
+        log_p = -0.5 * (x / self.sd) ** 2 - 0.5 * ((x - self.e * np.sin(x) - at) / sd) ** 2
         p = np.exp(log_p - log_p.max())
         mass = (p[1:] + p[:-1]) / 2
         k = np.searchsorted(np.cumsum(mass), rng.random(n) * mass.sum()).clip(0, len(mass) - 1)

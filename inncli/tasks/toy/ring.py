@@ -1,4 +1,4 @@
-"""The ring: two unknowns of which only the radius is seen."""
+"""The ring: two unknowns, and y shows their squared radius alone."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ class Ring(Task):
 
     x = Variables.numbered("x", 2)
     y = Variables.numbered("y", 1)
+    noise_sd: np.ndarray
     differentiable = True
     default_n_train = 16_000  # 40 epochs of it train the default model in about half a minute
 
@@ -49,15 +50,16 @@ class Ring(Task):
 
         Raises: ConfigError without noise if y < 0, which no x has.
         """
-        sd, y = self.noise_sd[0], float(np.asarray(y).reshape(-1)[0])
-        u = np.full(n, y) if sd == 0 else self._squared_radii(y, n, rng)
-        if y < 0 and sd == 0:
-            raise ConfigError(f"expected a y of 0 or more, got {y:g}, which no x has without noise")
+        sd, at = self.noise_sd[0], float(np.asarray(y).reshape(-1)[0])
+        u = np.full(n, at) if sd == 0 else self._squared_radii(at, n, rng)
+        if at < 0 and sd == 0:
+            raise ConfigError(f"expected a y of 0 or more, got {at:g}, which no x has without noise")
         r = np.sqrt(np.maximum(u, 0.0))  # rounding can put u an ulp below zero
         angle = 2 * np.pi * rng.random(n)
         return r[:, None] * np.column_stack([np.cos(angle), np.sin(angle)])
 
     def _squared_radii(self, y: float, n: int, rng: np.random.Generator) -> np.ndarray:
+        """N draws of u given y, (n,)."""
         sd = self.noise_sd[0]
         mean = y - sd**2 / 2
         # P(U > u) = Phi((mean - u)/sd) / Phi(mean/sd) = q, with q uniform on (0, 1]

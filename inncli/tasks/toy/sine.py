@@ -12,7 +12,7 @@ from inncli.tasks.sampling.array_api import cos, sin
 from inncli.types import NonNegativeFloat, PositiveInt
 from inncli.variables import Variables
 
-_TABLE = 20_000  # cells of the table from which a noisy y's level is drawn
+_TABLE = 20_000  # cells of the table from which the level of a noisy y is drawn
 
 
 class Sine(Task):
@@ -31,8 +31,8 @@ class Sine(Task):
     s = ((2 - t) w + 2 (t - 1)) / (2 - (2 - t) w). All solutions x_1 of one s are equally likely, and so are
     those x_2 of one c. With noise the level t is drawn first, from K(m) N(y; t, sigma^2).
 
-    Exact, but for t with noise: by a table of 20,000 cells in which the density is taken as linear. At t = 0
-    the curves cross at saddles and 1/|grad f| has no finite integral; a |t| below 1e-6 counts as 1e-6.
+    The draws are exact, but for t with noise, which comes from a table of 20,000 cells with a linear density in each.
+    At t = 0 the curves cross at saddles and 1/|grad f| has no finite integral; a |t| below 1e-6 counts as 1e-6.
 
     Args:
         noise: sd of the noise on y.
@@ -41,6 +41,7 @@ class Sine(Task):
 
     x = Variables.numbered("x", 2, bounds=((-1.0, 1.0), (-1.0, 1.0)))
     y = Variables.numbered("y", 1)
+    noise_sd: np.ndarray
     differentiable = True
 
     def __init__(
@@ -60,15 +61,15 @@ class Sine(Task):
 
         Raises: ConfigError without noise if |y| > 2, which no x has.
         """
-        y = float(np.asarray(y).reshape(-1)[0])
+        at = float(np.asarray(y).reshape(-1)[0])
         if self.noise_sd[0] > 0:
-            t = self._levels(y, n, rng)
-        elif abs(y) <= 2:
-            t = np.full(n, y)
+            t = self._levels(at, n, rng)
+        elif abs(at) <= 2:
+            t = np.full(n, at)
         else:
-            raise ConfigError(f"expected a y from -2 to 2, got {y:g}, which no x has without noise")
+            raise ConfigError(f"expected a y from -2 to 2, got {at:g}, which no x has without noise")
         size = np.clip(np.abs(t), 1e-6, 2.0)
-        # k'^2 = t^2/4 is handed over as it is: 1 - m would lose its digits near t = 0.
+        # k'^2 = t^2/4 is passed as it is: 1 - m would lose its digits near t = 0.
         sn = ellipj(rng.random(n) * ellipkm1(size**2 / 4), 1 - size**2 / 4)[0]
         w = sn**2
         s = np.where(t < 0, -1.0, 1.0) * ((2 - size) * w + 2 * (size - 1)) / (2 - (2 - size) * w)
@@ -81,10 +82,10 @@ class Sine(Task):
         return np.clip((np.column_stack([first, second]) + turns) / (3 * np.pi), -1.0, 1.0)
 
     def islands(self, y: float, x: np.ndarray, cells: int = 900) -> tuple[int, np.ndarray]:
-        """How many pieces the curve f(x) = y falls into, and which of them, from 0, each x is nearest to.
+        """The number of pieces of the curve f(x) = y, and for each x the nearest piece, from 0.
 
-        Brute force: the cells of a grid with a corner on either side of y, joined where they touch. Two pieces
-        closer than two cells count as one, and one smaller than a cell may be missed.
+        By brute force: the cells of a grid that have corners on both sides of y, joined where they touch. Two pieces
+        closer than two cells count as one, and a piece smaller than a cell may be missed.
 
         Shape: x (n, 2), out (n,).
         """

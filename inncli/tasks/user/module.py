@@ -1,4 +1,4 @@
-"""Runs a user's Python file and calls its functions, turning whatever goes wrong into one line."""
+"""Runs a user's Python file and calls its functions; whatever goes wrong becomes an error of one line."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import traceback
 import types
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,7 @@ class UserFile:
         self.path = Path(path).expanduser().resolve()
         self.permission = ask_to_run(path)
         self.module = _run(Path(path).expanduser(), self.path)
-        self.sha256 = file_sha256(self.path)  # at once: drawing pairs may take hours, and the file be edited meanwhile
+        self.sha256 = file_sha256(self.path)  # now: pairs may be drawn for hours, and the file edited meanwhile
         for name, arguments in (REQUIRED | OPTIONAL).items():
             function = getattr(self.module, name, None)
             if function is None and name in REQUIRED:
@@ -55,7 +56,7 @@ class UserFile:
             raise DataError(f"{self.path.name}: {_signature(name)} must be a function, got {type(function).__name__}")
         try:
             signature = inspect.signature(function)
-        except ValueError:  # some C functions have none to look at
+        except ValueError:  # some C functions have no signature
             return
         try:
             signature.bind(*arguments)
@@ -66,31 +67,35 @@ class UserFile:
         """Whether the file defines `name`."""
         return getattr(self.module, name, None) is not None
 
-    def fact(self, name: str):
-        """The value of a plain variable of the file, None where it has none."""
+    def fact(self, name: str) -> Any:
+        """The value of a variable of the file, None where the file has none of this name."""
         return getattr(self.module, name, None)
 
-    def call(self, name: str, *arguments, shape: tuple[int, int | None]) -> np.ndarray:
+    def call(self, name: str, *arguments: Any, shape: tuple[int, int | None]) -> np.ndarray:
         """Calls a function of the file and returns its answer as float64 of the given shape.
 
         Args:
+            name: the function.
+            *arguments: its arguments.
             shape: (rows, columns), None for any number of columns, 0 for a function that answers (rows,).
+
+        Raises: DataError if the function raises, or returns something else.
         """
-        function: Callable = getattr(self.module, name)
+        function: Callable[..., Any] = getattr(self.module, name)
         try:
-            # stdout is for the command's result; whatever a user's code prints goes where the log goes
+            # stdout is for the command's result, so whatever a user's code prints goes to stderr.
             with contextlib.redirect_stdout(sys.stderr):
                 answer = function(*arguments)
         except (Exception, SystemExit) as error:  # a user's code may raise anything
-            # One unlucky x would else cost the whole budget of simulations, and its user doesn't know the way out.
+            # One unlucky x would else cost the whole budget of simulations; the user may not know the way out.
             advice = FAILED if name in ("simulate", "observe") else ""
             raise DataError(
                 f"{self.path.name}{_where(error, self.path)}: {name} raised {_what(error)}{advice}"
             ) from error
         return self._array(name, answer, shape)
 
-    def call_on_tensor(self, name: str, *arguments):
-        """The answer of a function as it is, for arguments that are torch tensors: one tensor, a row a row."""
+    def call_on_tensor(self, name: str, *arguments: Any) -> Any:
+        """The answer of a function of a tensor x, and further arguments, as a tensor. Shape: x (n, D), out (n, k)."""
         x = arguments[0]
         try:
             with contextlib.redirect_stdout(sys.stderr):
@@ -107,7 +112,7 @@ class UserFile:
             )
         return answer if answer.ndim == 2 else answer[:, None]
 
-    def _array(self, name: str, answer: object, shape: tuple[int, int | None]) -> np.ndarray:
+    def _array(self, name: str, answer: Any, shape: tuple[int, int | None]) -> np.ndarray:
         rows, columns = shape
         expected = f"({rows},)" if columns == 0 else f"({rows}, {'columns' if columns is None else columns})"
         if answer is None:
@@ -168,7 +173,7 @@ def _signature(name: str) -> str:
 
 
 def _where(error: BaseException, path: Path) -> str:
-    """`:12` for the last line of the file that the error passed through."""
+    """`:12` for the last line of the file that the error passed through, or nothing."""
     if isinstance(error, SyntaxError) and error.filename == str(path):
         return f":{error.lineno}"
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == str(path)]

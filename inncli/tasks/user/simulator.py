@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from inncli.tasks.user.module import UserFile
 from inncli.types import PositiveInt
 from inncli.variables import Bound, Variables
 
-_TRIAL_PRIOR = 100  # enough that two honest draws of a discrete prior never coincide
+_TRIAL_PRIOR = 100  # so many that two independent draws of a discrete prior never coincide
 _TRIAL_SIMULATIONS = 2
 
 
@@ -30,7 +31,7 @@ class Simulator(Task):
     results.
 
     Optional in the file: `x_names`, `y_names`; `x_bounds`, a list of (low, high) with None for open;
-    `observe(x)`, y without its noise, for the resimulation error (without it `simulate` is called with a
+    `observe(x)`, y without its noise, for the resimulation error (where it lacks, `simulate` is called with a
     fixed seed); `log_prior(x)`, `log_likelihood(y, x)`, `reference_posterior(y, n, rng)`; `differentiable = True`
     where `observe` (or a `simulate` without noise) works on torch tensors too, for `inn invert --refine`.
 
@@ -42,6 +43,8 @@ class Simulator(Task):
 
     Raises: DataError, one line, for whatever the file does wrong; ConfigError for `fresh`.
     """
+
+    y: Variables
 
     def __init__(
         self, file: str, workers: PositiveInt = 1, n_train: PositiveInt | None = None, fresh: bool = False
@@ -64,7 +67,7 @@ class Simulator(Task):
         self.x = Variables(x_names, bounds=self._bounds(x_names))
         self.y = Variables(y_names)
         self._check_inside(x)
-        # The class overrides the methods, the file need not define the functions.
+        # The class overrides the methods, but the file need not define the functions.
         self.has_reference = self._file.has("reference_posterior")
         self.has_log_prior = self._file.has("log_prior")
         self.has_log_likelihood = self._file.has("log_likelihood")
@@ -81,7 +84,7 @@ class Simulator(Task):
 
     @functools.cached_property
     def noisy(self) -> bool:
-        """Whether two generators give 8 xs two different ys, or `observe` another than `simulate`."""
+        """Whether two generators give different ys for 8 xs, or `observe` and `simulate` do."""
         x = self.prior(8, np.random.default_rng(0))
         one, two = (self.simulate(x, np.random.default_rng(seed)) for seed in (1, 2))
         if not np.array_equal(one, two, equal_nan=True):
@@ -90,23 +93,25 @@ class Simulator(Task):
         return not np.allclose(one, self.observe(x), rtol=0, atol=close, equal_nan=True)
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """N draws of x. Raises DataError if one is not finite or outside `x_bounds`."""
+        """N draws of x. Shape: (n, Dx). Raises: DataError if one is not finite or outside `x_bounds`."""
         x = self._file.call("prior", n, rng, shape=(n, self.x.dim))
         self._check_finite(x)
         self._check_inside(x)
         return x
 
     def simulate(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """Y of each x; a row with a NaN or an infinite value is a failed simulation."""
-        # a copy, so that a simulator that works in place can't change the x of the pair
+        """Y of each x; a row with a NaN or an infinite value is a failed simulation. Shape: x (n, Dx), y (n, Dy)."""
+        # A copy, so that a simulator that works in place can't change the x of the pair
         y = self._file.call("simulate", x.copy(), rng, shape=(len(x), self.y.dim))
         y[~np.isfinite(y).all(axis=1)] = np.nan
         return y
 
     def observe(self, x: np.ndarray) -> np.ndarray:
-        """The file's observe(x), else simulate(x) with a fixed seed, which has noise where simulate has.
+        """Calls the file's `observe`, else its `simulate` with a fixed seed, noise included.
 
-        A torch tensor comes back as one, where the file says `differentiable = True`.
+        For a torch tensor it returns one, where the file says `differentiable = True`.
+
+        Shape: x (n, Dx), y (n, Dy).
         """
         if not isinstance(x, np.ndarray):
             if self._file.has("observe"):
@@ -149,19 +154,21 @@ class Simulator(Task):
             lines.append(f"failed simulations, left out: {self.failed:,}")
         return lines
 
-    def map_blocks(self, draw: Callable[[int, np.random.Generator], Pairs], *arguments: Iterable) -> Iterable[Pairs]:
-        """`map(draw, sizes, generators)`, by `workers` processes of which each has run the file for itself."""
-        arguments = [list(argument) for argument in arguments]
-        workers = min(self.workers, len(arguments[0]))
+    def map_blocks(
+        self, draw: Callable[[int, np.random.Generator], Pairs], *arguments: Iterable[Any]
+    ) -> Iterable[Pairs]:
+        """`map(draw, sizes, generators)`, by `workers` processes, each of which has run the file for itself."""
+        lists = [list(argument) for argument in arguments]
+        workers = min(self.workers, len(lists[0]))
         if workers == 1:
-            return map(draw, *arguments)
+            return map(draw, *lists)
         # spawn, since a fork of a process whose libraries run threads can hang
         pool = ProcessPoolExecutor(workers, mp_context=spawning(), initializer=leave_safe_path)
         with pool:
             try:
                 with safe_path():  # the processes start with the first call
                     call = functools.partial(_draw_in_worker, str(self._file.path), self._file.permission)
-                    drawn = pool.map(call, *arguments)
+                    drawn = pool.map(call, *lists)
                 return list(drawn)
             except BrokenProcessPool as error:
                 raise DataError(
@@ -172,7 +179,10 @@ class Simulator(Task):
                 pool.shutdown(wait=True, cancel_futures=True)
 
     def _trial(self) -> tuple[np.ndarray, np.ndarray]:
-        """Calls the file's functions a first time; what is wrong with them shows here, before training."""
+        """Calls the file's functions a first time, so that their mistakes show here and not in training.
+
+        Returns: draws of the prior, (100, Dx), and the ys of the first two, (2, Dy).
+        """
         name = self._file.path.name
         first, again, other = (
             self._file.call("prior", _TRIAL_PRIOR, np.random.default_rng(seed), shape=(_TRIAL_PRIOR, None))
