@@ -34,7 +34,7 @@ DEFECTS = [
     Defect(
         "a sweep is resumed while another process runs it",
         "inncli.runs.sweep_dir:SweepDir.held",
-        "try:\n    locks.hold(self._lock)\nexcept locks.Taken:\n    raise busy from None",
+        "try:\n    locks.hold(self._lock)\nexcept locks.LockTakenError:\n    raise busy from None",
         "",
         "test_sweep::test_two_processes_never_run_one_sweep_and_a_dead_one_keeps_nothing",
     ),
