@@ -21,7 +21,7 @@ DEFECTS = [
     Defect(
         "a group takes the targets of another",
         "inncli.config.registry:check_group",
-        "check_targets(node, group, trust)",
+        "check_targets(given, group, trust)",
         "pass",
         "test_hostile::test_a_stranger_s_run_is_refused[simulator as the objective]",
     ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -56,11 +57,11 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
 
 
 def build_model(
-    config: dict,
+    config: dict[str, Any],
     x: Variables,
     y: Variables | None,
     device: torch.device,
-    bound: AbstractContextManager,
+    bound: AbstractContextManager[None],
     trust: Trust = NOTHING,
 ) -> Model:
     """The model of a config with its first weights, which follow from the seed; `bound` holds while it is built."""
