@@ -256,7 +256,7 @@ def test_the_default_run_is_the_last_to_finish(tmp_path):
     with pytest.raises(RunError) as caught:
         find_run(None, tmp_path)
     assert str(caught.value) == (
-        f"expected a finished run under {tmp_path}, got none; train one with `inn train`, or name one with --run"
+        f"expected a finished run under {tmp_path}, got none; train one with `inn train`, or name one with `run`"
     )
     finished(tmp_path, "a", ended="2026-11-23T12:00:00.000000+00:00")  # started first, finished last
     finished(tmp_path, "b", ended="2026-11-23T11:00:00.000000+00:00")
