@@ -79,8 +79,8 @@ def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, st
     """Pairs that the run was not trained on, and in words where they come from.
 
     A simulator gives new pairs, drawn by `seed`, so that runs of different seeds are compared on the same pairs. A
-    table gives its test rows. Without a task they are the run's validation rows, which were not trained on but chose the
-    best epoch.
+    table gives its test rows. Without a task they are the run's validation rows: the run was not trained on them, but
+    they chose its best epoch.
 
     Args:
         run: the run.

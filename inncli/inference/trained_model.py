@@ -222,7 +222,7 @@ class TrainedModel:
         return familiarity(statistics, self._checked(y, self.y).cpu().numpy())
 
     def diagnostics(self, n: int = 1000, seed: int = 0) -> dict[str, float]:
-        """Numbers on the model's own health, such as `invertibility_error`, at n draws given the centre of the training ys."""
+        """Numbers on the model's own health, `invertibility_error` for one, at n draws given the centre of training."""
         y = self._typical_y()
         x = self.sample(None if y is None else y.cpu().numpy(), n, seed).reshape(-1, self.x.dim)
         rows = torch.as_tensor(x, device=self.device)
