@@ -1,4 +1,4 @@
-"""`inn`: which causes x could have produced this y, how likely is each, and how far to trust it.
+"""`inn`: which causes x could have produced this y, how likely each is, and how far to trust it.
 
 From a notebook:
 
@@ -10,20 +10,28 @@ From a notebook:
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 from inncli._version import __version__
+
+if TYPE_CHECKING:
+    from inncli.inference.trained_model import TrainedModel
 
 __all__ = ["__version__", "load"]
 
 
-def load(run=None, device=None, config_dir=None):
+def load(
+    run: str | Path | None = None, device: str | None = None, config_dir: str | Path | None = None
+) -> TrainedModel:
     """Opens a trained run.
 
     Args:
         run: a run directory, a run id or a unique prefix; None for the latest finished run.
         device: "cpu", "cuda", ...; None for the one that suits this machine.
-        config_dir: your own config folder, where the run was trained with one.
+        config_dir: your own config folder, if the run was trained with one.
 
-    Returns: an object with `sample(y, n)`, `log_prob(x, y)` and `names`; the commands use the same.
+    Returns: a `TrainedModel` with `sample(y, n)`, `log_prob(x, y)` and `names`; the commands use the same.
     Raises: RunError if there is no such run; CheckpointError if its files are damaged.
     """
     # Imported here so that `inn --help` and `import inncli` cost no torch.

@@ -134,7 +134,7 @@ DEFECTS = [
     Defect(
         "a refined set that keeps its densities",
         "inncli.inference.refine:refined",
-        "replace(posterior, x=np.stack([part.x for part in done]), log_prob=None, meta=meta, extra=extra)",
+        "replace(posterior, x=np.stack([part.x for part in done]), log_prob=unknown, meta=meta, extra=extra)",
         "replace(posterior, x=np.stack([part.x for part in done]), meta=meta, extra=extra)",
         "test_refine::test_a_refined_set_says_so_and_carries_no_density",
     ),

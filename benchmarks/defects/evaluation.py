@@ -20,8 +20,8 @@ DEFECTS = [
     Defect(
         "the resimulation error is that of the true x",
         "inncli.evaluation.evaluate:_resimulation",
-        "zip(draws, pairs.y)",
-        "zip(pairs.x[:, None], pairs.y)",
+        "zip(draws, pairs.y, strict=True)",
+        "zip(pairs.x[:, None], pairs.y, strict=True)",
         "test_evaluate::test_a_model_made_wrong_on_purpose_is_found_out[ignores y]",
     ),
     Defect(

@@ -21,7 +21,7 @@ DEFECTS = [
     Defect(
         "a group takes the targets of another",
         "inncli.config.registry:check_group",
-        "check_targets(node, group, trust)",
+        "check_targets(given, group, trust)",
         "pass",
         "test_hostile::test_a_stranger_s_run_is_refused[simulator as the objective]",
     ),
@@ -77,7 +77,7 @@ DEFECTS = [
     Defect(
         "a set is made as large as it says",
         "inncli.inference.posterior_files:_read_table",
-        "np.divmod(np.arange(rows), s) if rows == n_obs * s else (None, None)",
+        "np.divmod(np.arange(rows), s) if rows == n_obs * s else None",
         "np.divmod(np.arange(n_obs * s), s)",
         "test_hostile::test_a_stranger_s_run_is_refused[a set of 10^15 rows]",
     ),

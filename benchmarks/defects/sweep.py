@@ -34,7 +34,7 @@ DEFECTS = [
     Defect(
         "a sweep is resumed while another process runs it",
         "inncli.runs.sweep_dir:SweepDir.held",
-        "try:\n    locks.hold(self._lock)\nexcept locks.Taken:\n    raise busy from None",
+        "try:\n    locks.hold(self._lock)\nexcept locks.LockTakenError:\n    raise busy from None",
         "",
         "test_sweep::test_two_processes_never_run_one_sweep_and_a_dead_one_keeps_nothing",
     ),
@@ -47,8 +47,8 @@ DEFECTS = [
     ),
     Defect(
         "a launcher's word is taken from a stranger's manifest",
-        "inncli.config.overrides:words_to_resume",
-        "_is_hydras(word) and not harmless(word)",
+        "inncli.config.overrides:overrides_to_resume",
+        "_is_hydras(override) and not harmless(override)",
         "False",
         "test_resume::test_a_strangers_sweep_says_nothing_to_the_launcher_that_could_run_a_command",
     ),
@@ -69,8 +69,9 @@ DEFECTS = [
     Defect(
         "the launcher of a recipe is left out",
         "inncli.experiments.sweep:start",
-        '[*(word for word in words if language.is_of_the_launch(word)), *language.shared_words(sweep.manifest()["jobs"])]',
-        "[*(word for word in words if language.is_of_the_launch(word))]",
+        "[*(override for override in overrides if language.is_of_launch(override)), "
+        '*language.shared_overrides(sweep.manifest()["jobs"])]',
+        "[*(override for override in overrides if language.is_of_launch(override))]",
         "test_sweep::test_a_recipe_may_choose_the_launcher",
     ),
     Defect(

@@ -79,10 +79,10 @@ def train(
     if cfg and multirun:
         raise RequestError("-c prints one config and -m trains several; give one of them")
     from inncli import config
-    from inncli.config.overrides import sweep_words
+    from inncli.config.overrides import sweep_overrides
     from inncli.config.trust import Trust
 
-    for_sweeps = [] if multirun or cfg else sweep_words(words)  # a recipe may have some, and train alone too
+    for_sweeps = [] if multirun or cfg else sweep_overrides(words)  # a recipe may have some, and train alone too
     if for_sweeps:
         raise RequestError(f"{for_sweeps[0]!r} is for a sweep, and this trains one run; add -m, or leave it out")
     trust = Trust.of(config_dir)

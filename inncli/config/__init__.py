@@ -1,19 +1,22 @@
-"""Configs: overrides from the command line become checked plain dicts. No other room says `cfg`.
+"""Configs: overrides from the command line become checked plain dicts.
 
     overrides -> plan() -> run() or launch() -> hydra -> job_config() -> a plain dict -> instantiate()
 
-    registry   the config folders, the allow-list of targets, building; knows nothing of hydra
-    schema     what a config node may hold, read from the source of its target
-    renamed    targets of earlier releases
-    compose    overrides to a whole config
-    sweeps     the overrides of a sweep to those of its jobs
-    planning   a request composed and checked
-    launching  a planned request handed to hydra
-    place      what the job that hydra runs now is
-    messages   hydra's errors in one line
+    trust       what a command lets in: the user's config folders and Python files
+    registry    the config folders, the allow-list of targets, building; knows nothing of hydra
+    schema      what a config node may hold
+    signatures  the arguments of a target, read from its source
+    renamed     targets of earlier releases
+    compose     overrides to a whole config
+    overrides   which part of hydra an override sets, and which may be taken from a sweep's directory
+    sweeps      the overrides of a sweep to those of its jobs
+    planning    a request composed and checked
+    launching   a planned request handed to hydra
+    place       what the job that hydra runs now is
+    messages    hydra's errors in one line
 
-The room imports hydra and OmegaConf, and neither torch nor a room above it. The first three modules are read by
-commands that compose nothing; so hydra is imported with the first name that needs it.
+The room imports hydra and OmegaConf, and neither torch nor a room above it. Commands that compose nothing use the first
+five modules; so hydra is imported with the first name that needs it.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from inncli.config.registry import conf_dir, data_dir
 from inncli.config.trust import NOTHING, Trust
 
 NAME = "train"  # of the primary config and of hydra's job
-# Our part of hydra's namespace, in a checkout. A wheel has it beside the package, where hydra finds it by itself.
+# Our part of hydra's namespace in a checkout. A wheel has it beside the package, where hydra finds it.
 PLUGINS = Path(__file__).resolve().parents[1] / "launchers" / "plugins"
 
 Compose = Callable[[list[str]], DictConfig]
@@ -76,15 +76,15 @@ def parse(overrides: list[str]) -> list[Override]:
 
 
 def by_choices(compose: Compose) -> Compose:
-    """compose(overrides) again, which composes each choice of yamls once: that takes most of its time.
+    """Gives a faster compose(overrides), which composes each choice of yamls once: that takes most of the time.
 
-    The values are then set one after the other. Where one of them can't be set, hydra composes the whole and tells why.
+    The values are then set one by one. If one of them can't be set, hydra composes the whole again and says why.
     """
     sources = loader().get_sources()
     composed: dict[tuple[str, ...], DictConfig] = {}
 
     def is_choice(override: Override) -> bool:
-        """Whether hydra must see it to compose: its own, or a yaml of a group as hydra tells one from a value."""
+        """Whether hydra must compose it: an override of its own, or one that chooses a yaml of a group."""
         return override.is_hydra_override() or (
             not isinstance(override.value(), dict) and any(source.is_group(override.key_or_group) for source in sources)
         )
@@ -128,9 +128,9 @@ def _set(cfg: DictConfig, override: Override) -> None:
 
 
 def find_plugins() -> None:
-    """Lets hydra find `hydra_plugins.inncli` in a checkout too, and our search path.
+    """Lets hydra find `hydra_plugins.inncli` in a checkout too, and registers `TrustedFolders`.
 
-    A namespace package spreads over `sys.path`: hydra, which scans it once, finds each part that is there by then.
+    `hydra_plugins` is a namespace package. Hydra scans it once and finds the parts that are on `sys.path` by then.
     """
     if PLUGINS.is_dir() and str(PLUGINS) not in sys.path:
         sys.path.append(str(PLUGINS))
@@ -155,5 +155,5 @@ def own_presets() -> None:
 
 
 def quoted(text: str) -> str:
-    """A value in hydra's override grammar that holds any path."""
+    """A path as a quoted value of hydra's override grammar."""
     return "'" + re.sub(r"(\\*)'", r"\1\1\\'", text) + "'"

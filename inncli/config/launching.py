@@ -74,10 +74,10 @@ def launch(task: Callable[[DictConfig], Any], overrides: list[str], *, directory
         trust: as in `run`.
     """
     trust.enter_path()
-    words = [f"hydra.sweep.dir={quoted(str(directory))}", *overrides, f"hydra.mode={RunMode.MULTIRUN.name}"]
+    request = [f"hydra.sweep.dir={quoted(str(directory))}", *overrides, f"hydra.mode={RunMode.MULTIRUN.name}"]
     try:
         with plain_errors(overrides, trust), composer(trust):
-            cfg = loader().load_configuration(NAME, words, RunMode.MULTIRUN)
+            cfg = loader().load_configuration(NAME, request, RunMode.MULTIRUN)
             configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose)
             callbacks: Any = Callbacks(cfg)
             callbacks.on_multirun_start(config=cfg, config_name=NAME)
@@ -119,15 +119,15 @@ def _composed(job: Job) -> DictConfig:
 
 
 def carry(error: BaseException) -> BaseException:
-    """Wraps an error that must leave a sweep at once: Ctrl-C."""
+    """Wraps an error that must end a sweep at once, such as Ctrl-C; `launch` raises it unwrapped."""
     return _Carried(error)
 
 
 class Callbacks:
     """The callbacks that the user's own configs name below `hydra.callbacks`.
 
-    They are called as hydra documents it: in their order when something starts, backwards when it ends. One that
-    raises is warned of and stops nothing.
+    They are called as hydra documents it: in their order when something starts, in reverse when it ends. If one raises,
+    there is a warning, and nothing stops.
 
     Args:
         cfg: a whole composed config.
@@ -172,7 +172,7 @@ class Callbacks:
 
 
 class _Keeping:
-    """A task whose error is kept: hydra's JobReturn prints a line of its own before it gives the error away."""
+    """A task that keeps its error: hydra's JobReturn would print a line of its own before it raises the error."""
 
     def __init__(self, task: Callable[[DictConfig], Any]) -> None:
         self.task = task
@@ -181,7 +181,7 @@ class _Keeping:
     def __call__(self, cfg: DictConfig) -> Any:
         try:
             return self.task(cfg)
-        except Exception as error:
+        except Exception as error:  # whatever it is, `run` raises it again
             self.error = error
             raise
 

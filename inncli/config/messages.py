@@ -25,10 +25,10 @@ def plain_errors(overrides: list[str], trust: Trust = NOTHING) -> Iterator[None]
     try:
         yield
     except (HydraException, OmegaConfBaseException, yaml.YAMLError, ValueError) as error:
-        # Only hydra's own errors come here: the task's are carried past it.
+        # Only hydra's own errors come here: `launching` carries the task's past it.
         raise ConfigError(_translate(error, overrides, trust)) from error
-    except (AttributeError, AssertionError) as error:  # so it fails to set a key below a mapping that is null
-        if not any(re.match(r"\+*hydra\.sweeper\.params", word) for word in overrides):
+    except (AttributeError, AssertionError) as error:  # of setting a key below a mapping that is null
+        if not any(re.match(r"\+*hydra\.sweeper\.params", override) for override in overrides):
             raise
         raise ConfigError(
             "hydra.sweeper.params is set by recipes only; name the values themselves, "
@@ -37,7 +37,13 @@ def plain_errors(overrides: list[str], trust: Trust = NOTHING) -> Iterator[None]
 
 
 def not_a_choice(group: str, name: str, there: Iterable[str]) -> str:
-    """The line for a yaml that a group does not have."""
+    """The message for a yaml that a group does not have.
+
+    Args:
+        group: "model".
+        name: that was asked for.
+        there: the names that the group has.
+    """
     return f"{group}: expected one of {', '.join(there)}, got {name!r}{did_you_mean(name, there)}"
 
 
@@ -73,9 +79,9 @@ def _translate(error: Exception, overrides: list[str], trust: Trust) -> str:
     return re.split(r" (?:See https://|full_key:)", text)[0]
 
 
-def _takes(word: str, overrides: list[str], trust: Trust) -> bool:
+def _takes(dotted: str, overrides: list[str], trust: Trust) -> bool:
     """Whether the chosen target has this argument although its yaml does not list it."""
-    *path, key = word.split(".")
+    *path, key = dotted.split(".")
     node: object = _neighbours(overrides, trust)
     for part in path:
         node = node.get(part) if isinstance(node, dict) else None
@@ -101,14 +107,14 @@ def _keys(overrides: Iterable[str], trust: Trust) -> list[str]:
 
 def _neighbours(overrides: Iterable[str], trust: Trust) -> dict[str, Any]:
     """The plain config that only the `group=choice` overrides make."""
-    words = [
+    chosen = [
         o
         for o in overrides
         if o.partition("=")[0] in (*GROUPS, "experiment") and o.partition("=")[2] in choices(o.partition("=")[0], trust)
     ]
     try:
         with composer(trust) as compose:
-            whole = cast(dict[str, Any], OmegaConf.to_container(compose(words), resolve=False))
+            whole = cast(dict[str, Any], OmegaConf.to_container(compose(chosen), resolve=False))
             return {key: value for key, value in whole.items() if key != "hydra"}
     except (HydraException, OmegaConfBaseException):
         return {}  # only a suggestion is lost

@@ -1,14 +1,15 @@
-"""The words of a sweep: which part of hydra each sets, and which may be taken from a sweep's directory.
+"""The overrides of a sweep: which part of hydra each sets, and which may be taken from a sweep's directory.
 
-A directory may be a stranger's, and what hydra composes it also builds and calls. So a word that comes from one is
-parsed here as data, before hydra composes anything, and passes only if it is known to be harmless: a choice by the name
-of a yaml, a setting with a plain value, or one of a few settings of a launcher or a sweeper.
+A sweep's directory is untrusted, and hydra builds and calls what it composes. So an override from there is parsed here
+as data, before hydra composes anything. It passes only if it is known to be harmless: a choice by the name of a yaml, a
+setting with a plain value, or one of a few settings of a launcher or a sweeper.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.override_parser.types import (
@@ -67,135 +68,144 @@ SWEEPER = r"hydra(/sweeper(/|$)|\.sweeper(\.|$))"
 PARAMS = r"hydra\.sweeper\.params"
 
 
-# ---- which part a word sets --------------------------------------------------------------------------
-def key(word: str) -> str:
-    """What a word sets, without the signs before it."""
-    return word.partition("=")[0].lstrip("+~")
+# ---- which part an override sets ---------------------------------------------------------------------
+def key(override: str) -> str:
+    """What an override sets, without the signs before it."""
+    return override.partition("=")[0].lstrip("+~")
 
 
-def names(words: Iterable[str], name: str) -> bool:
-    """Whether one of the words sets this key."""
-    return any(key(word) == name for word in words)
+def names(overrides: Iterable[str], name: str) -> bool:
+    """Whether one of the overrides sets the key `name`."""
+    return any(key(override) == name for override in overrides)
 
 
-def launcher_words(words: Iterable[str]) -> list[str]:
+def launcher_overrides(overrides: Iterable[str]) -> list[str]:
     """Those that choose and set the launcher."""
-    return [word for word in words if re.match(LAUNCHER, key(word))]
+    return [override for override in overrides if re.match(LAUNCHER, key(override))]
 
 
-def sweeper_words(words: Iterable[str]) -> list[str]:
+def sweeper_overrides(overrides: Iterable[str]) -> list[str]:
     """Those that choose and set the sweeper."""
-    return [word for word in words if re.match(SWEEPER, key(word))]
+    return [override for override in overrides if re.match(SWEEPER, key(override))]
 
 
-def sweep_words(words: Iterable[str]) -> list[str]:
+def sweep_overrides(overrides: Iterable[str]) -> list[str]:
     """Those that choose and set what a sweep alone has: a launcher, a sweeper, where its jobs go."""
     return [
-        word
-        for word in words
-        if re.match(r"hydra/(launcher|sweeper)$|hydra\.(launcher|sweeper|sweep)(\.|$)", key(word))
+        override
+        for override in overrides
+        if re.match(r"hydra/(launcher|sweeper)$|hydra\.(launcher|sweeper|sweep)(\.|$)", key(override))
     ]
 
 
-def own_words(words: Iterable[str]) -> list[str]:
-    """Those that say what is trained, and not how hydra runs it."""
-    return [word for word in words if not _is_hydras(word)]
+def training_overrides(overrides: Iterable[str]) -> list[str]:
+    """Those that say what is trained; hydra's own say how it is run."""
+    return [override for override in overrides if not _is_hydras(override)]
 
 
-def shared_words(jobs: list[dict]) -> list[str]:
-    """The words of what is trained that every job has."""
+def shared_overrides(jobs: list[dict[str, Any]]) -> list[str]:
+    """Those of `training_overrides` that every job has.
+
+    Args:
+        jobs: the entries of a manifest.
+    """
     if not jobs:
         return []
-    return [word for word in own_words(jobs[0]["overrides"]) if all(word in job["overrides"] for job in jobs)]
+    return [
+        override
+        for override in training_overrides(jobs[0]["overrides"])
+        if all(override in job["overrides"] for job in jobs)
+    ]
 
 
-def is_of_the_launch(word: str) -> bool:
-    """Whether it is hydra's own and not a part of what is trained: the space of a sweep may stand in its sweeper."""
-    return _is_hydras(word) and not re.match(PARAMS, key(word))
+def is_of_launch(override: str) -> bool:
+    """Whether it says how a sweep is run. `hydra.sweeper.params` does not: it holds the space of a search."""
+    return _is_hydras(override) and not re.match(PARAMS, key(override))
 
 
-def _is_hydras(word: str) -> bool:
-    return key(word).startswith(("hydra.", "hydra/"))
+def _is_hydras(override: str) -> bool:
+    return key(override).startswith(("hydra.", "hydra/"))
 
 
-# ---- words out of a sweep's directory ----------------------------------------------------------------
-def words_to_resume(sweep: str, manifest: dict, words: list[str], trust: Trust) -> list[str]:
-    """What a sweep is resumed with of its own words: its launcher's, and all but hydra's where a study goes on.
+# ---- overrides from a sweep's directory --------------------------------------------------------------
+def overrides_to_resume(sweep: str, manifest: dict[str, Any], overrides: list[str], trust: Trust) -> list[str]:
+    """Those of a sweep's own overrides with which it is resumed.
 
-    Of the others only a recipe, which may have chosen the launcher: they need not mean today what they meant then.
+    They are its launcher's. A search also takes its sweeper's and its training overrides. Other sweeps take of the
+    training overrides only the recipe, which may have chosen the launcher: each job has its config in the manifest.
 
     Args:
         sweep: its id.
         manifest: its sweep.json.
-        words: those of the command; a word of the sweep for the same key is left out.
+        overrides: those of the command; they replace the sweep's for the same key.
         trust: config folders whose yamls may be chosen too.
 
-    Raises: ConfigError for a word that says more than data may.
+    Raises: ConfigError for an override that says more than data may.
     """
-    own = [word for word in manifest["overrides"] if not names(words, key(word))]
-    for word in own:
-        if re.match(rf"hydra$|hydra[@:]|{PARAMS}", key(word)):
+    own = [override for override in manifest["overrides"] if not names(overrides, key(override))]
+    for override in own:
+        if re.match(rf"hydra$|hydra[@:]|{PARAMS}", key(override)):
             raise ConfigError(
                 "hydra's own settings are for the whole sweep: give one value, and name the part, e.g. "
-                f"hydra.launcher.n_jobs=2; got {word!r}"
+                f"hydra.launcher.n_jobs=2; got {override!r}"
             )
-        if _is_hydras(word) and not harmless(word):
-            launcher = re.match(LAUNCHER, key(word))
+        if _is_hydras(override) and not harmless(override):
+            launcher = re.match(LAUNCHER, key(override))
             raise ConfigError(
-                f"sweep {sweep} sets {word!r}, which is not taken from a file, since it could run a command; "
+                f"sweep {sweep} sets {override!r}, which is not taken from a file, since it could run a command; "
                 + (
                     f"give it again, or another launcher: inn resume {sweep} hydra/launcher=NAME"
                     if launcher
                     else "look at it, and take it out of sweep.json to go on without it"
                 )
             )
-    launch = [] if names(words, "hydra/launcher") else launcher_words(own)
+    launch = [] if names(overrides, "hydra/launcher") else launcher_overrides(own)
     if manifest.get("search"):
-        taken = own_words(own)
-        launch += sweeper_words(own)
+        taken = training_overrides(own)
+        launch += sweeper_overrides(own)
     else:
-        taken = [word for word in shared_words(manifest["jobs"]) if key(word) == "experiment"]
-    for word in taken:
-        check_data(word, trust, f"sweep {sweep}")
+        taken = [override for override in shared_overrides(manifest["jobs"]) if key(override) == "experiment"]
+    for override in taken:
+        check_data(override, trust, f"sweep {sweep}")
     return [*launch, *taken]
 
 
-def harmless(word: str) -> bool:
-    """Whether a word of hydra's may be taken from a sweep's directory: a plain value of a plain key."""
-    name, _, value = word.partition("=")
+def harmless(override: str) -> bool:
+    """Whether an override of hydra's own may be taken from a sweep's directory: a plain value of a plain key."""
+    name, _, value = override.partition("=")
     if not re.fullmatch(r"[\w.:+-]*", value) or name.startswith("~"):
         return False
     if name in ("hydra/launcher", "hydra/sweeper"):
         return re.fullmatch(r"\w[\w-]*", value) is not None
-    parent, _, last = key(word).rpartition(".")
+    parent, _, last = key(override).rpartition(".")
     if parent in PARENTS and re.fullmatch(r"[a-z]\w*", last):
         return value in ADDRESSES if last == "address" else value == "null" or last in HARMLESS
     return re.fullmatch(UNUSED, name) is not None
 
 
-def check_data(word: str, trust: Trust, source: str) -> None:
-    """Refuses a word that does more than choose a yaml of a group by its name, or give a setting a plain value.
+def check_data(override: str, trust: Trust, source: str) -> None:
+    """Checks that an override only chooses a yaml of a group by its name, or gives a setting a plain value.
 
     Args:
-        word: says what is trained.
+        override: of those that say what is trained.
         trust: config folders whose yamls may be chosen beside the shipped ones.
-        source: where the word stands, for the message.
+        source: where the override was found, for the message.
 
-    Raises: ConfigError.
+    Raises: ConfigError if it does more than that.
     """
     refused = ConfigError(
-        f"{source} sets {word!r}, which is not taken from a file: there a word chooses a yaml by its name or gives a "
-        "setting a plain value; start anew with it"
+        f"{source} sets {override!r}, which is not taken from a file: there a word chooses a yaml by its name or gives "
+        "a setting a plain value; start anew with it"
     )
     try:
-        (override,) = OverridesParser.create().parse_overrides([word])
-        values = list(_values(override.value()))
+        (parsed,) = OverridesParser.create().parse_overrides([override])
+        values = list(_values(parsed.value()))
     except (HydraException, TypeError, ValueError, RecursionError):
         raise refused from None
     # A text with $ would be filled in by OmegaConf, from the environment or by whatever a resolver does.
-    if "$" in word or override.package is not None or override.type not in _SETS:
+    if "$" in override or parsed.package is not None or parsed.type not in _SETS:
         raise refused
-    if not (_is_choice(override, values, trust) or _is_setting(override, values)):
+    if not (_is_choice(parsed, values, trust) or _is_setting(parsed)):
         raise refused
 
 
@@ -203,7 +213,7 @@ _SETS = (OverrideType.CHANGE, OverrideType.ADD, OverrideType.FORCE_ADD)
 
 
 def _values(value: object) -> Iterator[object]:
-    """The plain values that an override may give, a list as one. Raises: TypeError for what is not plain."""
+    """The plain values that an override may give; a list is one value. Raises: TypeError for what is not plain."""
     if isinstance(value, (RangeSweep, IntervalSweep)):
         return
     for entry in value.list if isinstance(value, ChoiceSweep) else [value]:
@@ -220,27 +230,31 @@ def _literal(value: object) -> object:
     raise TypeError(type(value).__name__)
 
 
-def _is_choice(override: Override, values: list, trust: Trust) -> bool:
+def _is_choice(override: Override, values: list[object], trust: Trust) -> bool:
     group = override.key_or_group
     if group not in (*GROUPS, "experiment") or override.type != OverrideType.CHANGE or not values:
         return False
-    known = choices(group, trust)
+    known: list[str | None] = [*choices(group, trust)]
     if group == "experiment":
         known += [None, "null"]
         values = [name for value in values for name in (value if isinstance(value, list) else [value])]
     return all(not isinstance(name, list) and name in known for name in values)
 
 
-def _is_setting(override: Override, values: list) -> bool:
+def _is_setting(override: Override) -> bool:
     first, *rest = override.key_or_group.split(".")
     plain = all(re.fullmatch(r"[A-Za-z]\w*|\d+", part) for part in rest)
     return plain and (first in GROUPS if rest else first in SETTINGS)
 
 
-def check_names(config: dict, source: str) -> None:
-    """Refuses a saved config whose names of yamls are none: hydra would look for them as for paths.
+def check_names(config: dict[str, Any], source: str) -> None:
+    """Checks the names of yamls in a saved config: hydra would follow a path in place of a name.
 
-    Raises: ConfigError.
+    Args:
+        config: a saved config.
+        source: where it was found, for the message.
+
+    Raises: ConfigError for one that is no name.
     """
     given = config.get("names")
     for name in given.values() if isinstance(given, dict) else [] if given is None else [given]:

@@ -23,7 +23,7 @@ class Place:
     Args:
         path: its directory.
         number: its number within a sweep, None for a single run.
-        overrides: its words.
+        overrides: what it was composed from.
         planned: whether the sweep's manifest, not hydra, holds its config: see `sweeps.jobs`.
     """
 
@@ -34,17 +34,24 @@ class Place:
 
 
 def job_place(cfg: DictConfig) -> Place:
-    """Of the job that hydra runs now."""
+    """The place of the job that hydra runs now.
+
+    Args:
+        cfg: what hydra passed to the task.
+    """
     hydra = HydraConfig.get()
-    path, words = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
+    path, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
     if hydra.mode != RunMode.MULTIRUN:
-        return Place(path, None, words)
+        return Place(path, None, overrides)
     if (number := cfg.get(NUMBER)) is not None:
-        return Place(path, int(number), words, planned=True)
-    return Place(path, int(hydra.job.num), words)
+        return Place(path, int(number), overrides, planned=True)
+    return Place(path, int(hydra.job.num), overrides)
 
 
 def job_config(cfg: DictConfig, trust: Trust = NOTHING) -> dict[str, Any]:
-    """What hydra passed to the task, as a checked plain dict."""
+    """What hydra passed to the task, as a checked plain dict.
+
+    Raises: ConfigError for what is wrong in it.
+    """
     register_resolvers()
     return plain(cfg, HydraConfig.get().runtime.choices, trust)

@@ -23,10 +23,9 @@ class Job:
 
     Args:
         config: the checked, resolved, plain config that its run directory will keep.
-        overrides: the words that make it.
-        exact: whether hydra will run just this; False for what only stands for the choices of a
-            sweeper that picks them as it goes.
-        composed: what hydra composed, its own part included. A sweep's jobs, which may be thousands, don't keep theirs.
+        overrides: what makes it.
+        exact: whether hydra will train just this; False if it is only an example of what a search chooses from.
+        composed: what hydra composed, its own part included; None for a job of a sweep, which may have thousands.
     """
 
     config: dict[str, Any]
@@ -51,11 +50,11 @@ def plan(overrides: list[str], multirun: bool = False, trust: Trust = NOTHING) -
             compose = by_choices(compose)
             expanded, exact = expand(overrides, compose)
         jobs = []
-        for words in expanded:
-            cfg = compose(words)
+        for one in expanded:
+            cfg = compose(one)
             HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in a user's yaml
             config = plain(cfg, cfg.hydra.runtime.choices, trust)
-            jobs.append(Job(config, words, exact, None if multirun else cfg))
+            jobs.append(Job(config, one, exact, None if multirun else cfg))
     return jobs
 
 

@@ -1,9 +1,8 @@
 """The config folders, what they allow to be built, and the building; knows nothing of hydra.
 
-The folders are the extension points: a yaml in `conf/model/` is a model. A saved config is data,
-and data from someone else must not run code: a `_target_` is imported only if it occurs in that very
-group of the shipped `conf/` or of a config folder that the user named (`Trust`). In that very group:
-a task may run a file of the user's, and none may stand where a model is expected.
+The folders are the extension points: a yaml in `conf/model/` is a model. A saved config is untrusted data, which must
+not run code. So a `_target_` is imported only if the same group of the shipped `conf/`, or of a config folder that the
+user named (`Trust`), holds it. The group matters: a task may run a file of the user's, so none may replace a model.
 """
 
 from __future__ import annotations
@@ -16,13 +15,15 @@ import sys
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any, TypeVar
 
 from inncli.config import renamed, schema, signatures
 from inncli.config.trust import NOTHING, Trust, gate
 from inncli.errors import ConfigError, InnError, did_you_mean
 
+T = TypeVar("T")
 GROUPS = ("task", "model", "objective", "trainer", "evaluation", "logger")
-# What configs of older runs don't say: groups, and settings whose default is another one by now.
+# What configs of older runs lack: groups, and settings whose default has changed since.
 LATER = {
     "evaluation": {"_target_": "inncli.evaluation.settings.EvaluationSettings"},
     "logger": {"_target_": "inncli.loggers.base.Logger"},
@@ -34,12 +35,12 @@ SETTINGS = {
     "dtype": "Literal['float32', 'float64']",
     "threads": "PositiveInt | None",
 }
-MAX_THREADS = 4096  # torch ends the process when it can't make as many as it is told to
+MAX_THREADS = 4096  # torch ends the process if it can't start as many threads as it is told to
 
 
 # ---- folders -----------------------------------------------------------------------------------------
 def _shipped(file: str) -> Path:
-    # The file's folder lies inside the package in a wheel, beside it in a checkout, where inncli/data is just a room.
+    # A wheel has the folder inside the package, a checkout beside it, where inncli/data is only a room.
     package = Path(__file__).resolve().parents[1]
     inside = package / file
     return (inside if inside.is_file() else package.parent / file).parent
@@ -62,8 +63,8 @@ def choices(group: str, trust: Trust = NOTHING) -> list[str]:
 
 
 # ---- targets -----------------------------------------------------------------------------------------
-def _targets(value) -> Iterator[str]:
-    """Every `_target_` in a tree of dicts and lists, outermost first."""
+def _targets(value: Any) -> Iterator[object]:
+    """Every `_target_` in a tree of dicts and lists, outermost first; in an untrusted tree it may be no text."""
     if isinstance(value, dict):
         if "_target_" in value:
             yield value["_target_"]
@@ -82,7 +83,7 @@ def allowed_targets(group: str | None = None, trust: Trust = NOTHING) -> frozens
 @functools.lru_cache(maxsize=16)
 def _targets_below(root: Path) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {group: set() for group in GROUPS}
-    # Only the groups: the working folder as config_dir must not trust the saved configs under ./outputs.
+    # Only the groups: a working folder that is named as config_dir must not allow the configs saved under ./outputs.
     for folder in (*GROUPS, "experiment"):
         for path in sorted((root / folder).rglob("*.yaml")):
             tree = renamed.current(_yaml(path))
@@ -93,7 +94,7 @@ def _targets_below(root: Path) -> dict[str, frozenset[str]]:
     return {group: frozenset(targets) for group, targets in found.items()}
 
 
-def _yaml(path: Path):
+def _yaml(path: Path) -> Any:
     import yaml
 
     try:
@@ -104,8 +105,11 @@ def _yaml(path: Path):
         raise ConfigError(f"{where}: no valid YAML, {one_line(problem or error)}; mend it") from None
 
 
-def check_targets(node, group: str | None = None, trust: Trust = NOTHING) -> None:
-    """Raises ConfigError if any `_target_` in the tree is not on the group's allow-list; imports nothing."""
+def check_targets(node: object, group: str | None = None, trust: Trust = NOTHING) -> None:
+    """Checks every `_target_` in a tree of dicts and lists, and imports nothing.
+
+    Raises: ConfigError for one that is not in `allowed_targets` of this group and trust.
+    """
     allowed = allowed_targets(group, trust)
     for target in _targets(node):
         if not isinstance(target, str) or target not in allowed:
@@ -118,8 +122,8 @@ def check_targets(node, group: str | None = None, trust: Trust = NOTHING) -> Non
             )
 
 
-def check(config: dict, trust: Trust = NOTHING) -> dict:
-    """A checked copy of a whole config as run directories keep it: targets, keys, types, ranges.
+def check(config: dict[str, Any], trust: Trust = NOTHING) -> dict[str, Any]:
+    """A copy of a whole config as run directories hold it, with its targets, keys, types and ranges checked.
 
     Raises: ConfigError, before anything is imported.
     """
@@ -128,7 +132,7 @@ def check(config: dict, trust: Trust = NOTHING) -> dict:
     for group in GROUPS:
         check_targets(config.get(group), group, trust)
     known = (*SETTINGS, *GROUPS, "names")
-    checked = {}
+    checked: dict[str, Any] = {}
     for key in config:
         if key not in known:
             near = did_you_mean(key, known) or "; settings are " + ", ".join(known[:-1])
@@ -146,8 +150,8 @@ def check(config: dict, trust: Trust = NOTHING) -> dict:
     return checked
 
 
-def check_group(node: object, group: str, trust: Trust = NOTHING) -> dict:
-    """A checked copy of the node of one group: targets, keys, types, ranges.
+def check_group(node: object, group: str, trust: Trust = NOTHING) -> dict[str, Any]:
+    """A copy of the node of one group, with its targets, keys, types and ranges checked.
 
     Raises: ConfigError, before anything is imported.
     """
@@ -155,26 +159,26 @@ def check_group(node: object, group: str, trust: Trust = NOTHING) -> dict:
         raise ConfigError(
             f"{group}: expected one of {', '.join(choices(group, trust))}, got {node!r}; choose with {group}=NAME"
         )
-    node = renamed.current(node)
-    check_targets(node, group, trust)
-    later = LATER_SETTINGS.get(node["_target_"], {})
-    node = {**node, **{key: value for key, value in later.items() if key not in node}}
-    return schema.without_partial(schema.check_node(node, group, source_roots(trust)))
+    given: dict[str, Any] = renamed.current(node)
+    check_targets(given, group, trust)
+    later = LATER_SETTINGS.get(given["_target_"], {})
+    given = {**given, **{key: value for key, value in later.items() if key not in given}}
+    return schema.without_partial(schema.check_node(given, group, source_roots(trust)))
 
 
 def source_roots(trust: Trust = NOTHING) -> tuple[Path, ...]:
-    """Where the source of a target is looked for: the package, the user's folders, the import path."""
+    """The folders in which the source of a target is looked for: the package's, the user's, the import path."""
     return (Path(__file__).resolve().parents[2], *trust.folders, *(Path(p) for p in sys.path if p))
 
 
-def instantiate(node: dict, trust: Trust = NOTHING, /, **extra):
+def instantiate(node: dict[str, Any], trust: Trust = NOTHING, /, **extra: Any) -> Any:
     """Builds the object that a node names.
 
     Args:
         node: plain dict with `_target_`. Nodes inside it are built first; one that lacks arguments, where a callable is
             expected, becomes a factory (`schema.is_factory`), as does one that says `_partial_: true`.
         trust: what may be imported beside what inn ships, and the files that may be run while this is built.
-        extra: arguments that the code knows and no yaml holds, such as sizes.
+        extra: arguments that the caller adds and no yaml holds, such as sizes.
 
     Raises: ConfigError if a target is not allowed, does not exist, or does not take these keys.
     """
@@ -182,15 +186,25 @@ def instantiate(node: dict, trust: Trust = NOTHING, /, **extra):
         return _construct(_allowed(node, trust), extra, trust)
 
 
-def factory(node: dict, trust: Trust = NOTHING) -> functools.partial:
-    """What a node names, with the node's settings: `factory(config["model"])(x, y)`. Raises: as `instantiate`."""
-    return _construct(_allowed(node, trust), {}, trust, partial=True)
+def factory(node: dict[str, Any], trust: Trust = NOTHING) -> functools.partial[Any]:
+    """A callable that builds what a node names, with the node's settings: `factory(config["model"])(x, y)`.
+
+    Raises: ConfigError as `instantiate`.
+    """
+    made: functools.partial[Any] = _construct(_allowed(node, trust), {}, trust, partial=True)
+    return made
 
 
-def make(node: dict, kind: type, trust: Trust = NOTHING, /, **extra):
-    """The object that a group's own node names, built with the arguments that the code adds.
+def make(node: dict[str, Any], kind: type[T], trust: Trust = NOTHING, /, **extra: Any) -> T:
+    """Builds the object that the node of a group names.
 
-    Raises: ConfigError as `instantiate`, and if it is no `kind`.
+    Args:
+        node: as in `instantiate`.
+        kind: the class of which it must be.
+        trust: as in `instantiate`.
+        extra: as in `instantiate`.
+
+    Raises: ConfigError as `instantiate`, and if the object is no `kind`.
     """
     made = instantiate(node, trust, **extra)
     if not isinstance(made, kind):
@@ -201,14 +215,14 @@ def make(node: dict, kind: type, trust: Trust = NOTHING, /, **extra):
     return made
 
 
-def _allowed(node: dict, trust: Trust) -> dict:
-    node = renamed.current(node)
-    check_targets(node, None, trust)
-    return node
+def _allowed(node: dict[str, Any], trust: Trust) -> dict[str, Any]:
+    renewed: dict[str, Any] = renamed.current(node)
+    check_targets(renewed, None, trust)
+    return renewed
 
 
-def _value(value, hint: ast.expr | None, trust: Trust):
-    """A value of a config, the nodes in it built or made factories."""
+def _value(value: Any, hint: ast.expr | None, trust: Trust) -> Any:
+    """A value of a config, in which every node is built or made a factory."""
     if isinstance(value, list):
         return [_value(entry, None, trust) for entry in value]
     if not isinstance(value, dict):
@@ -219,7 +233,7 @@ def _value(value, hint: ast.expr | None, trust: Trust):
     return {key: _value(entry, None, trust) for key, entry in value.items()}
 
 
-def _construct(node: dict, extra: dict, trust: Trust, partial: bool = False):
+def _construct(node: dict[str, Any], extra: dict[str, Any], trust: Trust, partial: bool = False) -> Any:
     target = node["_target_"]
     known = signatures.signature(target, source_roots(trust))
     hints = {key: parameter.hint for key, parameter in known.parameters.items()} if known else {}
@@ -239,7 +253,7 @@ def _construct(node: dict, extra: dict, trust: Trust, partial: bool = False):
     try:
         # Bound here, so that a TypeError from inside a constructor is not taken for a wrong key.
         getattr(inspect.signature(function), "bind_partial" if partial else "bind")(**kwargs)
-    except (TypeError, ValueError) as error:  # ValueError: a function in C that doesn't tell what it takes
+    except (TypeError, ValueError) as error:  # ValueError: a function in C that has no signature to read
         raise ConfigError(f"{target}: {one_line(error)}; {advice}", "config_dir") from error
     try:
         return functools.partial(function, **kwargs) if partial else function(**kwargs)

@@ -1,10 +1,12 @@
-"""Targets of earlier releases, and where each is today.
+"""Targets of earlier releases, and today's path of each.
 
 Run directories store the `_target_` paths of the release that wrote them. They are mapped here before the allow-list is
-asked, so that runs of 0.1 to 0.4 still open. A target that moves gets one more line; no line is ever removed.
+checked, so that runs of 0.1 to 0.4 still open. A target that moves gets one more line; no line is ever removed.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 TARGETS = {
     "inncli.protocol.Protocol": "inncli.evaluation.settings.EvaluationSettings",
@@ -42,8 +44,8 @@ TARGETS = {
 }
 
 
-def current(value: object) -> object:
-    """A copy of a tree of dicts and lists in which every `_target_` names its place of today."""
+def current(value: Any) -> Any:
+    """A copy of a tree of dicts and lists in which every `_target_` is today's path."""
     if isinstance(value, list):
         return [current(entry) for entry in value]
     if not isinstance(value, dict):
@@ -52,5 +54,5 @@ def current(value: object) -> object:
 
 
 def target(path: object) -> object:
-    """Where a stored target is today; what is no earlier release's comes back as it is."""
+    """Today's path of a stored target; one that has not moved comes back as it is."""
     return TARGETS.get(path, path) if isinstance(path, str) else path

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import ast
 from pathlib import Path
-from typing import Literal, get_args, get_origin
+from typing import Any, Literal, get_args, get_origin
 
 from inncli import types
 from inncli.config.signatures import signature
 from inncli.errors import ConfigError, did_you_mean
 
-NODE_KEYS = frozenset({"_target_", "_partial_"})  # no yaml needs the second: see `is_factory`
-RANGES = {name: get_args(alias) for name, alias in vars(types).items() if hasattr(alias, "__metadata__")}
+NODE_KEYS = frozenset({"_target_", "_partial_"})  # the second stands in yamls of 0.1 to 0.4: see `is_factory`
+RANGES: dict[str, tuple[type, types.Range]] = {
+    name: get_args(alias) for name, alias in vars(types).items() if hasattr(alias, "__metadata__")
+}
 PLAIN = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
 LISTS = ("list", "tuple", "Sequence")
 NAMED = {  # aliases of `types` for a few words: BlockName
@@ -21,7 +23,7 @@ NAMED = {  # aliases of `types` for a few words: BlockName
 }
 
 
-def check_node(node: dict, where: str, roots: tuple[Path, ...]) -> dict:
+def check_node(node: dict[str, Any], where: str, roots: tuple[Path, ...]) -> dict[str, Any]:
     """A copy of a `_target_` node with every key and value checked, numbers in their declared type.
 
     Args:
@@ -38,7 +40,7 @@ def check_node(node: dict, where: str, roots: tuple[Path, ...]) -> dict:
             f"{where}._target_: expected a class of inncli, got {target!r}, which does not exist; "
             "was the run made by another version of inn?"
         )
-    checked = {}
+    checked: dict[str, Any] = {}
     for key, value in node.items():
         place = f"{where}.{key}"
         if key in NODE_KEYS:
@@ -46,33 +48,41 @@ def check_node(node: dict, where: str, roots: tuple[Path, ...]) -> dict:
                 raise ConfigError(f"{place}: expected true or false, got {value!r}")
             checked[key] = value
             continue
-        hint = default = None
+        parameter = None
         if known is not None:
             if key not in known.parameters and not known.open:
-                takes = ", ".join(
-                    name
-                    for name, parameter in known.parameters.items()
-                    if name in node or parameter.default is not None
-                )
+                takes = ", ".join(name for name, p in known.parameters.items() if name in node or p.default is not None)
                 raise ConfigError(
                     f"{place} is not a setting of {known.name}"
                     f"{did_you_mean(key, known.parameters) or f'; it takes {takes}'}"
                 )
             parameter = known.parameters.get(key)
-            hint, default = (parameter.hint, parameter.default) if parameter else (None, None)
+        hint, default = (parameter.hint, parameter.default) if parameter is not None else (None, None)
         checked[key] = check_value(value, hint, place, roots, default)
     return checked
 
 
 def check_value(
-    value, hint: ast.expr | None, where: str, roots: tuple[Path, ...] = (), default: ast.expr | None = None
-):
-    """The value in its declared type, or a ConfigError: expected, got, an example."""
+    value: Any, hint: ast.expr | None, where: str, roots: tuple[Path, ...] = (), default: ast.expr | None = None
+) -> Any:
+    """The value in its declared type.
+
+    Args:
+        value: of a config.
+        hint: the type hint of its parameter; None, where there is none, takes any value.
+        where: its dotted place in the config, "task.noise".
+        roots: folders in which the source of targets is looked for.
+        default: of its parameter, an example for the message.
+
+    Raises: ConfigError for a value that does not fit: what was expected, what was got, an example.
+    """
     if value == "???":
         raise ConfigError(f"{where} is required; give it as {where}=VALUE")
     if isinstance(value, dict) and "_target_" in value and (hint is None or not _describes_plain(hint)):
         node = check_node(value, where, roots)
         return without_partial(node) if node.get("_partial_") and is_factory(node, hint, roots) else node
+    if hint is None:
+        return value
     ok, cast = _fit(value, hint)
     if not ok:
         advice = _advice(value, hint, where, default)
@@ -80,16 +90,16 @@ def check_value(
     return cast
 
 
-def is_factory(node: dict, hint: ast.expr | None, roots: tuple[Path, ...]) -> bool:
-    """Whether a node that lacks arguments stands where the hint takes a callable: its owner calls it with the rest."""
+def is_factory(node: dict[str, Any], hint: ast.expr | None, roots: tuple[Path, ...]) -> bool:
+    """Whether the hint takes a callable and the node lacks arguments: its owner will call it with them."""
     if hint is None or not any(_is_callable(option) for option in _options(hint)):
         return False
     known = signature(node["_target_"], roots)
     return known is not None and any(p.default is None and name not in node for name, p in known.parameters.items())
 
 
-def without_partial(node: dict) -> dict:
-    """A node without hydra's `_partial_`, which runs and yamls of 0.1 to 0.4 say where it follows from the hint."""
+def without_partial(node: dict[str, Any]) -> dict[str, Any]:
+    """A node without hydra's `_partial_`. Runs and yamls of 0.1 to 0.4 hold it where it follows from the hint."""
     return {key: value for key, value in node.items() if key != "_partial_"}
 
 
@@ -117,9 +127,9 @@ def _name(hint: ast.expr) -> str:
     return ast.unparse(hint).split(".")[-1]
 
 
-def _fit(value, hint: ast.expr | None) -> tuple[bool, object]:
+def _fit(value: Any, hint: ast.expr) -> tuple[bool, object]:
     """Whether a value fits a hint, and the value in that type."""
-    if hint is None or _name(hint) in ("Any", "object"):
+    if _name(hint) in ("Any", "object"):
         return True, value
     for option in _options(hint):
         ok, cast = _fit_one(value, option)
@@ -128,7 +138,7 @@ def _fit(value, hint: ast.expr | None) -> tuple[bool, object]:
     return False, value
 
 
-def _fit_one(value, hint: ast.expr) -> tuple[bool, object]:
+def _fit_one(value: Any, hint: ast.expr) -> tuple[bool, object]:
     if isinstance(hint, ast.Constant) and hint.value is None:
         return value is None, None
     if isinstance(hint, ast.Subscript):
@@ -140,10 +150,10 @@ def _fit_one(value, hint: ast.expr) -> tuple[bool, object]:
             fits = [_fit(v, inner[0]) for v in value]
             return all(ok for ok, _ in fits), [v for _, v in fits]
         if head in ("dict", "Mapping") and isinstance(value, dict):
-            fits = {key: _fit(v, inner[1]) for key, v in value.items()}
+            entries = {key: _fit(v, inner[1]) for key, v in value.items()}
             return (
-                all(ok for ok, _ in fits.values()) and all(_fit(k, inner[0])[0] for k in value),
-                {key: v for key, (_, v) in fits.items()},
+                all(ok for ok, _ in entries.values()) and all(_fit(k, inner[0])[0] for k in value),
+                {key: v for key, (_, v) in entries.items()},
             )
         return False, value
     name = _name(hint)
@@ -207,12 +217,12 @@ def _words_one(hint: ast.expr) -> str:
     return PLAIN.get(name, "a node with _target_")
 
 
-def _shown(value) -> str:
+def _shown(value: object) -> str:
     text = "null" if value is None else repr(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _advice(value, hint: ast.expr, where: str, default: ast.expr | None) -> str:
+def _advice(value: object, hint: ast.expr, where: str, default: ast.expr | None) -> str:
     """What to do next: the nearest choice, quotes, or the default as an example."""
     choices = [
         ast.literal_eval(i)

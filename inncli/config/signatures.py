@@ -1,6 +1,6 @@
 """The arguments of a `_target_`, read from its source without importing it.
 
-Reading them with `ast` keeps torch out of composition, and code out of the hands of a config that someone else wrote.
+They are read with `ast`, so that composing a config imports no torch, and an untrusted config runs no code.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from inncli.errors import ConfigError
 
 @dataclass(frozen=True)
 class Parameter:
-    """One argument of a target: its hint (None where there is none) and whether a default stands behind it."""
+    """One argument of a target: its type hint and its default, each None where there is none."""
 
     hint: ast.expr | None
     default: ast.expr | None
@@ -23,7 +23,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Signature:
-    """The arguments that a target takes by keyword; `open` if it takes any others too (`**kwargs`)."""
+    """The arguments that a target takes by keyword. `open` says that it takes any others too (`**kwargs`)."""
 
     name: str
     parameters: dict[str, Parameter] = field(default_factory=dict)
@@ -53,7 +53,9 @@ def _locate(dotted: str, roots: tuple[Path, ...]) -> tuple[Path, list[str], str]
     return None
 
 
-def _definition(dotted: str, roots: tuple[Path, ...], depth: int = 0) -> tuple[ast.AST, ast.Module, str] | None:
+def _definition(
+    dotted: str, roots: tuple[Path, ...], depth: int = 0
+) -> tuple[ast.ClassDef | ast.FunctionDef, ast.Module, str] | None:
     """The class or function that `dotted` names, its module's tree and name; imports are followed."""
     found = _locate(dotted, roots)
     if found is None or len(found[1]) != 1 or depth > 8:
@@ -79,7 +81,15 @@ def _imported(name: str, tree: ast.Module, module: str) -> str | None:
 
 
 def signature(dotted: str, roots: tuple[Path, ...]) -> Signature | None:
-    """The signature of a class or function; None where no source is found under `roots`."""
+    """The signature of a class or function.
+
+    Args:
+        dotted: its path, "inncli.tasks.toy.ring.Ring".
+        roots: folders in which its source is looked for.
+
+    Returns: None if there is no such source.
+    Raises: ConfigError for a source that is no valid Python.
+    """
     found = _definition(dotted, roots)
     if found is None:
         return None
@@ -104,7 +114,7 @@ def _of_class(node: ast.ClassDef, tree: ast.Module, module: str, roots: tuple[Pa
         own = Signature(node.name, {}, open=True)
     if not own.open:
         return Signature(node.name, own.parameters)
-    # `**kwargs`, or no __init__ of its own: what is left over goes to the bases.
+    # `**kwargs`, or no __init__ of its own: the bases take the other arguments.
     merged, still_open = dict(own.parameters), init is not None
     for base in node.bases:
         local = next((n for n in tree.body if isinstance(n, ast.ClassDef) and n.name == ast.unparse(base)), None)
@@ -127,6 +137,9 @@ def _of_class(node: ast.ClassDef, tree: ast.Module, module: str, roots: tuple[Pa
 def _of_function(node: ast.FunctionDef, skip: int) -> Signature:
     args = [*node.args.posonlyargs, *node.args.args]
     defaults = [None] * (len(args) - len(node.args.defaults)) + list(node.args.defaults)
-    pairs = [*list(zip(args, defaults))[skip:], *zip(node.args.kwonlyargs, node.args.kw_defaults)]
+    pairs = [
+        *list(zip(args, defaults, strict=True))[skip:],
+        *zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True),
+    ]
     parameters = {arg.arg: Parameter(arg.annotation, default) for arg, default in pairs}
     return Signature(node.name, parameters, open=node.args.kwarg is not None)

@@ -1,4 +1,4 @@
-"""The overrides of a sweep taken apart to those of its jobs."""
+"""The overrides of a sweep, split into those of its jobs."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from omegaconf import DictConfig
 from inncli.config.compose import Compose, parse
 from inncli.errors import ConfigError
 
-NUMBER = "sweep_job"  # the key of a job's number in a sweep, where its manifest holds all else of it
+NUMBER = "sweep_job"  # the key of a job's number; the sweep's manifest holds the rest of the job
 
 
 def jobs(numbers: list[int]) -> list[str]:
-    """The overrides of a multirun whose jobs are these jobs of a sweep, each in its own directory, new or once more.
+    """The overrides of a multirun that runs these jobs of a sweep, each in its own directory.
 
-    Hydra numbers the jobs of a multirun itself, and what is left of a sweep is no grid; so the job's own
-    number travels as the one thing that is swept over, and all else is in the manifest.
+    Hydra numbers the jobs of a multirun itself, and the jobs that are left of a sweep are no grid. So the multirun
+    sweeps over the jobs' own numbers alone; all else is in the sweep's manifest.
     """
     return [
         f"+{NUMBER}={','.join(map(str, numbers))}",
@@ -32,20 +32,20 @@ def jobs(numbers: list[int]) -> list[str]:
 
 
 def expand(overrides: list[str], compose: Compose) -> tuple[list[list[str]], bool]:
-    """The overrides of every job of a sweep; whether they are exact, or only stand for what a search chooses from.
+    """The overrides of every job of a sweep, and whether they are exact or only examples of what a search chooses from.
 
     Raises: RequestError where the chosen launcher or sweeper can't run here.
     """
     parsed = parse(overrides)
     _no_hydra(parsed, swept_only=True)
     fixed = [str(o.input_line) for o in parsed if not o.is_sweep_override()]
-    hydra_words = [str(o.input_line) for o in parsed if o.is_hydra_override()]
+    of_hydra = [str(o.input_line) for o in parsed if o.is_hydra_override()]
     hydra = compose(fixed).hydra
     for node in (hydra.launcher, hydra.sweeper):
         _check_plugin(node)
     sweeper = hydra.sweeper
-    words = [f"{k}={v}" for k, v in (sweeper.get("params") or {}).items()]
-    swept = parse([*words, *(str(o.input_line) for o in parsed if not o.is_hydra_override())])
+    params = [f"{k}={v}" for k, v in (sweeper.get("params") or {}).items()]
+    swept = parse([*params, *(str(o.input_line) for o in parsed if not o.is_hydra_override())])
     _no_hydra(swept)
     if sweeper._target_.endswith(".BasicSweeper"):
         for o in swept:
@@ -55,7 +55,7 @@ def expand(overrides: list[str], compose: Compose) -> tuple[list[list[str]], boo
                 )
             if o.is_sweep_override() and not list(o.sweep_string_iterator()):
                 raise ConfigError(f"{o.input_line!r} names no value; there is nothing to train")
-        return [[*hydra_words, *job] for job in grid(swept)], True
+        return [[*of_hydra, *job] for job in grid(swept)], True
     free = {o.get_key_element() for o in swept if o.is_sweep_override()}
     if sweeper._target_.endswith(".Optuna") and free <= {
         o.get_key_element() for o in swept if not o.is_sweep_override()
@@ -64,9 +64,9 @@ def expand(overrides: list[str], compose: Compose) -> tuple[list[list[str]], boo
             "a search needs settings to choose from, and got one value of each, by words or by a recipe; free some, "
             "e.g. 'trainer.lr=interval(1e-3,1e-2)' or model.n_blocks=2,4"
         )
-    # Another sweeper picks its values as it goes: each that is written out, or ends an interval, is checked alone.
-    singles = [f"{o.get_key_element()}={text}" for o in swept if o.is_sweep_override() for text in _extremes(o)]
-    return [fixed, *([*fixed, word] for word in singles)], False
+    # Another sweeper chooses values as it runs. Each listed value, and each end of an interval, is checked alone.
+    examples = [f"{o.get_key_element()}={text}" for o in swept if o.is_sweep_override() for text in _extremes(o)]
+    return [fixed, *([*fixed, example] for example in examples)], False
 
 
 def _extremes(override: Override) -> list[str]:
@@ -78,7 +78,7 @@ def _extremes(override: Override) -> list[str]:
 
 
 def grid(overrides: Sequence[Override]) -> list[list[str]]:
-    """Every combination of the values that the overrides list; of two overrides of one key the last counts."""
+    """Every combination of the values that the overrides list; the last of two overrides of one key counts."""
     values: dict[str, list[str]] = {}
     for o in overrides:
         texts = o.sweep_string_iterator() if o.is_sweep_override() else [o.get_value_element_as_str()]
@@ -89,12 +89,12 @@ def grid(overrides: Sequence[Override]) -> list[list[str]]:
 def _no_hydra(parsed: list[Override], swept_only: bool = False) -> None:
     """Raises: ConfigError if one of these overrides of a sweep's jobs sets what is hydra's own.
 
-    Hydra takes `hydra={...}` for a setting of the job's. A sweep's manifest may be a stranger's, and hydra builds and
-    calls what its part of the config names.
+    Hydra takes `hydra={...}` for a setting of the job's. A sweep's manifest is untrusted, and hydra builds and calls
+    what its part of the config names.
 
     Args:
         parsed: the overrides as hydra reads them.
-        swept_only: single values of its parts are let through: those are not the jobs'.
+        swept_only: whether single values of hydra's parts are allowed, which are the sweep's own.
     """
     for override in parsed:
         part = override.is_hydra_override() and (override.is_sweep_override() or not swept_only)

@@ -1,12 +1,13 @@
 """What one command lets in: the config folders that it names, and the user's Python files that it may run.
 
-    words of a command -> Trust -> plan, check, make, open_run, a worker process ...
+    arguments of a command -> Trust -> plan, check, make, open_run, a worker process ...
 
-A `Trust` is a value. A command makes it from its own words and hands it on; nothing adds to it later, no process has
-one of its own, and no file of a run or of a sweep can bring one. Whoever gets none trusts only what inn ships.
+A `Trust` is a value. A command makes it from its own arguments and passes it on. Nothing adds to it later, no process
+has one of its own, and no file of a run or of a sweep can bring one. A function that is given none trusts only what inn
+ships.
 
-The gate is `ask_to_run`: whatever loads a Python file of the user's calls it first. It is shut, but while `make` builds
-an object by a Trust that holds this very file.
+The gate is `ask_to_run`: whatever loads a Python file of the user's calls it first. It refuses the file, unless
+`registry.instantiate` is building an object with a Trust that holds the file.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from inncli.errors import ConfigError, UserFileRefused
 
@@ -36,7 +38,7 @@ class Trust:
 
     @classmethod
     def of(cls, config_dir: str | Path | None) -> Trust:
-        """The trust in a config folder, or in nothing. Raises: ConfigError if it is no folder."""
+        """The trust in a config folder; in nothing for None. Raises: ConfigError if it is no folder."""
         if config_dir is None:
             return cls()
         path = Path(config_dir).resolve()
@@ -48,14 +50,14 @@ class Trust:
             )
         return cls((path,))
 
-    def to_run(self, configs: Iterable[dict]) -> Trust:
+    def to_run(self, configs: Iterable[dict[str, Any]]) -> Trust:
         """This trust, and the files that the tasks of these configs name."""
         tasks = [config.get("task") or {} for config in configs]
         named = {_absolute(file) for task in tasks for file in (*python_files(task), task.get("file")) if file}
         return replace(self, files=self.files | named)
 
     def enter_path(self) -> None:
-        """Lets modules of the folders be imported, now and, by the code of the user's that they hold, later."""
+        """Puts the folders on the import path. They stay there: the user's code in them may import more later."""
         for folder in self.folders:
             if str(folder) not in sys.path:
                 sys.path.insert(0, str(folder))
@@ -76,9 +78,9 @@ def gate(trust: Trust) -> Iterator[None]:
 
 
 def ask_to_run(file: str | Path) -> Trust:
-    """The one place that answers whether a Python file of the user's may be run, here and now.
+    """Checks that a Python file of the user's may be run now. No other function decides this.
 
-    Returns: the trust in this file alone, for the processes that run it on behalf of this one.
+    Returns: the trust in this file alone, for the worker processes that run it.
     Raises: UserFileRefused if this command was not told to run it.
     """
     path = _absolute(file)

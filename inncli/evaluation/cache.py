@@ -1,10 +1,10 @@
 """The cache of evaluations: `<run>/evaluations/<key>.json`.
 
     Question(run, request) --cached--> Answer, if the same was asked before
-                           --measure, keep--> Answer
+                           --measure, store--> Answer
 
-The key is a hash of all that the numbers depend on, so that a file answers for what it says or is not found. Nothing
-here imports torch: what was found before is read at once.
+The key is a hash of all that the numbers depend on: a file whose weights, config or request are others is not found.
+Nothing here imports torch, so that cached numbers are read at once.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,45 +27,54 @@ from inncli.metrics.verdicts import Verdict
 from inncli.runs.run_dir import RunDir
 from inncli.runs.snapshot import RunSnapshot, identity
 
-VERSION = 6  # of what is measured and how: raised, all that was kept is measured anew
+VERSION = 6  # of what is measured and how; if it is raised, everything is measured anew
 
 
 @dataclass
 class Evaluation:
-    """What was found out about a run.
+    """The results of an evaluation.
 
     Attributes:
-        metrics: number by name. se: standard errors of those that are means.
+        metrics: a number for each metric, by its name.
+        se: the standard errors of those that are means.
         settings: what the numbers depend on.
         verdicts: the answer to each question that could be asked.
-        observations: what was found at each y, where draws were compared with exact ones.
-        details: what pictures need of a metric, by its name: curves, histograms; JSON-ready.
+        observations: a dict for each y at which draws were compared with exact ones.
+        details: what figures need, by the name of the metric: curves, histograms; JSON-ready.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
     se: dict[str, float] = field(default_factory=dict)
-    settings: dict = field(default_factory=dict)
+    settings: dict[str, Any] = field(default_factory=dict[str, Any])
     verdicts: dict[str, Verdict] = field(default_factory=dict)
-    observations: list[dict] = field(default_factory=list)
-    details: dict = field(default_factory=dict)
+    observations: list[dict[str, Any]] = field(default_factory=list)
+    details: dict[str, Any] = field(default_factory=dict[str, Any])
 
     def add(self, name: str, values: np.ndarray) -> None:
-        """The mean of independent values, with its standard error where there are two."""
+        """Adds the mean of independent values, with its standard error if there are at least two.
+
+        Args:
+            name: of the metric.
+            values: (n,).
+        """
         self.metrics[name] = float(np.mean(values))
         if len(values) > 1:
             self.se[name] = float(np.std(values, ddof=1) / np.sqrt(len(values)))
 
     @classmethod
-    def from_dict(cls, words: dict) -> Evaluation:
-        """The inverse of `asdict`, after a trip through JSON."""
-        verdicts = {name: Verdict(**verdict) for name, verdict in words["verdicts"].items()}
-        found = cls(**{**words, "verdicts": verdicts})
+    def from_dict(cls, fields: dict[str, Any]) -> Evaluation:
+        """The inverse of `asdict`, after a trip through JSON.
+
+        Raises: TypeError or KeyError for what is no evaluation of inn's.
+        """
+        verdicts = {name: Verdict(**verdict) for name, verdict in fields["verdicts"].items()}
+        found = cls(**{**fields, "verdicts": verdicts})
         if not found._is_ours():
             raise TypeError("no evaluation of inn's")
         return found
 
     def _is_ours(self) -> bool:
-        """Whether the parts are of their types: the file may be a stranger's."""
+        """Whether the parts have their types: the file is untrusted."""
         number = (int, float, type(None))
         numbers = [*self.metrics.values(), *self.se.values()]
         return (
@@ -81,26 +91,26 @@ def _is_observation(entry: object) -> bool:
     number = (int, float, type(None))
     if not isinstance(entry, dict):
         return False
-    y = entry.get("y")  # None of a density
+    y = entry.get("y")  # None for a density p(x)
     if y is not None and not (isinstance(y, list) and all(isinstance(v, number) for v in y)):
         return False
-    told = entry.get("familiarity", {"distance": 0.0, "percentile": 0.0, "familiar": True})
+    score = entry.get("familiarity", {"distance": 0.0, "percentile": 0.0, "familiar": True})
     return (
-        isinstance(told, dict)
-        and {"distance", "percentile", "familiar"} <= told.keys()
-        and all(isinstance(v, number) for v in (*told.values(), entry.get("c2st")))
+        isinstance(score, dict)
+        and {"distance", "percentile", "familiar"} <= score.keys()
+        and all(isinstance(v, number) for v in (*score.values(), entry.get("c2st")))
     )
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What an evaluation found, and how it came about.
+    """What an evaluation found, and whether it was cached.
 
     Attributes:
         evaluation: the numbers, as they are read from the cache.
-        cached: whether an earlier call had found them.
+        cached: whether they were in the cache before.
         made: when they were written to the cache; None if they were not.
-        not_kept: why they could not be written, in words; None if they were.
+        not_kept: why they could not be cached, in words; None if they were.
     """
 
     evaluation: Evaluation
@@ -110,9 +120,9 @@ class Answer:
 
 
 class Question:
-    """One request of one run, with the keys under which the cache knows it; each is computed at most once.
+    """A request for an evaluation of one run, with its keys in the cache; each key is computed at most once.
 
-    Make it before the run is opened: the numbers are kept only if the run's files are still the same afterwards.
+    Make it before the run is opened: the numbers are cached only if the run's files are still the same afterwards.
     """
 
     def __init__(self, run: RunDir, request: EvaluationRequest) -> None:
@@ -126,15 +136,15 @@ class Question:
 
     @functools.cached_property
     def base(self) -> str:
-        """Names the part that says how well the run is calibrated, which other requests share."""
+        """Names the calibration of the run, which other requests share."""
         return key(self.run, self.request.calibration, self._file[0])
 
     def settle(self) -> None:
-        """Hashes what the key stands for, before the task's file is loaded."""
+        """Computes the key: call it before the task's file is loaded."""
         _ = self.key
 
     def is_current(self) -> bool:
-        """Whether the files that the key stands for are still those that were hashed."""
+        """Whether the files that the key depends on are still those that were hashed."""
         return self.run.is_current() and self._file[1] == self._file_identity()
 
     @functools.cached_property
@@ -150,7 +160,13 @@ class Question:
 
 
 def key(run: RunDir, request: EvaluationRequest, file_hash: str | None) -> str:
-    """Names an evaluation: a hash of the weights, the config, the user's file and what was asked."""
+    """Names an evaluation: a hash of the weights, the config, the user's file and the request.
+
+    Args:
+        run: the run.
+        request: what is asked.
+        file_hash: of the file that the run's task names; None if it names none.
+    """
     facts = {
         "version": VERSION,
         "inn": __version__,
@@ -168,26 +184,24 @@ def key(run: RunDir, request: EvaluationRequest, file_hash: str | None) -> str:
 
 
 def cached(question: Question) -> Answer | None:
-    """What an earlier evaluation found; None if none was asked the same, or what is there can't be read."""
+    """The answer in the cache; None if there is none that can be read."""
     if not question.run.best.is_file():
         return None
     entry = question.run.read_evaluation(question.key)
     try:
         return None if entry is None else Answer(Evaluation.from_dict(entry["evaluation"]), True, entry["made"])
-    except (KeyError, TypeError, AttributeError):  # not ours: it is measured anew
+    except (KeyError, TypeError, AttributeError):  # not inn's: it is measured anew
         return None
 
 
 def cached_calibration(question: Question) -> Answer | None:
-    """An earlier evaluation that says how well the run is calibrated, whatever its samples, y and refine: they have no
-    part in that.
-    """
+    """An earlier evaluation of the run's calibration, which does not depend on the request's samples, y and refine."""
     run = question.run
     if not run.best.is_file():
         return None
     for path in sorted((run.path / "evaluations").glob("*.json")):
         entry = run.read_evaluation(path.stem)
-        with contextlib.suppress(KeyError, TypeError, AttributeError):  # not ours
+        with contextlib.suppress(KeyError, TypeError, AttributeError):  # not inn's
             if entry is None or entry.get("base") != question.base:
                 continue
             if "calibration" in entry["evaluation"]["details"]:
@@ -195,11 +209,11 @@ def cached_calibration(question: Question) -> Answer | None:
     return None
 
 
-def keep(question: Question, found: Evaluation) -> Answer:
-    """Writes what was found, whole or not at all; answers with it as it will be read.
+def store(question: Question, found: Evaluation) -> Answer:
+    """Writes an evaluation to the cache, whole or not at all, and answers with it as it will be read.
 
-    It is only returned if the run can't be written to, as a colleague's can't, or if a file that the key stands for
-    was replaced meanwhile: then nobody knows which of the two the numbers are about.
+    It is not written if the run directory can't be written to, as a colleague's, or if a file that the key depends on
+    has been replaced meanwhile: the numbers may be about either of the two files.
     """
     run = question.run
     if not question.is_current():
@@ -210,4 +224,6 @@ def keep(question: Question, found: Evaluation) -> Answer:
     except OSError:
         return Answer(found, False, not_kept=f"{run.path} can't be written to")
     written = run.read_evaluation(question.key)
+    if written is None:  # removed meanwhile
+        return Answer(found, False, not_kept=f"{run.path} can't be written to")
     return Answer(Evaluation.from_dict(written["evaluation"]), False, made)

@@ -1,4 +1,4 @@
-"""Asks a trained model whether it is calibrated: draws at the held-out ys, all tests, figures and one verdict.
+"""Tests whether a trained model is calibrated: draws at the held-out ys, tests, curves and one verdict.
 
 held-out (x*, y*) --model--> draws at each y* --metrics.diagnosis--> ranks, coverage, verdict
 """
@@ -18,9 +18,9 @@ from inncli.metrics.diagnosis_words import calibrated
 from inncli.variables import Variables
 
 ROWS = 1_000  # held-out ys at most
-DRAWS = 100  # at each: it is the rows that limit what shows
+DRAWS = 100  # at each; the number of rows limits what the tests detect
 SEARCH_DRAWS = 20  # of a model that solves an optimisation for each draw
-DENSITY_DRAWS = 20  # whose densities the true x's is ranked among: as expensive as drawing
+DENSITY_DRAWS = 20  # whose densities are compared with the true x's; a density costs as much as a draw
 CELLS, RANKS, LOG_PROB = 3, 4, 5  # streams of random numbers
 LEVELS = np.linspace(0, 1, 21)
 PRINTED = (0.5, 0.8, 0.9)
@@ -33,34 +33,46 @@ def add_calibration(
     seed: int,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> None:
-    """Metrics, details and the verdict `calibrated`; nothing where the model has no y or fewer than 20 rows are left.
+    """Adds metrics, details and the verdict `calibrated`; nothing if the model has no y, or for fewer than 20 rows.
 
-    Recorded unknowns are spread over their cells, true values and draws alike, so that their ranks are even.
+    Recorded unknowns are spread over their quantisation bins, true values and draws alike, so that ranks are even.
+
+    Args:
+        found: to which they are added.
+        trained: the run.
+        pairs: held-out pairs.
+        seed: of the draws and the tests.
+        on_progress: called with what is being done, in words.
     """
+    if pairs.y is None or trained.y is None:
+        return
     n = SEARCH_DRAWS if trained.model.is_search else DRAWS
-    pairs = pairs.take(slice(ROWS))
-    draws = _draws(trained, pairs.y, n, seed, on_progress)
+    x, y = pairs.x[:ROWS], pairs.y[:ROWS]
+    draws = _draws(trained, y, n, seed, on_progress)
     finite = np.isfinite(draws).all(2)
     share = float(1 - finite.mean())
     found.metrics["nonfinite_draws"] = max(share, found.metrics.get("nonfinite_draws", 0.0))
     some = finite.sum(1) >= 2
     if some.sum() < 20:
         return
-    pairs, draws = pairs.take(some), _filled(draws[some], finite[some], seed)
+    x, y, draws = x[some], y[some], _filled(draws[some], finite[some], seed)
     rng = np.random.default_rng([seed, CELLS])
     steps = np.array(trained.x.steps)
-    truth = pairs.x + steps * (rng.random(pairs.x.shape) - 0.5)
+    truth = x + steps * (rng.random(x.shape) - 0.5)
     draws = draws + steps * (rng.random(draws.shape) - 0.5)
     on_progress("testing")
-    log_prob = _log_prob_ranks(trained, draws, truth, pairs.y, seed, on_progress) if trained.has_density else None
-    diagnosis = diagnose(draws, truth, numbers(pairs.y, trained.y), trained.x.names, seed, log_prob)
+    log_prob = _log_prob_ranks(trained, draws, truth, y, seed, on_progress) if trained.has_density else None
+    diagnosis = diagnose(draws, truth, numbers(y, trained.y), trained.x.names, seed, log_prob)
     _metrics(found, diagnosis, draws, truth)
     found.settings["calibration"] = {"observations": len(truth), "draws": n}
-    found.verdicts["calibrated"] = calibrated(diagnosis, found.metrics["coverage_90"], found.se.get("coverage_90"))
+    found.verdicts["calibrated"] = calibrated(diagnosis, found.metrics["coverage_90"], found.se["coverage_90"])
 
 
 def numbers(y: np.ndarray, variables: Variables) -> np.ndarray:
-    """Y with a one-hot column for each label: codes are no distances. Shape: (n, Dy) to (n, at least Dy)."""
+    """Y with a one-hot column for each label, since codes are no distances.
+
+    Shape: y (n, Dy); the result (n, Dy or more).
+    """
     columns = [
         y[:, [k]] if labels is None else y[:, [k]] == np.arange(len(labels))
         for k, labels in enumerate(variables.labels)
@@ -69,7 +81,7 @@ def numbers(y: np.ndarray, variables: Variables) -> np.ndarray:
 
 
 def _draws(trained: TrainedModel, y: np.ndarray, n: int, seed: int, on_progress: Callable[[str], None]) -> np.ndarray:
-    """N draws at each y, a chunk of rows at a time, each chunk with a seed of its own. Shape: (n_obs, n, Dx)."""
+    """N draws at each y, (n_obs, n, Dx), in chunks of rows; each chunk has a seed of its own."""
     rows = max(CHUNK // n, 1)
     parts = []
     for k, start in enumerate(range(0, len(y), rows)):
@@ -83,12 +95,12 @@ def _draws(trained: TrainedModel, y: np.ndarray, n: int, seed: int, on_progress:
 
 
 def _filled(draws: np.ndarray, finite: np.ndarray, seed: int) -> np.ndarray:
-    """Draws that are no numbers replaced by others of the same y: they are counted elsewhere."""
+    """The draws, where those that are not finite are replaced by others at the same y."""
     if finite.all():
         return draws
     rng = np.random.default_rng([seed, RANKS])
     draws = draws.copy()
-    for row, good in zip(draws, finite):
+    for row, good in zip(draws, finite, strict=True):
         row[~good] = row[rng.choice(np.flatnonzero(good), (~good).sum())]
     return draws
 
@@ -101,7 +113,7 @@ def _log_prob_ranks(
     seed: int,
     on_progress: Callable[[str], None],
 ) -> np.ndarray:
-    """Where log q(x*|y) ranks among log q of draws; a true x outside the model's support has -inf, the lowest."""
+    """The rank of log q(x*|y) among log q of draws; a true x outside the model's support has -inf, the lowest."""
     on_progress("densities")
     few = draws[:, :DENSITY_DRAWS]
     n = few.shape[1]
@@ -140,9 +152,11 @@ def _metrics(found: Evaluation, diagnosis: Diagnosis, draws: np.ndarray, truth: 
         "levels": levels,
         "coverage": {name: metric.coverage(values, LEVELS).tolist() for name, values in checks.u.items()},
         "tarp": {"levels": levels, "coverage": (checks.u["tarp"][:, None] <= LEVELS).mean(0).tolist()},
-        "contraction": dict(zip(names, contraction.tolist())),
-        "contraction_se": dict(zip(names, error.tolist())),
-        "z_score": {name: [float(column.mean()), float(column.std(ddof=1))] for name, column in zip(names, z.T)},
+        "contraction": dict(zip(names, contraction.tolist(), strict=True)),
+        "contraction_se": dict(zip(names, error.tolist(), strict=True)),
+        "z_score": {
+            name: [float(column.mean()), float(column.std(ddof=1))] for name, column in zip(names, z.T, strict=True)
+        },
         "shift": {name: [fix.shift, fix.shift_se] for name, fix in diagnosis.recalibrations.items()},
         "width": {name: [fix.width, fix.width * fix.log_width_se] for name, fix in diagnosis.recalibrations.items()},
         "p": checks.p,

@@ -1,13 +1,14 @@
-"""Many runs beside each other, as JSON and as lines of a picture.
+"""Runs compared, as JSON and as lines of a figure.
 
-    words --find--> runs --read--> Entry each --problems--> Problem, Group: one config, several seeds --> JSON, picture
+    names --find--> runs --read--> Entry each --problems--> Problem, Group: one config, several seeds --> JSON, figure
 
-Found and read in `entries`, taken together in `groups`.
+`entries` finds and reads the runs, `groups` puts them together.
 """
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 from inncli.config.trust import python_files
 from inncli.errors import RunError
@@ -17,14 +18,19 @@ from inncli.evaluation.request import EvaluationRequest
 
 
 def asked_of(entry: Entry, request: EvaluationRequest) -> EvaluationRequest:
-    """What is asked of a run: the same of all, but that only a run with a simulator file can be told to run it."""
+    """The request for one run of a comparison: `resimulate` only if the run has a simulator file of the user's."""
     own_file = any(python_files([value for key, value in entry.config.items() if key.startswith("task.")]))
     return replace(request, resimulate=request.resimulate and own_file)
 
 
 # ---- as JSON ---------------------------------------------------------------------------------------------------------
-def as_dict(found: list[Problem], left_out: list[dict]) -> dict:
-    """`{"runs": [one each], "groups": [seeds aggregated], "failed": [...]}`, JSON-ready."""
+def as_dict(found: list[Problem], left_out: list[dict[str, Any]]) -> dict[str, Any]:
+    """The comparison, JSON-ready: `{"runs": [...], "groups": [...], "failed": [...]}`.
+
+    Args:
+        found: the runs, grouped.
+        left_out: a dict for each run that can't be compared.
+    """
     runs, groups = [], []
     for problem in found:
         for group in problem.groups:
@@ -68,15 +74,20 @@ def as_dict(found: list[Problem], left_out: list[dict]) -> dict:
     return {"runs": runs, "groups": groups, "failed": left_out}
 
 
-# ---- as lines of a picture -------------------------------------------------------------------------------------------
+# ---- as lines of a figure --------------------------------------------------------------------------------------------
 def lines(
     problem: Problem, x: str | None = None
-) -> tuple[str | None, list[tuple[dict, list[tuple[float | str, Group]]]]]:
-    """The setting to draw against, and for each combination of the others its groups along it.
+) -> tuple[str | None, list[tuple[dict[str, Any], list[tuple[float | str, Group]]]]]:
+    """The setting on the axis of a figure, and a line for each combination of the other settings.
 
-    Without a number that differs the groups stand side by side: the setting is None, and a point's place is its config.
+    If no number differs, the setting is None and each group is a line of its own with one point.
 
-    Raises: RunError if several numbers differ and none is chosen, or `x` does not.
+    Args:
+        problem: the groups of one task.
+        x: the setting; None takes the only number that differs.
+
+    Returns: the setting, and for each line its other settings and its points: value of the setting, group.
+    Raises: RunError if several numbers differ and none is chosen, or `x` does not differ.
     """
     keys = list(dict.fromkeys(key for group in problem.groups for key in group.config))
     numbers = [key for key in keys if all(_is_number(group.config.get(key)) for group in problem.groups)]
@@ -91,12 +102,12 @@ def lines(
     key = x or (numbers[0] if numbers else None)
     if key is None:
         return None, [(group.config, [("", group)]) for group in problem.groups]
-    found: dict[str, tuple[dict, list]] = {}
+    found: dict[str, tuple[dict[str, Any], list[tuple[float, Group]]]] = {}
     for group in problem.groups:
         rest = {name: value for name, value in group.config.items() if name != key}
         found.setdefault(same_text(rest), (rest, []))[1].append((group.config[key], group))
     ordered = sorted(found.values(), key=lambda line: same_text(line[0]))
-    return key, [(rest, sorted(points, key=lambda point: point[0])) for rest, points in ordered]
+    return key, [(rest, [*sorted(points, key=lambda point: point[0])]) for rest, points in ordered]
 
 
 def _is_number(value: object) -> bool:

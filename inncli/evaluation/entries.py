@@ -1,19 +1,21 @@
-"""One run as it stands in a comparison: its config flattened, and all that is known of it.
+"""The runs of a comparison: each with its config flattened, and all that is known of it.
 
-words --find--> runs --read--> Entry each --add_evaluation--> Entry with metrics and verdicts
+names --find--> runs --read--> an Entry each --add_evaluation--> Entry with metrics and verdicts
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from inncli.errors import InnError
 from inncli.evaluation.cache import Evaluation
-from inncli.runs import sweep_dir, sweeps
+from inncli.runs import sweeps
 from inncli.runs.registry import name_of
 from inncli.runs.run_dir import RunDir
 from inncli.runs.snapshot import RunSnapshot
+from inncli.runs.sweep_dir import SweepDir
 
 NOT_CONFIG = ("seed", "device", "threads", "names", "trainer.checkpoint_seconds")  # change no result, or are the seed
 
@@ -23,14 +25,19 @@ class Entry:
     """One run: its config flattened, and all that is known of it.
 
     Attributes:
+        run: its directory.
+        info: its run.json.
         config: `model` -> the chosen yaml, `model.n_blocks` -> 4, and so on.
+        metrics: by name, those of training and, once `add_evaluation` was called, of the evaluation.
+        se: their standard errors.
         verdicts: question -> yes or no.
-        problem: why it can't be compared, one line; None where it can.
+        evaluated: whether `add_evaluation` was called.
+        problem: why it can't be compared, one line; None if it can.
     """
 
     run: RunDir
-    info: dict
-    config: dict = field(default_factory=dict)
+    info: dict[str, Any]
+    config: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     se: dict[str, float] = field(default_factory=dict)
     verdicts: dict[str, bool] = field(default_factory=dict)
@@ -38,23 +45,25 @@ class Entry:
     problem: str | None = None
 
 
-def find(spec: str, root: Path | None = None) -> tuple[list[RunDir], list[dict]]:
-    """The runs that one word means, a run or a whole sweep; and the sweep's jobs that left no run.
+def find(spec: str, root: Path | None = None) -> tuple[list[RunDir], list[dict[str, Any]]]:
+    """The runs that a name means, and the jobs of a sweep that left no run.
 
-    A directory, an id, or a prefix that only one run or sweep has.
+    Args:
+        spec: of a run or a sweep: a directory, an id, or a prefix that only one has.
+        root: the outputs; None is `outputs_root`.
 
     Raises: RunError if none or several fit.
     """
     found = sweeps.find(spec, root)
-    return _jobs(found.path) if isinstance(found, sweep_dir.SweepDir) else ([found], [])
+    return _jobs(found) if isinstance(found, SweepDir) else ([found], [])
 
 
-def _jobs(folder: Path) -> tuple[list[RunDir], list[dict]]:
-    jobs = sweep_dir.SweepDir(folder).manifest()["jobs"]
-    # A job still running is not in the manifest of a sweeper that picks as it goes.
+def _jobs(sweep: SweepDir) -> tuple[list[RunDir], list[dict[str, Any]]]:
+    jobs = sweep.manifest()["jobs"]
+    # The manifest of a search lacks the jobs that still run.
     there = {
         int(path.name): RunDir(path)
-        for path in folder.iterdir()
+        for path in sweep.path.iterdir()
         if path.name.isdigit() and (path / "run.json").is_file()
     }
     lost = [job for job in jobs if job["job"] not in there]
@@ -62,7 +71,7 @@ def _jobs(folder: Path) -> tuple[list[RunDir], list[dict]]:
 
 
 def read(run: RunDir) -> Entry:
-    """A run with its config and the numbers of its training; `problem` says why it has none."""
+    """A run with its config and the numbers of its training; if it has none, `problem` says why."""
     run = RunSnapshot.of(run)
     try:
         info, config = run.info(), run.config()
@@ -80,14 +89,14 @@ def read(run: RunDir) -> Entry:
 
 
 def add_evaluation(entry: Entry, found: Evaluation) -> None:
-    """Joins what an evaluation says."""
+    """Adds the metrics, standard errors and verdicts of an evaluation."""
     for mine, theirs in ((entry.metrics, found.metrics), (entry.se, found.se)):
         mine |= {name: value for name, value in theirs.items() if value is not None}
     entry.verdicts |= {question: verdict.ok for question, verdict in found.verdicts.items()}
     entry.evaluated = True
 
 
-def _flat(config: dict, prefix: str = "") -> dict:
+def _flat(config: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     found = {group: name for group, name in (config.get("names") or {}).items()} if not prefix else {}
     for key, value in config.items():
         name = prefix + key

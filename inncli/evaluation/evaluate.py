@@ -2,7 +2,7 @@
 
     held-out (x*, y*) --model--> round trip, likelihood, draws --task--> resimulation error, C2ST
 
-What the model or the task can't give is absent, never NaN. Everything random comes from `seed`.
+A number that the model or the task can't give is absent, never NaN. All random numbers come from `seed`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import torch
 from inncli.config import registry
 from inncli.data.pairs import Pairs
 from inncli.errors import RequestError
-from inncli.evaluation.cache import Answer, Evaluation, Question, cached, keep
+from inncli.evaluation.cache import Answer, Evaluation, Question, cached, store
 from inncli.evaluation.calibration import add_calibration
 from inncli.evaluation.reference import add_c2st, add_mmd2, count_nonfinite, first_distinct, knows_prior
 from inncli.evaluation.request import EvaluationRequest
@@ -32,10 +32,12 @@ from inncli.runs.run_dir import RunDir
 from inncli.runtime import generator
 from inncli.tasks.base import Task
 
+Move = Callable[[np.ndarray, np.ndarray], np.ndarray]  # moves draws (n, Dx) of one y (Dy,)
+
 WEIGHTED, WEIGHTED_DRAWS = 20, 1_000  # held-out ys, and draws at each of them that are importance-weighted
-RESIMULATED_DRAWS = 10  # a y: many ys of few draws each, since it is the ys that differ
+RESIMULATED_DRAWS = 10  # at each y: many ys with few draws each, since the error depends most on y
 FULL_DRAWS, FEW_DRAWS, MANY_UNKNOWNS = 10_000, 2_000, 4  # the published settings of the C2ST
-CELLS = 2  # a stream of random numbers that the model's draws don't share
+CELLS = 2  # a stream of random numbers that the model's draws don't use
 
 
 def answer(
@@ -46,19 +48,23 @@ def answer(
     fresh: bool = False,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> Answer:
-    """What the cache knows of a question or, if it knows nothing, what `evaluate` finds, which is then kept.
+    """The answer in the cache or, if there is none, that of `evaluate`, which is then cached.
 
     Args:
-        trained: the opened run, if it is at hand; else it is opened if need be, with `config_dir`.
-        fresh: measures anew, and keeps that.
-        on_progress: is told what is being done.
+        question: the run and the request.
+        trained: the opened run; None opens it if the cache has no answer.
+        config_dir: the user's config folder with which it is opened.
+        fresh: whether to measure anew, and to cache that.
+        on_progress: called with what is being done, in words.
+
+    Raises: as `evaluate` and `open_run`.
     """
     before = None if fresh else cached(question)
     if before is not None:
         return before
     trained = open_run(question.run, question.request.device, config_dir) if trained is None else trained
     question.settle()
-    return keep(question, evaluate(trained, question.run, question.request, on_progress))
+    return store(question, evaluate(trained, question.run, question.request, on_progress))
 
 
 def evaluate(
@@ -67,12 +73,18 @@ def evaluate(
     request: EvaluationRequest,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
-    """What a run is worth on pairs it never saw, see `measure` and `run_task.held_out_pairs`.
+    """Evaluates a run on pairs that it was not trained on, see `measure` and `run_task.held_out_pairs`.
 
     A simulator file of the user's is run only if the request says `resimulate`. `refine` adds the comparison of draws
-    moved onto y = s(x), see `refine.task_to_refine`. `on_progress` is told what is being done.
+    moved onto y = s(x), see `refine.task_to_refine`.
 
-    Raises: RequestError for `resimulate` without such a file, and for `y` where the task has no exact posterior.
+    Args:
+        trained: the run, opened.
+        run: its directory.
+        request: what is asked.
+        on_progress: called with what is being done, in words.
+
+    Raises: RequestError for `resimulate` without such a file, and for `y` if the task has no exact posterior.
     """
     seed, y, resimulate = request.seed, request.points, request.resimulate
     task = task_to_ask(run, resimulate, trained.trust)
@@ -81,16 +93,20 @@ def evaluate(
             f"`y`: the task of run {run.id} has no exact posterior to compare with there; leave it out", "y"
         )
     pairs, source = held_out_pairs(run, task, seed)
-    refined = None
+    refined: Move | None = None
     if request.refine:
-        move = refiner(run, task_to_refine(run, resimulate, ignore_noise=False, trust=trained.trust))
-        if not task.has_reference:
+        refinable = task_to_refine(run, resimulate, ignore_noise=False, trust=trained.trust)
+        move = refiner(run, refinable)
+        if not refinable.has_reference:
             raise RequestError(
                 f"`refine`: the task of run {run.id} has no exact posterior to compare refined draws with; "
                 "leave it out",
                 "refine",
             )
-        refined = lambda x, y: move(x, y).x  # noqa: E731
+
+        def refined(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+            return move(x, y).x
+
     settings = registry.make(
         registry.check(run.config(), trained.trust)["evaluation"], EvaluationSettings, trained.trust
     )
@@ -118,21 +134,22 @@ def measure(
     samples: int | None = None,
     y: np.ndarray | None = None,
     settings: EvaluationSettings | None = None,
-    refined: Callable | None = None,
+    refined: Move | None = None,
     on_progress: Callable[[str], None] = lambda text: None,
 ) -> Evaluation:
-    """All that a model, its held-out pairs and its task allow to be measured.
+    """Measures all that a model, its held-out pairs and its task allow.
 
     Args:
-        pairs: rows that training did not see.
-        task: where it may be asked; None leaves out what needs a simulator or a truth.
+        trained: the run.
+        pairs: rows on which the run was not trained.
+        task: the run's task, if it may be run; None leaves out what needs a simulator or exact draws.
         seed: of the draws, of the reference draws and of the classifier's folds.
-        samples: draws a side of the C2ST; None is 10,000, or 2,000 of more than 4 unknowns.
+        samples: draws of each side of the C2ST; None is 10,000, or 2,000 of more than 4 unknowns.
         y: where to compare with exact draws, (n_obs, Dy); None is the task's published observations, or the first 3
             distinct held-out ys.
         settings: of the comparison by MMD; None leaves it out.
-        refined: moves draws (n, Dx) of y (Dy,), which are then compared beside those not moved.
-        on_progress: is told, in words, what is being done.
+        refined: moves draws onto y = s(x); they are compared too.
+        on_progress: called with what is being done, in words.
     """
     dtype = trained.meta["config"]["dtype"]
     found = Evaluation(settings={"seed": seed, "held_out": len(pairs), "dtype": dtype})
@@ -151,22 +168,25 @@ def measure(
     if settings is not None and task is not None and task.has_reference and trained.y is not None:
         add_mmd2(found, trained, pairs, task, settings, seed, refined)
     if pairs.y is not None:
-        _familiarity(found, trained, pairs)
+        _out_of_distribution(found, trained, pairs)
     return found
 
 
-def _familiarity(found: Evaluation, trained: TrainedModel, pairs: Pairs) -> None:
-    """`unfamiliar_ys`, the share of held-out ys called unfamiliar, about the level; and each observation's own."""
+def _out_of_distribution(found: Evaluation, trained: TrainedModel, pairs: Pairs) -> None:
+    """Adds `unfamiliar_ys`, the share of held-out ys called unfamiliar, and the score of each observation."""
+    assert pairs.y is not None  # `measure` asks
     held_out = trained.familiarity(pairs.y)
     if held_out is None:
         return
     found.add("unfamiliar_ys", np.array([not entry["familiar"] for entry in held_out]))
     for entry in found.observations:
-        (entry["familiarity"],) = trained.familiarity([entry["y"]])
+        scores = trained.familiarity([entry["y"]])
+        assert scores is not None  # as of the held-out ys
+        (entry["familiarity"],) = scores
 
 
 def _own_checks(found: Evaluation, trained: TrainedModel, pairs: Pairs, seed: int) -> None:
-    """The model's own numbers at the held-out pairs: the round trip, and what it has to say beside."""
+    """Adds the model's own numbers at the held-out pairs: that of the round trip, and others."""
     x = torch.as_tensor(pairs.x, device=trained.device)
     y = None if pairs.y is None else torch.as_tensor(pairs.y, device=trained.device)
     with torch.no_grad():
@@ -177,7 +197,7 @@ def _own_checks(found: Evaluation, trained: TrainedModel, pairs: Pairs, seed: in
 
 
 def _likelihood(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Task | None, seed: int) -> None:
-    """`nll` over the rows that have a density; recorded values are spread over their cells, as in training."""
+    """Adds `nll` over the rows that have a density. Recorded values are spread over their bins, as in training."""
     rng = np.random.default_rng([seed, CELLS])
     x = pairs.x + np.array(trained.x.steps) * (rng.random(pairs.x.shape) - 0.5)
     log_prob = trained.log_prob(x, pairs.y)
@@ -194,14 +214,15 @@ def _likelihood(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Ta
 
 
 def _resimulation(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Task, seed: int) -> None:
-    """`err_resim`, the mean of |s(x) - y*|^2 over draws and held-out ys, and its square root.
+    """Adds `err_resim`, the mean of |s(x) - y*|^2 over draws and held-out ys, and its square root.
 
-    x* is itself a draw of p(x | y*), so an exact model's error is the truth's own in expectation, whatever
-    the noise: that is what it is measured against.
+    x* is itself a draw of p(x | y*). So, whatever the noise, the error of an exact model has the expectation of the
+    truth's own error, with which it is compared.
     """
+    assert pairs.y is not None  # `measure` asks
     draws = trained.sample(pairs.y, RESIMULATED_DRAWS, seed)
     count_nonfinite(found, draws)
-    squares = np.array([resimulation_error(task.observe, x, y) ** 2 for x, y in zip(draws, pairs.y)])
+    squares = np.array([resimulation_error(task.observe, x, y) ** 2 for x, y in zip(draws, pairs.y, strict=True)])
     truth = resimulation_error(task.observe, pairs.x, pairs.y)
     squares = squares[np.isfinite(squares)]  # all draws of a y may fail to simulate
     if not len(squares):
@@ -218,7 +239,8 @@ def _resimulation(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: 
 
 
 def _importance(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Task, seed: int) -> None:
-    """`ess`, the share of draws left when they are weighted by prior times likelihood; the mean over held-out ys."""
+    """Adds `ess`, the effective share of draws weighted by prior times likelihood; the mean over held-out ys."""
+    assert pairs.y is not None  # those of a run with a y
     ys = first_distinct(pairs.y, WEIGHTED)
     x = trained.sample(ys, WEIGHTED_DRAWS, seed).reshape(-1, trained.x.dim)
     y = np.repeat(ys, WEIGHTED_DRAWS, axis=0)

@@ -1,7 +1,7 @@
-"""Which runs belong together: one `Problem` a task as it was set, in it one `Group` a config, in that one run a seed.
+"""Which runs are compared: a `Problem` for each task, in it a `Group` for each config, in that a run for each seed.
 
-Runs are compared within one problem: the task and its settings, but for how much data there was. All are measured
-on the same held-out pairs where the task can draw them (`run_task.held_out_pairs`).
+Runs are compared within one problem: a task and its settings, whatever the amount of data. If the task can draw pairs,
+all runs are measured on the same held-out ones (`run_task.held_out_pairs`).
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 from inncli.config.registry import GROUPS
 from inncli.evaluation.entries import Entry
@@ -21,43 +22,50 @@ BUDGET = ("n_train", "fresh", "workers")  # of a task: how its pairs are drawn, 
 
 @dataclass
 class Group:
-    """Runs of one config, seeds apart. Attributes: config: what sets it apart from the other groups of its task."""
+    """Runs of one config that differ in their seeds.
+
+    Attributes:
+        entries: the runs.
+        config: the settings that differ between the groups of its task.
+    """
 
     entries: list[Entry]
-    config: dict = field(default_factory=dict)
+    config: dict[str, Any] = field(default_factory=dict)
 
     def values(self, metric: str) -> list[float]:
-        """One number a seed that has it."""
+        """The metric of each seed that has it."""
         return [entry.metrics[metric] for entry in self.entries if entry.metrics.get(metric) is not None]
 
     def mean_sd(self, metric: str) -> tuple[float, float | None] | None:
-        """Mean over the seeds, and their sd where there are two."""
+        """The mean over the seeds, and their sd if there are at least two; None without values."""
         values = self.values(metric)
         if not values:
             return None
         return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
 
     def yes(self, question: str) -> tuple[int, int]:
-        """How many seeds answer yes, of how many that were asked."""
+        """How many seeds answer a question with yes, and how many were asked."""
         asked = [entry.verdicts[question] for entry in self.entries if question in entry.verdicts]
         return sum(asked), len(asked)
 
 
 @dataclass
 class Problem:
-    """One task as it was set, and the groups that may be compared on it.
+    """A task with its settings, and the groups that are compared on it.
 
     Attributes:
-        config: task settings to name it.
+        task: the name of its yaml.
+        config: the settings that differ from those of the other problems of the task.
+        groups: one for each config.
     """
 
     task: str
-    config: dict
+    config: dict[str, Any]
     groups: list[Group]
 
     @property
     def metrics(self) -> list[str]:
-        """All that is known of any run, in order of appearance."""
+        """The names of all metrics and verdicts of any run, in order of appearance."""
         return list(
             dict.fromkeys(
                 name for group in self.groups for entry in group.entries for name in (*entry.metrics, *entry.verdicts)
@@ -66,7 +74,7 @@ class Problem:
 
     @property
     def columns(self) -> list[str]:
-        """The few that matter, of what is known."""
+        """The metrics and verdicts that a table shows."""
         entries = [entry for group in self.groups for entry in group.entries]
         if not any(entry.evaluated for entry in entries):
             wanted = registry.columns("training")
@@ -76,7 +84,7 @@ class Problem:
         return [name for name in wanted if name in self.metrics]
 
     def best(self, metric: str) -> list[Group]:
-        """The groups with the best mean; none where the metric has no better, or there is nothing to compare."""
+        """The groups with the best mean; none if the metric has no better, or there is only one group."""
         scored = [
             (registry.find(metric).badness(found[0]), group)
             for group in self.groups
@@ -85,7 +93,7 @@ class Problem:
         return [group for score, group in scored if len(scored) > 1 and score == min(scored, key=lambda s: s[0])[0]]
 
     def sort(self, metric: str) -> None:
-        """Best first; groups without the metric last."""
+        """Sorts the groups by a metric, best first; those without it come last."""
 
         def key(group: Group) -> float:
             found = group.mean_sd(metric)
@@ -95,7 +103,7 @@ class Problem:
 
 
 def problems(entries: Iterable[Entry]) -> list[Problem]:
-    """The entries that can be compared, by task, by config."""
+    """The entries that can be compared, grouped by task and by config."""
     by_task: dict[str, list[Entry]] = {}
     for entry in entries:
         if entry.problem is None:
@@ -112,8 +120,8 @@ def problems(entries: Iterable[Entry]) -> list[Problem]:
     return made
 
 
-def _setting(entry: Entry) -> dict:
-    """The task and its settings, but for the budget: what must agree for runs to be compared."""
+def _setting(entry: Entry) -> dict[str, Any]:
+    """The task and its settings without BUDGET: what must agree for runs to be compared."""
     return {
         key: value
         for key, value in entry.config.items()
@@ -132,15 +140,15 @@ def _groups(entries: list[Entry]) -> list[Group]:
     ]
 
 
-def differences(configs: list[dict]) -> list[str]:
-    """The keys that tell these flat configs apart, in the words of the command line.
+def differences(configs: list[dict[str, Any]]) -> list[str]:
+    """The keys in which these flat configs differ, as the command line names them.
 
-    A choice of a group (`model=spline`) stands for all that its yaml says: keys under it differ only where they do
-    among runs of that choice. What a model brings with it (its trainer, say) goes without saying.
+    A choice of a group (`model=spline`) stands for all that its yaml says: a key below it counts only if it differs
+    among runs of that choice. A choice that follows from the model (its trainer, say) is left out.
     """
     found = []
     for group in ("model", *(group for group in GROUPS if group != "model")):
-        # Where every model has one choice, the model tells.
+        # If each model has one choice, the model says it.
         implied = group != "model" and len({(c.get("model"), c.get(group)) for c in configs}) == len(
             {c.get("model") for c in configs}
         )
@@ -160,5 +168,5 @@ def differences(configs: list[dict]) -> list[str]:
 
 
 def same_text(value: object) -> str:
-    """A text that equal settings share, and others don't."""
+    """A text that is the same for equal settings only."""
     return json.dumps(value, sort_keys=True, default=str)

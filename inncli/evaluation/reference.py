@@ -1,4 +1,4 @@
-"""A model's draws against exact ones: by a classifier at a few ys, by MMD at many."""
+"""Compares a model's draws with exact ones: by a classifier at a few ys, by MMD at many."""
 
 from __future__ import annotations
 
@@ -16,23 +16,38 @@ from inncli.metrics.resimulation import resimulation_error
 from inncli.metrics.verdicts import matches_truth
 from inncli.tasks.base import Task
 
-OBSERVATIONS = 3  # ys at which a classifier compares, where none are asked for
+OBSERVATIONS = 3  # ys at which a classifier compares, if none are asked for
 DRAWS, REFERENCE = range(2)  # streams of random numbers
 
 
 def add_c2st(
     found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Task, n: int, y: np.ndarray | None, seed: int
 ) -> None:
-    """`c2st` of n draws to n exact draws, the mean over observations; once, to p(x), without a y."""
+    """Adds `c2st` of n draws to n exact draws, the mean over observations; without y, that to p(x).
+
+    Args:
+        found: to which it is added.
+        trained: the run.
+        pairs: held-out pairs.
+        task: knows exact draws.
+        n: draws at each y.
+        y: where to compare, (n_obs, Dy); None is the task's published observations, or the first 3 distinct held-out
+            ys.
+        seed: of the draws and the exact draws.
+    """
+    ys: list[np.ndarray | None]
     published = None if trained.y is None or y is not None else task.published_observations()
     if trained.y is None:
         ys, draws = [None], trained.sample(None, n, seed)
     else:
-        ys = y if y is not None else first_distinct(pairs.y, OBSERVATIONS) if published is None else published
-        draws = trained.sample(ys, n, seed)
+        points = y if y is not None else published
+        if points is None:
+            assert pairs.y is not None  # those of a run with a y
+            points = first_distinct(pairs.y, OBSERVATIONS)
+        ys, draws = list(points), trained.sample(points, n, seed)
     count_nonfinite(found, draws)
     compared = []
-    for k, (x, y_obs) in enumerate(zip(draws, ys)):
+    for k, (x, y_obs) in enumerate(zip(draws, ys, strict=True)):
         rng = np.random.default_rng([seed, REFERENCE, k])
         reference = task.prior(n, rng) if y_obs is None else task.reference_posterior(y_obs, n, rng)
         x = x[np.isfinite(x).all(1)]
@@ -43,7 +58,7 @@ def add_c2st(
     scores = np.array(c2st_scores([(x, reference) for _, x, reference in compared]))
     found.observations += [
         {"y": None if y_obs is None else y_obs.tolist(), "c2st": float(score)}
-        for (y_obs, _, _), score in zip(compared, scores)
+        for (y_obs, _, _), score in zip(compared, scores, strict=True)
     ]
     found.add("c2st", scores)
     if len(scores) > 1:
@@ -64,9 +79,20 @@ def add_mmd2(
     task: Task,
     settings: EvaluationSettings,
     seed: int,
-    refined: Callable | None,
+    refined: Callable[[np.ndarray, np.ndarray], np.ndarray] | None,
 ) -> None:
-    """`mmd2` at many ys, its mean, median and worst; `err_resim` of the same draws where the protocol says so."""
+    """Adds `mmd2` at many ys: its mean, median and worst; also `err_resim` of the same draws if the settings say so.
+
+    Args:
+        found: to which they are added.
+        trained: the run; it has a y.
+        pairs: held-out pairs.
+        task: has an exact posterior.
+        settings: how many ys and draws.
+        seed: of the draws and the exact draws.
+        refined: as in `compare_with_exact`.
+    """
+    assert pairs.y is not None  # those of a run with a y
     ys = pairs.y[: settings.observations]
     columns = compare_with_exact(trained, task, ys, settings.draws, seed, refined)
     for name, values in columns.items():
@@ -97,13 +123,18 @@ def compare_with_exact(
 ) -> dict[str, np.ndarray]:
     """`mmd2` of n draws to n exact draws at each y and, where y can be simulated, `err_resim` of the same draws.
 
-    An observation at a time, each with random numbers of its own, so that memory stays small and a y's numbers
-    don't depend on the others. A y without two finite draws gives NaN.
+    Each y has random numbers of its own, so that its results don't depend on the other ys. A y without two finite draws
+    gives NaN.
 
     Args:
-        refined: moves the draws (n, Dx) of a y; adds `refined_mmd2` and `refined_err_resim`.
+        trained: the run.
+        task: has an exact posterior.
+        ys: the observations, (n_obs, Dy).
+        n: draws at each.
+        seed: of the draws and the exact draws.
+        refined: moves the draws (n, Dx) of a y (Dy,); adds `refined_mmd2` and `refined_err_resim`.
 
-    Shape: ys (n_obs, Dy); each array (n_obs,).
+    Returns: an array (n_obs,) for each name.
     Reference: Kruse et al. 2021, Benchmarking invertible architectures on inverse problems, arXiv:2101.10763.
     """
     found: dict[str, list[float]] = {}
@@ -124,13 +155,13 @@ def compare_with_exact(
 
 
 def count_nonfinite(found: Evaluation, draws: np.ndarray) -> None:
-    """Adds the share of `draws` (..., Dx) that are not finite, where it is the largest so far."""
+    """Sets `nonfinite_draws` to the share of `draws` (..., Dx) that are not finite, if it is the largest so far."""
     share = float(1 - np.isfinite(draws).all(-1).mean())
     found.metrics["nonfinite_draws"] = max(share, found.metrics.get("nonfinite_draws", 0.0))
 
 
 def knows_prior(task: Task) -> bool:
-    """Whether `prior` draws the density that was learned, and not the rows of a table."""
+    """Whether the task's `prior` draws from the density that was learned; that of a table gives its rows."""
     return not task.is_measured
 
 

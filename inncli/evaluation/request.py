@@ -13,7 +13,7 @@ class EvaluationRequest:
 
     Attributes:
         seed: of the held-out pairs, the draws, the reference draws and the classifier's folds.
-        samples: draws a side of the C2ST; None is 10,000, or 2,000 of more than 4 unknowns.
+        samples: draws of each side of the C2ST; None is 10,000, or 2,000 of more than 4 unknowns.
         y: where to compare with exact draws, given as an array (n_obs, Dy) and held as tuples; None is the task's
             published observations, or the first 3 distinct held-out ys.
         resimulate: whether a simulator file of the user's may be run.
@@ -40,5 +40,5 @@ class EvaluationRequest:
 
     @property
     def calibration(self) -> EvaluationRequest:
-        """The part that calibration depends on: samples, y and refine have none in it."""
+        """The request without samples, y and refine, on which calibration does not depend."""
         return EvaluationRequest(seed=self.seed, resimulate=self.resimulate, device=self.device)

@@ -1,4 +1,4 @@
-"""How a run is evaluated, where nothing else is asked for; a group of the config, `evaluation=kruse` for one."""
+"""How a run is evaluated unless the request says otherwise: the config group `evaluation`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from inncli.errors import ConfigError
 from inncli.types import PositiveInt
 
-MOST = 100_000  # the time goes with the square of the draws; a run's config may be a stranger's
+MOST = 100_000  # the time grows with the square of the draws, and a run's config is untrusted
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,9 @@
 """From a config to a trained run.
 
-Contents: `train.train` and `train.resume`; `setup`, what a config builds and the pairs that a run keeps.
+    train   `train` and `resume`: one run
+    setup   what a config builds (`Setup`), its pairs, split (`SplitData`), and the pairs that a run saves
+    sweep   `start` and `resume`: a sweep
+    job     `TrainingJob`: what hydra calls for each training
+
 May import `inference`, `training` and the rooms below them; not `evaluation`, not `plots`. It prints nothing.
 """

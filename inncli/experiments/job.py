@@ -9,6 +9,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from inncli import config
 from inncli.config import registry
@@ -22,33 +23,33 @@ from inncli.runs.run_dir import RunDir
 from inncli.runs.run_info import Ending
 from inncli.runs.sweep_dir import SweepDir
 
-NAN = float("nan")  # what a sweeper is told of a job without a result; its run.json says why
+NAN = float("nan")  # what a job without a result returns to the sweeper; its run.json says why
 
 
 @dataclass(frozen=True)
 class TrainingJob:
-    """What a launcher runs for each job: it is sent to other processes, and what the command trusts with it.
+    """What a launcher calls for each job. It is sent to other processes, together with the trust of the command.
 
     Args:
-        trust: the config folders and the user's files that the command of this sweep or run was told of.
-        note: takes a line about the job for the user; a module-level function.
-        done: is told the directory of a single run that has ended; a module-level function.
+        trust: the config folders and the user's files that the command of this sweep or run names.
+        note: called with a line about the job for the user; a module-level function.
+        done: called with the directory of a single run that has ended; a module-level function.
     """
 
     trust: Trust
     note: Callable[[str], None]
     done: Callable[[Path], None]
 
-    def __call__(self, cfg) -> float | None:
-        """Trains what `cfg` says; returns the validation loss.
+    def __call__(self, cfg: Any) -> float | None:
+        """Trains what `cfg`, hydra's config, says; returns the validation loss.
 
-        The job of a sweep keeps its error to itself, so that the other jobs go on; the error of a single run goes past
-        hydra to whoever launched it.
+        A job of a sweep writes its error into its record and raises none, so that the other jobs go on. A single run
+        raises its error.
         """
         place = config.job_place(cfg)
-        return self._single(cfg, place) if place.number is None else self._of_sweep(cfg, place)
+        return self._single(cfg, place) if place.number is None else self._of_sweep(cfg, place, place.number)
 
-    def _single(self, cfg, place: config.Place) -> float | None:
+    def _single(self, cfg: Any, place: config.Place) -> float | None:
         try:
             metrics = train.train(config.job_config(cfg, self.trust), place.path, place.overrides, trust=self.trust)
             self.done(place.path)
@@ -63,22 +64,23 @@ class TrainingJob:
             raise
         return metrics.get("val_loss")
 
-    def _of_sweep(self, cfg, place: config.Place) -> float:
+    def _of_sweep(self, cfg: Any, place: config.Place, number: int) -> float:
         """Starts a job of a sweep, or continues what is there.
 
-        What it does follows from its directory alone, so that a job may be handed over again at any time: by
-        `inn resume`, or by a scheduler that takes it up once more under the same number. What it may run does not:
-        that is this object's.
+        What it does depends on its directory alone, so that a job may be run again at any time: by `inn resume`, or by
+        a scheduler under the same number. What it may run depends on this object's trust alone.
         """
         _end_as_ctrl_c_does(signal.SIGTERM)
         sweep = SweepDir(place.path.parent)
-        run = sweep.run(place.number)
-        entry = sweep.entry(place.number) if place.planned else {"overrides": place.overrides, "config": None}
-        with sweep.attempt(place.number, entry["overrides"]) as record:
+        run = sweep.run(number)
+        entry: dict[str, Any] = {"overrides": place.overrides, "config": None}
+        if place.planned:
+            entry = sweep.entry(number)
+        with sweep.attempt(number, entry["overrides"]) as record:
             if record is None:
-                self.note(f"job {place.number} of sweep {sweep.id} is being trained by another process; left to it")
+                self.note(f"job {number} of sweep {sweep.id} is being trained by another process; left to it")
                 return NAN
-            self.note(f"job {place.number}: {' '.join(entry['overrides'])}")
+            self.note(f"job {number}: {' '.join(entry['overrides'])}")
             try:
                 metrics = self._trained(
                     run,
@@ -97,19 +99,21 @@ class TrainingJob:
                 return NAN
             except Exception as error:  # any failure of one job is a line of the sweep's report
                 record.end(status="failed", error=f"{type(error).__name__}: {registry.one_line(error)}")
-                keep_traceback(sweep.log(place.number), error)
+                keep_traceback(sweep.log(number), error)
                 return NAN
             record.end(status="done")
-        return metrics.get("val_loss", NAN)
+        value: float = metrics.get("val_loss", NAN)
+        return value
 
     def _trained(
-        self, run: RunDir, new_config: Callable[[], dict], words: list[str], prune: train.Prune | None
-    ) -> dict:
+        self, run: RunDir, new_config: Callable[[], dict[str, Any]], overrides: list[str], prune: train.Prune | None
+    ) -> dict[str, Any]:
         if not run.info_file.exists():
-            return train.train(registry.check(new_config(), self.trust), run.path, words, prune, self.trust)
+            return train.train(registry.check(new_config(), self.trust), run.path, overrides, prune, self.trust)
         info = run.info()
         if info["status"] == "done":
-            return info["metrics"]
+            metrics: dict[str, Any] = info["metrics"]
+            return metrics
         metrics = train.resume(run, self.trust, prune)
         for warning in changed_simulator(run, bool(self.trust.files), WENT_ON):
             self.note(f"warning: {warning}")
@@ -117,13 +121,12 @@ class TrainingJob:
 
 
 def keep_traceback(log: Path, error: Exception) -> None:
-    """Adds the traceback to a run's log."""
-    # On a full disk the first error is the one to tell.
+    """Adds the traceback of an error to a run's log; on a full disk it is lost."""
     with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
         traceback.print_exception(error, file=file)
 
 
 def _end_as_ctrl_c_does(number: signal.Signals) -> None:
-    """In a worker process, which has not come through `inncli.cli.app.main`."""
+    """Lets a signal raise KeyboardInterrupt in a worker process, where `inncli.cli.app.main` has not done so."""
     if threading.current_thread() is threading.main_thread() and signal.getsignal(number) == signal.SIG_DFL:
         signal.signal(number, signal.default_int_handler)

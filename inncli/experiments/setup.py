@@ -1,4 +1,4 @@
-"""What a config builds for a training, and the pairs that a run keeps.
+"""What a config builds for a training, and the pairs that a run saves.
 
 config --build_setup--> Setup --task.training_pairs--> pairs --split_pairs--> SplitData --new_model--> a model to train
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,14 +32,14 @@ from inncli.training.state import Data
 from inncli.training.trainer import Trainer
 from inncli.variables import Variables
 
-FRESH_VALIDATION = 4_000  # pairs that validate a run on fresh ones, at most a quarter of those it starts from
+FRESH_VALIDATION = 4_000  # validation pairs of a run that trains on fresh ones, at most a quarter of its first pairs
 
 
 @dataclass(frozen=True)
 class Setup:
-    """What a config builds before any pairs are there, in one of the processes of `group`."""
+    """What a config builds before there are pairs, in one process of `group`."""
 
-    config: dict
+    config: dict[str, Any]
     group: Group
     device: torch.device
     dtype: torch.dtype
@@ -56,10 +57,11 @@ class SplitData:
     """The pairs of a run, split and on the device.
 
     Args:
-        pairs: those that the model starts from, and learns from unless the task draws fresh ones or they stay on disk.
-        training: the same, as tensors.
-        validation: the pairs held out.
-        streamed: all pairs, where they stay on disk; else None.
+        pairs: those from which the model's first weights follow. It also learns from them, unless the task draws fresh
+            ones or the pairs stay on disk.
+        training: the same, as tensors on the device.
+        validation: the held-out pairs, as tensors on the device.
+        streamed: all pairs, if they stay on disk; else None.
     """
 
     pairs: Pairs
@@ -67,16 +69,28 @@ class SplitData:
     validation: Batch
     streamed: StreamedPairs | None = None
 
-    def y_statistics(self, variables: Variables | None) -> dict | None:
-        """What is kept of the training ys; None without y."""
-        if self.pairs.y is None:
+    def y_statistics(self, variables: Variables | None) -> dict[str, Any] | None:
+        """What a checkpoint holds of the training ys, see `training_statistics`; None for a density p(x).
+
+        Args:
+            variables: the columns of y.
+        """
+        if self.pairs.y is None or variables is None:
             return None
         ends = {} if self.streamed is None else {"low": self.streamed.low, "high": self.streamed.high}
         return {**training_statistics(self.pairs.y, variables), **ends}
 
 
-def build_setup(config: dict, group: Group, trust: Trust = NOTHING) -> Setup:
-    """Builds all but the model, and sets this process's dtype, threads and determinism as the config says."""
+def build_setup(config: dict[str, Any], group: Group, trust: Trust = NOTHING) -> Setup:
+    """Builds all but the model, and sets this process's threads and determinism as the config says.
+
+    Args:
+        config: checked.
+        group: the processes that train together.
+        trust: what may be imported and run.
+
+    Raises: ConfigError for an object that can't be built.
+    """
     dtype = runtime.resolve_dtype(config["dtype"])
     threads = runtime.set_threads(config["threads"])
     runtime.set_deterministic()
@@ -95,14 +109,24 @@ def build_setup(config: dict, group: Group, trust: Trust = NOTHING) -> Setup:
     )
 
 
-def saved_pairs(setup: Setup, run: RunDir, info: dict) -> Pairs | StreamedPairs:
-    """The pairs that the run was started with; drawn again if it was killed before they were kept."""
+def saved_pairs(setup: Setup, run: RunDir, info: dict[str, Any]) -> Pairs | StreamedPairs:
+    """The pairs of a run that is resumed; drawn again if it was killed before it saved them.
+
+    Args:
+        setup: what its config builds.
+        run: the run.
+        info: its run.json.
+
+    Raises: CheckpointError if the file of the pairs is missing, damaged or another task's; RunError if the table has
+        changed.
+    """
     task = setup.task
     fingerprint = task.fingerprint()
     if fingerprint is None and (run.pairs.is_file() or run.last.is_file()):
         pairs = kept_pairs(run, info)
         for letter, part, known in (("x", pairs.x, task.x), ("y", pairs.y, task.y)):
-            if (part is None) != (known is None) or known is not None and part.shape[1] != known.dim:
+            there = None if part is None else part.shape[1]
+            if there != (None if known is None else known.dim):
                 raise CheckpointError(
                     f"{run.pairs} has other columns of {letter} than the task; restore it or train again"
                 )
@@ -112,28 +136,37 @@ def saved_pairs(setup: Setup, run: RunDir, info: dict) -> Pairs | StreamedPairs:
 
 
 def split_pairs(setup: Setup, pairs: Pairs | StreamedPairs) -> SplitData:
-    """Splits off the validation pairs and moves all to the device; of pairs on disk only those that start the model."""
+    """Splits off the validation pairs and moves both parts to the device.
+
+    Of pairs on disk only those are moved from which the model's first weights follow.
+    """
     task, fraction, device = setup.task, setup.trainer.val_fraction, setup.device
-    streamed = pairs if isinstance(pairs, StreamedPairs) else None
-    if streamed is not None:
+    streamed = None
+    if isinstance(pairs, StreamedPairs):
+        streamed = pairs
         kept, held_out = streamed.split(fraction)
     else:
         if task.fresh:
-            # These pairs only start and validate the model. A small validation set picks lucky epochs.
+            # These pairs give the first weights and validate the model. A small validation set would pick lucky epochs.
             fraction = max(fraction, min(FRESH_VALIDATION / len(pairs), 0.25))
         rng = np.random.default_rng([setup.seed, SPLIT])
         kept, held_out = split(pairs, fraction, rng, task.groups(pairs))
     return SplitData(kept, _tensors(kept, device), _tensors(held_out, device), streamed)
 
 
-def new_model(setup: Setup, data: SplitData, bound: AbstractContextManager = nullcontext()) -> Model:
-    """The model with its first weights, started from the training pairs; `bound` holds while it is built.
+def new_model(setup: Setup, data: SplitData, bound: AbstractContextManager[None] | None = None) -> Model:
+    """The model with its first weights, which follow from the seed and the training pairs.
+
+    Args:
+        setup: what the config builds.
+        data: its pairs.
+        bound: entered while the model is built, see `no_larger_than`.
 
     Raises: ConfigError if model, objective, task and trainer don't go together; TrainingError if another process of the
         group starts from another model or other pairs.
     """
     task, objective, names = setup.task, setup.objective, setup.config.get("names") or {}
-    model = build_model(setup.config, task.x, task.y, setup.device, bound, setup.trust)
+    model = build_model(setup.config, task.x, task.y, setup.device, bound or nullcontext(), setup.trust)
     if objective.needs_density and not model.has_loss:
         raise ConfigError(
             f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
@@ -190,11 +223,18 @@ def _tensors(pairs: Pairs, device: torch.device) -> Batch:
 
 
 def keep_pairs(run: RunDir, task: Task, pairs: Pairs | StreamedPairs) -> None:
-    """Keeps drawn pairs and the checksum of the file that simulated them, or the checksum of the table they came from."""
+    """Saves drawn pairs with the checksum of the file that simulated them; of a table only its checksum.
+
+    Args:
+        run: the run.
+        task: its task.
+        pairs: the task's training pairs.
+    """
     facts = task.fingerprint()
     if facts is None:
         if run.pairs.is_file() and "pairs_sha256" in (run.info().get("data") or {}):
-            return  # a run that goes on has them, and its simulator file may be another by now
+            return  # a resumed run has them, and its simulator file may have changed since
+        assert isinstance(pairs, Pairs)  # pairs on disk are a table's, which has a fingerprint
         save_pairs(run.pairs, pairs)
         facts = {"pairs_sha256": file_sha256(run.pairs)}
         if task.simulator_sha256 is not None:

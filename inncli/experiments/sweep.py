@@ -1,9 +1,9 @@
-"""A sweep from its words to its trained jobs: starting one, and taking one up again.
+"""Starts a sweep, and resumes one.
 
-    words -> plan -> a new sweep directory -> launch -> Ended
-    a sweep directory -> words and configs, checked as data -> launch -> Ended
+    overrides -> plan -> a new sweep directory -> launch -> Ended
+    a sweep directory -> overrides and configs, checked as data -> launch -> Ended
 
-The directory may be a stranger's: whatever it says is checked before anything is composed, built or written.
+The directory of a sweep is untrusted: what it says is checked before anything is composed, built or written.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, TypeVar
 
 from inncli import config
 from inncli.config import overrides as language
@@ -26,7 +27,9 @@ from inncli.runs.registry import outputs_root, reserve
 from inncli.runs.sweep_dir import GOOD, SweepDir
 from inncli.tasks.base import Task
 
-Launch = Callable[[Trust], Callable]  # gives what hydra calls for each job, which brings this trust along
+HydraTask = Callable[[Any], float | None]  # what hydra calls for each job, with the job's config
+Launch = Callable[[Trust], HydraTask]  # makes one that has this trust
+T = TypeVar("T")
 
 SUBMITIT = "hydra.launcher.submitit_folder"
 CHOSEN = {
@@ -37,86 +40,94 @@ CHOSEN = {
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of a sweep.
+    """The end of a sweep.
 
     Attributes:
-        jobs: how each stands, see `SweepDir.jobs`; empty where none was begun.
-        error: what ended it early, or says that jobs failed; None where all is well.
-        launched: False where nothing was left to do.
+        sweep: its directory.
+        jobs: the state of each, see `SweepDir.jobs`; empty if none was begun.
+        error: what ended it early, or says that jobs failed; None if all jobs are done.
+        launched: False if nothing was left to do.
     """
 
     sweep: SweepDir
-    jobs: list[dict]
+    jobs: list[dict[str, Any]]
     error: BaseException | None = None
     launched: bool = True
 
 
 # ---- starting ----------------------------------------------------------------------------------------
-def start(words: list[str], jobs: list[config.Job], task: Launch, trust: Trust) -> Ended:
+def start(overrides: list[str], jobs: list[config.Job], task: Launch, trust: Trust) -> Ended:
     """Trains every job of a request with -m in a new sweep directory.
 
     Args:
-        words: the request.
-        jobs: what it was planned to.
+        overrides: the request.
+        jobs: its plan, of `config.plan`.
+        task: makes what hydra calls for each job.
         trust: config folders; the files that the request names are added here.
 
-    Raises: RequestError for what is wrong with the request; nothing is left behind then.
+    Raises: RequestError for what is wrong with the request; no directory is left then.
     """
     for key, why in CHOSEN.items():
-        if language.names(words, key):
+        if language.names(overrides, key):
             raise RequestError(f"{key} is chosen by inn, {why}")
     trust = trust.to_run(planned.config for planned in jobs)
-    # A missing table or a broken simulator file is found once, before anything is written.
+    # A missing table or a broken simulator file is found here, before anything is written.
     for node in _different(planned.config["task"] for planned in jobs):
         registry.make(node, Task, trust)
     chosen = jobs[0].config["names"]
     sweep = SweepDir(reserve(outputs_root() / "sweeps", chosen["task"], chosen["model"]))
     with sweep.held():
         sweep.start(
-            words,
+            overrides,
             [
-                {"overrides": language.own_words(planned.overrides), "config": train.with_absolute_file(planned.config)}
+                {
+                    "overrides": language.training_overrides(planned.overrides),
+                    "config": train.with_absolute_file(planned.config),
+                }
                 for planned in jobs
                 if planned.exact
             ],
         )
         exact = [n for n, planned in enumerate(jobs) if planned.exact]
-        # A recipe among the words may choose the launcher, and the launcher's settings may name others.
+        # A recipe may choose the launcher, and the launcher's settings may refer to other overrides.
         launch = [
-            *(word for word in words if language.is_of_the_launch(word)),
-            *language.shared_words(sweep.manifest()["jobs"]),
+            *(override for override in overrides if language.is_of_launch(override)),
+            *language.shared_overrides(sweep.manifest()["jobs"]),
         ]
-        ended = _run(sweep, [*launch, *config.jobs(exact)] if exact else words, task(trust), trust)
-        refused = isinstance(ended.error, RequestError)  # the launcher would not take it
+        ended = _run(sweep, [*launch, *config.jobs(exact)] if exact else overrides, task(trust), trust)
+        refused = isinstance(ended.error, RequestError)  # the launcher did not accept it
         if refused and all(job["status"] == "waiting" for job in sweep.jobs()):
             shutil.rmtree(sweep.path)
     return ended
 
 
-def _different(nodes: Iterable[dict]) -> list[dict]:
+def _different(nodes: Iterable[T]) -> list[T]:
     """Each node once."""
-    seen = []
+    seen: list[T] = []
     for node in nodes:
         if node not in seen:
             seen.append(node)
     return seen
 
 
-# ---- taking up again ---------------------------------------------------------------------------------
-def resume(sweep: SweepDir, words: list[str], task: Launch, trust: Trust, resimulate: bool = False) -> Ended:
-    """Runs the jobs of a sweep that are not done, by its own launcher or the one that `words` give.
+# ---- resuming ----------------------------------------------------------------------------------------
+def resume(sweep: SweepDir, overrides: list[str], task: Launch, trust: Trust, resimulate: bool = False) -> Ended:
+    """Runs the jobs of a sweep that are not done, by its own launcher or the one that `overrides` choose.
 
     Args:
-        trust: config folders of this very command.
-        resimulate: may run the simulator files that the jobs name.
+        sweep: the sweep.
+        overrides: for its launcher, and for the sweeper of a search.
+        task: makes what hydra calls for each job.
+        trust: config folders of this command.
+        resimulate: whether the simulator files that the jobs name may be run.
 
-    Raises: RequestError where the directory says more than data may, or its jobs run a simulator file and `resimulate`
+    Raises: RequestError if the directory says more than data may, or its jobs run a simulator file and `resimulate`
         does not allow it; nothing is written then.
     """
-    own = language.launcher_words(words)
+    own = language.launcher_overrides(overrides)
     if sweep.is_search:
-        own += [word for word in words if language.key(word).startswith("hydra.sweeper.")]
-    wrong = [word for word in words if word not in own]
+        own += [override for override in overrides if language.key(override).startswith("hydra.sweeper.")]
+    wrong = [override for override in overrides if override not in own]
     if wrong:
         raise RequestError(
             f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
@@ -124,8 +135,8 @@ def resume(sweep: SweepDir, words: list[str], task: Launch, trust: Trust, resimu
         )
     _check_working_folder()
     manifest = sweep.check_own().manifest()
-    words = [*language.words_to_resume(sweep.id, manifest, words, trust), *words]
-    trust = _check_jobs(sweep, words, trust, resimulate)
+    overrides = [*language.overrides_to_resume(sweep.id, manifest, overrides, trust), *overrides]
+    trust = _check_jobs(sweep, overrides, trust, resimulate)
     with sweep.held():
         alive = [job for job in sweep.jobs() if job["status"] == "running"]
         if alive:
@@ -134,17 +145,19 @@ def resume(sweep: SweepDir, words: list[str], task: Launch, trust: Trust, resimu
                 f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.id} --watch`"
             )
         todo = [job["job"] for job in sweep.jobs() if job["status"] not in GOOD]
-        if not todo and not sweep.is_search:  # a study knows itself what is left to do
+        if not todo and not sweep.is_search:  # the study of a search knows what is left to do
             return Ended(sweep, [], launched=False)
-        if any(word.startswith("hydra/launcher=slurm") for word in words) and not language.names(words, SUBMITIT):
-            # submitit unpickles what lies in its folder: never one that was there before, with a name to be guessed.
-            words.append(f"{SUBMITIT}='${{hydra.sweep.dir}}/.submitit/{secrets.token_hex(4)}-%j'")
+        if any(override.startswith("hydra/launcher=slurm") for override in overrides) and not language.names(
+            overrides, SUBMITIT
+        ):
+            # submitit unpickles the files in its folder. So that no one can put one there before, its name is random.
+            overrides.append(f"{SUBMITIT}='${{hydra.sweep.dir}}/.submitit/{secrets.token_hex(4)}-%j'")
         sweep.restart(todo)
-        return _run(sweep, words if sweep.is_search else [*words, *config.jobs(todo)], task(trust), trust)
+        return _run(sweep, overrides if sweep.is_search else [*overrides, *config.jobs(todo)], task(trust), trust)
 
 
 def _check_working_folder() -> None:
-    """Raises: RequestError for a module that a worker process could import in place of its own."""
+    """Checks the working folder. Raises: RequestError for a module that a worker could import in place of its own."""
     shadowing = find_shadowing(Path.cwd())
     if shadowing is not None:
         raise RequestError(
@@ -153,13 +166,13 @@ def _check_working_folder() -> None:
         )
 
 
-def _check_jobs(sweep: SweepDir, words: list[str], trust: Trust, resimulate: bool) -> Trust:
-    """Looks at all that the jobs of a sweep would be trained with, wherever its directory says it.
+def _check_jobs(sweep: SweepDir, overrides: list[str], trust: Trust, resimulate: bool) -> Trust:
+    """Checks every config in the directory of a sweep with which a job could be trained.
 
     Returns: the trust for its jobs, with the files that they may run.
-    Raises: RequestError for the first that is wrong, or runs a file without `resimulate`.
+    Raises: RequestError for the first config that is wrong, or runs a file without `resimulate`.
     """
-    planned = [job.config for job in config.plan(words, multirun=True, trust=trust)]  # shows a wrong launcher too
+    planned = [job.config for job in config.plan(overrides, multirun=True, trust=trust)]  # finds a wrong launcher too
     if sweep.is_search:
         _check_study(sweep, trust)
     else:
@@ -184,7 +197,7 @@ def _check_jobs(sweep: SweepDir, words: list[str], trust: Trust, resimulate: boo
 
 
 def _check_study(sweep: SweepDir, trust: Trust) -> None:
-    """What the study says of trials that are not done: hydra will compose it. Raises: RequestError."""
+    """Checks the trials that are not done: hydra will compose their values. Raises: RequestError."""
     if not sweep.study_file.exists():
         return
     from inncli.launchers.study import left_over  # an extra of the package
@@ -195,12 +208,12 @@ def _check_study(sweep: SweepDir, trust: Trust) -> None:
 
 
 # ---- running -----------------------------------------------------------------------------------------
-def _run(sweep: SweepDir, words: list[str], task: Callable, trust: Trust) -> Ended:
-    """Lets hydra run the jobs of these words."""
-    error = None
+def _run(sweep: SweepDir, overrides: list[str], task: HydraTask, trust: Trust) -> Ended:
+    """Lets hydra run the jobs of these overrides, and writes into the manifest how they ended."""
+    error: BaseException | None = None
     try:
-        config.launch(task, words, directory=sweep.path.absolute(), trust=trust)
-    except BaseException as stop:  # Ctrl-C, or the launcher broke down: the manifest is to say how the jobs stand
+        config.launch(task, overrides, directory=sweep.path.absolute(), trust=trust)
+    except BaseException as stop:  # Ctrl-C, or the launcher failed: the manifest must say how the jobs ended
         error = stop
     finally:
         with contextlib.suppress(FileNotFoundError):

@@ -1,7 +1,6 @@
-"""The contents page of the product: train, resume, open a run, invert, sample.
+"""Trains a run, and resumes one.
 
-config --task--> pairs --model.initialise--> Trainer.fit --> run directory
-run directory --open_run--> TrainedModel --> posterior set, draws, densities
+config --build_setup--> Setup --task--> pairs --new_model--> a model --Trainer.fit--> run directory
 """
 
 from __future__ import annotations
@@ -10,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -52,38 +52,45 @@ Prune = Callable[[RunDir], Ending | None]  # a reason to stop the run here, or N
 
 # ---- training --------------------------------------------------------------------------------------
 def train(
-    config: dict, path: Path | None, overrides: list[str], prune: Prune | None = None, trust: Trust = NOTHING
-) -> dict:
+    config: dict[str, Any], path: Path | None, overrides: list[str], prune: Prune | None = None, trust: Trust = NOTHING
+) -> dict[str, Any]:
     """Trains what `config` says into the new run directory `path`; returns the final metrics.
 
+    What can be wrong with the request is found before the directory is claimed: the task is built, its pairs are drawn
+    or read, and the model is built first. With several devices each has a process of its own; the first process writes
+    the directory.
+
     Args:
-        prune: asked after each epoch; a reason ends the training as a signal does, with a checkpoint.
+        config: checked.
+        path: the new run directory; None in a process of torchrun's that is not the first.
+        overrides: what made the config.
+        prune: called after each epoch; a reason ends the training as a signal does, with a checkpoint.
         trust: config folders, and the user's file that may be run.
 
-    Whatever can be wrong with the request is found before the directory is claimed: the task is
-    built, its pairs are drawn or read and the model is built first.
-
-    With several devices this is done by a process each, of which the first one has the directory.
+    Raises: RunError if the directory is taken; ConfigError or TrainingError for what fails.
     """
-    # Looked at before pairs are drawn, which may take hours, and again when it is claimed.
+    # Checked before the pairs are drawn, which may take hours, and again when it is claimed.
     with _cause_kept(RunDir(path).check_new()) if path else contextlib.nullcontext():
-        return distributed.run(config["device"], _train, config, path, overrides, prune, trust)
+        metrics: dict[str, Any] = distributed.run(config["device"], _train, config, path, overrides, prune, trust)
+    return metrics
 
 
 def _train(
     group: Group,
-    config: dict,
+    config: dict[str, Any],
     path: Path | None,
     overrides: list[str],
     prune: Prune | None = None,
     trust: Trust = NOTHING,
-) -> dict | None:
+) -> dict[str, Any] | None:
     setup = build_setup(config, group, trust)
     pairs = setup.task.training_pairs(setup.seed)
     data = split_pairs(setup, pairs)
     model = new_model(setup, data)
     if not group.first:
-        return _follow(RunDir(group.same(None)), setup, data, model, resume=False)
+        _follow(RunDir(group.same(None)), setup, data, model, resume=False)
+        return None
+    assert path is not None  # only a process that follows is given none
     run = RunDir.create(
         path,
         with_absolute_file(config),
@@ -105,29 +112,35 @@ def _train(
             raise
 
 
-def resume(run: RunDir, trust: Trust = NOTHING, prune: Prune | None = None) -> dict:
+def resume(run: RunDir, trust: Trust = NOTHING, prune: Prune | None = None) -> dict[str, Any]:
     """Continues a stopped run to the weights that it would have had, bit for bit.
 
-    On the devices it had; where this machine lacks one, on what `device=auto` would take, and then not bit for bit.
+    It trains on the devices that it had. If this machine lacks one, it trains on what `device=auto` chooses, and then
+    not bit for bit.
 
     Args:
-        trust: config folders, and the simulator file that may be run: a run directory may be a stranger's.
+        run: the run.
+        trust: config folders, and the simulator file that may be run: a run directory is untrusted.
+        prune: as in `train`.
 
-    Raises: RunError if the run is finished, its pairs or table are no longer the same; UserFileRefused if it runs a file that
-        `trust` does not hold; CheckpointError if a file is damaged or foreign.
+    Returns: the final metrics.
+    Raises: RunError if the run is finished, or its pairs or table have changed; UserFileRefused if it runs a file that
+        `trust` does not hold; CheckpointError if a file is damaged or not inn's.
     """
     names = (run.check_own().refuse_done().get("device") or "auto").split(",")
     with _cause_kept(run):
-        return distributed.run(names if runtime.is_here(names) else "auto", _resume, run, trust, prune)
+        devices = names if runtime.is_here(names) else "auto"
+        metrics: dict[str, Any] = distributed.run(devices, _resume, run, trust, prune)
+    return metrics
 
 
-def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | None = None) -> dict | None:
+def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | None = None) -> dict[str, Any] | None:
     info = run.refuse_done()
     config = run.config()
     config = registry.check(config if info.get("threads") is None else {**config, "threads": info["threads"]}, trust)
     with shut_for(run):
         setup = build_setup(config, group, trust)
-    shapes = verify.declared(run, run.last, needed=False)  # what is wrong shows before anything is written
+    shapes = verify.declared(run, run.last, needed=False)  # finds what is wrong before anything is written
     pairs = saved_pairs(setup, run, info)
     data = split_pairs(setup, pairs)
     model = new_model(setup, data, no_larger_than(None if shapes is None else under("model", shapes)))
@@ -135,11 +148,12 @@ def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | No
         verify.check_resumable(run, model, setup.objective)
     group.each(None)  # in every process
     if not group.first:
-        return _follow(run, setup, data, model, resume=group.same(None))
+        _follow(run, setup, data, model, resume=group.same(None))
+        return None
     run.reopen(device=",".join(group.names))
     with tracked(setup.logger, run) as tracker:
         try:
-            # Again, now that no other process trains here: one may have gone on for a while since.
+            # Read again, now that no other process trains here: one may have trained since.
             meta = None
             if run.last.is_file():
                 verify.declared(run, run.last)
@@ -162,14 +176,14 @@ def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | No
             raise
 
 
-def with_absolute_file(config: dict) -> dict:
+def with_absolute_file(config: dict[str, Any]) -> dict[str, Any]:
     """The config with the task's file as an absolute path, so that the run can be resumed from anywhere."""
     task = config["task"]
     return {**config, "task": {**task, "file": str(Path(task["file"]).absolute())}} if "file" in task else config
 
 
 def _follow(run: RunDir, setup: Setup, data: SplitData, model: Model, resume: bool) -> None:
-    """The part in `_fit` of every process but the first: it takes the same steps, and writes nothing."""
+    """What every process but the first does of `_fit`: it takes the same steps, and writes nothing."""
     setup.trainer.fit(
         model,
         setup.objective,
@@ -192,7 +206,7 @@ def _fit(
     resume: bool,
     seconds_before: float = 0.0,
     prune: Prune | None = None,
-) -> dict:
+) -> dict[str, Any]:
     tracker.start(run, resume)
     meta = {
         "run": run.id,
@@ -210,7 +224,7 @@ def _fit(
 
     with show_progress(run.id) as shown:
 
-        def on_epoch(line: dict) -> Ending | None:
+        def on_epoch(line: dict[str, Any]) -> Ending | None:
             run.append_metrics({**line, "seconds": round(seconds_before + time.monotonic() - begun, 3)})
             tracker.epoch(line)
             shown.epoch(line)
@@ -253,7 +267,7 @@ def _fit(
     return {**metrics, "steps": progress.step, "seconds": round(seconds, 1)}
 
 
-def _final_metrics(run: RunDir, progress: Progress) -> dict:
+def _final_metrics(run: RunDir, progress: Progress) -> dict[str, Any]:
     lines = run.metrics()
     metrics = {"best_epoch": progress.best_epoch, "loss": lines[-1]["loss"] if lines else None}
     if progress.start_loss is not None:
@@ -267,11 +281,11 @@ def _mark_end(run: RunDir, error: BaseException) -> None:
     try:
         run.end(ending, error=None if stopped else f"{type(error).__name__}: {error}".splitlines()[0])
     except (OSError, CheckpointError):
-        run.release()  # the disk is full or the directory gone: the first error is the one to tell
+        run.release()  # the disk is full or the directory gone: the caller raises the first error
 
 
 def _ending(error: BaseException) -> Ending:
-    """Why a training ended that raised `error`."""
+    """Why a training that raised `error` ended."""
     if isinstance(error, Interrupted) and isinstance(error.reason, Ending):
         return error.reason
     if isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit)):
@@ -281,9 +295,9 @@ def _ending(error: BaseException) -> Ending:
 
 @contextlib.contextmanager
 def _cause_kept(run: RunDir) -> Iterator[None]:
-    """If a process of a run dies, run.json holds that one's error.
+    """If a worker process dies, run.json holds the worker's own error.
 
-    The first process writes run.json, and may have seen only that another one was gone.
+    The first process writes run.json. It may have seen only that another process was gone.
     """
     try:
         yield

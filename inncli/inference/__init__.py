@@ -1,11 +1,19 @@
-"""What one does with a trained run: open it, draw from it, keep the draws in a file and say what they are.
+"""What one does with a trained run: open it, draw from it, write the draws to a file and summarise them.
 
     run directory --opening--> TrainedModel --streaming--> a file, its summary, the resimulation errors
 
-`opening` and `run_task` bring back a run's model, task and pairs; `trained_model` draws, `sampling` without an
-observation and `starts` for a search; `refine` moves draws onto the simulator's y. `posterior_set` and `sample_set`
-hold draws by name, `posterior_files` and `netcdf` their formats, `summary` the numbers of a table.
+    opening          the run's model, from its config and best checkpoint
+    run_task         its task, its pairs, held-out pairs
+    trained_model    `TrainedModel`: draws and densities in the user's units
+    sampling         draws without an observation
+    starts           the draws from which the search of another run starts
+    refine           moves draws onto the simulator's y
+    residual_block   the inversion of one residual block, to draw it
+    posterior_set    `PosteriorSet`: draws of x for each y; `posterior_files` and `netcdf` are its formats
+    sample_set       `SampleSet` and `DensitySet`: draws and points without an observation, and their files
+    streaming        draws to a file, part by part
+    summary          mean, sd and quantiles of draws that come in parts
 
-Imports training (for checkpoints), models, tasks, config, runs, data and what lies below; is imported by evaluation,
+Imports training (for checkpoints), models, tasks, config, runs, data and the rooms below; is imported by evaluation,
 experiments, plots, reporting and cli.
 """

@@ -44,8 +44,10 @@ def stream(
     """Gives add(obs, draw, part), which writes a part of a set to its place; the file appears whole or not at all.
 
     Args:
-        first: any part, for names and meta.
-        y, n_draws: observations, and draws of each, in the whole set.
+        path: the file.
+        first: any part of the set; its names and meta are written.
+        y: the observations of the whole set, (n_obs, Dy).
+        n_draws: draws of each observation in the whole set.
     """
     names = _variables(first.x_names, first.y_names)
     note = {"x_names": first.x_names, "y_names": first.y_names, "y_labels": first.y_labels, "meta": first.meta}
@@ -59,7 +61,7 @@ def stream(
         for name in ("lp", *first.extra):
             _create(stats, name)
         observed = _group(file, "observed_data", len(y), n_draws, axes=("obs",))
-        for name, column, labels in zip(names["y"], y.T, first.y_labels):
+        for name, column, labels in zip(names["y"], y.T, first.y_labels, strict=True):
             outside = column_outside(column, labels)
             if labels is None:
                 observed.create_variable(name, ("obs",), data=outside)
@@ -77,7 +79,10 @@ def stream(
 
 
 def read(path: Path) -> PosteriorSet:
-    """The set that `write` wrote."""
+    """The set that `write` wrote.
+
+    Raises: DataError if the file is missing, or damaged; ValueError if it is not a posterior set.
+    """
     try:
         with h5netcdf.File(path, "r") as file:
             _check_plain(file)
@@ -88,7 +93,7 @@ def read(path: Path) -> PosteriorSet:
             names = _variables(note["x_names"], note["y_names"])
             x = np.stack([_read(posterior[name]) for name in names["x"]], axis=-1)
             labels = labels_of(note["y_labels"], np.empty((0, len(note["y_names"]))))
-            y = [column_codes(_text(observed[name]), entry) for name, entry in zip(names["y"], labels)]
+            y = [column_codes(_text(observed[name]), entry) for name, entry in zip(names["y"], labels, strict=True)]
             extra = {name: _read(stats[name]) for name in stats.variables if name not in ("lp", *_AXES)}
             return PosteriorSet(
                 x,
@@ -126,14 +131,15 @@ def _check_plain(file: h5netcdf.File) -> None:
 
 
 def _variables(x_names: tuple[str, ...], y_names: tuple[str, ...]) -> dict[str, list[str]]:
-    # "/" would make a group; a variable named as an axis would be taken for its coordinate
+    # A "/" would make a group, and a variable with the name of an axis would be its coordinate.
     return {
         letter: distinct_columns(_AXES, **{letter: [name.replace("/", "_") for name in names]})[letter]
         for letter, names in (("x", x_names), ("y", y_names))
     }
 
 
-def _group(file, name: str, n_obs: int, n_draws: int, axes: tuple[str, ...] = _AXES):
+def _group(file: h5netcdf.File, name: str, n_obs: int, n_draws: int, axes: tuple[str, ...] = _AXES) -> h5netcdf.Group:
+    """A new group with its axes and their coordinates 0, 1, ..."""
     sizes = {"chain": 1, "draw": n_draws, "obs": n_obs}
     if axes == _AXES and n_obs == 1:
         axes = ("chain", "draw")
@@ -154,13 +160,13 @@ def _check_room(path: Path, size: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
-def _create(group, name: str) -> None:
+def _create(group: h5netcdf.Group, name: str) -> None:
     axes = _AXES if "obs" in group.dimensions else _AXES[:2]
     group.create_variable(name, axes, dtype="f8", fletcher32=True)  # a checksum a chunk
 
 
-def _draws(group, name: str, obs: int, draw: int, values: np.ndarray) -> None:
-    """Values (n_obs, S) into (chain, draw[, obs])."""
+def _draws(group: h5netcdf.Group, name: str, obs: int, draw: int, values: np.ndarray) -> None:
+    """Writes values (n_obs, S) to their place in a variable (chain, draw[, obs])."""
     draws = slice(draw, draw + values.shape[1])
     if "obs" in group.dimensions:
         group[name][0, draws, obs : obs + len(values)] = values.T
@@ -168,15 +174,15 @@ def _draws(group, name: str, obs: int, draw: int, values: np.ndarray) -> None:
         group[name][0, draws] = values[0]
 
 
-def _read(variable) -> np.ndarray:
-    values = variable[...]
+def _read(variable: h5netcdf.Variable) -> np.ndarray:
+    """Values (chain, draw[, obs]) as (n_obs, S)."""
+    values: np.ndarray = variable[...]
     return values if values.ndim == 2 else values[0].T
 
 
-def _text(variable) -> np.ndarray:
-    values = variable[...]
-    return (
-        values
-        if values.dtype.kind == "f"
-        else np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values.ravel()], dtype=np.str_)
-    )
+def _text(variable: h5netcdf.Variable) -> np.ndarray:
+    """A column of y: numbers as they are, labels as text."""
+    values: np.ndarray = variable[...]
+    if values.dtype.kind == "f":
+        return values
+    return np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values.ravel()], dtype=np.str_)

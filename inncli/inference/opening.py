@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -24,21 +25,24 @@ from inncli.variables import Variables
 def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | None = None) -> TrainedModel:
     """Opens a trained run from its own saved config and best checkpoint.
 
-    Torch is set to the run's own number of CPU threads: a sum split over more rounds differently, and small
-    nets are slower on more.
+    Torch is set to the run's own number of CPU threads: sums over another number of threads round differently, and
+    small nets are slower with more.
 
     Args:
-        device: where to compute; None takes what `device=auto` would.
+        run: the run directory.
+        device: where to compute; None chooses as `device=auto` does.
         config_dir: the user's config folder, where the run was trained with one.
 
-    Raises: RunError if nothing was trained yet; CheckpointError if a file is damaged or foreign.
+    Raises: RunError if nothing was trained yet; CheckpointError if a file is damaged or not inn's.
     """
     trust = Trust.of(config_dir)
     if not run.check_own().best.is_file():
         raise RunError(
             f"run {run.id} has no checkpoint (status {run.state()}); finish it with `inn resume {name_of(run)}`"
         )
-    shapes = under("model", verify.declared(run, run.best))
+    declared = verify.declared(run, run.best)
+    assert declared is not None  # it raises where there is no checkpoint
+    shapes = under("model", declared)
     tensors, meta = load_checkpoint(run.best)
     where = runtime.resolve_device(device or "auto")
     x, y = verify.variables(run.best, meta)
@@ -56,14 +60,23 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
 
 
 def build_model(
-    config: dict,
+    config: dict[str, Any],
     x: Variables,
     y: Variables | None,
     device: torch.device,
-    bound: AbstractContextManager,
+    bound: AbstractContextManager[None],
     trust: Trust = NOTHING,
 ) -> Model:
-    """The model of a config with its first weights, which follow from the seed; `bound` holds while it is built."""
+    """The model of a config with its first weights, which follow from the seed.
+
+    Args:
+        config: checked.
+        x: the columns of x.
+        y: the columns of y; None for a density p(x).
+        device: where its weights are put.
+        bound: entered while the model is built, see `no_larger_than`.
+        trust: what may be imported.
+    """
     torch.manual_seed(runtime.stream_seed(config["seed"], "weights"))
     before = torch.get_default_dtype()
     torch.set_default_dtype(runtime.resolve_dtype(config["dtype"]))

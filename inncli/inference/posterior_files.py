@@ -1,4 +1,4 @@
-"""The files of a posterior set: one entry of FORMATS a suffix, and `save` and `load`, which choose by it.
+"""The files of a posterior set: FORMATS has an entry for each suffix; `save` and `load` choose by it.
 
 `.npz` holds the arrays as they are; `.csv` and `.parquet` are in long form, a row a draw; `.nc` is NetCDF in ArviZ's
 layout. All but CSV give back exactly what was saved; CSV has no place for `meta` and keeps names, numbers and labels
@@ -12,7 +12,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -45,10 +45,11 @@ class Format(NamedTuple):
     """How a set is read, written at once, and written in parts.
 
     Attributes:
-        read: the set in the file of this path.
-        write: writes a set to this path.
-        stream: of path, first part, y (n_obs, Dy) and draws of each y: gives add(obs, draw, part), where obs and draw
-            are the numbers of the part's first ones. Parts come in order.
+        read: read(path) gives the set in a file.
+        write: write(path, draws) writes a set.
+        stream: stream(path, first part, y, n_draws) gives add(obs, draw, part), which writes a part. y (n_obs, Dy) and
+            n_draws, the draws of each y, are the whole set's; obs and draw are the numbers of the part's first
+            observation and first draw. Parts come in order.
     """
 
     read: Callable[[Path], PosteriorSet]
@@ -57,10 +58,15 @@ class Format(NamedTuple):
 
 
 def save(draws: PosteriorSet, path: str | Path) -> Path:
-    """Writes the set, whole or not at all, in the format of the suffix; returns its path.
+    """Writes a set, whole or not at all, in the format of the suffix; returns its path.
+
+    Args:
+        draws: the set.
+        path: the file; its suffix is a key of FORMATS.
 
     Raises:
         RequestError: an unknown suffix.
+        OSError: the file can't be written.
     """
     path = Path(path)
     FORMATS[check_suffix(path, SUFFIXES)].write(path, draws)
@@ -79,7 +85,7 @@ def load(path: str | Path) -> PosteriorSet:
     try:
         return read(path)
     except (ShapeError, ValueError, LookupError, TypeError, AttributeError, OverflowError) as error:
-        # what was read doesn't make a set: say which file
+        # what was read makes no set: the error names the file
         raise unreadable(path, WHAT, error) from None
 
 
@@ -106,9 +112,10 @@ def _write_npz(path: Path, draws: PosteriorSet) -> None:
 
 @contextlib.contextmanager
 def _stream_npz(path: Path, first: PosteriorSet, y: np.ndarray, n_draws: int) -> Iterator[Add]:
-    per_draw = ((len(y), n_draws), np.float64)
-    kinds = {
-        "x": ((len(y), n_draws, first.x.shape[2]), np.float64),
+    number = np.dtype(np.float64)
+    per_draw: tuple[tuple[int, ...], np.dtype] = ((len(y), n_draws), number)
+    kinds: dict[str, tuple[tuple[int, ...], np.dtype]] = {
+        "x": ((len(y), n_draws, first.x.shape[2]), number),
         **dict.fromkeys(("log_prob", *first.extra), per_draw),
     }
     with npz_writer(path, kinds, _heading(first, y)) as write:
@@ -116,7 +123,7 @@ def _stream_npz(path: Path, first: PosteriorSet, y: np.ndarray, n_draws: int) ->
 
 
 def _heading(draws: PosteriorSet, y: np.ndarray) -> dict[str, np.ndarray]:
-    """What an .npz says of the draws at the rows of y: y, names, meta."""
+    """The arrays of an .npz beside the draws: y, names, meta."""
     return {
         "y": to_outside(y, draws.y_labels),
         # with a type, since an empty tuple would become an array of floats
@@ -126,8 +133,8 @@ def _heading(draws: PosteriorSet, y: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def _meta_outside(draws: PosteriorSet) -> dict:
-    # The codes of y need their labels in order, and only those who have labels see the key.
+def _meta_outside(draws: PosteriorSet) -> dict[str, Any]:
+    # The codes of y are positions in the labels, so the labels are kept in order. Sets without labels lack the key.
     labels = {"y_labels": draws.y_labels} if any(draws.y_labels) else {}
     return {**draws.meta, **labels}
 
@@ -145,8 +152,8 @@ def _read_table(path: Path) -> PosteriorSet:
     y_columns, x_columns = order[1:at_draw], order[at_draw + 1 : at_log_prob]
     n_obs, s = int(table["obs"][-1]) + 1, int(table["draw"][-1]) + 1
     rows = len(table["obs"])  # before anything of the size that they claim is made
-    grid = np.divmod(np.arange(rows), s) if rows == n_obs * s else (None, None)
-    if not (np.array_equal(table["obs"], grid[0]) and np.array_equal(table["draw"], grid[1])):
+    grid = np.divmod(np.arange(rows), s) if rows == n_obs * s else None
+    if grid is None or not (np.array_equal(table["obs"], grid[0]) and np.array_equal(table["draw"], grid[1])):
         raise DataError(
             f"expected {n_obs} x {s} rows in order of obs and draw, got {path} with "
             f"{rows}; rows were taken out or moved"
@@ -157,7 +164,7 @@ def _read_table(path: Path) -> PosteriorSet:
         sorted(set(column.tolist())) if column.dtype.kind == "U" else None for column in y.values()
     ]
     labels = tuple(None if entry is None else tuple(entry) for entry in found)
-    codes = [column_codes(column, entry) for column, entry in zip(y.values(), labels)]
+    codes = [column_codes(column, entry) for column, entry in zip(y.values(), labels, strict=True)]
     return PosteriorSet(
         np.stack([table[name] for name in x_columns], axis=-1).reshape(n_obs, s, len(x_columns)),
         table["log_prob"].reshape(n_obs, s),
@@ -183,19 +190,21 @@ def _stream_table(path: Path, first: PosteriorSet, y: np.ndarray, n_draws: int) 
 def _columns(draws: PosteriorSet, obs: int = 0, draw: int = 0) -> dict[str, np.ndarray]:
     """Long form: obs, the columns of y, draw, the columns of x, log_prob, extras.
 
-    `draw` stands between y and x, so that a file without metadata says which is which. A name in
-    use elsewhere in the table is written `x.<name>` or `y.<name>`.
+    The column `draw` separates y from x, so that a file without metadata tells them apart. A name that another column
+    has too is written `x.<name>` or `y.<name>`.
 
     Args:
-        obs, draw: the numbers of the first ones, where this set is a part of a larger one.
+        draws: the set, or a part of one.
+        obs: the number of its first observation in the whole set.
+        draw: the number of its first draw in the whole set.
     """
     n_obs, s, dx = draws.x.shape
     names = distinct_columns(("obs", "draw", "log_prob", *draws.extra), y=draws.y_names, x=draws.x_names)
     y = {
         name: np.repeat(column_outside(column, labels), s)
-        for name, column, labels in zip(names["y"], draws.y.T, draws.y_labels)
+        for name, column, labels in zip(names["y"], draws.y.T, draws.y_labels, strict=True)
     }
-    x = dict(zip(names["x"], draws.x.reshape(-1, dx).T))
+    x = dict(zip(names["x"], draws.x.reshape(-1, dx).T, strict=True))
     return {
         "obs": np.repeat(np.arange(obs, obs + n_obs), s),
         **y,
@@ -206,7 +215,7 @@ def _columns(draws: PosteriorSet, obs: int = 0, draw: int = 0) -> dict[str, np.n
     }
 
 
-def _note(draws: PosteriorSet) -> dict:
+def _note(draws: PosteriorSet) -> dict[str, Any]:
     """What the metadata of a Parquet file says of the draws."""
     return {"x_names": draws.x_names, "y_names": draws.y_names, "meta": _meta_outside(draws)}
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -24,12 +25,13 @@ class PosteriorSet:
 
     Args:
         x: the draws.
-        log_prob: log p(x|y) of each draw in the user's units; NaN (or None) without a density.
+        log_prob: log p(x|y) of each draw in the user's units; NaN without a density (None is taken for NaN).
         y: the observations; a categorical column holds codes 0, 1, ...
-        x_names, y_names: one name a column.
+        x_names: one name for each column of x.
+        y_names: one name for each column of y.
         y_labels: the labels of a categorical column of y, None for a number; empty: all numbers.
         meta: run id, model, seed, versions: anything JSON can hold.
-        extra: further numbers a draw, by name (an optimiser's loss, say).
+        extra: further numbers of each draw, by name (an optimiser's loss, say).
 
     Shape: x (n_obs, S, Dx); log_prob (n_obs, S); y (n_obs, Dy); each extra (n_obs, S).
 
@@ -38,12 +40,12 @@ class PosteriorSet:
     """
 
     x: np.ndarray
-    log_prob: np.ndarray | None
+    log_prob: np.ndarray
     y: np.ndarray
     x_names: tuple[str, ...]
     y_names: tuple[str, ...]
     y_labels: Labels = ()
-    meta: dict = field(default_factory=dict)
+    meta: dict[str, Any] = field(default_factory=dict)
     extra: dict[str, np.ndarray] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -69,12 +71,12 @@ class PosteriorSet:
     @property
     def n_obs(self) -> int:
         """Number of observations."""
-        return self.x.shape[0]
+        return len(self.x)
 
     @property
     def n_draws(self) -> int:
         """Draws per observation, S."""
-        return self.x.shape[1]
+        return int(self.x.shape[1])
 
     def first(self, n: int) -> PosteriorSet:
         """The first n draws of each observation."""
@@ -89,11 +91,11 @@ class PosteriorSet:
         """Observation `obs` by name, labels as the user writes them."""
         return {
             name: float(value) if labels is None else labels[int(value)]
-            for name, value, labels in zip(self.y_names, self.y[obs], self.y_labels)
+            for name, value, labels in zip(self.y_names, self.y[obs], self.y_labels, strict=True)
         }
 
-    def summary(self) -> list[dict]:
-        """A row an observation and unknown: obs, name, mean, sd (of the draws), q05, q50, q95."""
+    def summary(self) -> list[dict[str, Any]]:
+        """A dict for each observation and unknown: obs, name, mean, sd (of the draws), q05, q50, q95."""
         found = statistics(self.x, axis=1)
         return [
             {"obs": obs, "name": name, **{key: float(value[obs, i]) for key, value in found.items()}}
@@ -102,7 +104,7 @@ class PosteriorSet:
         ]
 
     def extra_summary(self, obs: int) -> dict[str, tuple[float, float]]:
-        """Median and 95 % quantile of each further number a draw, where any is finite."""
+        """Median and 95 % quantile of each entry of `extra` at observation `obs`, if any number of it is finite."""
         return {
             name: tuple(np.nanquantile(value[obs], (0.5, 0.95)).tolist())
             for name, value in self.extra.items()
@@ -110,8 +112,8 @@ class PosteriorSet:
         }
 
 
-def known_format(path: Path, meta: dict) -> dict:
-    """`meta` of a set in a format that is ours. Raises: DataError for a newer one."""
+def known_format(path: Path, meta: dict[str, Any]) -> dict[str, Any]:
+    """The `meta` of a set, without its format. Raises: DataError for a format that this inn does not read."""
     if not isinstance(meta, dict):
         raise ValueError("its meta is no mapping")
     version = meta.pop("format", FORMAT)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -17,9 +18,15 @@ from inncli.tasks.base import Task
 
 
 def task_to_refine(run: RunDir, resimulate: bool, ignore_noise: bool, trust: Trust = NOTHING) -> Task:
-    """The task whose y = s(x) draws can be moved onto.
+    """The task of a run, if draws can be moved onto its y = s(x).
 
-    Raises: RequestError, one line, if it can't be called, can't be differentiated, or has noise.
+    Args:
+        run: the run.
+        resimulate: whether a simulator file of the user's may be run.
+        ignore_noise: whether a task with noise is allowed.
+        trust: the config folders of the command.
+
+    Raises: RequestError if the task can't be simulated, can't be differentiated, or has noise.
     """
     try:
         task = task_of(run, resimulate, trust)
@@ -52,13 +59,19 @@ def task_to_refine(run: RunDir, resimulate: bool, ignore_noise: bool, trust: Tru
     return task
 
 
-def refined(run: RunDir, task: Task, posterior: PosteriorSet) -> tuple[PosteriorSet, list[dict]]:
-    """The set with each draw moved onto the task's own y = s(x), without densities, and what that did a y.
+def refined(run: RunDir, task: Task, posterior: PosteriorSet) -> tuple[PosteriorSet, list[dict[str, Any]]]:
+    """The set with each draw moved onto the task's own y = s(x), and a report on each y.
 
-    Further numbers a draw (`extra`) stay those of the draw before; `moved` and `refined` come on top.
+    The moved draws have no density (NaN). `extra` keeps the numbers of the draws before the move; `moved` and `refined`
+    are added.
+
+    Args:
+        run: the run; its pairs give the scales.
+        task: of `task_to_refine`.
+        posterior: draws of the run.
     """
     move = refiner(run, task)
-    done = [move(x, y) for x, y in zip(posterior.x, posterior.y)]
+    done = [move(x, y) for x, y in zip(posterior.x, posterior.y, strict=True)]
     reports = [part.report() for part in done]
     extra = {
         **posterior.extra,
@@ -66,14 +79,20 @@ def refined(run: RunDir, task: Task, posterior: PosteriorSet) -> tuple[Posterior
         "moved": np.stack([part.moved for part in done]),
     }
     meta = {**posterior.meta, "refined": reports}
-    return replace(posterior, x=np.stack([part.x for part in done]), log_prob=None, meta=meta, extra=extra), reports
+    unknown = np.full_like(posterior.log_prob, np.nan)
+    return replace(posterior, x=np.stack([part.x for part in done]), log_prob=unknown, meta=meta, extra=extra), reports
 
 
 def refiner(run: RunDir, task: Task) -> Callable[[np.ndarray, np.ndarray], gauss_newton.Refined]:
-    """What moves the draws (n, Dx) of one y (Dy,) onto the task's own y = s(x), in the units of the run's pairs."""
+    """A function of draws (n, Dx) and one y (Dy,), which moves the draws onto the task's own y = s(x).
+
+    Lengths are measured in standard deviations of the run's pairs.
+    """
     pairs = kept_pairs(run, run.info())
+    assert pairs.y is not None  # those of a task that simulates
+    x_sd, y_sd = pairs.x.std(0), pairs.y.std(0)
     bounds = np.array(
         [[-np.inf if low is None else low, np.inf if high is None else high] for low, high in task.x.bounds]
     ).T
     fixed = np.array(task.x.steps) > 0
-    return lambda x, y: gauss_newton.refine(task.observe, x, y, pairs.x.std(0), pairs.y.std(0), bounds, fixed)
+    return lambda x, y: gauss_newton.refine(task.observe, x, y, x_sd, y_sd, bounds, fixed)

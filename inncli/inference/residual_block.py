@@ -16,11 +16,14 @@ def inversion_of_block(
 ) -> tuple[iterated_maps.Map, float]:
     """X <- z - g(x) of block k, counted from x to z, and the Lipschitz constant that g is certified for.
 
-    g is evaluated in float64 on the block's own scale: what the layers before it made of x.
+    g is evaluated in float64 on the block's own scale, which the layers before it set.
 
     Args:
+        trained: the run.
+        k: the number of the block.
         y: the observation that conditions the block, (1, Dy).
         z: the block's output to be inverted; None takes the output at a draw of the model.
+        seed: of that draw.
 
     Raises: RequestError if x has several unknowns, or there is no such block.
     """
@@ -35,7 +38,7 @@ def inversion_of_block(
     if k >= len(blocks):
         raise RequestError(f"expected a block from 0 to {len(blocks) - 1}, got {k}; pick one of those")
     _, block = blocks[k]
-    x, context = _seen_by(trained, block, y, seed)
+    x, context = _inputs_of(trained, block, y, seed)
     with torch.no_grad():
         net = block.net.at(context).double()
 
@@ -57,15 +60,17 @@ def inversion_of_block(
         return made, float(block.net.certificate())
 
 
-def _seen_by(trained: TrainedModel, block: torch.nn.Module, y: np.ndarray | None, seed: int):
-    """What reaches the block at one draw of the model given y: its x, and its context (1, Dc) or None."""
-    seen: list = []
-    hook = block.register_forward_pre_hook(lambda module, inputs: seen.append(inputs))
+def _inputs_of(
+    trained: TrainedModel, block: torch.nn.Module, y: np.ndarray | None, seed: int
+) -> tuple[float, torch.Tensor | None]:
+    """The inputs of a block at one draw of the model given y: its x, and its context (1, Dc) or None."""
+    calls: list[tuple[torch.Tensor, ...]] = []
+    hook = block.register_forward_pre_hook(lambda module, inputs: calls.append(inputs))
     try:
         row = torch.as_tensor(trained.sample(y, 1, seed)[0], device=trained.device)
         with torch.no_grad():
             trained.model.diagnostics(row, None if y is None else torch.as_tensor(y, device=trained.device))
     finally:
         hook.remove()
-    inputs = seen[0]
+    inputs = calls[0]
     return float(inputs[0][0, 0]), inputs[1] if len(inputs) > 1 else None

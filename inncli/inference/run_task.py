@@ -1,10 +1,11 @@
-"""The task of a run, and the pairs that the run keeps: read again, or run where the user asks for it."""
+"""The task of a run, and its pairs: those that it saved, and held-out ones."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,9 +20,11 @@ from inncli.tasks.base import SPLIT, Task
 
 
 def task_of(run: RunDir, resimulate: bool = False, trust: Trust = NOTHING) -> Task:
-    """The run's task, built again from its saved config: reads its table, or runs its simulator file if told to.
+    """The run's task, built again from its saved config.
 
     Args:
+        run: the run.
+        resimulate: whether a simulator file of the user's may be run.
         trust: the config folders that the command names.
 
     Raises: UserFileRefused if it would run a file without `resimulate`.
@@ -33,7 +36,7 @@ def task_of(run: RunDir, resimulate: bool = False, trust: Trust = NOTHING) -> Ta
 
 @contextmanager
 def shut_for(run: RunDir) -> Iterator[None]:
-    """Where a file must not be run here, the error says of which run it is."""
+    """While entered, a UserFileRefused says of which run the file is."""
     try:
         yield
     except UserFileRefused as shut:
@@ -41,7 +44,7 @@ def shut_for(run: RunDir) -> Iterator[None]:
 
 
 def task_to_ask(run: RunDir, resimulate: bool = False, trust: Trust = NOTHING) -> Task | None:
-    """The run's task; None where that is a simulator file of the user's and `resimulate` is not given.
+    """The run's task; None if that is a simulator file of the user's and `resimulate` is not given.
 
     Raises: RequestError for `resimulate` without such a file.
     """
@@ -60,25 +63,31 @@ def built_in_task_of(run: RunDir, trust: Trust = NOTHING) -> Task | None:
 
 
 def training_ys(run: RunDir, trust: Trust = NOTHING) -> np.ndarray | None:
-    """The ys a run was trained on, (n, Dy), at most 50,000 of a table on disk; None for a density.
+    """The ys that a run was trained on, (n, Dy), at most 50,000 of a table on disk; None for a density p(x).
 
-    Raises: RunError if they came from a table that is no longer the same.
+    Raises: RunError if the run's table has changed.
     """
     if run.pairs.is_file():
         return kept_pairs(run, run.info()).y
     task = task_of(run, trust=trust)
     same_table(run, run.info(), task.fingerprint())
     pairs = task.training_pairs(run.config()["seed"])
-    return (pairs.split(0.0)[0] if isinstance(pairs, StreamedPairs) else pairs).y  # of a table on disk some of them
+    return (pairs.split(0.0)[0] if isinstance(pairs, StreamedPairs) else pairs).y  # of a table on disk: a part
 
 
 def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, str]:
     """Pairs that the run was not trained on, and in words where they come from.
 
-    New ones of a simulator, by `seed`, so that runs of different seeds are compared on the same pairs; the test
-    rows of a table; without a task the run's validation rows, which had no part in training but chose its best epoch.
+    A simulator gives new pairs, drawn by `seed`, so that runs of different seeds are compared on the same pairs. A
+    table gives its test rows. Without a task they are the run's validation rows: the run was not trained on them, but
+    they chose its best epoch.
 
-    Raises: RunError if the table is no longer the same.
+    Args:
+        run: the run.
+        task: of `task_to_ask`.
+        seed: of new pairs.
+
+    Raises: RunError if the table has changed; CheckpointError if the run's own pairs are damaged.
     """
     config = run.config()
     if task is None:
@@ -87,12 +96,12 @@ def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, st
     if not task.is_measured:
         return task.test_pairs(seed), "new pairs"
     same_table(run, run.info(), task.fingerprint())
-    # By the seed of the split: another would hand out rows that this run was trained on.
+    # By the seed of the run's own split: another one would give rows that the run was trained on.
     return task.test_pairs(config["seed"]), "test rows of the table"
 
 
-def kept_pairs(run: RunDir, info: dict) -> Pairs:
-    """The pairs that `keep_pairs` wrote. Raises: CheckpointError if they are damaged or others."""
+def kept_pairs(run: RunDir, info: dict[str, Any]) -> Pairs:
+    """The pairs that the run saved. Raises: CheckpointError if they are damaged or have changed."""
     pairs = load_pairs(run.pairs)
     before = (info.get("data") or {}).get("pairs_sha256")  # absent if killed just before it was noted
     if before is not None and file_sha256(run.pairs) != before:
@@ -100,8 +109,8 @@ def kept_pairs(run: RunDir, info: dict) -> Pairs:
     return pairs
 
 
-def same_table(run: RunDir, info: dict, fingerprint: dict | None) -> None:
-    """Raises: RunError if the table that the run was trained on is no longer the same."""
+def same_table(run: RunDir, info: dict[str, Any], fingerprint: dict[str, Any] | None) -> None:
+    """Checks that the table of a run is still the one that it was trained on. Raises: RunError if it has changed."""
     before = (info.get("data") or {}).get("sha256")
     if fingerprint is not None and before is not None and fingerprint["sha256"] != before:
         raise RunError(
@@ -109,7 +118,7 @@ def same_table(run: RunDir, info: dict, fingerprint: dict | None) -> None:
         )
 
 
-WENT_ON = "training went on with the pairs that were kept"  # what a changed simulator means for a run resumed
+WENT_ON = "training went on with the pairs that were kept"  # what a changed simulator means for a resumed run
 
 
 def changed_simulator(
@@ -117,11 +126,14 @@ def changed_simulator(
     resimulate: bool,
     means: str = "what it simulates now need not be what the model learned",
 ) -> list[str]:
-    """A warning, if the simulator file of a run is no longer the one that drew its pairs; none of older runs, which don't say.
+    """A warning if the simulator file of a run has changed since it drew the run's pairs, else nothing.
+
+    Older runs don't have the file's checksum: there is no warning.
 
     Args:
-        resimulate: whether the file was run: where it was not, it doesn't matter.
-        means: what follows from it.
+        run: the run.
+        resimulate: whether the file was run; if not, its change has no effect.
+        means: what follows from the change, in words.
     """
     if not resimulate:
         return []

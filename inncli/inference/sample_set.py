@@ -58,18 +58,18 @@ class SampleSet:
         return path
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """x and, where there is one, y, as an .npz holds them."""
+        """The numbers of an .npz: x and, if there is one, y."""
         return {"x": self.x} if self.y is None else {"x": self.x, "y": to_outside(self.y, self.y_labels)}
 
     def names(self) -> dict[str, np.ndarray]:
-        """x_names and, where there is a y, y_names, as an .npz holds them."""
+        """The names of an .npz: x_names and, if there is a y, y_names."""
         y = {} if self.y is None else {"y_names": np.array(self.y_names, dtype=np.str_)}
         return {"x_names": np.array(self.x_names, dtype=np.str_), **y}
 
     def numbers(self) -> dict[str, np.ndarray]:
-        """The columns that hold numbers, by name: x, and y where it holds no labels."""
-        y = () if self.y is None else zip(self.y_names, self.y.T, self.y_labels)
-        columns = dict(zip(self.x_names, self.x.T))
+        """The columns of numbers by name: those of x, and those of y without labels."""
+        y = () if self.y is None else zip(self.y_names, self.y.T, self.y_labels, strict=True)
+        columns = dict(zip(self.x_names, self.x.T, strict=True))
         return {**columns, **{name: column for name, column, labels in y if labels is None and name not in columns}}
 
     def summary(self) -> dict[str, dict[str, float]]:
@@ -82,18 +82,23 @@ class SampleSet:
 
 @contextlib.contextmanager
 def stream(path: Path, first: SampleSet, n: int) -> Iterator[Callable[[int, int, SampleSet], None]]:
-    """Gives add(obs, draw, part), which writes the parts of a set of n draws as they come, in order.
+    """Gives add(obs, draw, part), which writes a part of a set; parts come in order.
 
     The file appears whole or not at all.
+
+    Args:
+        path: the file.
+        first: the first part; its names are written.
+        n: draws in the whole set.
     """
     if path.suffix.lower() != ".npz":
         with table_writer(path, {}) as write:
             yield lambda obs, draw, part: write(_columns(part))
         return
-    # As in a smaller set y is text throughout where a column has labels; 24 letters hold any number.
+    # As in a set written at once, all of y is text if a column has labels; 24 letters hold any number.
     widest = max((len(label) for entry in first.y_labels for label in entry or ()), default=0)
     text = np.dtype(f"U{max(widest, 24)}") if widest else np.dtype(np.float64)
-    kinds = {
+    kinds: dict[str, tuple[tuple[int, ...], np.dtype]] = {
         name: ((n, value.shape[1]), text if name == "y" else np.dtype(np.float64))
         for name, value in first.arrays().items()
     }
@@ -142,5 +147,6 @@ class DensitySet:
 def _columns(draws: SampleSet | DensitySet, *reserved: str) -> dict[str, np.ndarray]:
     """The columns of y, then of x, by name; labels as the user writes them."""
     names = distinct_columns(reserved, y=draws.y_names, x=draws.x_names)
-    y = [] if draws.y is None else [column_outside(*pair) for pair in zip(draws.y.T, draws.y_labels)]
-    return {**dict(zip(names["y"], y)), **dict(zip(names["x"], draws.x.T))}
+    y = [] if draws.y is None else [column_outside(*pair) for pair in zip(draws.y.T, draws.y_labels, strict=True)]
+    # Without y there are no columns of y, whatever names are given.
+    return {**dict(zip(names["y"], y, strict=False)), **dict(zip(names["x"], draws.x.T, strict=True))}

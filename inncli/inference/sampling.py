@@ -13,17 +13,20 @@ from inncli.inference.trained_model import BLOCK, TrainedModel
 def sample_blocks(
     trained: TrainedModel, ys: np.ndarray | None, n: int, seed: int
 ) -> Iterator[tuple[int, int, SampleSet]]:
-    """N draws without an observation in parts of at most 100,000: (0, first draw, part), as posterior sets come.
-
-    The draws of a search are one part.
+    """N draws without an observation in parts of at most 100,000; the draws of a search are one part.
 
     Args:
-        ys: the training ys that y is drawn from, (n_ys, Dy); None where the model has none.
+        trained: the run.
+        ys: the training ys from which y is drawn, (n_ys, Dy); None for a density p(x).
+        n: draws in all.
+        seed: of all draws.
+
+    Yields: 0, the number of the part's first draw, and the part, as `TrainedModel.posterior_blocks` does.
     """
     names, labels = ((), ()) if trained.y is None else (trained.y.names, trained.y.labels)
     size = BLOCK if trained.in_blocks(1, n) else n
     for start in range(0, n, size):
-        # Always a whole block: the last draws of a generator depend on how many it makes.
+        # Each block is drawn whole: the last draws of a generator depend on how many it makes.
         x, y = sample_block(trained, ys, size, seed, start)
         left = n - start
         yield 0, start, SampleSet(x[:left], None if y is None else y[:left], trained.x.names, names, labels)
@@ -32,7 +35,10 @@ def sample_blocks(
 def sample_block(
     trained: TrainedModel, ys: np.ndarray | None, n: int, seed: int, start: int
 ) -> tuple[np.ndarray, np.ndarray | None]:
-    """N draws, numbered from `start`: x (n, Dx) and the training y that each belongs to, (n, Dy), or None."""
+    """N draws, numbered from `start`: x (n, Dx) and the training y of each, (n, Dy), or None.
+
+    Arguments as in `sample_blocks`.
+    """
     if ys is None:
         return trained.sample(None, n, seed, start)[0], None
     y = ys[np.random.default_rng([seed, start] if start else seed).integers(len(ys), size=n)]

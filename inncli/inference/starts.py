@@ -1,4 +1,4 @@
-"""The draws of one run that the search of another starts from."""
+"""The draws of one run from which the search of another starts."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from inncli.inference.trained_model import TrainedModel
 
 
 def starts_from(source: TrainedModel, trained: TrainedModel, y: np.ndarray, n: int, seed: int) -> np.ndarray:
-    """N draws of another run at each row of y, for `trained` to search from. Shape: (n_obs, n, Dx).
+    """N draws of another run at each row of y, from which `trained` searches. Shape: (n_obs, n, Dx).
+
+    Args:
+        source: the run that draws.
+        trained: the run that searches.
+        y: the observations, (n_obs, Dy).
+        n: draws at each.
+        seed: of the draws.
 
     Raises: RunError if `trained` is no search, or the runs don't share their columns of x and of y.
     """
@@ -27,7 +34,7 @@ def starts_from(source: TrainedModel, trained: TrainedModel, y: np.ndarray, n: i
                 f"({', '.join(mine)}); take a run of the same task",
                 "starts",
             )
-    if source.y.labels != trained.y.labels:
+    if source.y is not None and trained.y is not None and source.y.labels != trained.y.labels:
         raise RunError(
             f"`starts`: runs {source.id} and {trained.id} know different labels of y; take runs of one table",
             "starts",

@@ -1,4 +1,4 @@
-"""The one way from a model's draws to a file: part by part, so that they need not fit in memory.
+"""Writes a model's draws to a file part by part, so that they need not fit in memory.
 
 parts --> the file, whole or not at all
       --> the summary that is printed
@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -38,14 +38,18 @@ def write_posterior(
     *,
     observe: Observe | None = None,
     on_progress: Callable[[str], None] = lambda text: None,
-) -> tuple[PosteriorSummary, list[dict] | None]:
+) -> tuple[PosteriorSummary, list[dict[str, Any]] | None]:
     """Writes n draws at each row of y to `path`; returns their summary, and the resimulation error of each row.
 
     Args:
         parts: the draws as `TrainedModel.posterior_blocks` yields them, or the one part of a whole set.
         y: the observations, (n_obs, Dy).
+        n: draws at each.
+        path: the file; its suffix chooses the format.
         observe: the task's s(x); None leaves the errors out.
-        on_progress: is told how far it is.
+        on_progress: called with a line of progress.
+
+    Raises: RequestError for an unknown suffix.
     """
     form = FORMATS[check_suffix(path, SUFFIXES)]
     summary, errors = PosteriorSummary(n), None if observe is None else _ResimulationErrors(observe, len(y))
@@ -71,7 +75,14 @@ def write_sample(
     """Writes n draws without an observation to `path`; returns a summary of each column of numbers.
 
     Args:
-        ys: the training ys that y is drawn from, (n_ys, Dy); None where the model has none.
+        trained: the run.
+        ys: the training ys from which y is drawn, (n_ys, Dy); None for a density p(x).
+        n: draws in all.
+        seed: of the draws.
+        path: the file; its suffix chooses the format.
+        on_progress: called with a line of progress.
+
+    Raises: RequestError for an unknown suffix.
     """
     summary = SampleSummary(n)
     _write(
@@ -94,14 +105,17 @@ def _write(
     takers: Iterable[Callable[[int, int, Draws], None]],
     on_progress: Callable[[str], None],
 ) -> None:
-    """Hands each part to the takers and to the file.
+    """Gives each part to the takers and to the file.
 
-    A set that comes in one part stays in memory and is written when all went well; of a larger one each part goes to
-    the file at once.
+    A set that comes in one part is written at the end; each part of a larger one is written at once.
 
     Args:
+        parts: the number of the first observation, that of the first draw, and the part.
         total: draws in the whole set.
-        write: writes a whole set. stream: gives add(obs, draw, part), from the first part.
+        write: writes a whole set.
+        stream: gives add(obs, draw, part), from the first part.
+        takers: called with each part.
+        on_progress: called with a line of progress.
     """
     report = _progress(total, on_progress)
     whole = add = None
@@ -123,9 +137,9 @@ def _write(
 
 
 class _ResimulationErrors:
-    """The resimulation error at each y, from the parts of a set. Of a search also that of the draws that converged.
+    """The resimulation error at each y, from the parts of a set.
 
-    The draws that did not converge are no answers.
+    A search also has the error of the draws that converged: only those are solutions.
     """
 
     def __init__(self, observe: Observe, n_obs: int) -> None:
@@ -138,28 +152,28 @@ class _ResimulationErrors:
             errors = squared_errors(self._observe, part.x[k], part.y[k])
             self._squares[obs + k] += errors.sum()
             self._counts[obs + k] += len(errors)
-        for x, y, converged in zip(part.x, part.y, part.extra.get("converged", ())):
+        for x, y, converged in zip(part.x, part.y, part.extra.get("converged", ()), strict=False):  # a flow has none
             found = x[converged > 0]
             self._converged.append(resimulation_error(self._observe, found, y) if len(found) else None)
 
-    def entries(self) -> list[dict]:
-        """By name, one dict an observation."""
+    def entries(self) -> list[dict[str, Any]]:
+        """A dict for each observation."""
         mean = np.where(self._counts > 0, self._squares / np.maximum(self._counts, 1), np.nan)
-        entries = [{"resimulation_error": float(error)} for error in np.sqrt(mean)]
-        for entry, error in zip(entries, self._converged):
+        entries: list[dict[str, Any]] = [{"resimulation_error": float(error)} for error in np.sqrt(mean)]
+        for entry, error in zip(entries, self._converged, strict=False):  # a flow has none
             entry["resimulation_error_converged"] = error
         return entries
 
 
 def _progress(total: int, on_progress: Callable[[str], None]) -> Callable[..., None]:
-    """report(n), which says that n more draws are made."""
+    """Gives report(n), which tells `on_progress` that n more draws are made, with the time that is left or `note`."""
     done, begun = 0, time.monotonic()
 
-    def report(n: int, words: str = "") -> None:
+    def report(n: int, note: str = "") -> None:
         nonlocal done
         done += n
         left = (time.monotonic() - begun) * (total - done) / max(done, 1)
         bar = "━" * round(24 * done / total)
-        on_progress(f"{bar:<24} {done:,} of {total:,} draws  {words or f'{left // 60:.0f}:{left % 60:02.0f} left'}")
+        on_progress(f"{bar:<24} {done:,} of {total:,} draws  {note or f'{left // 60:.0f}:{left % 60:02.0f} left'}")
 
     return report

@@ -1,4 +1,4 @@
-"""What is said of draws that come in parts: mean, sd and quantiles of each column, without keeping the draws.
+"""Mean, sd and quantiles of draws that come in parts, without keeping the draws.
 
 A set that comes in one part is summarised exactly, a larger one by `Column`.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +22,9 @@ HOW = "quantiles are read from 4,000 bins of equal mass in the first block, fill
 class Column:
     r"""Mean, sd and quantiles of numbers that come block by block.
 
-    Mean and sd are exact. The edges of the bins are quantiles of the first block; the share of all numbers below an edge is
-    exact, between two edges it is interpolated, so that a quantile is off by 1/4,000 of the mass at most. Of numbers
-    with few values (recorded ones) the edges are the values, and the quantile is one of them.
+    Mean and sd are exact. The edges of the bins are quantiles of the first block. The share of all numbers below an
+    edge is exact and is interpolated between edges, so that a quantile is off by at most 1/4,000 of the mass. If the
+    numbers have few values (recorded ones), the edges are these values, and a quantile is one of them.
 
     Reference: Chan, Golub and LeVeque 1979, Updating formulae and a pairwise algorithm for computing sample variances.
     """
@@ -51,7 +52,7 @@ class Column:
         self._counts += np.bincount(bins, minlength=len(self._counts))
 
     def summary(self, quantiles: Sequence[float] = QUANTILES) -> dict[str, float]:
-        """mean, sd, and q05 and the like."""
+        """The mean, the sd, and each quantile by its name (q05, ...)."""
         return {
             "mean": self._mean,
             "sd": float(np.sqrt(self._square / self._n)),
@@ -62,15 +63,17 @@ class Column:
         """The number below which the share q lies; NaN if any was NaN."""
         if np.isnan(self._mean):
             return float("nan")
+        edges = self._edges
+        assert edges is not None  # `add` was called
         below = np.cumsum(self._counts)
-        j = min(int(np.searchsorted(below, q * self._n)), len(self._edges) - 1)
+        j = min(int(np.searchsorted(below, q * self._n)), len(edges) - 1)
         if self._few or j == 0:
-            return float(self._edges[j])
-        return float(np.interp(q * self._n, below[j - 1 : j + 1], self._edges[j - 1 : j + 1]))
+            return float(edges[j])
+        return float(np.interp(q * self._n, below[j - 1 : j + 1], edges[j - 1 : j + 1]))
 
 
 class _Columns(dict[str, Column]):
-    """Columns by name, made as they come."""
+    """Columns by name; one is made when its name first comes."""
 
     def add(self, parts: Mapping[str, np.ndarray]) -> None:
         for name, values in parts.items():
@@ -79,19 +82,20 @@ class _Columns(dict[str, Column]):
 
 @dataclass
 class ObservationSummary:
-    """What is said of the draws at one y.
+    """The summary of the draws at one y.
 
     Attributes:
         y: the observation by name, labels as the user writes them.
         x: by unknown mean, sd, q05, q50, q95.
-        extra: by name the median and 95 % quantile of each further number a draw, where any is finite.
-        solutions: of a search its distinct solutions, see `solutions_of`. converged: the share of draws that did.
+        extra: by name the median and 95 % quantile of each further number of the draws, where any is finite.
+        solutions: the distinct solutions of a search, see `solutions_of`.
+        converged: the share of draws of a search that converged.
     """
 
     y: dict[str, float | str]
     x: dict[str, dict[str, float]]
     extra: dict[str, tuple[float, float]]
-    solutions: list[dict] | None = None
+    solutions: list[dict[str, Any]] | None = None
     converged: float | None = None
 
 
@@ -101,8 +105,8 @@ class PosteriorSummary:
     Attributes:
         n_draws: draws of each observation in the whole set.
         observations: one entry each.
-        extra: names of the further numbers a draw.
-        how: how quantiles were found, where not exactly.
+        extra: names of the further numbers of each draw.
+        how: how quantiles were computed; None if exactly.
     """
 
     def __init__(self, n_draws: int) -> None:
@@ -121,7 +125,7 @@ class PosteriorSummary:
         self.how = HOW
         if draw == 0:
             self._x, self._extra = _Columns(), _Columns()
-        self._x.add(dict(zip(part.x_names, part.x[0].T)))
+        self._x.add(dict(zip(part.x_names, part.x[0].T, strict=True)))
         self._extra.add({name: values[0] for name, values in part.extra.items()})
         if draw + part.n_draws == self.n_draws:
             x = {name: column.summary() for name, column in self._x.items()}
@@ -130,7 +134,7 @@ class PosteriorSummary:
 
 
 def _exactly(part: PosteriorSet) -> list[ObservationSummary]:
-    """The summaries of observations of which all draws are there."""
+    """The summaries of the observations of a part that holds all draws of each."""
     x: list[dict[str, dict[str, float]]] = [{} for _ in range(part.n_obs)]
     for row in part.summary():
         x[row.pop("obs")][row.pop("name")] = row
@@ -140,14 +144,14 @@ def _exactly(part: PosteriorSet) -> list[ObservationSummary]:
     return found
 
 
-def solutions_of(part: PosteriorSet, obs: int) -> list[dict]:
+def solutions_of(part: PosteriorSet, obs: int) -> list[dict[str, Any]]:
     """The distinct solutions of a search, most draws first: their number, draws, centre, and median loss."""
     which, loss, x = part.extra["solution"][obs], part.extra["loss"][obs], part.x[obs]
     return [
         {
             "solution": number,
             "draws": int((which == number).sum()),
-            "centre": dict(zip(part.x_names, x[which == number].mean(0).tolist())),
+            "centre": dict(zip(part.x_names, x[which == number].mean(0).tolist(), strict=True)),
             "loss": float(np.median(loss[which == number])),
         }
         for number in range(int(which.max()) + 1)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
 
 from inncli.config.trust import NOTHING, Trust
 from inncli.errors import RunError, ShapeError
@@ -15,21 +17,25 @@ from inncli.models.base import Model
 from inncli.runtime import generator
 from inncli.variables import Variables
 
-BLOCK = 100_000  # draws that are made together; a larger set is made, written and summarised block by block
-CHUNK = 8192  # rows a call to the model: bounded memory, and the working set stays in the cache
+BLOCK = 100_000  # draws that are made together; a larger set is drawn, written and summarised block by block
+CHUNK = 8192  # rows of a call to the model: memory is bounded, and the working set stays in the cache
 
 
 class TrainedModel:
     """A trained model with its names, in NumPy and in the user's own units.
 
     Attributes:
-        x, y: what is known about the columns (`Variables`); y is None for a density p(x).
-        id: the run's id. meta: what its checkpoint says of it.
+        x: the columns of x.
+        y: the columns of y; None for a density p(x).
+        id: the run's id.
+        meta: what its checkpoint says of the run.
         has_density: whether `log_prob` answers.
         trust: the config folders that it was opened with.
     """
 
-    def __init__(self, model: Model, meta: dict, id: str, device: torch.device, trust: Trust = NOTHING) -> None:
+    def __init__(
+        self, model: Model, meta: dict[str, Any], id: str, device: torch.device, trust: Trust = NOTHING
+    ) -> None:
         self.model, self.meta, self.id, self.device = model, meta, id, device
         self.trust = trust
         self.x: Variables = model.x
@@ -45,11 +51,16 @@ class TrainedModel:
         """Column names of x and of y."""
         return {"x": self.x.names, "y": self.y.names if self.y else ()}
 
-    def sample(self, y=None, n: int = 1000, seed: int = 0, start: int = 0) -> np.ndarray:
-        """N draws of x for each row of y (once, without y); (n_obs, n, Dx), float64.
+    def sample(self, y: ArrayLike | None = None, n: int = 1000, seed: int = 0, start: int = 0) -> np.ndarray:
+        """N draws of x for each row of y; (n_obs, n, Dx), float64. Without y, n_obs is 1.
 
         Args:
-            start: names another stream of the seed, for the draws from this number on of a set made in blocks.
+            y: observations, (n_obs, Dy), a single row or number; None for a density p(x).
+            n: draws for each row.
+            seed: of the draws.
+            start: the number of the first draw in a set that is drawn in blocks; each block has its own random stream.
+
+        Raises: ShapeError if y does not fit the run.
         """
         rows = self._rows(y)
         key = (seed, "sample", start) if start else (seed, "sample")
@@ -57,10 +68,14 @@ class TrainedModel:
             x = self.model.sample(rows, n, generator(self.device, *key))
         return x.double().cpu().numpy()
 
-    def log_prob(self, x, y=None) -> np.ndarray:
-        """Log p(x | y) a row, (n,), in the user's units; one row of y serves all rows of x.
+    def log_prob(self, x: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
+        """Log p(x | y) of each row, (n,), in the user's units.
 
-        Raises: RunError if the model has no density.
+        Args:
+            x: points, (n, Dx).
+            y: observations, (n, Dy), or one row for all points; None for a density p(x).
+
+        Raises: RunError if the model has no density; ShapeError if x or y does not fit the run.
         """
         if not self.has_density:
             raise RunError(f"run {self.id}: {type(self.model).__name__} has no density; {self.model.without_density}")
@@ -83,13 +98,18 @@ class TrainedModel:
                 out.append(self.model.log_prob(x_part, None if rows is None else rows[part]))
         return torch.cat(out).double().cpu().numpy() if out else np.zeros(0)
 
-    def posterior(self, y, n: int = 1000, seed: int = 0, starts=None) -> PosteriorSet:
-        """The posterior set of each row of y.
+    def posterior(
+        self, y: ArrayLike | None, n: int = 1000, seed: int = 0, starts: ArrayLike | None = None
+    ) -> PosteriorSet:
+        """The posterior set of all rows of y.
 
         Args:
-            starts: x to search from, (m, Dx), where the model is a search; None: draws of its own.
+            y: observations, (n_obs, Dy), a single row or number.
+            n: draws for each row.
+            seed: of the draws.
+            starts: x to search from, (m, Dx), if the model is a search; None: draws of its own.
 
-        Raises: RunError if the run has no y, or its model takes no starts.
+        Raises: RunError if the run has no y, or its model takes no starts; ShapeError if y does not fit the run.
         """
         rows = self._rows(y)
         if rows is None:
@@ -98,18 +118,25 @@ class TrainedModel:
             raise RunError(
                 f"run {self.id}: {type(self.model).__name__} draws from its latent and takes no starts; leave them out"
             )
+        points = None
         if starts is not None:
-            starts = torch.as_tensor(np.asarray(starts, dtype=np.float64), device=self.device)
-        return self._posterior(rows, n, seed, generator(self.device, seed, "sample"), starts)
+            points = torch.as_tensor(np.asarray(starts, dtype=np.float64), device=self.device)
+        return self._posterior(rows, n, seed, generator(self.device, seed, "sample"), points)
 
-    def posterior_blocks(self, y, n: int, seed: int = 0) -> Iterator[tuple[int, int, PosteriorSet]]:
-        """The posterior set of each row of y in parts of at most 100,000 draws: (first observation, first draw, part).
+    def posterior_blocks(self, y: ArrayLike | None, n: int, seed: int = 0) -> Iterator[tuple[int, int, PosteriorSet]]:
+        """The posterior set of all rows of y in parts of at most 100,000 draws.
 
-        The first part is that of `posterior`, and a draw depends on the seed, its observation and its number, and not on
-        how many there are (of more than 100,000). Each part has a generator of its own. What a search finds is sorted
-        over all its draws, which are one part.
+        Each part has a random generator of its own; the first is that of `posterior`. So a draw depends on the seed,
+        its observation and its number; beyond 100,000 draws it does not depend on how many there are. The draws of a
+        search are one part, since they are sorted together.
 
-        Raises: RunError if the run has no y.
+        Args:
+            y: observations, (n_obs, Dy), a single row or number.
+            n: draws for each row.
+            seed: of the draws.
+
+        Yields: the number of the part's first observation, that of its first draw, and the part.
+        Raises: RunError if the run has no y; ShapeError if y does not fit the run.
         """
         rows = self._rows(y)
         if rows is None or self.model.is_search:
@@ -119,7 +146,7 @@ class TrainedModel:
         for obs in range(0, len(rows), together):
             for draw in range(0, n, BLOCK):
                 key = (seed, "sample") if obs == draw == 0 else (seed, "sample", obs, draw)
-                # Always a whole block: the last draws of a generator depend on how many it makes.
+                # Each block is drawn whole: the last draws of a generator depend on how many it makes.
                 part = self._posterior(
                     rows[obs : obs + together], min(n, BLOCK), seed, generator(self.device, *key), None
                 )
@@ -129,14 +156,17 @@ class TrainedModel:
         """Whether so many draws are more than one block, of a model that draws independently."""
         return n_obs * n > BLOCK and not self.model.is_search
 
-    def _posterior(self, rows: torch.Tensor, n: int, seed: int, noise: torch.Generator, starts) -> PosteriorSet:
+    def _posterior(
+        self, rows: torch.Tensor, n: int, seed: int, noise: torch.Generator, starts: torch.Tensor | None
+    ) -> PosteriorSet:
+        assert self.y is not None  # the rows are of y
         with torch.no_grad():
-            drawn, extra = self.model.posterior(rows, n, noise, starts)
+            drawn, numbers = self.model.posterior(rows, n, noise, starts)
         x = drawn.double().cpu().numpy()
-        extra = {name: value.double().cpu().numpy() for name, value in extra.items()}
+        extra = {name: value.double().cpu().numpy() for name, value in numbers.items()}
         flat = x.reshape(-1, self.x.dim)
         y_obs = rows.cpu().numpy()
-        log_prob = None
+        log_prob = np.full(x.shape[:2], np.nan)
         if self.has_density:
             log_prob = self.log_prob(flat, np.repeat(y_obs, n, axis=0)).reshape(x.shape[:2])
         meta = {
@@ -147,10 +177,15 @@ class TrainedModel:
         }
         return PosteriorSet(x, log_prob, y_obs, self.x.names, self.y.names, self.y.labels, meta, extra)
 
-    def latent(self, x, y=None, seed: int = 0) -> np.ndarray:
-        """Z of pairs, (n, Dz); x and y as rows that belong together.
+    def latent(self, x: ArrayLike, y: ArrayLike | None = None, seed: int = 0) -> np.ndarray:
+        """The latent z of each pair, (n, Dz).
 
-        Raises: RunError if the model has no latent.
+        Args:
+            x: points, (n, Dx).
+            y: the observation of each, (n, Dy); None for a density p(x).
+            seed: of the noise that some models add.
+
+        Raises: RunError if the model has no latent; ShapeError if x or y does not fit the run.
         """
         if not self.model.has_latent:
             raise RunError(
@@ -168,21 +203,26 @@ class TrainedModel:
             z = self.model.latent(x_rows, rows, generator(self.device, seed, "latent"))
         return z.double().cpu().numpy()
 
-    def unfamiliar(self, y) -> list[str]:
-        """One line for each y that is unlike those that training saw."""
-        seen = self.meta.get("seen")
-        return unfamiliar(seen, self._rows(y).cpu().numpy(), self.y) if seen else []
+    def unfamiliar(self, y: ArrayLike) -> list[str]:
+        """One line for each row of y that is unlike the training ys."""
+        statistics = self.meta.get("seen")
+        if not statistics or self.y is None:
+            return []
+        return unfamiliar(statistics, self._checked(y, self.y).cpu().numpy(), self.y)
 
-    def familiarity(self, y) -> list[dict] | None:
-        """Of each y its distance to the training ys, that distance's percentile among them, and whether it is familiar.
+    def familiarity(self, y: ArrayLike) -> list[dict[str, Any]] | None:
+        """The out-of-distribution score of each row of y, see `metrics.out_of_distribution.familiarity`.
 
-        None where the run keeps no distance: see `metrics.familiarity`.
+        Its distance to the training ys, the percentile of that distance among theirs, and whether it is familiar. None
+        if the run has no such distances.
         """
-        seen = self.meta.get("seen")
-        return familiarity(seen, self._rows(y).cpu().numpy()) if seen else None
+        statistics = self.meta.get("seen")
+        if not statistics or self.y is None:
+            return None
+        return familiarity(statistics, self._checked(y, self.y).cpu().numpy())
 
     def diagnostics(self, n: int = 1000, seed: int = 0) -> dict[str, float]:
-        """The model's own health at n of its draws, at training ys' centre: `invertibility_error` and the like."""
+        """Numbers on the model's own health, `invertibility_error` for one, at n draws given the centre of training."""
         y = self._typical_y()
         x = self.sample(None if y is None else y.cpu().numpy(), n, seed).reshape(-1, self.x.dim)
         rows = torch.as_tensor(x, device=self.device)
@@ -190,48 +230,55 @@ class TrainedModel:
 
     @property
     def y_sd(self) -> dict[str, float]:
-        """About the sd of each column of the training ys: that of a uniform of their range."""
-        seen = self.meta.get("seen") or {"low": (), "high": ()}
-        return {name: (high - low) / 12**0.5 for name, low, high in zip(self.names["y"], seen["low"], seen["high"])}
+        """An estimate of the sd of each column of the training ys: that of a uniform distribution over their range."""
+        statistics = self.meta.get("seen")
+        if not statistics or self.y is None:
+            return {}
+        ranges = zip(self.y.names, statistics["low"], statistics["high"], strict=True)
+        return {name: (high - low) / 12**0.5 for name, low, high in ranges}
 
     def _typical_y(self) -> torch.Tensor | None:
         if self.y is None:
             return None
-        seen = self.meta["seen"]
-        row = np.array(seen["low"], dtype=np.float64)
-        if seen["columns"]:
-            row[seen["columns"]] = seen["centre"]
+        statistics = self.meta["seen"]
+        row = np.array(statistics["low"], dtype=np.float64)
+        if statistics["columns"]:
+            row[statistics["columns"]] = statistics["centre"]
         return torch.as_tensor(row[None], device=self.device)
 
-    def _rows(self, y) -> torch.Tensor | None:
-        """Y as a checked tensor (n_obs, Dy); a single row or number may come without its brackets."""
+    def _rows(self, y: ArrayLike | None) -> torch.Tensor | None:
+        """Y as a checked tensor (n_obs, Dy); None for a density p(x)."""
         if self.y is None:
             if y is not None:
                 raise ShapeError(f"run {self.id} models p({', '.join(self.x.names)}) and takes no y; leave y out")
             return None
+        return self._checked(y, self.y)
+
+    def _checked(self, y: ArrayLike | None, variables: Variables) -> torch.Tensor:
+        """Y as a tensor (n_obs, Dy); a single row or number may come without its brackets."""
         if y is None:
-            raise ShapeError(f"run {self.id} models x given y ({', '.join(self.y.names)}); pass a y")
-        rows = _numbers("y", y, self.y)
+            raise ShapeError(f"run {self.id} models x given y ({', '.join(variables.names)}); pass a y")
+        rows = _numbers("y", y, variables)
         rows = rows.reshape(1, -1) if rows.ndim < 2 else rows
-        if rows.ndim != 2 or rows.shape[1] != self.y.dim:
+        if rows.ndim != 2 or rows.shape[1] != variables.dim:
             raise ShapeError(
-                f"y has shape {rows.shape}, run {self.id} was trained on {self.y.dim} "
-                f"({', '.join(self.y.names)}); pass (n_obs, {self.y.dim})"
+                f"y has shape {rows.shape}, run {self.id} was trained on {variables.dim} "
+                f"({', '.join(variables.names)}); pass (n_obs, {variables.dim})"
             )
         if not np.isfinite(rows).all():
             raise ShapeError(
                 f"y has a value that is not finite: {rows[~np.isfinite(rows).all(1)][0].tolist()}; pass numbers"
             )
-        for i, labels in enumerate(self.y.labels):
+        for i, labels in enumerate(variables.labels):
             if labels is not None and not np.isin(rows[:, i], np.arange(len(labels))).all():
                 raise ShapeError(
-                    f"y column {self.y.names[i]} takes the codes 0 to {len(labels) - 1} "
+                    f"y column {variables.names[i]} takes the codes 0 to {len(labels) - 1} "
                     f"of its labels {', '.join(labels)}, got {rows[0, i]:g}"
                 )
         return torch.as_tensor(rows, device=self.device)
 
 
-def _numbers(letter: str, value, variables: Variables) -> np.ndarray:
+def _numbers(letter: str, value: ArrayLike, variables: Variables) -> np.ndarray:
     try:
         return np.asarray(value, dtype=np.float64)
     except (TypeError, ValueError):

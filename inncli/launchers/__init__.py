@@ -1,14 +1,23 @@
-"""Hydra's launchers and sweepers with what `inn` needs on top: a killed job ends its own job and never the sweep.
+"""Hydra's launchers and sweepers with what `inn` needs on top: a killed process ends its own job and never the sweep.
 
-The launchers of hydra-submitit-launcher and hydra-ray-launcher raise at the first job that is gone, and submitit
-waits for ever for one whose end accounting did not see. Here a job that left no result is a NaN in the sweep's
-returns; what became of it is in its run.json.
+The launchers of hydra-submitit-launcher and hydra-ray-launcher raise an error when the first job is gone, and submitit
+waits for ever for a job whose end Slurm's accounting missed. Here a job that left no result returns NaN; its run.json
+says what became of it.
+
+    joblib    processes of this machine, by joblib's loky
+    slurm     a Slurm cluster, or its stand-in on this machine, by submitit
+    ray       Ray, on this machine or a cluster
+    optuna    the sweeper of a search, and the pruning of its trials; `space` reads its space, `study` opens its file
+    planned   the sweeper of jobs whose configs are in a sweep's manifest
+    pruning   what may stop the job that hydra runs now
+    requeue   puts a job that Slurm stopped back into its queue
 
 Each launcher is one file that imports its library, an extra of the package, so it is imported only when chosen. Hydra
 knows them by their names in `hydra_plugins.inncli`, the thin module below `plugins/`, which an installation puts where
 hydra looks for plugins.
 
-The room may import `config` and what lies below it. Other rooms use `requeue` and `pruning`; hydra calls all else.
+The room may import `config` and the rooms below it. `experiments` uses `requeue`, `pruning` and `study`; hydra calls
+the rest.
 """
 
 from __future__ import annotations
@@ -33,7 +42,13 @@ OPTUNA = 4  # the first major version that the search can use; 0.4.0 needed vers
 
 
 def check(choice: str) -> None:
-    """Raises: RequestError if a library or a command that this launcher or sweeper needs is missing."""
+    """Checks that a launcher or sweeper can run here.
+
+    Args:
+        choice: a key of CHOICES.
+
+    Raises: RequestError if a library or a command that it needs is missing.
+    """
     extra, modules, _ = CHOICES[choice]
     get = f"get it with `pip install 'inncli[{extra}]'`"
     missing = [name for name in modules if not _installed(name)]
@@ -51,9 +66,14 @@ def check(choice: str) -> None:
 
 
 def find(choice: str) -> type:
-    """The class of this launcher or sweeper, imported with its library."""
+    """The class of a launcher or sweeper, imported with its library.
+
+    Args:
+        choice: a key of CHOICES.
+    """
     module, _, name = CHOICES[choice][2].partition(".")
-    return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    found: type = getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    return found
 
 
 def _installed(module: str) -> bool:

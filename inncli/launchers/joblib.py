@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import BrokenExecutor, ThreadPoolExecutor
+from typing import Any
 
 import joblib
 from hydra.core.singleton import Singleton
@@ -27,11 +28,11 @@ log = logging.getLogger(__name__)
 GRACE = 30.0  # seconds that stopped jobs have for their checkpoints
 
 
-class Joblib(JoblibLauncher):
-    """The plugin's launcher, with a pool of one process for each job at a time.
+class Joblib(JoblibLauncher):  # type: ignore[misc]  # the plugin has no type information
+    """The plugin's launcher, with a pool of one process in place of each process of a pool.
 
-    The plugin's one pool of many processes is killed as a whole when one of them dies, and what ran beside it
-    with it. Here a killed process ends its own job, and a new one takes the next.
+    The plugin has one pool of many processes. When one of them dies, joblib kills the pool and all jobs in it. Here a
+    killed process ends its own job, and a new process takes the next one.
     """
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
@@ -48,14 +49,15 @@ class Joblib(JoblibLauncher):
         def run(number: int, overrides: Sequence[str]) -> JobReturn:
             with pools.one() as pool:
                 try:
-                    return pool.submit(
+                    done: JobReturn = pool.submit(
                         _work, number, list(overrides), self.hydra_context, self.config, self.task_function, state
                     ).result()
+                    return done
                 except BrokenExecutor:
                     log.warning("job %d: its process was killed", number)
                     pools.replace(pool)
                 except ShutdownExecutorError:
-                    pass  # Ctrl-C: it has not begun
+                    pass  # Ctrl-C: the job has not begun
                 return _gone()
 
         with safe_path(), ThreadPoolExecutor(slots) as threads:
@@ -73,7 +75,7 @@ class Joblib(JoblibLauncher):
 
 
 class _Pools:
-    """So many pools of one process each, handed out one at a time; a process starts with its first job."""
+    """`count` pools of one process each. A pool serves one job at a time; its process starts with the first."""
 
     def __init__(self, count: int) -> None:
         self._all = [_pool() for _ in range(count)]
@@ -93,7 +95,7 @@ class _Pools:
         self._all[self._all.index(broken)] = _pool()
 
     def stop(self) -> None:
-        """Lets the jobs that run write their checkpoints; none begins any more."""
+        """Stops the jobs that run, which write their checkpoints first; no other job begins."""
         processes = [process for pool in self._all for process in list((pool._processes or {}).values())]
         for pool in self._all:
             pool.shutdown(wait=False)
@@ -116,17 +118,17 @@ def _pool() -> ProcessPoolExecutor:
 _working = threading.Lock()  # held by a worker while it runs a job
 
 
-def _work(*job: object) -> JobReturn:
+def _work(*job: Any) -> JobReturn:
     with _working:
         return execute_job(*job)
 
 
 def _end_with(parent: int) -> None:
-    """Stops this worker's job, checkpoint written, and the worker, soon after the sweep's own process was killed.
+    """Watches the sweep's own process. When it is gone, this worker's job writes its checkpoint, and both end.
 
-    Else it would train on unseen, and `inn resume` would have to wait for it; then wait for a next job for ever.
+    Otherwise the job would train on unseen, so that `inn resume` would have to wait for it, and the worker would then
+    wait for a next job for ever.
     """
-
     leave_safe_path()
 
     def watch() -> None:
@@ -140,7 +142,7 @@ def _end_with(parent: int) -> None:
 
 
 def _gone() -> JobReturn:
-    """The return of a job that left none; its run.json tells what became of it."""
+    """The result of a job that left none: NaN. Its run.json says what became of it."""
     gone = JobReturn(status=JobStatus.COMPLETED)
     gone.return_value = math.nan
     return gone

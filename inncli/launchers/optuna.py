@@ -1,6 +1,6 @@
-"""The Optuna search: a sweeper that asks a study for trials and reads off the runs how they went.
+"""The Optuna search: a sweeper that asks a study for trials and reads their results from the runs.
 
-    <sweep>/study.db              the study (SQLite); only the sweeping process opens it, so that jobs on other
+    <sweep>/study.db              the study (SQLite); only the sweep's own process opens it, so that jobs on other
                                   machines need no database
     <sweep>/<trial number>/       the trial's run: metrics.jsonl is its curve, run.json its end
     <sweep>/experiment/best.yaml  the best config: `inn train --config-dir <sweep> experiment=best`
@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from concurrent.futures import BrokenExecutor
 from functools import partial
 from pathlib import Path
+from typing import Any, cast
 
 import optuna
 import yaml
@@ -45,8 +46,8 @@ class Optuna(Sweeper):
     Args:
         n_trials: trials that the study holds in the end.
         n_jobs: trials that are launched together.
-        sampler: gives an Optuna sampler for a seed.
-        pruner: the jobs' own affair, see `Pruning`.
+        sampler: makes an Optuna sampler of a seed.
+        pruner: used by the jobs themselves, see `Pruning`.
         params: space and fixed values beside those of the command line.
     """
 
@@ -54,12 +55,14 @@ class Optuna(Sweeper):
         self,
         n_trials: int,
         n_jobs: int,
-        sampler: partial,
+        sampler: partial[optuna.samplers.BaseSampler],
         pruner: optuna.pruners.BasePruner | None,
         params: DictConfig | None,
     ) -> None:
         self.n_trials, self.n_jobs, self.sampler = n_trials, n_jobs, sampler
-        self.params = {} if params is None else OmegaConf.to_container(params)
+        self.params: dict[str, Any] = {}
+        if params is not None:
+            self.params = cast(dict[str, Any], OmegaConf.to_container(params))  # of a DictConfig, a dict
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Builds the launcher that the config chooses."""
@@ -83,19 +86,21 @@ class Optuna(Sweeper):
         study = open_study(self.folder / "study.db")
         self._settle(study)
         left_over = [trial for trial in study.trials if trial.state == TrialState.RUNNING]
-        # A sampler that is seeded alike again would draw the first trials' values once more.
+        # A sampler with the same seed as before would draw the first trials' values again.
         try:
             study.sampler = self.sampler(seed=self.seed + len(study.trials))
         except (TypeError, ValueError) as error:
             raise RequestError(f"hydra.sweeper.sampler: {error}; `inn train -c hydra` shows its settings") from None
+        assert self.launcher is not None  # hydra calls `setup` first
+        batch: Sequence[Trial | FrozenTrial]
         while left_over or len(study.trials) < self.n_trials:
             batch, left_over = _neighbours(left_over, self.n_jobs)
             if not batch:
                 free = min(self.n_jobs, self.n_trials - len(study.trials))
                 batch = [study.ask(space) for _ in range(free)]
-            words = [[f"{name}={value}" for name, value in {**trial.params, **fixed}.items()] for trial in batch]
+            jobs = [[f"{name}={value}" for name, value in {**trial.params, **fixed}.items()] for trial in batch]
             try:
-                self.launcher.launch(words, initial_job_idx=batch[0].number)
+                self.launcher.launch(jobs, initial_job_idx=batch[0].number)
             except BrokenExecutor:
                 log.warning("a worker was killed: its trial is left for `inn resume`, the search goes on")
             self._settle(study)
@@ -141,24 +146,23 @@ class Optuna(Sweeper):
 
 
 class Pruning:
-    """Stops a trial by its validation curve, among those of the sweep's other trials.
+    """Stops a trial whose validation curve is worse than those of the sweep's other trials, by a rule of Optuna's.
 
-    The curves are read from their metrics.jsonl, so that this works on every launcher and shared file system;
-    the rule is Optuna's.
+    The curves are read from the runs' metrics.jsonl, so that this works with every launcher and shared file system.
     """
 
     def __init__(self, pruner: optuna.pruners.BasePruner, folder: Path) -> None:
         self.pruner, self.folder = pruner, folder
 
     def __call__(self, run: RunDir) -> Ending | None:
-        """PRUNED if the run had better stop, else None; asked after each epoch."""
+        """PRUNED if the run should stop, else None; the trainer asks after each epoch."""
         study = optuna.create_study(pruner=self.pruner)
         for path in self.folder.iterdir():
             if path.name.isdecimal() and path.name != run.path.name:
                 try:
                     state, value, curve = read_trial(RunDir(path))
                 except CheckpointError:
-                    continue  # a damaged neighbour is no reason to fail
+                    continue  # a damaged trial does not end this one
                 if state in (TrialState.COMPLETE, TrialState.PRUNED):
                     study.add_trial(create_trial(state=state, value=value, intermediate_values=curve))
         study.add_trial(create_trial(state=TrialState.RUNNING, intermediate_values=_curve(run)))
@@ -166,7 +170,7 @@ class Pruning:
 
 
 def read_trial(run: RunDir) -> tuple[TrialState, float | None, dict[int, float]]:
-    """How the trial of this run stands: its state, its value if it is complete, its validation loss by epoch."""
+    """The trial of a run: its state, its value if it is complete, its validation loss by epoch."""
     if not run.info_file.exists():
         return TrialState.RUNNING, None, {}
     info = run.info()
@@ -182,15 +186,15 @@ def _curve(run: RunDir) -> dict[int, float]:
 
 
 def _neighbours(trials: Sequence[FrozenTrial], most: int) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
-    """The first trials of consecutive numbers, since a launcher counts its jobs on from one; and the rest."""
+    """The first trials whose numbers are consecutive, as a launcher numbers its jobs, and the others."""
     count = 0
     while count < min(most, len(trials)) and trials[count].number == trials[0].number + count:
         count += 1
     return list(trials[:count]), list(trials[count:])
 
 
-def _difference(node, plain):
-    """What `node` has that `plain` has not, or has otherwise."""
+def _difference(node: Any, plain: Any) -> Any:
+    """The entries of `node` that `plain` lacks, or has with another value."""
     if not (isinstance(node, dict) and isinstance(plain, dict)):
         return node
     return {

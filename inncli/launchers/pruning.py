@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def job_pruning(sweep: Path) -> Pruning | None:
-    """What may stop a job of this sweep after an epoch: the pruner of a search, if there is one."""
+    """The pruner that may stop a job of this sweep after an epoch; None unless the sweep is a search with one."""
     node = HydraConfig.get().sweeper.get("pruner")
     if node is None:
         return None

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Sequence
+from typing import Any, cast
 
 import ray
 from hydra.core.singleton import Singleton
@@ -17,13 +18,13 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 log = logging.getLogger(__name__)
 
 
-class Ray(RayLauncher):
-    """The plugin's launcher; a job whose worker died is NaN among the returns, and the others go on."""
+class Ray(RayLauncher):  # type: ignore[misc]  # the plugin has no type information
+    """The plugin's launcher. A job whose worker died returns NaN, and the others go on."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs the jobs as tasks of Ray and waits for all of them."""
         setup_globals()
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is told to anyone
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage statistics are sent
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
         if not ray.is_initialized():
             ray.init(**_settings(self.ray_cfg.init))
@@ -38,11 +39,11 @@ class Ray(RayLauncher):
         return [_result(job) for job in jobs]
 
 
-def _settings(node: DictConfig) -> dict:
-    return OmegaConf.to_container(node, resolve=True) or {}
+def _settings(node: DictConfig) -> dict[str, Any]:
+    return cast(dict[str, Any], OmegaConf.to_container(node, resolve=True) or {})  # of a DictConfig, a dict
 
 
-def _work(context: HydraContext, config: DictConfig, task: TaskFunction, state: dict) -> JobReturn:
+def _work(context: HydraContext, config: DictConfig, task: TaskFunction, state: dict[str, Any]) -> JobReturn:
     """One job, in a process of Ray's."""
     setup_globals()
     Singleton.set_state(state)
@@ -57,7 +58,8 @@ def _work(context: HydraContext, config: DictConfig, task: TaskFunction, state: 
 
 def _result(job: ray.ObjectRef) -> JobReturn:
     try:
-        return ray.get(job)
+        done: JobReturn = ray.get(job)
+        return done
     except ray.exceptions.RayError as error:
         log.warning("%s", str(error).strip().splitlines()[0])
     gone = JobReturn(status=JobStatus.COMPLETED)

@@ -6,8 +6,8 @@
                     ->  the job starts again, finds its directory and continues from the checkpoint
 
 USR2 is what submitit has Slurm send before the time limit; preemption and node maintenance come as TERM. A TERM after
-`scancel` means that the user wants the job gone: then, and wherever Slurm has queued the job again itself, it is
-not asked to. submitit counts a job that was stopped near its time limit against `max_num_timeout`; beyond that it is
+`scancel` means that the user wants the job gone: then, and if Slurm itself has queued the job again, Slurm is not asked
+to. submitit counts a job that was stopped near its time limit against `max_num_timeout`; beyond that it is
 not queued again and the run stays `interrupted`, which `inn resume` continues.
 """
 
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 def back_to_queue(run: RunDir, stop: BaseException) -> None:
-    """Queues this process's Slurm job again and ends the process; returns where nothing queues it again.
+    """Queues this process's Slurm job again and ends the process; returns if the job is not queued again.
 
     Args:
         run: the job's run, its checkpoint written.
@@ -39,7 +39,7 @@ def back_to_queue(run: RunDir, stop: BaseException) -> None:
     if reason not in PREEMPTING or os.environ.get("SUBMITIT_EXECUTOR") != "slurm":
         return
     state, restarts = _at_controller()
-    if restarts > int(os.environ.get("SLURM_RESTART_COUNT") or 0):  # Slurm has seen to it
+    if restarts > int(os.environ.get("SLURM_RESTART_COUNT") or 0):  # Slurm has queued it again
         run.end(Ending.PREEMPTED)
     elif state == "RUNNING":
         run.end(Ending.PREEMPTED)
@@ -51,8 +51,8 @@ def back_to_queue(run: RunDir, stop: BaseException) -> None:
 
 
 def _at_controller() -> tuple[str | None, int]:
-    """This job's state and how often it was queued again, in the eyes of Slurm's controller."""
-    found = provenance.scheduler()
+    """This job's state and how often it was queued again, as Slurm's controller says."""
+    found = provenance.scheduler() or {}  # never empty: `back_to_queue` asks on Slurm only
     task = found.get("slurm_array_task_id")
     # The bare id of an array's last task is that of the array.
     job = found["slurm_job_id"] if task is None else f"{found['slurm_array_job_id']}_{task}"

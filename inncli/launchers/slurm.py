@@ -41,14 +41,14 @@ SHARED = {
 
 
 class Launched(NamedTuple):
-    """One job: submitit's handle, the number that this launch gave it, its words."""
+    """One job: submitit's handle, the number that this launch gave it, its overrides."""
 
-    job: submitit.Job
+    job: submitit.Job[JobReturn]
     number: int
     overrides: Sequence[str]
 
 
-class _Submitit(BaseSubmititLauncher):
+class _Submitit(BaseSubmititLauncher):  # type: ignore[misc]  # the plugin has no type information
     """Submits all jobs at once and waits until each has left a result or is gone.
 
     What a job does in its process, and its being queued again (`checkpoint`), are the plugin's own.
@@ -60,7 +60,7 @@ class _Submitit(BaseSubmititLauncher):
             log.info("#%d: %s", number, " ".join(filter_overrides(overrides)))
             calls.append((list(overrides), "hydra.sweep.dir", number, f"job_id_for_{number}", Singleton.get_state()))
         try:
-            jobs = self._executor().map_array(self, *zip(*calls))
+            jobs = self._executor().map_array(self, *zip(*calls, strict=True))
         except (FailedJobError, ValueError, TypeError, AssertionError) as error:
             text = " ".join(str(error).split())
             raise RequestError(
@@ -69,7 +69,8 @@ class _Submitit(BaseSubmititLauncher):
             ) from None
         log.info("submitted as %s", ", ".join(job.job_id for job in jobs))
         launched = [
-            Launched(job, initial_job_idx + n, words) for n, (job, words) in enumerate(zip(jobs, job_overrides))
+            Launched(job, initial_job_idx + n, overrides)
+            for n, (job, overrides) in enumerate(zip(jobs, job_overrides, strict=True))
         ]
         try:
             self._wait(launched)
@@ -105,7 +106,7 @@ class _Submitit(BaseSubmititLauncher):
         return RunDir(f"{config.hydra.sweep.dir}/{config.hydra.sweep.subdir}")
 
     def _forget_queue(self, one: Launched) -> None:
-        """A preempted job that has left the queue since, e.g. by scancel, is just interrupted."""
+        """Marks a preempted job that has left the queue since, e.g. by scancel, as interrupted."""
         run = self._run(one)
         if run.info_file.exists() and ending_of(run.info()) is Ending.PREEMPTED:
             run.end(Ending.SIGNAL)
@@ -114,14 +115,16 @@ class _Submitit(BaseSubmititLauncher):
         """Returns when every job has ended."""
         raise NotImplementedError
 
-    def _leave(self, jobs: list[submitit.Job]) -> None:
-        """What Ctrl-C in the launcher means for its jobs."""
+    def _leave(self, jobs: list[submitit.Job[JobReturn]]) -> None:
+        """Does with the jobs what Ctrl-C in the launcher means for them."""
         raise NotImplementedError
 
 
 class Slurm(_Submitit):
-    """One job array. The controller (squeue) says which jobs are still there; where it does not answer, the
-    heartbeats in their run.json do. Accounting (sacct) is not needed, and would call a job that raised COMPLETED.
+    """One job array.
+
+    The controller (squeue) says which jobs are still there. If it does not answer, the heartbeats in their run.json do.
+    Accounting (sacct) is not used: it would call a job that raised an error COMPLETED.
     """
 
     _EXECUTOR = "slurm"
@@ -135,12 +138,12 @@ class Slurm(_Submitit):
             time.sleep(1.0)
 
     def _alive(self, one: Launched) -> bool:
-        """Whether the job's own records, its heartbeat among them, leave it any hope."""
+        """Whether the job's own records, its heartbeat among them, say that it may still run."""
         run = self._run(one)
         ended = [job["path"] for job in SweepDir(run.path.parent).jobs() if job["status"] in ENDED]
         return str(run.path) not in ended
 
-    def _leave(self, jobs: list[submitit.Job]) -> None:
+    def _leave(self, jobs: list[submitit.Job[JobReturn]]) -> None:
         array = jobs[0].job_id.partition("_")[0]
         log.warning("the jobs go on by themselves; watch them with `inn runs`, stop them with `scancel %s`", array)
 
@@ -154,17 +157,17 @@ class SlurmLocal(_Submitit):
         while not all(one.job.done() for one in launched):
             time.sleep(0.5)
 
-    def _leave(self, jobs: list[submitit.Job]) -> None:
+    def _leave(self, jobs: list[submitit.Job[JobReturn]]) -> None:
         for job in jobs:
             job.cancel()
 
 
-def _has_result(job: submitit.Job) -> bool:
+def _has_result(job: submitit.Job[JobReturn]) -> bool:
     return job.paths.result_pickle.exists()
 
 
-def _result(job: submitit.Job) -> JobReturn:
-    """What the job returned; NaN for one that is gone without a result, which its run.json tells about."""
+def _result(job: submitit.Job[JobReturn]) -> JobReturn:
+    """What the job returned; NaN if it is gone without a result. Its run.json says what became of it."""
     if _has_result(job):
         try:
             return job.results()[0]
@@ -176,7 +179,7 @@ def _result(job: submitit.Job) -> JobReturn:
 
 
 def _queued() -> set[str] | None:
-    """Ids of this user's jobs that wait or run, as submitit writes them; None if the controller does not answer."""
+    """Ids, as submitit writes them, of this user's jobs that wait or run; None if the controller does not answer."""
     try:
         answer = subprocess.run(["squeue", "--me", "-h", "-r", "-o", "%i"], capture_output=True, text=True, timeout=60)
     except (OSError, subprocess.TimeoutExpired):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from hydra.core.override_parser.types import IntervalSweep, Override, RangeSweep, Transformer
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 
 def search_space(overrides: Sequence[Override]) -> tuple[dict[str, BaseDistribution], dict[str, str]]:
-    """What the trials choose from, and what all of them share, by key; a fixed value wins over a choice.
+    """What the trials choose from, and the values that all of them share, each by key.
+
+    A key that also has a fixed value is no choice.
 
     Raises: ValueError for bounds that are no range, such as a logarithmic one from 0.
     """
@@ -26,13 +29,19 @@ def distribution(override: Override) -> BaseDistribution:
     """
     value = override.value()
     if isinstance(value, IntervalSweep):
-        kind = IntDistribution if _whole(value.start, value.end) else FloatDistribution
-        return kind(value.start, value.end, log="log" in value.tags)
+        return _numbers(value.start, value.end, log="log" in value.tags)
     if isinstance(value, RangeSweep) and not value.shuffle:
-        kind = IntDistribution if _whole(value.start, value.stop, value.step) else FloatDistribution
-        return kind(value.start, value.stop, step=value.step)
-    return CategoricalDistribution(list(override.sweep_iterator(transformer=Transformer.encode)))
+        return _numbers(value.start, value.stop, step=value.step)
+    # `encode` leaves text, numbers, true and false as they are, and turns all else into text.
+    encoded = cast(list[str | int | float | bool | None], list(override.sweep_iterator(transformer=Transformer.encode)))
+    return CategoricalDistribution(encoded)
 
 
-def _whole(*bounds: float) -> bool:
-    return all(isinstance(bound, int) for bound in bounds)
+def _numbers(
+    low: float | None, high: float | None, step: float | None = None, log: bool = False
+) -> IntDistribution | FloatDistribution:
+    """Whole numbers if all that is given is whole, else real ones."""
+    assert low is not None and high is not None  # hydra's parser sets both
+    if isinstance(low, int) and isinstance(high, int) and (step is None or isinstance(step, int)):
+        return IntDistribution(low, high, log=log, step=1 if step is None else step)
+    return FloatDistribution(low, high, log=log, step=step)

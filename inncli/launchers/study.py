@@ -1,4 +1,4 @@
-"""The file of a search's study, opened: new, as it was left, or left by a release with an older Optuna."""
+"""Opens the file of a search's study: a new one, one to go on with, or one of a release with an older Optuna."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ NAME = "inn"
 
 
 def left_over(file: Path) -> list[FrozenTrial]:
-    """The trials of a study that are not done, read from a copy: the file, which may be a stranger's, stays as it is.
+    """The trials of a study that have not ended, read from a copy: the file is untrusted and is not changed.
 
     Raises: CheckpointError as `open_study`.
     """
@@ -41,9 +41,9 @@ def left_over(file: Path) -> list[FrozenTrial]:
 def open_study(
     file: Path, shown: Path | None = None, opened: Callable[..., optuna.Study] | None = None
 ) -> optuna.Study:
-    """The study in this SQLite file, which is made where there is none.
+    """The study in an SQLite file; a new file if there is none.
 
-    A study of inn 0.4, whose tables are Optuna 2's, is brought to those of today first.
+    The tables of a study of inn 0.4, which are Optuna 2's, are rewritten first.
 
     Args:
         file: the study.

@@ -1,5 +1,8 @@
-"""What one shows of a run: its pictures, and the one HTML file that holds them with numbers and verdicts.
+"""The report of a run: one HTML file with its verdicts, numbers and figures.
 
-Contents: `report.report` writes report.html; `figures` has one function a picture; `html` the pieces of a page.
-May import `evaluation`, `experiments`, `plots` and the rooms below them.
+    report    the sections, and what each says of the run
+    figures   each figure of a run, from its files and its evaluation; `inn plot` draws the same ones
+    html      the parts of an HTML file
+
+May import `evaluation`, `plots`, `inference` and the rooms below them; only `cli` imports it.
 """

@@ -1,7 +1,7 @@
-"""The pictures of a run: what `inn plot` and `inn report` ask of it, each one figure of `plots`.
+"""The figures of a run, for `inn plot` and `inn report`; `plots` draws them.
 
-Here a run, its task and its numbers become the arrays that a picture takes. What a run can't show is a RequestError,
-one line. A simulator file of the user's is run only where `resimulate` says so.
+Each function turns a run, its task or its numbers into the arrays that a figure takes. It raises a RequestError of one
+line if the run can't show the figure. No function here runs a simulator file: the caller builds the task.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from inncli.plots.training import training_curve
 from inncli.runs.run_dir import RunDir
 from inncli.tasks.base import Task
 from inncli.transforms.residual import residuals
-from inncli.variables import Variables
+from inncli.variables import Bound, Variables
 
-REFERENCE = 1  # the reference draws' stream: they must not share random numbers with the model's
-ROWS = 4  # of images, where one y is shown
+REFERENCE = 1  # the random stream of the exact draws, which must not share numbers with the model's
+ImageRow = tuple[str, np.ndarray, np.ndarray | None]  # label, draws, real images
+ROWS = 4  # of images, if one y is shown
 
 
 def training(run: RunDir) -> Figure:
-    """Losses by epoch."""
+    """The losses by epoch."""
     metrics = run.metrics()
     if not metrics:
         raise RequestError(
@@ -45,7 +46,7 @@ def training(run: RunDir) -> Figure:
 
 
 def reference(run: RunDir, task: Task | None, draws: PosteriorSet, obs: int, seed: int) -> np.ndarray:
-    """Exact draws at the same observation, (n, Dx)."""
+    """Exact draws at observation `obs` of a set, (n, Dx)."""
     if task is None or not task.has_reference:
         raise RequestError(f"`reference`: the task of run {run.id} has no exact posterior; leave it out", "reference")
     _same_columns("reference", run, task, draws)
@@ -54,14 +55,14 @@ def reference(run: RunDir, task: Task | None, draws: PosteriorSet, obs: int, see
 
 
 def cloud(run: RunDir, task: Task | None, draws: PosteriorSet, obs: int) -> np.ndarray:
-    """s(x) of the draws, (S, Dy)."""
+    """The y = s(x) of the draws at observation `obs` of a set, (S, Dy)."""
     if task is None:
         raise RequestError(
             f"`cloud=True` runs the simulator of run {run.id}, which is your own file; add `resimulate=True` to say so",
             "cloud",
             "resimulate",
         )
-    if not task.can_simulate or task.y.categorical:
+    if not task.can_simulate or task.y is None or task.y.categorical:
         raise RequestError(
             f"`cloud=True` simulates the draws again, and the task of run {run.id} ({task.name}) can't; leave it out",
             "cloud",
@@ -73,11 +74,18 @@ def cloud(run: RunDir, task: Task | None, draws: PosteriorSet, obs: int) -> np.n
 def view(
     trained: TrainedModel, run: RunDir, task: Task | None, y: np.ndarray | None, pairs: Pairs | None, n: int, seed: int
 ) -> Figure:
-    """Draws as what they stand for: arms or trajectories beside exact ones, images beside real ones.
+    """Draws in the form that the task gives them: arms or trajectories with exact ones, images with real ones.
 
     Args:
+        trained: the run, opened.
+        run: its directory.
+        task: its task.
         y: one observation, (1, Dy); None shows images of every label.
-        pairs: where real images come from.
+        pairs: from which real images are taken.
+        n: draws, of arms or trajectories.
+        seed: of the draws.
+
+    Raises: RequestError if the task has no such form, or needs a y.
     """
     if task is None or (not task.has_paths and task.image_shape is None):
         raise RequestError(
@@ -85,12 +93,13 @@ def view(
         )
     if task.has_paths:
         if y is None:
-            raise RequestError(f"expected an observation of {', '.join(trained.y.names)}, got none; pass `y`", "y")
+            raise RequestError(f"expected an observation of {', '.join(trained.names['y'])}, got none; pass `y`", "y")
         return _paths(trained, run, task, y, n, seed)
     return _images(trained, run, task, y, pairs, seed)
 
 
 def _paths(trained: TrainedModel, run: RunDir, task: Task, y: np.ndarray, n: int, seed: int) -> Figure:
+    assert trained.y is not None  # the ys of a task with paths are where these end
     exact = None
     if task.has_reference:
         exact = task.paths(task.reference_posterior(y[0], n, np.random.default_rng([seed, REFERENCE])))
@@ -115,18 +124,21 @@ def _images(
         codes = np.arange(len(labels), dtype=float)[:, None]
         drawn = trained.sample(codes, COLUMNS, seed)
         rows = [
-            row for code, x in zip(codes, drawn) for row in _blocks(labels[int(code[0])], x, _real(pairs, code), task)
+            row
+            for code, x in zip(codes, drawn, strict=True)
+            for row in _blocks(labels[int(code[0])], x, _real(pairs, code), task)
         ]
     return images(rows, run.id)
 
 
 def _real(pairs: Pairs | None, y: np.ndarray) -> np.ndarray | None:
-    return None if pairs is None else pairs.x[(pairs.y == y).all(1)]
+    return None if pairs is None or pairs.y is None else pairs.x[(pairs.y == y).all(1)]
 
 
-def _blocks(label: str, drawn: np.ndarray, real: np.ndarray | None, task: Task) -> list:
-    """Rows of 8 draws and 8 real images; the first carries the label."""
-    rows = []
+def _blocks(label: str, drawn: np.ndarray, real: np.ndarray | None, task: Task) -> list[ImageRow]:
+    """Rows of 8 draws and 8 real images; the first row has the label."""
+    assert task.image_shape is not None  # `view` asks
+    rows: list[ImageRow] = []
     for first in range(0, len(drawn), COLUMNS):
         few = slice(first, first + COLUMNS)
         there = None if real is None or not len(real[few]) else real[few].reshape(-1, *task.image_shape)
@@ -135,15 +147,15 @@ def _blocks(label: str, drawn: np.ndarray, real: np.ndarray | None, task: Task) 
 
 
 def latent(trained: TrainedModel, run: RunDir, pairs: Pairs, seed: int) -> Figure:
-    """Z of held-out pairs, coloured by the first column of y."""
+    """The latent z of held-out pairs, coloured by the first column of y."""
     z = trained.latent(pairs.x, pairs.y, seed)
-    if trained.y is None:
+    if trained.y is None or pairs.y is None:
         return draw_latent(z, title=run.id)
     return draw_latent(z, pairs.y[:, 0], trained.y.names[0], run.id, trained.y.labels[0])
 
 
 def calibration(run: RunDir, found: Evaluation) -> Figure:
-    """Ranks and coverage, of what an evaluation found."""
+    """The ranks and the coverage of an evaluation."""
     curves = found.details.get("calibration")
     if not curves:
         raise RequestError(
@@ -162,11 +174,18 @@ def density(
     samples: int | None = None,
     rows: np.ndarray | None = None,
 ) -> Figure:
-    """p(x | y) over a grid of n points a side.
+    """p(x | y) over a grid of n x n points.
 
     Args:
-        y: one observation, (1, Dy), or None.
-        samples: draws of the model to lay over it. rows: held-out rows to lay over it instead.
+        trained: the run, opened.
+        run: its directory.
+        y: one observation, (1, Dy); None for a density p(x).
+        n: points of each side of the grid.
+        seed: of the draws, which set the grid's range.
+        samples: how many draws are shown too.
+        rows: held-out rows that are shown instead of draws, (n_rows, 2).
+
+    Raises: RequestError if the run has not 2 unknowns, or needs a y.
     """
     if trained.x.dim != 2:
         raise RequestError(
@@ -178,13 +197,14 @@ def density(
     axes = [window(draws[:, i], bounds, n) for i, bounds in enumerate(trained.x.cells)]
     points = np.stack(np.meshgrid(*axes), axis=-1)  # rows follow the second unknown
     log_prob = trained.log_prob(points.reshape(-1, 2), y).reshape(n, n)
-    title = run.id if y is None else f"p(x | {values_text(outside(y[0], trained.y))})"
+    title = run.id if y is None or trained.y is None else f"p(x | {values_text(outside(y[0], trained.y))})"
     over, what = (rows, "held-out rows") if rows is not None else (draws[:samples] if samples else None, "draws")
-    return density2d(*axes, log_prob, over, trained.x.names, title, what)
+    names = (trained.x.names[0], trained.x.names[1])
+    return density2d(axes[0], axes[1], log_prob, over, names, title, what)
 
 
 def convergence(trained: TrainedModel, run: RunDir, seed: int) -> Figure:
-    """How each residual block is inverted."""
+    """How the inversion of each residual block converges."""
     parts = [part for _, part in residuals(trained.model)]
     if not parts:
         raise RequestError(
@@ -192,31 +212,36 @@ def convergence(trained: TrainedModel, run: RunDir, seed: int) -> Figure:
             "pick a run of model=iresnet with `run`",
             "run",
         )
-    trained.diagnostics(1_000, seed)  # which inverts every block, at draws of the model's own
+    trained.diagnostics(1_000, seed)  # inverts every block, at draws of the model
     blocks = [part.convergence() for part in parts]
     return draw_convergence([Convergence(*block) for block in blocks], run.id)
 
 
-def window(draws: np.ndarray, bounds, n: int) -> np.ndarray:
-    """Midpoints of n even steps over where the draws are, with a margin, inside the unknown's bounds."""
+def window(draws: np.ndarray, bounds: Bound, n: int) -> np.ndarray:
+    """The midpoints of n even steps over the range of the draws with a margin, cut to the unknown's bounds.
+
+    Shape: draws (S,); the result (n,).
+    """
     low, high = np.quantile(draws, (0.001, 0.999))
     margin = 0.15 * (high - low) or 1.0
     low, high = low - margin, high + margin
     low = low if bounds[0] is None else max(low, bounds[0])
     high = high if bounds[1] is None else min(high, bounds[1])
-    return low + (high - low) / n * (np.arange(n) + 0.5)
+    midpoints: np.ndarray = low + (high - low) / n * (np.arange(n) + 0.5)
+    return midpoints
 
 
 def outside(row: np.ndarray, variables: Variables) -> dict[str, float | str]:
     """One row by name, labels as the user writes them."""
     return {
         name: float(value) if labels is None else labels[int(value)]
-        for name, value, labels in zip(variables.names, row, variables.labels)
+        for name, value, labels in zip(variables.names, row, variables.labels, strict=True)
     }
 
 
 def _same_columns(argument: str, run: RunDir, task: Task, draws: PosteriorSet) -> None:
-    if task.x.names != draws.x_names or task.y.names != draws.y_names:
+    y_names = () if task.y is None else task.y.names
+    if task.x.names != draws.x_names or y_names != draws.y_names:
         raise RequestError(
             f"`{argument}`: the set holds {', '.join(draws.x_names)}, the task of run {run.id} "
             f"{', '.join(task.x.names)}; name the set's own run with `run`",

@@ -1,7 +1,7 @@
-"""A self-contained HTML page: small pieces that escape what they are given, and the frame around them.
+"""The parts of a self-contained HTML page. Each escapes the text that it is given.
 
-A page needs no other file and makes no request: pictures are data, the style is inside, and the content security
-policy forbids the rest, scripts included.
+A page needs no other file and makes no request: its figures are data links and its style is inside. The content
+security policy forbids all else, scripts included.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ p {{ margin: .4rem 0; max-width: 46rem; }}
 .verdicts .yes {{ border-color: var(--good); }} .verdicts .no {{ border-color: var(--bad); }}
 .verdicts .yes b {{ color: var(--good); }} .verdicts .no b {{ color: var(--bad); }}
 .wide {{ overflow-x: auto; }}
-table {{ min-width: min(100%, 26rem); border-collapse: collapse; font-size: .93rem; margin: .5rem 0; overflow-wrap: normal; }}
+table {{ min-width: min(100%, 26rem); border-collapse: collapse; font-size: .93rem; margin: .5rem 0; \
+overflow-wrap: normal; }}
 caption {{ text-align: left; color: var(--soft); font-size: .9rem; padding-bottom: .3rem; }}
 th, td {{ text-align: left; vertical-align: top; padding: .22rem 1rem .22rem 0; border-bottom: 1px solid var(--line); }}
 td.number {{ text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }}
@@ -58,13 +59,20 @@ def paragraph(words: object, soft: bool = False) -> str:
 
 
 def section(title: str, *parts: str) -> str:
-    """A heading and what stands under it; nothing without parts."""
+    """A heading and the parts below it; nothing without parts."""
     shown = [part for part in parts if part]
     return f"<section>\n<h2>{text(title)}</h2>\n" + "\n".join(shown) + "\n</section>" if shown else ""
 
 
 def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[object]], numeric: Sequence[int] = ()) -> str:
-    """A table; the first cell of a row is its heading, floats and `numeric` columns stand to the right."""
+    """A table; nothing without rows.
+
+    Args:
+        caption: what it shows.
+        headers: one for each column.
+        rows: one cell for each column; the first cell is the row's heading.
+        numeric: numbers of the columns that are set to the right, as are those with a float.
+    """
     rows = [list(row) for row in rows]
     if not rows:
         return ""
@@ -72,10 +80,14 @@ def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[object]]
         "number" if i in numeric or any(isinstance(row[i], float) for row in rows) else "text"
         for i in range(len(headers))
     ]
-    head = "".join(f'<th scope="col" class="{kind}">{text(header)}</th>' for header, kind in zip(headers, kinds))
+    head = "".join(
+        f'<th scope="col" class="{kind}">{text(header)}</th>' for header, kind in zip(headers, kinds, strict=True)
+    )
     body = "\n".join(
         f'<tr><th scope="row">{text(number(row[0]))}</th>'
-        + "".join(f'<td class="{kind}">{text(number(cell))}</td>' for cell, kind in zip(row[1:], kinds[1:]))
+        + "".join(
+            f'<td class="{kind}">{text(number(cell))}</td>' for cell, kind in zip(row[1:], kinds[1:], strict=True)
+        )
         + "</tr>"
         for row in rows
     )
@@ -86,13 +98,20 @@ def table(caption: str, headers: Sequence[str], rows: Iterable[Sequence[object]]
 
 
 def figure(source: str, alt: str, caption: str = "", width: float = 10.0) -> str:
-    """A picture of a data link, `width` inches wide where there is room, with a description for who can't see it."""
+    """A figure.
+
+    Args:
+        source: its data link.
+        alt: describes it to a reader who can't see it.
+        caption: the text below it.
+        width: in inches, if there is room.
+    """
     words = f"<figcaption>{text(caption)}</figcaption>" if caption else ""
     return f'<figure><img src="{text(source)}" alt="{text(alt)}" width="{round(96 * width)}">{words}</figure>'
 
 
 def verdicts(answers: Iterable[tuple[str, bool, str]]) -> str:
-    """Questions, their yes or no, and why."""
+    """A list of questions, each with its answer, yes or no, and the reason."""
     items = "\n".join(
         f'<li class="{"yes" if ok else "no"}">{text(question)} <b>{"Yes" if ok else "No"}.</b><br>'
         f'<span class="soft">{text(why[:1].upper() + why[1:])}</span></li>'
@@ -102,13 +121,13 @@ def verdicts(answers: Iterable[tuple[str, bool, str]]) -> str:
 
 
 def code(words: str, summary: str | None = None) -> str:
-    """Words as they are typed; behind a summary where there is one."""
+    """Text as it is typed; folded behind the summary if there is one."""
     shown = f"<pre>{text(words)}</pre>"
     return shown if summary is None else f"<details><summary>{text(summary)}</summary>{shown}</details>"
 
 
 def number(cell: object) -> str:
-    """A cell as text: five digits of a number, nothing for nothing."""
+    """A cell as text: a float with five digits, None as an empty cell."""
     if isinstance(cell, float):
         return signed(f"{cell:.5g}")
     return "" if cell is None else str(cell)
@@ -120,7 +139,7 @@ def signed(digits: str) -> str:
 
 
 def page(title: str, *parts: str) -> str:
-    """The whole page."""
+    """The whole page of these parts; empty ones are left out."""
     body = "\n".join(part for part in parts if part)
     return f"""<!DOCTYPE html>
 <html lang="en">

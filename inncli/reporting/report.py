@@ -1,18 +1,20 @@
-"""`report.html`: what a run is, what it is worth, and its pictures, in one file that needs nothing else.
+"""`report.html`: what a run is, what it is worth, and its figures, in one file that needs no other.
 
-    run directory --evaluation--> verdicts, numbers --pictures--> figures --page--> report.html
+    run directory --evaluation--> verdicts, numbers --figures--> figures --html--> report.html
 
-The same run gives the same bytes: no time of now is written. What the run or its task can't show is left out; a
-picture that could not be drawn leaves its reason.
+The same run gives the same bytes: the time of the report is not written. A section that the run or its task can't show
+is left out. In place of a figure that can't be drawn stands the reason.
 """
 
 from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
+from typing import Any
 
 import numpy as np
 import yaml
@@ -31,18 +33,18 @@ from inncli.reporting import figures, html
 from inncli.runs.run_dir import RunDir
 from inncli.tasks.base import Task
 
-SHOWN_YS = 2  # held-out observations whose posterior is drawn, where none are named
-SHOWN_X = 6  # unknowns of that picture: more can't be read on a page
+SHOWN_YS = 2  # held-out observations whose posterior is drawn, if none are named
+SHOWN_X = 6  # unknowns of that figure: more can't be read on a page
 DRAWS, PATHS, LATENT = 4_000, 400, 2_000
 GRID = 200
 
 
 @dataclass
 class _Subject:
-    """All that a section may ask."""
+    """What the sections describe."""
 
     run: RunDir
-    info: dict
+    info: dict[str, Any]
     trained: TrainedModel
     task: Task | None
     found: Evaluation
@@ -52,7 +54,7 @@ class _Subject:
 
     @property
     def observations(self) -> list[tuple[np.ndarray, np.ndarray | None]]:
-        """The ys to draw at, (1, Dy) each, with the x each came from where that is known."""
+        """The ys whose posterior is drawn, (1, Dy) each, and the x (Dx,) from which each came, if it is known."""
         if self.pairs.y is None:
             return []
         if self.given is not None:
@@ -69,15 +71,20 @@ def report(
     seed: int = 0,
     y: np.ndarray | None = None,
     resimulate: bool = False,
-    warnings: list[str] = (),
+    warnings: Sequence[str] = (),
 ) -> str:
-    """The page of a run.
+    """The HTML page of a run.
 
     Args:
+        run: its directory.
+        trained: the run, opened.
         found: its evaluation.
+        seed: of the draws.
         y: observations whose posterior is drawn, (n_obs, Dy); None is the first 2 distinct held-out ones.
         resimulate: whether a simulator file of the user's may be run.
         warnings: what a reader should know of `y`, and of the simulator file.
+
+    Raises: RunError if the run's table has changed; RequestError for `resimulate` without a simulator file.
     """
     task = task_to_ask(run, resimulate, trained.trust)
     pairs = held_out_pairs(run, task, seed)[0]
@@ -123,16 +130,16 @@ def _metrics(it: _Subject) -> str:
 
 
 def _by_observation(it: _Subject) -> str:
-    """What was found at each y; a y of many columns is too wide for a table."""
+    """The results at each y; nothing for a y of many columns, which is too wide for a table."""
     rows = it.found.observations[:12]
     if len(rows) < 2 or it.trained.y is None or it.trained.y.dim > 4:
         return ""
     numbers = [key for key, value in rows[0].items() if isinstance(value, (int, float))]
-    words = [values_text(figures.outside(np.array(row["y"]), it.trained.y)) for row in rows]
+    names = [values_text(figures.outside(np.array(row["y"]), it.trained.y)) for row in rows]
     return html.table(
         "By observation, where draws were compared with exact ones.",
         ["y", *numbers],
-        [[word, *(_float(row.get(key)) for key in numbers)] for word, row in zip(words, rows)],
+        [[name, *(_float(row.get(key)) for key in numbers)] for name, row in zip(names, rows, strict=True)],
     )
 
 
@@ -153,9 +160,9 @@ def _posteriors(it: _Subject) -> list[str]:
 
 
 def _posterior(it: _Subject, y: np.ndarray, x: np.ndarray | None) -> str:
-    task, given = it.task, values_text(figures.outside(y[0], it.trained.y))
+    task, given = it.task, _given(it, y)
     exact = task is not None and task.has_reference
-    again = task is not None and task.can_simulate and not task.y.categorical
+    again = task is not None and task.can_simulate and task.y is not None and not task.y.categorical
 
     def draw() -> Figure:
         draws = it.trained.posterior(y, DRAWS, it.seed)
@@ -177,6 +184,12 @@ def _posterior(it: _Subject, y: np.ndarray, x: np.ndarray | None) -> str:
     return _figure(draw, f"Pair plot of the posterior given {given}.", f"{caption}.")
 
 
+def _given(it: _Subject, y: np.ndarray) -> str:
+    """An observation, (1, Dy), as text."""
+    assert it.trained.y is not None  # `observations` has none without y
+    return values_text(figures.outside(y[0], it.trained.y))
+
+
 def _views(it: _Subject) -> list[str]:
     task = it.task
     if task is None or (not task.has_paths and task.image_shape is None):
@@ -184,9 +197,9 @@ def _views(it: _Subject) -> list[str]:
     if task.has_paths:
         return [
             _figure(
-                lambda y=y: figures.view(it.trained, it.run, task, y, it.pairs, PATHS, it.seed),
+                partial(figures.view, it.trained, it.run, task, y, it.pairs, PATHS, it.seed),
                 "Draws as lines in the plane, and where they should end.",
-                f"{PATHS} draws given {values_text(figures.outside(y[0], it.trained.y))}; the cross is what y says.",
+                f"{PATHS} draws given {_given(it, y)}; the cross is what y says.",
             )
             for y, _ in it.observations
         ]
@@ -194,7 +207,7 @@ def _views(it: _Subject) -> list[str]:
     ys = [y for y, _ in it.observations] if one else [None]
     return [
         _figure(
-            lambda y=y: figures.view(it.trained, it.run, task, y, it.pairs, PATHS, it.seed),
+            partial(figures.view, it.trained, it.run, task, y, it.pairs, PATHS, it.seed),
             "Images drawn by the model beside real ones.",
             "Left: drawn. Right: real, held out.",
         )
@@ -214,7 +227,7 @@ def _density(it: _Subject) -> str:
     y = it.observations[0][0]
     return _figure(
         lambda: figures.density(it.trained, it.run, y, GRID, it.seed),
-        f"The density of both unknowns given {values_text(figures.outside(y[0], it.trained.y))}.",
+        f"The density of both unknowns given {_given(it, y)}.",
         "The model's density and the regions that hold half and nine tenths of it.",
     )
 
@@ -222,7 +235,7 @@ def _density(it: _Subject) -> str:
 def _latent(it: _Subject) -> str:
     if not it.trained.model.has_latent:
         return ""
-    few = it.pairs.take(slice(0, LATENT))
+    few = Pairs(it.pairs.x[:LATENT], None if it.pairs.y is None else it.pairs.y[:LATENT])
     return _figure(
         lambda: figures.latent(it.trained, it.run, few, it.seed),
         "The latent of held-out rows: quantiles against the normal's, two columns coloured by y, histograms.",
@@ -272,12 +285,12 @@ def _facts(it: _Subject) -> list[str]:
 
 
 def _again(it: _Subject, resimulate: bool) -> list[str]:
-    words = it.run.overrides()
-    if not any(word.startswith("seed=") for word in words):
-        words = [*words, f"seed={it.info.get('seed')}"]
+    overrides = it.run.overrides()
+    if not any(override.startswith("seed=") for override in overrides):
+        overrides = [*overrides, f"seed={it.info.get('seed')}"]
     asked = f" --seed {it.seed}" + (" --resimulate" if resimulate else "")
     lines = [
-        shlex.join(["inn", "train", *words]),
+        shlex.join(["inn", "train", *overrides]),
         f"inn evaluate --run {shlex.quote(it.run.id)}{asked}",
         f"inn report {shlex.quote(it.run.id)}{asked}",
     ]
@@ -291,9 +304,9 @@ def _again(it: _Subject, resimulate: bool) -> list[str]:
 
 def _figure(draw: Callable[[], Figure], alt: str, caption: str = "") -> str:
     try:
-        picture = draw()
-        return html.figure(data_uri(picture), alt, caption, picture.get_figwidth())
-    except InnError as error:  # the rest of the page stands without it
+        drawn = draw()
+        return html.figure(data_uri(drawn), alt, caption, drawn.get_figwidth())
+    except InnError as error:  # the rest of the page is written without it
         return html.paragraph(f"Not drawn: {error}", soft=True)
 
 
@@ -303,7 +316,7 @@ def _listed(names: tuple[str, ...]) -> str:
 
 
 def _with_error(value: float | None, error: float | None) -> tuple[str, str]:
-    """A number to the second digit of its error; to four digits without one."""
+    """A number to the second digit of its error, or to four digits without one; and the error."""
     if value is None or not error or not 1e-6 < error < 1e6:
         return html.number(value if value is None else float(f"{value:.4g}")), html.number(error)
     digits = max(0, 1 - math.floor(math.log10(error)))
@@ -317,9 +330,9 @@ def _float(value: object) -> float | None:
 def _time(stamp: str | None) -> str | None:
     try:
         return f"{datetime.fromisoformat(stamp):%Y-%m-%d %H:%M:%S} UTC" if stamp else None
-    except ValueError:  # of someone who wrote it by hand
+    except ValueError:  # written by hand
         return stamp
 
 
-def _ended(info: dict) -> str:
+def _ended(info: dict[str, Any]) -> str:
     return f"{info['status']} {_time(info.get('ended')) or ''}".strip()

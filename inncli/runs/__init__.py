@@ -1,6 +1,16 @@
 """Run directories and sweeps on disk. No numpy and no torch, so that `inn runs` is quick.
 
-Contents: `run_dir.RunDir`, `sweep_dir.SweepDir`, `registry.find_run` and `registry.list_runs`. `run_info` is what
-run.json may hold, `liveness` and `locks` tell whether its process lives, `provenance` where it came from.
-May import `io` and the ground; not `data`, not `nn`.
+    run_files    the name of every file in a run directory
+    run_dir      `RunDir`: claims a run directory, reads and writes its files
+    run_info     what run.json may hold, and why a run ended (`Ending`)
+    snapshot     `RunSnapshot`: a run whose config and weights are read once
+    registry     the outputs folder: `find_run`, `list_runs`, the names of new runs
+    sweep_dir    `SweepDir`: a sweep's manifest and the state of its jobs
+    sweeps       finds a sweep by its name
+    job_record   what the process of a job writes before there is a run.json
+    liveness     whether the process behind a record still lives
+    locks        locks that end with their process
+    provenance   versions, git commit and scheduler ids
+
+May import `io` and the ground (`errors`, `types`, `variables`, `runtime`); not `data`, not `nn`.
 """

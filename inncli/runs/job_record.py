@@ -1,6 +1,6 @@
-"""What a process writes of the job that it is at, before and beside the run's own run.json.
+"""The record of a job: what its process writes before there is a run.json, and beside it.
 
-A record is a small JSON file with a heartbeat. A stranger may have written it: nothing of it is believed unread.
+A record is a small JSON file with a heartbeat. It is untrusted: its fields are checked before any is used.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import contextlib
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 from inncli.io.atomic import atomic_write
 from inncli.io.untrusted import read_json
@@ -16,23 +17,23 @@ from inncli.runs import liveness
 
 
 def is_entry(entry: object) -> bool:
-    """Whether this is what a manifest, or a job's record, says of a job: a stranger may have written it."""
+    """Whether this has the fields of a job, each of its type. Manifests and records are untrusted files."""
     if not isinstance(entry, dict):
         return False
-    config, number, words = entry.get("config"), entry.get("job"), entry.get("overrides")
+    config, number, overrides = entry.get("config"), entry.get("job"), entry.get("overrides")
     return (
         type(number) is int
         and 0 <= number < 10**6
-        and isinstance(words, list)
-        and all(isinstance(word, str) for word in words)
+        and isinstance(overrides, list)
+        and all(isinstance(override, str) for override in overrides)
         and all(isinstance(entry.get(name), (str, type(None))) for name in ("status", "error", "host"))
         and isinstance(entry.get("scheduler"), (dict, type(None)))
         and (config is None or isinstance(config, dict) and isinstance(config.get("task", {}), dict))
     )
 
 
-def lives_elsewhere(record: dict) -> bool:
-    """Whether a process on another host is at it."""
+def lives_elsewhere(record: dict[str, Any]) -> bool:
+    """Whether a living process on another host works on this record's job."""
     # Not every shared file system hands locks on to other hosts: there the heartbeat speaks.
     return record.get("host") != liveness.here()["host"] and liveness.state(record) == "running"
 
@@ -40,22 +41,29 @@ def lives_elsewhere(record: dict) -> bool:
 class Record:
     """A small JSON file that says who works on something, with a heartbeat until it ends."""
 
-    def __init__(self, file: Path, fields: dict) -> None:
+    def __init__(self, file: Path, fields: dict[str, Any]) -> None:
         self._file, self._fields = file, {"status": "running", **liveness.here(), **fields}
         self._mutex, self._ended = threading.Lock(), False
         file.parent.mkdir(exist_ok=True)
         self._write()
         self._heart = liveness.Heartbeat(self._beat)
 
-    def end(self, remove: bool = False, **fields) -> None:
-        """The last word; only the first call counts."""
+    def end(self, remove: bool = False, **fields: Any) -> None:
+        """Stops the heartbeat and writes the record a last time; only the first call counts.
+
+        Args:
+            remove: whether to delete the file instead of writing it.
+            fields: what changes in the record.
+        """
         self._heart.stop()
         with self._mutex:
             if self._ended:
                 return
             self._ended = True
             self._fields |= fields
-            with contextlib.suppress(OSError):  # a full disk: run.json, or the dead process, will tell
+            with contextlib.suppress(
+                OSError
+            ):  # a full disk: run.json, or the stale heartbeat, tells what became of the job
                 self._file.unlink(missing_ok=True) if remove else self._write()
 
     def _beat(self) -> None:
@@ -68,8 +76,8 @@ class Record:
         atomic_write(self._file, json.dumps(self._fields, indent=1) + "\n")
 
 
-def read_records(folder: Path) -> dict[int, dict]:
-    """The records of jobs in a folder, by the job's number; what is damaged is passed over."""
+def read_records(folder: Path) -> dict[int, dict[str, Any]]:
+    """The records of jobs in a folder, by the job's number. A damaged file is skipped."""
     found = {}
     for file in folder.glob("[0-9]*.json"):
         with contextlib.suppress(OSError, ValueError):

@@ -13,6 +13,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 from inncli.runs import locks, provenance
 from inncli.runs.run_info import MARKED, ending_of
@@ -30,17 +31,20 @@ def now() -> str:
     return datetime.now(timezone.utc).isoformat(timespec="microseconds")
 
 
-def here() -> dict:
-    """What a record says of the process that works on it."""
+def here() -> dict[str, Any]:
+    """The fields by which a record names this process: host, pid, scheduler ids, heartbeat."""
     return {"host": socket.gethostname(), "pid": os.getpid(), "scheduler": provenance.scheduler(), "heartbeat": now()}
 
 
-def state(record: dict, lock: Path | None = None) -> str:
-    """The record's status, told apart: `running` whose process is dead is `killed`; `preempted` is an
-    interruption that a scheduler will take up again, `pruned` one that a search wanted.
+def state(record: dict[str, Any], lock: Path | None = None) -> str:
+    """The record's status, in finer words.
+
+    A record that says `running` is `killed` if its process is dead. An interrupted one is `preempted` if a scheduler
+    will continue it, and `pruned` if a search stopped it.
 
     Args:
-        lock: the file that the process holds while it works, where there is one.
+        record: what run.json, or the record of a job or a sweep, holds.
+        lock: the file that the process locks while it works, where there is one.
     """
     status = str(record.get("status"))
     if status == "running":
@@ -49,7 +53,7 @@ def state(record: dict, lock: Path | None = None) -> str:
     return ending.value if ending in MARKED else status
 
 
-def _alive(record: dict, lock: Path | None) -> bool:
+def _alive(record: dict[str, Any], lock: Path | None) -> bool:
     host, pid = record.get("host"), record.get("pid")
     if host == socket.gethostname():
         holds = locks.held(lock) if lock is not None else None
@@ -62,7 +66,7 @@ def _alive(record: dict, lock: Path | None) -> bool:
     return _age(record.get("heartbeat")) < stale_seconds()
 
 
-def _job(scheduler: dict) -> tuple:
+def _job(scheduler: dict[str, Any]) -> tuple[object, ...]:
     return tuple(scheduler.get(f"slurm_{name}") for name in ("job_id", "procid"))
 
 
@@ -81,12 +85,12 @@ def _process_lives(pid: object) -> bool:
 def _age(stamp: object) -> float:
     try:
         return (datetime.now(timezone.utc) - datetime.fromisoformat(str(stamp))).total_seconds()
-    except (ValueError, TypeError):  # none, or not one of ours
+    except (ValueError, TypeError):  # no stamp, or not one that inn wrote
         return float("inf")
 
 
 class Heartbeat:
-    """Calls `beat` every few seconds from a daemon thread until it is stopped; what `beat` raises is lost."""
+    """Calls `beat` every few seconds from a daemon thread until it is stopped. Errors of `beat` are ignored."""
 
     def __init__(self, beat: Callable[[], None]) -> None:
         self._beat, self._stopped = beat, threading.Event()
@@ -94,7 +98,7 @@ class Heartbeat:
         self._thread.start()
 
     def stop(self) -> None:
-        """No beat begins after this."""
+        """Stops the thread: no beat begins after this call."""
         self._stopped.set()
 
     def _go(self) -> None:

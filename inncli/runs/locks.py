@@ -1,7 +1,7 @@
 """Locks that a dead holder does not keep: record locks on a file, which the kernel drops with their process.
 
-Not inherited by workers, gone after kill -9. A file system without record locks answers None or lets everyone
-in: there the heartbeat decides (`inncli.runs.liveness`).
+Not inherited by workers, gone after kill -9. On a file system without record locks `held`
+answers None, or `hold` lets every process in; there the heartbeat decides (`inncli.runs.liveness`).
 """
 
 from __future__ import annotations
@@ -17,17 +17,19 @@ _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP)
 _TAKEN = (errno.EACCES, errno.EAGAIN)
 
 
-class Taken(Exception):
+class LockTakenError(Exception):
     """Another process holds the lock."""
 
 
 def hold(file: Path, fd: int | None = None) -> bool:
-    """Takes the lock of `file` for this process; whether the file system knows locks at all.
+    """Takes the lock of `file` for this process.
 
     Args:
+        file: the lock file.
         fd: a descriptor of the file that is open for writing; None opens, and makes, the file.
 
-    Raises: Taken if another process has it.
+    Returns: whether the file system knows record locks at all.
+    Raises: LockTakenError if another process holds the lock.
     """
     key = _key(file)
     fd = os.open(file, os.O_CREAT | os.O_RDWR, 0o644) if fd is None else fd
@@ -46,7 +48,7 @@ def hold(file: Path, fd: int | None = None) -> bool:
                 continue
             if error.errno in _TAKEN:
                 os.close(fd)
-                raise Taken from None
+                raise LockTakenError from None
             if error.errno not in _UNSUPPORTED:
                 os.close(fd)
                 raise
@@ -57,19 +59,19 @@ def hold(file: Path, fd: int | None = None) -> bool:
 
 
 def release(file: Path) -> None:
-    """Gives the lock up, if this process has it."""
+    """Gives up the lock of `file`, if this process holds it."""
     fd = _held.pop(_key(file), None)
     if fd is not None:
         os.close(fd)
 
 
 def held_here(file: Path) -> bool:
-    """Whether this process holds it."""
+    """Whether this process holds the lock of `file`."""
     return _key(file) in _held
 
 
 def held(file: Path) -> bool | None:
-    """Whether some process holds it, as far as this machine can see; None where that can't be known."""
+    """Whether some process holds the lock of `file`, as far as this machine can see; None if it can't see."""
     if held_here(file):
         return True  # never opened here: closing it again would drop our own lock
     try:

@@ -11,7 +11,7 @@ from inncli._version import __version__
 
 
 def versions() -> dict[str, str | None]:
-    """Versions of what decides the numbers, read without importing any of it."""
+    """Versions of inncli, torch, numpy and Python, on which the numbers depend; none of them is imported for it."""
 
     def version(name: str) -> str | None:
         try:
@@ -39,6 +39,6 @@ def git_commit() -> str | None:
 def scheduler() -> dict[str, str] | None:
     """The scheduler's ids of this job from the environment (SLURM), None outside one."""
     names = ("JOB_ID", "ARRAY_JOB_ID", "ARRAY_TASK_ID", "PROCID", "JOB_NODELIST")
-    found = {f"slurm_{name.lower()}": os.environ.get(f"SLURM_{name}") for name in names}
-    found = {name: value for name, value in found.items() if value}
+    given = {f"slurm_{name.lower()}": os.environ.get(f"SLURM_{name}") for name in names}
+    found = {name: value for name, value in given.items() if value}
     return found or None

@@ -12,6 +12,7 @@ import secrets
 import shlex
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from inncli.errors import RunError, did_you_mean
 from inncli.io.untrusted import read_json
@@ -26,14 +27,14 @@ def outputs_root() -> Path:
 
 def new_run_id(task: str, model: str) -> str:
     """`<date>_<time>_<task>_<model>_<4 hex>` in local time; `reserve` makes it unique for certain."""
-    words = "_".join(re.sub(r"[^A-Za-z0-9_.-]+", "-", word) for word in (task, model))
-    return f"{datetime.now():%Y-%m-%d_%H-%M}_{words}_{secrets.token_hex(2)}"
+    names = "_".join(re.sub(r"[^A-Za-z0-9_.-]+", "-", name) for name in (task, model))
+    return f"{datetime.now():%Y-%m-%d_%H-%M}_{names}_{secrets.token_hex(2)}"
 
 
 def reserve(root: Path, task: str, model: str) -> Path:
     """Makes a new, empty run directory under `root` that no other process can be given.
 
-    4 hex digits alone meet again by chance once in about 300 runs started in the same minute.
+    Two of about 300 runs that start in the same minute get the same 4 hex digits by chance.
     """
     root = Path(root)
     root.mkdir(parents=True, exist_ok=True)
@@ -45,12 +46,11 @@ def reserve(root: Path, task: str, model: str) -> Path:
     raise RunError(f"expected a free run name under {root}, got 1000 taken ones; clear old runs away")
 
 
-def read_runs(root: Path | None = None) -> list[tuple[RunDir, dict]]:
-    """Every run under `root`, jobs of sweeps too, with its run.json; sorted by start, newest last.
+def read_runs(root: Path | None = None) -> list[tuple[RunDir, dict[str, Any]]]:
+    """Every run under `root`, jobs of sweeps included, with its run.json; sorted by start, newest last.
 
-    A folder without run.json, or with another program's, is passed over. A run.json that can't be
-    read counts as a run of status `damaged`, since something of the user's is there. A run whose
-    process was killed reads `interrupted`.
+    A folder without run.json, or with one of another program, is skipped. A run whose run.json can't be read has the
+    status `damaged`. A run whose process was killed has the status `interrupted`.
     """
     root = Path(root) if root is not None else outputs_root()
     found = []
@@ -79,7 +79,7 @@ def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir
     """The run that a user names: a directory, a run id, a unique prefix, or (None) the last to finish.
 
     Raises:
-        RunError: none, or several, match; with the nearest name or the first five.
+        RunError: no run matches (the message names the nearest), or several do (it names the first five).
     """
     root = Path(root) if root is not None else outputs_root()
     if spec is None:
@@ -107,7 +107,7 @@ def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir
 
 
 def name_of(run: RunDir) -> str:
-    """The word by which a command line finds a run: its id where it lies under the outputs, else its directory, quoted."""
+    """The quoted word by which a command finds a run: its id if it lies under the outputs, else its directory."""
     root = outputs_root()
     listed = any(folder.resolve() == run.path.resolve() for folder in (root / run.id, root / "sweeps" / run.id))
     return shlex.quote(run.id if listed else str(run.path))

@@ -1,9 +1,9 @@
 """The run directory: how a process claims it, and how its files are read and written.
 
-`inncli.runs.run_files` names the files, `inncli.runs.registry` finds runs. Files appear whole or not at all; `metrics.jsonl` grows by one write() a line. `.lock` is created once,
-exclusively, so that two processes never share a new directory, and it is held (`inncli.runs.locks`) for as
-long as a process trains in it; meanwhile a thread renews the heartbeat in run.json. Nothing here imports
-numpy, torch or hydra: `inn runs` stays fast.
+`inncli.runs.run_files` names the files, `inncli.runs.registry` finds runs. Files appear whole or not at all;
+`metrics.jsonl` grows by one write() a line. `.lock` is created once, exclusively, so that two processes never share a
+new directory. A process holds it (`inncli.runs.locks`) for as long as it trains there; meanwhile a thread renews the
+heartbeat in run.json. Nothing here imports numpy, torch or hydra: `inn runs` stays fast.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import json
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 from inncli.errors import CheckpointError, RunError
 from inncli.io import jsonl
@@ -33,16 +34,21 @@ class RunDir(RunFiles):
     # ---- claim -----------------------------------------------------------------------------------
     @classmethod
     def create(
-        cls, path: str | Path, config: dict | None = None, overrides: list[str] | None = None, **fields
+        cls, path: str | Path, config: dict[str, Any] | None = None, overrides: list[str] | None = None, **fields: Any
     ) -> RunDir:
         """Claims `path` for this process and writes config.yaml, then its first run.json (status running).
 
-        In that order, so that whatever has a run.json can be resumed, also if the process is killed here.
-        `fields` (task, model, seed, device, ...) join what is found out here: times, versions,
-        git commit, host, scheduler ids, process id.
+        The order matters: a run that has a run.json can be resumed, even if the process is killed in this function.
+
+        Args:
+            path: the new run directory.
+            config: the resolved config; None writes no config.yaml.
+            overrides: what made the config.
+            fields: more fields of run.json (task, model, seed, device, ...) beside those that are known here: times,
+                versions, git commit, host, scheduler ids, process id.
 
         Raises:
-            RunError: another process, or an earlier run, has this directory, or it holds other files.
+            RunError: another process or an earlier run has this directory, or it holds other files.
         """
         run = cls(path).check_new()
         try:
@@ -80,9 +86,11 @@ class RunDir(RunFiles):
         return run
 
     def check_new(self) -> RunDir:
-        """This run, whose directory is not there yet, or holds nothing that a run writes but the log that hydra puts there.
+        """Checks that the directory can take a new run, and returns this object.
 
-        Raises: RunError otherwise: a `config.yaml` or `data` of the user's must not be written over.
+        The directory may be absent, or hold files that no run writes; hydra's log may be there already.
+
+        Raises: RunError otherwise: a `config.yaml` or `data` of the user's must not be overwritten.
         """
         if self.info_file.exists() or self._lock_file.exists():
             raise self._taken()
@@ -94,8 +102,8 @@ class RunDir(RunFiles):
             )
         return self
 
-    def reopen(self, **fields) -> None:
-        """Claims a stopped run to continue it: status running again, this process's id and host.
+    def reopen(self, **fields: Any) -> None:
+        """Claims a stopped run to continue it: its status is running again, with this process's id and host.
 
         Raises:
             RunError: another process is training in this directory, or has finished it.
@@ -110,7 +118,7 @@ class RunDir(RunFiles):
         except BaseException:
             self.release()
             raise
-        # What killed writers left. An `inn invert` may write its set at this moment: that is left alone for a day.
+        # Remove what killed writers left. An `inn invert` may be writing its set now: such files stay for a day.
         for folder, seconds in (
             (self.path, 0),
             (self.last.parent, 0),
@@ -132,7 +140,7 @@ class RunDir(RunFiles):
         )
         self._start_heartbeat()
 
-    def refuse_done(self) -> dict:
+    def refuse_done(self) -> dict[str, Any]:
         """run.json of a run that is not finished. Raises: RunError if it is."""
         info = self.info()
         if info["status"] == "done":
@@ -140,17 +148,17 @@ class RunDir(RunFiles):
         return info
 
     def release(self) -> None:
-        """Gives the directory up; `end`, and `update_info` with any status but running, do so too."""
+        """Gives up the claim on the directory. `end` does so too, and `update_info` with any status but running."""
         with _writing:  # a beat under way ends first
             heart = _heartbeats.pop(self.path.resolve(), None)
             if heart is not None:
                 heart.stop()
             locks.release(self._lock_file)
 
-    def _hold(self, fd: int, info: dict | None = None) -> None:
+    def _hold(self, fd: int, info: dict[str, Any] | None = None) -> None:
         try:
             locks.hold(self._lock_file, fd)
-        except locks.Taken:
+        except locks.LockTakenError:
             raise self._busy(info) from None
 
     def _taken(self) -> RunError:
@@ -159,12 +167,12 @@ class RunDir(RunFiles):
             "leave hydra.run.dir out or name another"
         )
 
-    def _busy(self, info: dict | None) -> RunError:
+    def _busy(self, info: dict[str, Any] | None) -> RunError:
         who = f" (pid {info.get('pid')} on {info.get('host')})" if info else ""
         return RunError(f"run {self.id} is being trained by another process{who}; wait for it or stop it first")
 
-    def _lives_elsewhere(self, info: dict) -> bool:
-        # Not every shared file system hands locks on to other hosts.
+    def _lives_elsewhere(self, info: dict[str, Any]) -> bool:
+        # On some shared file systems other hosts don't see the lock.
         return info.get("host") != liveness.here()["host"] and self.fine_state(info) == "running"
 
     def _start_heartbeat(self) -> None:
@@ -179,7 +187,9 @@ class RunDir(RunFiles):
         _heartbeats[key] = liveness.Heartbeat(beat)
 
     def check_own(self) -> RunDir:
-        """This run, all of whose files lie in its directory: through a link it could reach any file of the user's.
+        """Checks that all files of the run lie in its directory, and returns this object.
+
+        A link in an untrusted run could lead to any file of the user's.
 
         Raises: CheckpointError for a link, a pipe or a device among them.
         """
@@ -192,14 +202,15 @@ class RunDir(RunFiles):
         return self
 
     # ---- config ----------------------------------------------------------------------------------
-    def write_config(self, config: dict, overrides: list[str]) -> None:
-        """Writes the resolved config and the words that made it, as plain YAML."""
+    def write_config(self, config: dict[str, Any], overrides: list[str]) -> None:
+        """Writes the resolved config and the overrides that made it, as plain YAML."""
         import yaml
 
-        def dump(value):
-            return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
+        def dump(value: object) -> str:
+            text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
+            return text
 
-        atomic_write(self.path / "overrides.yaml", dump([str(word) for word in overrides]))
+        atomic_write(self.path / "overrides.yaml", dump([str(override) for override in overrides]))
         atomic_write(self.config_file, dump(config))
 
     def config_bytes(self) -> bytes:
@@ -209,7 +220,7 @@ class RunDir(RunFiles):
         except (OSError, ValueError) as error:
             raise _damaged(self.config_file, error) from None
 
-    def config(self) -> dict:
+    def config(self) -> dict[str, Any]:
         """The resolved config this run was trained with."""
         try:
             config = parse_yaml(self.config_bytes())
@@ -222,14 +233,14 @@ class RunDir(RunFiles):
         return config
 
     def overrides(self) -> list[str]:
-        """The words of the command line that made the config."""
+        """The overrides of the command line that made the config."""
         try:
-            words = read_yaml(self.path / "overrides.yaml") or []
-            if not isinstance(words, list):
+            overrides = read_yaml(self.path / "overrides.yaml") or []
+            if not isinstance(overrides, list):
                 raise ValueError("not a list")
         except (OSError, ValueError) as error:
             raise _damaged(self.path / "overrides.yaml", error) from None
-        return [str(word) for word in words]
+        return [str(override) for override in overrides]
 
     def config_hash(self) -> str:
         """SHA-256 of config.yaml's bytes; a checkpoint carries the same."""
@@ -240,7 +251,7 @@ class RunDir(RunFiles):
         return file_sha256(self.best)
 
     # ---- run.json --------------------------------------------------------------------------------
-    def info(self) -> dict:
+    def info(self) -> dict[str, Any]:
         """run.json as a dict.
 
         Raises:
@@ -255,8 +266,8 @@ class RunDir(RunFiles):
             raise _damaged(self.info_file, error) from None
         return info
 
-    def update_info(self, **fields) -> None:
-        """Sets fields of run.json, and its heartbeat; a status other than running frees the directory."""
+    def update_info(self, **fields: Any) -> None:
+        """Sets fields of run.json, and its heartbeat. A status other than running releases the directory."""
         with _writing:
             info = {**self.info(), "heartbeat": liveness.now(), **fields}
             if info["status"] not in STATUSES:
@@ -267,10 +278,10 @@ class RunDir(RunFiles):
             if info["status"] != "running":
                 self.release()
 
-    def end(self, ending: Ending, **fields) -> None:
-        """Writes why the run ended, with more fields of run.json, and gives the directory up.
+    def end(self, ending: Ending, **fields: Any) -> None:
+        """Writes why the run ended, with more fields of run.json, and releases the directory.
 
-        A run that has ended may be given another cause; the time of its end stays.
+        Of a run that has ended already the cause changes; the time of its end stays.
         """
         with _writing:
             info = self.info()
@@ -278,25 +289,25 @@ class RunDir(RunFiles):
                 fields = {"ended": info["ended"], **fields}
             self.update_info(**{**ending_fields(ending, info), **fields})
 
-    def state(self, info: dict | None = None) -> str:
-        """The status, where `running` also means that its process lives: killed is `interrupted`."""
+    def state(self, info: dict[str, Any] | None = None) -> str:
+        """The status. A run that says `running` and whose process is dead is `interrupted`."""
         state = self.fine_state(info)
         return "interrupted" if state in ("killed", "preempted", "pruned") else state
 
-    def fine_state(self, info: dict | None = None) -> str:
-        """`state`, with `killed`, `preempted` and `pruned` told apart from `interrupted`; see `inncli.runs.liveness`."""
+    def fine_state(self, info: dict[str, Any] | None = None) -> str:
+        """The `state`, where an interrupted run may be `killed`, `preempted` or `pruned`."""
         return liveness.state(self.info() if info is None else info, self._lock_file)
 
-    def _write_info(self, info: dict) -> None:
+    def _write_info(self, info: dict[str, Any]) -> None:
         atomic_write(self.info_file, json.dumps(jsonl.plain(info), indent=1) + "\n")
 
     # ---- evaluations -----------------------------------------------------------------------------
-    def write_evaluation(self, key: str, entry: dict) -> None:
-        """Keeps what `inn evaluate` found; what is not finite becomes null, so that it stays JSON."""
+    def write_evaluation(self, key: str, entry: dict[str, Any]) -> None:
+        """Writes what `inn evaluate` found. A number that is not finite becomes null, which JSON can hold."""
         atomic_write(self.evaluation(key), json.dumps(jsonl.plain(entry), indent=1) + "\n")
 
-    def read_evaluation(self, key: str) -> dict | None:
-        """What `write_evaluation` wrote; None where there is none, or what is there can't be read."""
+    def read_evaluation(self, key: str) -> dict[str, Any] | None:
+        """What `write_evaluation` wrote; None if there is no such file or it can't be read."""
         try:
             entry = read_json(self.evaluation(key))
         except (OSError, ValueError):
@@ -304,16 +315,16 @@ class RunDir(RunFiles):
         return entry if isinstance(entry, dict) else None
 
     # ---- metrics.jsonl ---------------------------------------------------------------------------
-    def metrics(self) -> list[dict]:
-        """The epochs' lines in order; a half-written or foreign line is passed over."""
+    def metrics(self) -> list[dict[str, Any]]:
+        """One dict for each epoch, in order. A line that is cut short, or is none of inn's, is skipped."""
         return [entry for _, entry in jsonl.entries(self.metrics_file)]
 
-    def append_metrics(self, entry: dict) -> None:
-        """Adds one line; what is not finite becomes null, so that it stays JSON."""
+    def append_metrics(self, entry: dict[str, Any]) -> None:
+        """Adds one line. A number that is not finite becomes null, which JSON can hold."""
         jsonl.append(self.metrics_file, entry)
 
     def cut_metrics(self, epoch: int) -> None:
-        """Drops the lines after `epoch` and what is no line; kept lines keep their bytes."""
+        """Drops the lines after `epoch` and damaged ones; the others keep their bytes."""
         jsonl.cut(self.metrics_file, epoch)
 
 

@@ -67,7 +67,7 @@ class RunFiles:
 
     @property
     def plots(self) -> Path:
-        """Folder of pictures."""
+        """Folder of figures."""
         return self.path / "plots"
 
     def evaluation(self, key: str) -> Path:
@@ -92,7 +92,7 @@ class RunFiles:
         return self.posteriors / f"{stamp}{suffix}"
 
     def latest_posterior(self) -> Path | None:
-        """The newest posterior set that `inn invert` kept here, or None."""
+        """The newest posterior set that `inn invert` wrote here, or None."""
         found = [path for path in self.posteriors.glob("*.npz") if not path.name.startswith(".")]
         return max(found, key=lambda path: (path.stat().st_mtime_ns, path.name), default=None)
 

@@ -1,16 +1,17 @@
 """What run.json may hold, and how it says why a run ended.
 
-It is checked on reading, since it may have been edited or come from someone else.
+It is checked when it is read: a user may have edited it, or have it from someone else.
 
     {"format": 1, "id": ..., "status": ..., "steps": 700, "metrics": {...}, ...}
 
-A file without `format` is of format 1, as all were before it was written. Unknown fields are let pass, so that an
-older inn reads a newer one's runs as long as the format is the same.
+A file without `format` is of format 1: early releases did not write the field. Unknown fields are allowed, so that an
+older inn reads the runs of a newer one as long as the format is the same.
 """
 
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 FORMAT = 1
 STATUSES = ("running", "done", "failed", "interrupted")
@@ -57,17 +58,22 @@ class Ending(str, Enum):
 MARKED = (Ending.PREEMPTED, Ending.PRUNED)  # these also have a field of their own, which is all that inn 0.4 writes
 
 
-def ending_fields(ending: Ending, info: dict) -> dict:
-    """The fields of run.json that say so, for a run whose run.json holds `info` so far."""
+def ending_fields(ending: Ending, info: dict[str, Any]) -> dict[str, Any]:
+    """The fields of run.json that say how a run ended.
+
+    Args:
+        ending: why it ended.
+        info: its run.json so far; marks of another ending in it are set to None.
+    """
     marks = {mark.value: True if mark is ending else None for mark in MARKED if mark is ending or mark.value in info}
     return {"status": ending.status, "ended_by": ending.value, **marks}
 
 
-def ending_of(info: dict) -> Ending | None:
+def ending_of(info: dict[str, Any]) -> Ending | None:
     """Why a run ended; None if it has not ended, or was killed and could not say.
 
-    inn 0.4 writes no `ended_by`, and leaves an old one where it continues a run. So `ended_by` counts only where the other
-    fields agree with it; else they decide.
+    inn 0.4 writes no `ended_by`, and keeps an old one where it continues a run. So `ended_by` counts only if the other
+    fields agree with it; otherwise they decide.
     """
     named = next((ending for ending in Ending if ending.value == info.get("ended_by")), None)
     if named is not None and all(info.get(key) == value for key, value in ending_fields(named, info).items()):
@@ -76,8 +82,11 @@ def ending_of(info: dict) -> Ending | None:
     return {"done": Ending.FINISHED, "failed": Ending.ERROR, "interrupted": marked}.get(str(info.get("status")))
 
 
-def check_info(info: dict) -> None:
-    """Raises ValueError for a format that is not ours, or a field that is not of its type; null may stand anywhere."""
+def check_info(info: dict[str, Any]) -> None:
+    """Checks the format and the type of every known field; null may stand anywhere.
+
+    Raises: ValueError for another format, or a field that is not of its type.
+    """
     version = info.get("format", FORMAT)
     if version != FORMAT or isinstance(version, bool):
         raise ValueError(f"format {version!r}, this inn reads {FORMAT}; upgrade inn")

@@ -2,8 +2,8 @@
 
     find_run(...) --RunSnapshot.of--> one value --> key, opened model, task, held-out pairs
 
-What asks many questions of a run takes a snapshot first and hands it on, so that all answers are about the same
-config. `run.json` is read each time: it changes while a run trains.
+A function that asks many questions of a run takes a snapshot first and passes it on, so that all answers are about the
+same config. `run.json` is read each time: it changes while a run trains.
 """
 
 from __future__ import annotations
@@ -12,14 +12,15 @@ import copy
 import functools
 import os
 from pathlib import Path
+from typing import Any
 
 from inncli.runs.run_dir import RunDir
 
 
 class RunSnapshot(RunDir):
-    """A run directory to read from, whose config.yaml and best checkpoint are taken to stand still.
+    """A run directory to read from, whose config.yaml and best checkpoint are assumed not to change.
 
-    Whoever keeps a result under their hashes asks `is_current` first.
+    A function that caches a result under their hashes asks `is_current` first.
     """
 
     def __init__(self, path: str | Path) -> None:
@@ -28,13 +29,13 @@ class RunSnapshot(RunDir):
 
     @classmethod
     def of(cls, run: RunDir) -> RunSnapshot:
-        """The snapshot of a run; itself if it is one."""
+        """The snapshot of a run; the run itself if it is a snapshot already."""
         return run if isinstance(run, cls) else cls(run.path)
 
     def config_bytes(self) -> bytes:
         return self._config_bytes
 
-    def config(self) -> dict:
+    def config(self) -> dict[str, Any]:
         """A copy of the config, which the caller may change."""
         return copy.deepcopy(self._config)
 
@@ -50,7 +51,7 @@ class RunSnapshot(RunDir):
         return super().config_bytes()
 
     @functools.cached_property
-    def _config(self) -> dict:
+    def _config(self) -> dict[str, Any]:
         return super().config()
 
     @functools.cached_property
@@ -62,7 +63,7 @@ class RunSnapshot(RunDir):
 
 
 def identity(path: Path) -> tuple[int, ...] | None:
-    """What changes when a file is replaced or written to; None if it is absent."""
+    """Numbers of which one changes when the file is replaced or written to; None if there is no file."""
     try:
         facts = os.stat(path)
     except OSError:

@@ -1,14 +1,14 @@
 """A sweep on disk: what was asked for, and how each of its jobs stands.
 
-    sweeps/<name>/sweep.json      the manifest: status, times, the sweep's own words, one entry a job with its
-                                  words and config; whole before the first job runs, so that it can be resumed
-    sweeps/<name>/<job>/          a run directory each; its run.json is the truth of the job's state
-    sweeps/<name>/.jobs/<n>.json  written by the job itself, in whatever process it runs: it speaks for the job
-                                  before there is a run.json; gathered into the manifest at the end
+    sweeps/<name>/sweep.json      the manifest: status, times, the sweep's own overrides, and for each job its
+                                  overrides and config; complete before the first job runs, so that it can be resumed
+    sweeps/<name>/<job>/          the run directory of each job; its run.json decides the job's state
+    sweeps/<name>/.jobs/<n>.json  the record that the job's own process writes: it tells the job's state while
+                                  there is no run.json; it is copied into the manifest at the end
     sweeps/<name>/.lock           held by the process that runs the sweep; .jobs/sweep.json says which
 
 States of a job: waiting, running, done, failed, killed (running by its record, but its process is dead),
-interrupted, preempted (interrupted, and a scheduler will take it up again), pruned (a search had seen enough of it).
+interrupted, preempted (interrupted, and a scheduler will continue it), pruned (a search stopped it).
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from inncli.errors import CheckpointError, RunError
 from inncli.io.atomic import atomic_write
@@ -28,7 +29,7 @@ from inncli.runs import liveness, locks
 from inncli.runs.job_record import Record, is_entry, lives_elsewhere, read_records
 from inncli.runs.run_dir import FIRST_FILES, RunDir
 
-ENDED = ("done", "pruned", "failed", "killed", "interrupted")  # nobody works on such a job
+ENDED = ("done", "pruned", "failed", "killed", "interrupted")  # no process works on such a job
 QUEUE = ".submitit"  # submitit's logs and job files
 GOOD = ("done", "pruned")  # nothing is left to do
 
@@ -64,10 +65,13 @@ class SweepDir:
         return self.path / "experiment" / "best.yaml"
 
     def check_own(self) -> SweepDir:
-        """This sweep, all of whose files and jobs lie in its directory. Raises: CheckpointError for a link among them."""
+        """Checks that all files and jobs lie in the sweep's directory, and returns this object.
+
+        Raises: CheckpointError for a link among them.
+        """
         names = [name for name in os.listdir(self.path) if name not in ("multirun.yaml", QUEUE)]
         found = untrusted_entry(self.path, names)
-        # submitit keeps a link of its own in there, and a resumed sweep gives it a new folder: nothing old is read.
+        # submitit keeps a link of its own in there. A resumed sweep gives submitit a new folder: nothing old is read.
         if (self.path / QUEUE).is_symlink():
             found = self.path / QUEUE
         if found is not None:
@@ -77,10 +81,11 @@ class SweepDir:
             )
         return self
 
-    def configs(self) -> Iterator[tuple[int, dict]]:
-        """Number and config of all that a job may be trained with.
+    def configs(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """Number and config of every job, wherever they are written.
 
-        They are in the manifest, in a job's own record, and in each run that lies here, known to the manifest or not.
+        Configs are in the manifest, in the records of jobs, and in each run directory here, whether the manifest knows
+        it or not.
         """
         for entry in self._gathered()["jobs"]:
             if entry.get("config"):
@@ -105,11 +110,11 @@ class SweepDir:
                 raise RunError(f"{folder} is a link, and a job writes in its own directory only; remove it")
 
     # ---- the manifest ------------------------------------------------------------------------------
-    def start(self, overrides: list[str], jobs: list[dict]) -> None:
+    def start(self, overrides: list[str], jobs: list[dict[str, Any]]) -> None:
         """Writes the manifest of a new sweep.
 
         Args:
-            overrides: the sweep's own words, the launcher's included.
+            overrides: the sweep's own, the launcher's included.
             jobs: `overrides` and `config` of each; empty where a sweeper picks them as it goes.
         """
         self._write(
@@ -125,7 +130,7 @@ class SweepDir:
         )
 
     def restart(self, todo: list[int]) -> None:
-        """Turns the manifest to `running` again, and the jobs `todo` to `waiting`."""
+        """Sets the manifest to `running` again, and the jobs `todo` to `waiting`."""
         manifest = self._gathered()
         for entry in manifest["jobs"]:
             if entry["job"] in todo:
@@ -133,8 +138,8 @@ class SweepDir:
         self._forget_records()  # of processes that are gone
         self._write({**manifest, "status": "running", "ended": None, "resumed": liveness.now()})
 
-    def finish(self, interrupted: bool = False) -> list[dict]:
-        """Writes how every job stands into the manifest and returns it, see `jobs`."""
+    def finish(self, interrupted: bool = False) -> list[dict[str, Any]]:
+        """Writes the state of every job into the manifest and returns the jobs, see `jobs`."""
         ended = self.jobs()
         manifest = self._gathered()
         found = {job["job"]: job for job in ended}
@@ -151,18 +156,18 @@ class SweepDir:
         for file in self._records.glob("[0-9]*"):
             file.unlink(missing_ok=True)
 
-    def manifest(self) -> dict:
+    def manifest(self) -> dict[str, Any]:
         """sweep.json as a dict.
 
         Raises: CheckpointError if it is missing, cut short or not this program's.
         """
         try:
-            manifest = read_json(self.manifest_file, limit=2**28)  # a config a job
+            manifest: dict[str, Any] = read_json(self.manifest_file, limit=2**28)  # a config a job
             if not all(is_entry(entry) for entry in manifest["jobs"]):
                 raise ValueError("a job without number, overrides or config")
             if len({entry["job"] for entry in manifest["jobs"]}) != len(manifest["jobs"]):
                 raise ValueError("a job stands twice")
-            if not all(isinstance(word, str) for word in manifest["overrides"]):
+            if not all(isinstance(override, str) for override in manifest["overrides"]):
                 raise ValueError("overrides that are no text")
         except (OSError, ValueError, KeyError, TypeError) as error:
             text = " ".join(str(error).split())
@@ -172,15 +177,16 @@ class SweepDir:
             ) from None
         return manifest
 
-    def entry(self, number: int) -> dict:
+    def entry(self, number: int) -> dict[str, Any]:
         """The manifest's entry of a job. Raises: RunError if there is none."""
-        for entry in self.manifest()["jobs"]:
+        jobs: list[dict[str, Any]] = self.manifest()["jobs"]
+        for entry in jobs:
             if entry["job"] == number:
                 return entry
         raise RunError(f"sweep {self.id} has no job {number}; `inn runs --sweep {self.id}` lists them")
 
-    def _gathered(self) -> dict:
-        """The manifest with the jobs that a sweeper picked as it went."""
+    def _gathered(self) -> dict[str, Any]:
+        """The manifest, with the jobs that a sweeper has picked since it was written."""
         manifest = self.manifest()
         known = {entry["job"] for entry in manifest["jobs"]}
         new = [
@@ -190,18 +196,20 @@ class SweepDir:
         ]
         return {**manifest, "jobs": sorted([*manifest["jobs"], *new], key=lambda entry: entry["job"])}
 
-    def _write(self, manifest: dict) -> None:
+    def _write(self, manifest: dict[str, Any]) -> None:
         atomic_write(self.manifest_file, json.dumps(manifest, indent=1) + "\n")
 
     # ---- how the jobs stand --------------------------------------------------------------------------
-    def jobs(self) -> list[dict]:
-        """One dict a job, by number: job, overrides, status (a state), error, metrics, steps, planned_steps,
-        seconds, path, traceback (the log that holds it, or None).
+    def jobs(self) -> list[dict[str, Any]]:
+        """The state of every job, sorted by number.
+
+        Returns: a dict for each: job, overrides, status (a state), error, metrics, steps, planned_steps, seconds, path,
+            traceback (the log that holds it, or None).
         """
         records = self._job_records()
         return [self._job(entry, records.get(entry["job"])) for entry in self._gathered()["jobs"]]
 
-    def _job(self, entry: dict, record: dict | None) -> dict:
+    def _job(self, entry: dict[str, Any], record: dict[str, Any] | None) -> dict[str, Any]:
         number = entry["job"]
         run, log = self.run(number), self.log(number)
         state, error, info = entry.get("status") or "waiting", entry.get("error"), {}
@@ -213,7 +221,9 @@ class SweepDir:
                 state, error = "failed", str(damage)
         if info:
             state, error = run.fine_state(info), info.get("error")
-        elif state == "done" and entry.get("config") and not run.info_file.exists():  # a study keeps its own books
+        elif (
+            state == "done" and entry.get("config") and not run.info_file.exists()
+        ):  # a search has no config in the manifest
             state = "waiting"  # its directory was removed since
         if record and (not info or (of_record == "running" and state != "done") or of_record == "failed"):
             state, error = of_record, record.get("error")
@@ -233,7 +243,7 @@ class SweepDir:
             "traceback": str(log) if traced else None,
         }
 
-    def _job_records(self) -> dict[int, dict]:
+    def _job_records(self) -> dict[int, dict[str, Any]]:
         return read_records(self._records)
 
     # ---- who works on it -----------------------------------------------------------------------------
@@ -256,11 +266,11 @@ class SweepDir:
     def state(self) -> str:
         """running, done, failed, interrupted, or killed."""
         status = str(self.manifest().get("status"))
-        return (
-            liveness.state({"status": status, **(self._holder() or {})}, self._lock) if status == "running" else status
-        )
+        if status != "running":
+            return status
+        return liveness.state({"status": status, **(self._holder() or {})}, self._lock)
 
-    def _holder(self) -> dict | None:
+    def _holder(self) -> dict[str, Any] | None:
         try:
             holder = read_json(self._records / "sweep.json")
         except (OSError, ValueError):
@@ -269,7 +279,7 @@ class SweepDir:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Claims the sweep for this process, with a heartbeat for other hosts.
+        """Claims the sweep for this process while entered, with a heartbeat for other hosts.
 
         Raises: RunError if another living process runs it.
         """
@@ -282,7 +292,7 @@ class SweepDir:
             raise busy
         try:
             locks.hold(self._lock)
-        except locks.Taken:
+        except locks.LockTakenError:
             raise busy from None
         record = Record(self._records / "sweep.json", {})
         try:
@@ -295,9 +305,9 @@ class SweepDir:
 
     @contextlib.contextmanager
     def attempt(self, number: int, overrides: list[str]) -> Iterator[Record | None]:
-        """A job's own record while it runs; None where another process is at it already.
+        """Gives the record of a job while it runs; None if another process works on the job already.
 
-        The job tells how it went by the record's `end`.
+        The job calls the record's `end` to say how it ended.
         """
         self.check_job(number)
         self._records.mkdir(exist_ok=True)
@@ -307,17 +317,17 @@ class SweepDir:
             return
         try:
             locks.hold(lock)
-        except locks.Taken:
+        except locks.LockTakenError:
             yield None
             return
         record = Record(self._records / f"{number}.json", {"job": number, "overrides": overrides, "error": None})
         try:
             run = self.run(number)
             if not run.info_file.exists():
-                for name in FIRST_FILES:  # of a process that was killed before it wrote its run.json
+                for name in FIRST_FILES:  # left by a process that was killed before it wrote its run.json
                     with contextlib.suppress(OSError):
                         (run.path / name).unlink()
             yield record
         finally:
-            record.end(status="killed")  # for what no one foresaw; a job that ended keeps its word
+            record.end(status="killed")  # for an unforeseen error; a job that has called `end` keeps what it wrote
             locks.release(lock)

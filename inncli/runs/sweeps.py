@@ -12,7 +12,7 @@ from inncli.runs.run_dir import RunDir
 from inncli.runs.sweep_dir import SweepDir
 
 
-def find(spec: str | os.PathLike, root: Path | None = None) -> RunDir | SweepDir:
+def find(spec: str | os.PathLike[str], root: Path | None = None) -> RunDir | SweepDir:
     """The run or the whole sweep that one word means: a directory, an id, or a prefix that only one has.
 
     Raises: RunError if none or several fit.
@@ -35,8 +35,8 @@ def find(spec: str | os.PathLike, root: Path | None = None) -> RunDir | SweepDir
     return find_run(spec, root)
 
 
-def find_sweep(spec: str | os.PathLike, root: Path | None = None) -> SweepDir:
-    """The sweep that one word means. Raises: RunError if it means none."""
+def find_sweep(spec: str | os.PathLike[str], root: Path | None = None) -> SweepDir:
+    """The sweep that one word means, as in `find`. Raises: RunError if it means no sweep."""
     root = outputs_root() if root is None else root
     known = [file.parent.name for file in (root / "sweeps").glob("*/sweep.json")]
     with contextlib.suppress(InnError):

@@ -1,7 +1,7 @@
 """What hydra finds of `inncli`: the launchers and sweepers that a config's `_target_` can name.
 
-Hydra imports every part of the namespace `hydra_plugins`, in any program of the environment. So nothing here imports
-more than hydra: what stands behind a name, and its library, is imported when hydra builds it.
+Hydra imports every part of the namespace `hydra_plugins`, in any program of the environment. So this module imports
+only hydra: the class of a name, and its library, are imported when hydra builds it.
 """
 
 from __future__ import annotations
@@ -23,21 +23,22 @@ class _Named:
 
     @classmethod
     def check(cls) -> None:
-        """Raises: RequestError if a library or a command that it needs is missing."""
+        """Checks that it can run here. Raises: RequestError if a library or a command is missing."""
         launchers.check(cls.choice)
 
     def __init__(self, **settings: Any) -> None:
         self.built = launchers.find(self.choice)(**settings)
 
     def setup(self, **given: Any) -> None:
-        """Passes on what hydra gives: its context, the task, the config."""
+        """Passes on what hydra gives it: the context, the task, the config."""
         self.built.setup(**given)
 
 
 class _NamedLauncher(_Named):
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs the jobs."""
-        return self.built.launch(job_overrides, initial_job_idx)
+        done: Sequence[JobReturn] = self.built.launch(job_overrides, initial_job_idx)
+        return done
 
 
 class _NamedSweeper(_Named):
@@ -77,6 +78,6 @@ class Optuna(_NamedSweeper, Sweeper):
 
 
 class Planned(_NamedSweeper, Sweeper):
-    """The sweeper of jobs that stand in a sweep's manifest."""
+    """The sweeper of the jobs in a sweep's manifest; no yaml names it."""
 
     choice = "planned"
