@@ -10,6 +10,7 @@ From a notebook:
 
 from __future__ import annotations
 
+from inncli import inference, runs
 from inncli._version import __version__
 
 __all__ = ["__version__", "load"]
@@ -26,8 +27,5 @@ def load(run=None, device=None, config_dir=None):
     Returns: an object with `sample(y, n)`, `log_prob(x, y)` and `names`; the commands use the same.
     Raises: RunError if there is no such run; CheckpointError if its files are damaged.
     """
-    # Imported here so that `inn --help` and `import inncli` cost no torch.
-    from inncli.inference.opening import open_run
-    from inncli.runs.registry import find_run
-
-    return open_run(find_run(None if run is None else str(run)), device=device, config_dir=config_dir)
+    found = runs.registry.find_run(None if run is None else str(run))
+    return inference.opening.open_run(found, device=device, config_dir=config_dir)

@@ -35,6 +35,7 @@ from inncli.config.trust import Trust
 
 if TYPE_CHECKING:
     from inncli.config.launching import carry, launch, run, shown
+    from inncli.config.overrides import names, sweep_words
     from inncli.config.place import Place, job_config, job_place
     from inncli.config.planning import Job, plan
     from inncli.config.sweeps import jobs
@@ -56,9 +57,11 @@ __all__ = [
     "job_place",
     "jobs",
     "launch",
+    "names",
     "plan",
     "run",
     "shown",
+    "sweep_words",
 ]
 
 _WITH_HYDRA = {
@@ -66,6 +69,8 @@ _WITH_HYDRA = {
     "launch": "launching",
     "run": "launching",
     "shown": "launching",
+    "names": "overrides",
+    "sweep_words": "overrides",
     "Place": "place",
     "job_config": "place",
     "job_place": "place",

@@ -23,6 +23,7 @@ from torch import nn
 
 from catalogue import MODELS
 from inncli import config, runtime
+from inncli.launchers import torchrun
 from inncli.cli.app import main
 from inncli.errors import ConfigError, Interrupted, LostProcessError, NonFiniteError, TrainingError
 from inncli.experiments import train
@@ -310,13 +311,13 @@ def test_lists_of_devices(monkeypatch):
             runtime.resolve_devices(names)
     for name, value in {"RANK": 1, "LOCAL_RANK": 1, "WORLD_SIZE": 2, "MASTER_ADDR": "h", "MASTER_PORT": 1}.items():
         monkeypatch.setenv(name, str(value))
-    assert runtime.launcher_rank() == 1
+    assert torchrun.rank() == 1
     assert [str(device) for device in distributed._of_launcher("auto")] == ["cuda:0", "cuda:1"]
     assert [str(device) for device in distributed._of_launcher("cpu")] == ["cpu", "cpu"]
     with pytest.raises(ConfigError, match="torchrun started 2 processes here, got 1 devices"):
         distributed._of_launcher(["cpu"])
     monkeypatch.setenv("WORLD_SIZE", "1")
-    assert runtime.launcher_rank() is None
+    assert torchrun.rank() is None
 
 
 # ---- losing ------------------------------------------------------------------------------------------
