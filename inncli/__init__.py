@@ -2,10 +2,10 @@
 
 From a notebook:
 
-    import inncli
-    run = inncli.load()                       # the latest finished run
-    x = run.sample([[0.3]], 1000)             # (1, 1000, Dx)
-    run.log_prob(x[0], y)                     # in the user's units
+    >>> import inncli
+    >>> run = inncli.load()                       # the latest finished run
+    >>> x = run.sample([[0.3]], 1000)             # (1, 1000, Dx)
+    >>> run.log_prob(x[0], y)                     # in the user's units
 """
 
 from __future__ import annotations

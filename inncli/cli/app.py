@@ -17,7 +17,7 @@ from inncli._version import __version__
 from inncli.cli import console
 from inncli.cli.lazy import LazyGroup, new_app
 from inncli.errors import InnError, RequestError, did_you_mean
-from inncli.launchers import torchrun
+from inncli.io import torchrun
 
 
 class Commands(LazyGroup):

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from inncli import data, inference, tasks
+from inncli import data, inference
 from inncli.cli import completion, console
 from inncli.cli.options import (
     ConfigDirOption,
@@ -117,14 +117,14 @@ def invert(
         if task is not None:
             posterior, reports = inference.refine.refined(found, task, posterior)
         parts = [(0, 0, posterior)]
-    simulator = _simulator(found, resimulate, trained.trust)
+    observe = _observe(found, resimulate, trained.trust)
     with console.progress() as on_progress:
         summary, errors = inference.streaming.write_posterior(
             parts,
             rows,
             samples,
             where,
-            observe=None if simulator is None else simulator.observe,
+            observe=observe,
             on_progress=on_progress,
         )
     warnings = [*warnings, *inference.run_task.changed_simulator(found, resimulate)]
@@ -150,12 +150,12 @@ def invert(
         console.note(f"warning: {warning}")
 
 
-def _simulator(run: RunDir, resimulate: bool, trust: Trust) -> tasks.base.Task | None:
-    """The run's task, where it can simulate, and is built in or was asked to run its file."""
+def _observe(run: RunDir, resimulate: bool, trust: Trust) -> inference.streaming.Observe | None:
+    """s(x) of the run's task, where it can simulate, and is built in or was asked to run its file."""
     if not resimulate:
         task = inference.run_task.built_in_task_of(run, trust)
-        return task if task is not None and task.can_simulate else None
+        return task.observe if task is not None and task.can_simulate else None
     task = inference.run_task.task_of(run, resimulate, trust)
     if not task.can_simulate:
         raise RequestError(f"--resimulate: the task of run {run.id} is a table and has no simulator; leave it out")
-    return task
+    return task.observe

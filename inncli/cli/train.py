@@ -16,7 +16,7 @@ from inncli.cli.resume import resume as resume_command
 from inncli.cli.training_job import job
 from inncli.config.trust import Trust
 from inncli.errors import RequestError
-from inncli.launchers import torchrun
+from inncli.io import torchrun
 from inncli.runs.registry import outputs_root, reserve
 
 

@@ -8,8 +8,7 @@ Each launcher is one file that imports its library, an extra of the package, so 
 knows them by their names in `hydra_plugins.inncli`, the thin module below `plugins/`, which an installation puts where
 hydra looks for plugins.
 
-The room may import `config` and what lies below it. Other rooms use `requeue`, `pruning` and `torchrun`; hydra
-calls all else.
+The room may import `config` and what lies below it. Other rooms use `requeue` and `pruning`; hydra calls all else.
 """
 
 from __future__ import annotations

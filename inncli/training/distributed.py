@@ -30,8 +30,8 @@ from torch import Tensor, distributed
 
 from inncli import runtime
 from inncli.errors import ConfigError, LostProcessError, TrainingError
+from inncli.io import torchrun
 from inncli.io.worker_path import leave_safe_path, safe_path, spawning
-from inncli.launchers import torchrun
 from inncli.nn.sharding import all_reduce, all_sum, shared_out
 from inncli.training.stop_signals import StopReason, stop_signals
 

@@ -23,12 +23,12 @@ from torch import nn
 
 from catalogue import MODELS
 from inncli import config, runtime
-from inncli.launchers import torchrun
 from inncli.cli.app import main
 from inncli.errors import ConfigError, Interrupted, LostProcessError, NonFiniteError, TrainingError
 from inncli.experiments import train
 from inncli.experiments.setup import build_setup, new_model, split_pairs
 from inncli.inference import opening
+from inncli.io import torchrun
 from inncli.models.adjoint import Adjoint
 from inncli.models.inn import INN
 from inncli.nn import sharding

@@ -61,20 +61,25 @@ class Figures(LazyGroup):
         return command
 
     def _figure_first(self, ctx: Any, args: list[str]) -> list[str]:
-        if not args or args[0] in self.lines or args[0] in ctx.help_option_names:
+        if args and args[0] in (*self.lines, *ctx.help_option_names):
             return args
         takes_value: dict[str, bool] = {}
         for figure in self.lines:
             for param in super().load(figure).params:
                 takes_value |= dict.fromkeys(param.opts, not param.is_flag)
-        at = 0
-        while at < len(args) and args[at].startswith("-") and args[at] not in ("-", *ctx.help_option_names):
+        names, at = [], 0
+        while at < len(args) and args[at] not in ctx.help_option_names:
             if args[at] == "--":
-                return [*args[at + 1 : at + 2], *args[:at], *args[at + 2 :]]
+                names += range(at + 1, len(args))
+                break
+            if not args[at].startswith("-"):
+                names.append(at)
             at += 2 if takes_value.get(args[at]) else 1
-        if at >= len(args):
-            ctx.fail("Missing argument 'KIND'.")
-        return [args[at], *args[:at], *args[at + 1 :]]
+        if not names:
+            return args[at:] or ctx.fail("Missing argument 'KIND'.")
+        # An unknown option may have had a value.
+        name = next((at for at in names if args[at] in self.lines), names[0])
+        return [args[name], *args[:name], *args[name + 1 :]]
 
 
 def _refusal(figure: str, others: list[str]) -> Callable[[typer.Context, Any, object], None]:
