@@ -10,10 +10,11 @@ from pathlib import Path
 
 from inncli.errors import InnError
 from inncli.evaluation.cache import Evaluation
-from inncli.runs import sweep_dir
+from inncli.runs import sweeps
 from inncli.runs.registry import name_of
 from inncli.runs.run_dir import RunDir
 from inncli.runs.snapshot import RunSnapshot
+from inncli.runs.sweep_dir import SweepDir
 
 NOT_CONFIG = ("seed", "device", "threads", "names", "trainer.checkpoint_seconds")  # change no result, or are the seed
 
@@ -45,12 +46,12 @@ def find(spec: str, root: Path | None = None) -> tuple[list[RunDir], list[dict]]
 
     Raises: RunError if none or several fit.
     """
-    found = sweep_dir.find(spec, root)
-    return _jobs(found.path) if isinstance(found, sweep_dir.SweepDir) else ([found], [])
+    found = sweeps.find(spec, root)
+    return _jobs(found.path) if isinstance(found, SweepDir) else ([found], [])
 
 
 def _jobs(folder: Path) -> tuple[list[RunDir], list[dict]]:
-    jobs = sweep_dir.SweepDir(folder).manifest()["jobs"]
+    jobs = SweepDir(folder).manifest()["jobs"]
     # A job still running is not in the manifest of a sweeper that picks as it goes.
     there = {
         int(path.name): RunDir(path)

@@ -75,8 +75,10 @@ class Figures(LazyGroup):
             if not args[at].startswith("-"):
                 names.append(at)
             at += 2 if takes_value.get(args[at]) else 1
+        if not names and at < len(args):
+            return args[at:]  # --help
         if not names:
-            return args[at:] or ctx.fail("Missing argument 'KIND'.")
+            ctx.fail("Missing argument 'KIND'.")
         # An unknown option may have had a value.
         name = next((at for at in names if args[at] in self.lines), names[0])
         return [args[name], *args[:name], *args[name + 1 :]]
