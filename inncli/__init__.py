@@ -2,10 +2,10 @@
 
 From a notebook:
 
-    import inncli
-    run = inncli.load()                       # the latest finished run
-    x = run.sample([[0.3]], 1000)             # (1, 1000, Dx)
-    run.log_prob(x[0], y)                     # in the user's units
+    >>> import inncli
+    >>> run = inncli.load()                       # the latest finished run
+    >>> x = run.sample([[0.3]], 1000)             # (1, 1000, Dx)
+    >>> run.log_prob(x[0], y)                     # in the user's units
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from inncli import inference, runs
 from inncli._version import __version__
 
 if TYPE_CHECKING:
@@ -34,8 +35,5 @@ def load(
     Returns: a `TrainedModel` with `sample(y, n)`, `log_prob(x, y)` and `names`; the commands use the same.
     Raises: RunError if there is no such run; CheckpointError if its files are damaged.
     """
-    # Imported here so that `inn --help` and `import inncli` cost no torch.
-    from inncli.inference.opening import open_run
-    from inncli.runs.registry import find_run
-
-    return open_run(find_run(None if run is None else str(run)), device=device, config_dir=config_dir)
+    found = runs.registry.find_run(None if run is None else str(run))
+    return inference.opening.open_run(found, device=device, config_dir=config_dir)

@@ -5,19 +5,16 @@ from __future__ import annotations
 import hashlib
 import os
 import struct
-from typing import TYPE_CHECKING
+
+import torch
 
 from inncli.errors import ConfigError, did_you_mean
-
-if TYPE_CHECKING:
-    import torch
 
 __all__ = [
     "DTYPES",
     "available_devices",
     "generator",
     "is_here",
-    "launcher_rank",
     "resolve_device",
     "resolve_devices",
     "resolve_dtype",
@@ -32,8 +29,6 @@ MOST_PROCESSES = 8  # of one run, or as many as there are cores: a list of devic
 
 def available_devices() -> list[str]:
     """Names of the devices that torch can use here, the fastest first."""
-    import torch
-
     found = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
     if torch.backends.mps.is_available():
         found.append("mps")
@@ -45,8 +40,6 @@ def resolve_device(name: str) -> torch.device:
 
     Raises: ConfigError if there is no such device here; it lists those that are there.
     """
-    import torch
-
     here = available_devices()
     if name == "auto":
         # The overhead of each call bounds the speed of a small flow, so mps is used only where it is asked for.
@@ -92,19 +85,11 @@ def resolve_devices(names: str | list[str]) -> list[torch.device]:
     return devices
 
 
-def launcher_rank() -> int | None:
-    """The rank of this process among those that torchrun started to train together; None if torchrun started none."""
-    words = [os.environ.get(key, "") for key in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT")]
-    return int(words[0]) if all(words) and int(words[2]) > 1 else None
-
-
 def resolve_dtype(name: str) -> torch.dtype:
     """`torch.float32` or `torch.float64`.
 
     Raises: ConfigError for any other name.
     """
-    import torch
-
     if name not in DTYPES:
         raise ConfigError(f"dtype: expected {' or '.join(DTYPES)}, got {name!r}{did_you_mean(name, DTYPES)}")
     dtype: torch.dtype = getattr(torch, name)
@@ -116,8 +101,6 @@ def set_threads(threads: int | None) -> int:
 
     A sum split over another number of threads rounds differently, so run.json records it.
     """
-    import torch
-
     if threads is not None:
         torch.set_num_threads(threads)
     return torch.get_num_threads()
@@ -125,8 +108,6 @@ def set_threads(threads: int | None) -> int:
 
 def set_deterministic() -> None:
     """Makes torch choose kernels that give the same bytes each time, on CPU and on CUDA."""
-    import torch
-
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS needs it, read at its start
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.backends.cudnn.benchmark = False
@@ -151,6 +132,4 @@ def generator(device: torch.device | str, *keys: int | str) -> torch.Generator:
     Nothing of it needs saving: a resumed run asks for (seed, "noise", step) again and gets the
     same numbers.
     """
-    import torch
-
     return torch.Generator(device=device).manual_seed(stream_seed(*keys))

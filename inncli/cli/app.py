@@ -8,50 +8,40 @@ import signal
 import sys
 import threading
 import time
-from typing import Annotated
+import traceback
+from typing import Annotated, Any
 
 import typer
 
 from inncli._version import __version__
-from inncli.cli import (
-    compare,
-    console,
-    density,
-    doctor,
-    evaluate,
-    invert,
-    plot,
-    report,
-    resume,
-    runs,
-    sample,
-    show,
-    train,
-)
+from inncli.cli import console
+from inncli.cli.lazy import LazyGroup, new_app
 from inncli.errors import InnError, RequestError, did_you_mean
+from inncli.io import torchrun
 
-# No rich in help texts: it doubles the time of `inn --help`.
-app = typer.Typer(
-    name="inn",
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110},
-)
-for command in (
-    train.train,
-    resume.resume,
-    invert.invert,
-    sample.sample,
-    density.density,
-    evaluate.evaluate,
-    compare.compare,
-    runs.runs,
-    show.show,
-    plot.plot,
-    report.report,
-    doctor.doctor,
-):
-    app.command()(command)
+
+class Commands(LazyGroup):
+    """The commands of `inn`."""
+
+    package = "inncli.cli"
+    lines = {
+        "train": "Train a model on a task and keep it in a new run directory.",
+        "resume": "Continue what was stopped, killed or failed, bit for bit as if it never had been.",
+        "invert": "Draw the causes x of an observation y.",
+        "sample": "Draw x, or pairs (x, y), without an observation.",
+        "density": "Compute log p(x), or log p(x | y), in the units of your own data.",
+        "evaluate": "Say what a run is worth: numbers on held-out pairs, with error bars, and a verdict for each "
+        "question.",
+        "compare": "Compare runs in one table: metrics by column, seeds taken together as mean +- sd, the best marked.",
+        "runs": "List the runs under $INN_OUTPUTS (default ./outputs), the newest last.",
+        "show": "Show a run: its state, its metrics, its config, its task and its model's health.",
+        "plot": "Draw a picture of a run as PNG, SVG or PDF and print where it is.",
+        "report": "Write one HTML file that says what a run is and what it is worth, and print where it is.",
+        "doctor": "Check the installation, and with --run the files of a run.",
+    }
+
+
+app = new_app(Commands, name="inn", context_settings={"help_option_names": ["--help", "-h"], "max_content_width": 110})
 
 
 def _version(wanted: bool) -> None:
@@ -120,8 +110,6 @@ def main(argv: list[str] | None = None) -> int:
         if _said_elsewhere(error):
             return _exit_code(error)
         if debug:
-            import traceback
-
             traceback.print_exc()
         else:
             console.note(" ".join(_line(error, words).split()))
@@ -133,9 +121,7 @@ def _said_elsewhere(error: Exception) -> bool:
 
     Its end makes torchrun end the others, which have this long; one that is still there was alone in seeing it.
     """
-    from inncli import runtime
-
-    if not isinstance(error, RequestError) or not runtime.launcher_rank():
+    if not isinstance(error, RequestError) or not torchrun.rank():
         return False
     try:
         time.sleep(10)
@@ -147,7 +133,7 @@ def _said_elsewhere(error: Exception) -> bool:
 def _exit_code(error: Exception) -> int:
     # typer's own errors are known by their looks: it vendors click, which must not be imported.
     known = isinstance(error, InnError) or hasattr(error, "format_message")
-    return int(error.exit_code) if known else 1
+    return int(getattr(error, "exit_code", 1)) if known else 1
 
 
 def _line(error: Exception, words: list[str]) -> str:
@@ -163,17 +149,19 @@ def _line(error: Exception, words: list[str]) -> str:
     return f"internal error, {type(error).__name__}: {error}; run it again with --debug and report the traceback"
 
 
-def _usage(error, words: list[str]) -> str:
+def _usage(error: Any, words: list[str]) -> str:
     """One line for a command line that typer could not parse."""
-    commands = [command.name or command.callback.__name__ for command in app.registered_commands]
-    asked = f"inn {words[0]}" if words[0] in commands else "inn"
+    if error.ctx is not None:
+        asked = error.ctx.command_path
+    else:  # an option that lacks its value
+        asked = f"inn {words[0]}" if words[0] in Commands.lines else "inn"
     option = getattr(error, "option_name", None)
     if option is not None and hasattr(error, "possibilities"):
-        known = [name for parameter in error.ctx.command.params for name in parameter.opts]
+        known = [name for parameter in error.ctx.command.params if not parameter.hidden for name in parameter.opts]
         return f"{asked} has no option {option}{did_you_mean(option, known) or f'; try `{asked} --help`'}"
     text = error.format_message().split("\n")[0].rstrip(".")
     if text.startswith("No such command"):
-        return f"inn has no command {words[0]!r}{did_you_mean(words[0], commands) or '; try `inn --help`'}"
+        return f"inn has no command {words[0]!r}{did_you_mean(words[0], Commands.lines) or '; try `inn --help`'}"
     return f"{text[0].lower()}{text[1:]}; try `{asked} --help`"
 
 
@@ -184,14 +172,17 @@ def _pipe_closed() -> int:
 
 
 def _open_closed_streams() -> None:
-    """Stdout and stderr that who started us has closed, e.g. a daemon: what is said goes nowhere, in child processes too."""
+    """Opens the stdout and stderr that who started us, a daemon say, has closed: what is said goes nowhere.
+
+    In child processes too.
+    """
     for number, name in ((1, "stdout"), (2, "stderr")):
         if getattr(sys, name) is None:
             free = os.open(os.devnull, os.O_WRONLY)
             if free != number:
                 os.dup2(free, number)
             os.set_inheritable(number, True)
-            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))
+            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
 
 
 def _forget_failing_stdout() -> None:

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from inncli.cli import completion, console
+from inncli import evaluation, inference
+from inncli.cli import compare_picture, compare_table, completion, console
 from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, SeedOption, checked_out
 from inncli.errors import InnError, RequestError, did_you_mean
-
-if TYPE_CHECKING:
-    from inncli.evaluation.entries import Entry
-    from inncli.evaluation.groups import Problem
-    from inncli.evaluation.request import EvaluationRequest
+from inncli.runs.registry import outputs_root, read_runs
+from inncli.runs.run_dir import RunDir
 
 PICTURES = (".png", ".svg", ".pdf")
 
@@ -107,12 +105,6 @@ def compare(
     \b
     Next: inn evaluate --run RUN
     """
-    from inncli.cli import compare_table
-    from inncli.evaluation.compare import as_dict
-    from inncli.evaluation.groups import problems
-    from inncli.evaluation.request import EvaluationRequest
-    from inncli.inference.run_task import changed_simulator
-
     if (x is not None or out is not None) and not plot:
         raise RequestError(f"{'--x' if x is not None else '--out'} goes with --plot; add that, or leave it out")
     if json and csv == "-":
@@ -121,9 +113,9 @@ def compare(
     table = checked_out(None if csv == "-" else csv, (".csv",))
     entries, left_out, folder = _named(runs) if runs else _finished()
     evaluate = bool(runs) if evaluate is None else evaluate
-    request = EvaluationRequest(seed, samples, resimulate=resimulate, device=device)
+    request = evaluation.request.EvaluationRequest(seed, samples, resimulate=resimulate, device=device)
     _add_evaluations(entries, evaluate, request, config_dir)
-    found = problems(entries)
+    found = evaluation.groups.problems(entries)
     left_out += [
         {"run": entry.run.id, "status": entry.info["status"], "error": entry.problem}
         for entry in entries
@@ -138,34 +130,31 @@ def compare(
         if sort or columns:
             problem.sort(sort or columns[0])
     if plot:
-        from inncli.cli import compare_picture
-
         kept = compare_picture.draw(found, metric, x, picture or (folder or Path()) / "compare.png")
         if not json and csv != "-":
             console.line(f"picture: {kept}")
     if csv is not None:
         compare_table.write_csv(found, metric, table)
     if json:
-        console.as_json(as_dict(found, left_out))
+        console.as_json(evaluation.compare.as_dict(found, left_out))
     elif csv != "-":
         for problem in found:
             compare_table.show(problem, metric)
     for entry in entries:
         if entry.problem is None:
-            for warning in changed_simulator(entry.run, resimulate):
+            for warning in inference.run_task.changed_simulator(entry.run, resimulate):
                 console.note(f"warning: {warning}")
-    for entry in left_out:
-        console.note(f"left out {entry['run']} ({entry['status']}): {entry['error']}")
+    for lost in left_out:
+        console.note(f"left out {lost['run']} ({lost['status']}): {lost['error']}")
 
 
 # ---- which runs, and what is known of them -----------------------------------------------------------
-def _named(words: list[str]) -> tuple[list[Entry], list[dict], Path | None]:
+def _named(words: list[str]) -> tuple[list[evaluation.entries.Entry], list[dict[str, Any]], Path | None]:
     """The runs of these words, each once; jobs that left no run; the folder of the sweep, if only one was named."""
-    from inncli.evaluation import entries
-
-    runs, lost = {}, []
+    runs: dict[Path, RunDir] = {}
+    lost = []
     for word in words:
-        found, without = entries.find(word)
+        found, without = evaluation.entries.find(word)
         runs |= {run.path.resolve(): run for run in found}
         lost += [
             {
@@ -178,51 +167,49 @@ def _named(words: list[str]) -> tuple[list[Entry], list[dict], Path | None]:
     parents = {path.parent for path in runs}
     only = parents.pop() if len(parents) == 1 else None
     folder = only if only is not None and (only / "sweep.json").is_file() else None
-    return [entries.read(run) for run in runs.values()], lost, folder
+    return [evaluation.entries.read(run) for run in runs.values()], lost, folder
 
 
-def _finished() -> tuple[list[Entry], list[dict], None]:
-    from inncli.evaluation import entries
-    from inncli.runs.registry import outputs_root, read_runs
-
+def _finished() -> tuple[list[evaluation.entries.Entry], list[dict[str, Any]], None]:
     done = [run for run, info in read_runs() if info["status"] == "done"]
     if not done:
         raise RequestError(
             f"expected finished runs under {outputs_root()}, got none; train some with `inn train -m "
             "model=rnvp,spline`, or name them"
         )
-    return [entries.read(run) for run in done], [], None
+    return [evaluation.entries.read(run) for run in done], [], None
 
 
-def _add_evaluations(entries: list[Entry], evaluate: bool, request: EvaluationRequest, config_dir: str | None) -> None:
+def _add_evaluations(
+    entries: list[evaluation.entries.Entry],
+    evaluate: bool,
+    request: evaluation.request.EvaluationRequest,
+    config_dir: str | None,
+) -> None:
     """Reads what is kept, then measures the rest, one line on stderr each."""
-    from inncli.evaluation.cache import Question, cached
-    from inncli.evaluation.compare import asked_of
-    from inncli.evaluation.entries import add_evaluation
-
     missing = []
     for entry in entries:
         if entry.problem is None:
-            question = Question(entry.run, asked_of(entry, request))
-            before = cached(question)
+            question = evaluation.cache.Question(entry.run, evaluation.compare.asked_of(entry, request))
+            before = evaluation.cache.cached(question)
             if before is None:
                 missing.append((entry, question))
             else:
-                add_evaluation(entry, before.evaluation)
+                evaluation.entries.add_evaluation(entry, before.evaluation)
     if missing and not evaluate:
         console.note(f"{len(missing)} of {len(entries)} runs were not evaluated in this way; --evaluate does it")
         return
-    if missing:
-        from inncli.evaluation.evaluate import answer
     for number, (entry, question) in enumerate(missing, 1):
         console.note(f"evaluating {number} of {len(missing)}: {entry.run.id}")
         try:
-            add_evaluation(entry, answer(question, config_dir=config_dir).evaluation)
+            evaluation.entries.add_evaluation(
+                entry, evaluation.evaluate.answer(question, config_dir=config_dir).evaluation
+            )
         except InnError as error:  # one run that can't be judged leaves the others
             console.note(f"{entry.run.id} was not evaluated: {console.said(error)}")
 
 
-def _check_names(found: list[Problem], names: list[str]) -> None:
+def _check_names(found: list[evaluation.groups.Problem], names: list[str]) -> None:
     known = list(dict.fromkeys(name for problem in found for name in problem.metrics))
     for name in names:
         if name not in known:

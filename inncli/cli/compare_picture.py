@@ -1,21 +1,18 @@
-"""What `inn compare --plot` found as a picture. Imports matplotlib: load it only for a picture."""
+"""What `inn compare --plot` found as a picture."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
+from inncli import evaluation, plots
 from inncli.cli.compare_table import words
 from inncli.errors import RequestError
-from inncli.evaluation.compare import lines
-from inncli.evaluation.groups import Problem
 from inncli.metrics import registry
-from inncli.plots.compare import compare_plot
-from inncli.plots.style import save
 
 PANELS = 3  # metrics beside each other, where none are chosen
 
 
-def draw(found: list[Problem], metric: list[str] | None, x: str | None, path: Path) -> Path:
+def draw(found: list[evaluation.groups.Problem], metric: list[str] | None, x: str | None, path: Path) -> Path:
     """Draws the runs of one task; gives the picture's place.
 
     Raises: RequestError if they are of several tasks, or no number is known of them.
@@ -24,7 +21,7 @@ def draw(found: list[Problem], metric: list[str] | None, x: str | None, path: Pa
         tasks = ", ".join(f"{problem.task}{words(problem.config, ' ')}" for problem in found)
         raise RequestError(f"--plot draws runs of one task, got {tasks}; name fewer runs")
     (problem,) = found
-    key, by_label = lines(problem, x)
+    key, by_label = evaluation.compare.lines(problem, x)
     names = metric or [name for name in registry.columns("plot") if name in problem.columns][:PANELS]
     names = [name for name in names if any(group.values(name) for group in problem.groups)]
     if not names:
@@ -35,4 +32,6 @@ def draw(found: list[Problem], metric: list[str] | None, x: str | None, path: Pa
         words(dict(label)) or problem.task: [(at, {name: group.values(name) for name in names}) for at, group in points]
         for label, points in by_label
     }
-    return save(compare_plot(series, names, key, f"{problem.task}{words(problem.config, ' ')}"), path)
+    return plots.style.save(
+        plots.compare.compare_plot(series, names, key, f"{problem.task}{words(problem.config, ' ')}"), path
+    )

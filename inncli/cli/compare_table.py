@@ -6,18 +6,16 @@ import csv
 import io
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
+from inncli import evaluation
 from inncli.cli import console
-from inncli.cli.show import typed
+from inncli.cli.cells import typed
 from inncli.io.atomic import atomic_write
 from inncli.metrics import registry
 
-if TYPE_CHECKING:
-    from inncli.evaluation.groups import Group, Problem
 
-
-def show(problem: Problem, metric: list[str] | None) -> None:
+def show(problem: evaluation.groups.Problem, metric: list[str] | None) -> None:
     """Prints one problem: a row a config, seeds taken together, the best of a column marked."""
     columns = metric or problem.columns
     runs = sum(len(group.entries) for group in problem.groups)
@@ -42,7 +40,7 @@ def show(problem: Problem, metric: list[str] | None) -> None:
     console.line("")
 
 
-def _cell(group: Group, name: str, starred: bool, best: bool) -> console.Number | None:
+def _cell(group: evaluation.groups.Group, name: str, starred: bool, best: bool) -> console.Number | None:
     found, (yes, asked) = group.mean_sd(name), group.yes(name)
     if found is None:
         return console.Number(("yes" if yes else "NO") if asked == 1 else f"{yes} of {asked}") if asked else None
@@ -61,7 +59,7 @@ def mean_text(mean: float, sd: float | None) -> str:
     return f"{mean:,.{digits}f} +- {sd:,.{digits}f}" if digits < 7 else f"{mean:.6g} +- {sd:.1e}"
 
 
-def words(config: dict, before: str = "") -> str:
+def words(config: dict[str, Any], before: str = "") -> str:
     """`model=spline  task.n_train=1000`, long values by their ends."""
     return (before if config else "") + "  ".join(f"{key}={_short(typed(value))}" for key, value in config.items())
 
@@ -72,7 +70,7 @@ def _short(value: object) -> str:
     return text if len(text) <= 30 else f"{text[:14]}...{text[-13:]}"
 
 
-def write_csv(found: list[Problem], metric: list[str] | None, path: Path | None) -> None:
+def write_csv(found: list[evaluation.groups.Problem], metric: list[str] | None, path: Path | None) -> None:
     """One row a run; what differs and what was measured by column."""
     keys = list(
         dict.fromkeys(key for problem in found for group in problem.groups for key in (*problem.config, *group.config))

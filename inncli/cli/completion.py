@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+from typing import Any
+
+import typer
+
+from inncli.config.registry import GROUPS, SETTINGS, choices, conf_dir
+from inncli.io.untrusted import read_yaml
+from inncli.runs.registry import list_runs, outputs_root
 
 
-def overrides(ctx, args: list[str], incomplete: str) -> list[str]:
+def overrides(ctx: typer.Context, args: list[str], incomplete: str) -> list[str]:
     """Completes `group=choice` and `key=` of `inn train`."""
-    from inncli.config.registry import GROUPS, SETTINGS, choices  # here: `inn --help` completes nothing
-
     choosable = (*GROUPS, "experiment")
     # bash hands `model=rn` over as the three words `model`, `=`, `rn`; zsh and fish as one.
     typed = _words(ctx) or args
@@ -26,15 +31,11 @@ def overrides(ctx, args: list[str], incomplete: str) -> list[str]:
 
 def runs(incomplete: str) -> list[str]:
     """Completes a run id, the newest first."""
-    from inncli.runs.registry import list_runs
-
     return [run.id for run in reversed(list_runs()) if run.id.startswith(incomplete)]
 
 
 def sweeps(incomplete: str) -> list[str]:
     """Completes the id of a sweep, the newest first."""
-    from inncli.runs.registry import outputs_root
-
     names = sorted((file.parent.name for file in (outputs_root() / "sweeps").glob("*/sweep.json")), reverse=True)
     return [name for name in names if name.startswith(incomplete)]
 
@@ -44,7 +45,7 @@ def runs_and_sweeps(incomplete: str) -> list[str]:
     return sweeps(incomplete) + runs(incomplete)
 
 
-def _words(ctx) -> list[str]:
+def _words(ctx: typer.Context) -> list[str]:
     """The words of the command line before the one being typed, as far as the parser took them."""
     params = getattr(ctx, "params", None) or {}
     return [str(word) for word in params.get("overrides") or ()]
@@ -52,16 +53,12 @@ def _words(ctx) -> list[str]:
 
 def _chosen(words: list[str]) -> dict[str, str]:
     """The choice a group so far: the words typed, else the default."""
-    import yaml
-
-    from inncli.config.registry import GROUPS, conf_dir
-
-    chosen = {}
-    for entry in yaml.safe_load((conf_dir() / "train.yaml").read_text(encoding="utf-8"))["defaults"]:
+    chosen: dict[str, str] = {}
+    for entry in read_yaml(conf_dir() / "train.yaml")["defaults"]:
         if isinstance(entry, dict):
             chosen |= {group: name for group, name in entry.items() if group in GROUPS}
     # In bash the words of `task=table` come one by one.
-    for group, sign, name in zip(words, words[1:], words[2:]):
+    for group, sign, name in zip(words, words[1:], words[2:], strict=False):
         if sign == "=":
             chosen[group] = name
     return chosen | {w.partition("=")[0]: w.partition("=")[2] for w in words if "=" in w[1:]}
@@ -69,11 +66,8 @@ def _chosen(words: list[str]) -> dict[str, str]:
 
 def _keys(chosen: dict[str, str]) -> list[str]:
     """The keys that the chosen yamls list, `trainer.lr=`."""
-    import yaml
 
-    from inncli.config.registry import GROUPS, conf_dir
-
-    def below(node: dict, prefix: str) -> list[str]:
+    def below(node: dict[str, Any], prefix: str) -> list[str]:
         found = []
         for key, value in node.items():
             if not key.startswith("_") and key != "defaults":
@@ -85,7 +79,7 @@ def _keys(chosen: dict[str, str]) -> list[str]:
         path = conf_dir() / group / f"{name}.yaml"
         if not path.is_file():
             return []
-        node = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        node = read_yaml(path) or {}
         # A yaml may build on another of its group.
         above = [key for base in node.get("defaults", []) if isinstance(base, str) for key in of(group, base)]
         own = below(node, f"{group}.")

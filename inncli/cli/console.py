@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import functools
 import json
 import math
 import os
@@ -11,6 +12,7 @@ import re
 import shlex
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from types import ModuleType
 
 from inncli.errors import InnError
 from inncli.io.digits import shown
@@ -34,57 +36,24 @@ def table(
     """Prints a table: text to the left, numbers to the right with five digits, `-` for nothing.
 
     Args:
+        headers: one a column.
+        rows: the cells, as many a row as there are headers.
+        title: a line above it.
         bold: (row, column) of the cells to stand out on a terminal.
     """
-    from rich.console import Console
-    from rich.text import Text
-
-    # Off a terminal rich would cut at 80 columns; whoever reads a pipe wants whole words.
-    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 10_000)
-    lines = None if title or bold else _laid_out(headers, rows, console.width)
-    if lines is None:
-        console.print(as_table(headers, rows, title, bold))
-        return
-    console.print(Text(lines[0], "bold"), soft_wrap=True)
-    print("\n".join(lines[1:]))
+    _drawing().table(headers, rows, title, bold)
 
 
-def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> list[str] | None:
-    """The lines of `as_table`, hundreds of times faster; None where a cell has to be wrapped or measured."""
-    cells = [[words(cell) for cell in row] for row in rows]
-    text = "".join([*headers, *("".join(row) for row in cells)])
-    if not (text.isascii() and text.isprintable()):
-        return None
-    columns = [[header, *(row[i] for row in cells)] for i, header in enumerate(headers)]
-    widths = [max(map(len, column)) for column in columns]
-    total = sum(widths) + 3 * (len(widths) - 1)
-    if total > width:
-        return None
-    numeric = [any(isinstance(row[i], (int, float, Number)) for row in rows) for i in range(len(headers))]
-    pads = [str.rjust if right else str.ljust for right in numeric]
-    head, *body = ["   ".join(pad(cell, n) for pad, cell, n in zip(pads, row, widths)) for row in [headers, *cells]]
-    return [head, "─" * total, *body]
+def live_table() -> contextlib.AbstractContextManager[Callable[..., None]]:
+    """A function that takes what `table` takes and draws it in place of what it drew before."""
+    live: contextlib.AbstractContextManager[Callable[..., None]] = _drawing().live_table()
+    return live
 
 
-def as_table(
-    headers: Sequence[str],
-    rows: Sequence[Sequence[object]],
-    title: str | None = None,
-    bold: Collection[tuple[int, int]] = (),
-):
-    """The same table as an object of rich's, for a display that changes."""
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
+def _drawing() -> ModuleType:
+    from inncli.cli import drawing  # with rich, which takes as long as all else of a help text
 
-    heading = None if title is None else Text(harmless(title), "table.title")  # as text: [u,v] is no markup
-    shown = Table(box=box.SIMPLE_HEAD, title=heading, title_justify="left", pad_edge=False, show_edge=False)
-    for i, header in enumerate(headers):
-        numeric = any(isinstance(row[i], (int, float, Number)) for row in rows)
-        shown.add_column(Text(harmless(header)), justify="right" if numeric else "left", no_wrap=numeric or i == 0)
-    for i, row in enumerate(rows):
-        shown.add_row(*(Text(words(cell), "bold" if (i, j) in bold else "") for j, cell in enumerate(row)))
-    return shown
+    return drawing
 
 
 def line(text: str) -> None:
@@ -103,8 +72,12 @@ def said(error: Exception) -> str:
     for name in error.arguments if isinstance(error, InnError) else ():
         option = _OPTIONS.get(name, f"--{name.replace('_', '-')}")
         value = r"""(?:=('(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*"|[^`]*))?"""
-        text = re.sub(f"`{name}{value}`", lambda found, option=option: _with_value(option, found[1]), text)
+        text = re.sub(f"`{name}{value}`", functools.partial(_matched, option), text)
     return text
+
+
+def _matched(option: str, found: re.Match[str]) -> str:
+    return _with_value(option, found[1])
 
 
 def _with_value(option: str, value: str | None) -> str:

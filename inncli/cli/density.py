@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from inncli import data, inference, numerics, plots
 from inncli.cli import console
 from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, OutOption, RunOption, checked_out, in_run
 from inncli.errors import RequestError
+from inncli.runs.registry import find_run
 
 SHOWN = 20  # points printed
 
@@ -44,46 +45,40 @@ def density(
     \b
     Next: inn sample, inn plot density
     """
-    from inncli.inference.sample_set import SUFFIXES
-    from inncli.runs.registry import find_run
-
     if (points is None) == (grid is None):
         raise RequestError(
             "expected one of --points and --grid, got "
             + ("neither" if grid is None else "both")
             + "; e.g. inn density --grid 200"
         )
-    path = checked_out(out, SUFFIXES)
+    path = checked_out(out, inference.sample_set.SUFFIXES)
     found = find_run(run)
     path = path or in_run(found.path / "densities" / found.next_posterior_path().name)
-
-    import numpy as np
-
-    from inncli.data.observations import parse_y, read_points
-    from inncli.inference.opening import open_run
-    from inncli.inference.sample_set import DensitySet
-    from inncli.numerics import grid as grids
-
-    trained = open_run(found, device, config_dir)
+    trained = inference.opening.open_run(found, device, config_dir)
     given = None
     if trained.y is not None and y is None:
         raise RequestError(
             f"run {found.id} models x given y ({', '.join(trained.y.names)}); pass the observation with --y"
         )
     if y is not None:
-        given = parse_y(y, trained.y, found.id)
-    if points is not None:
-        axes, x = None, read_points(points, trained.x, found.id, letter="x")
+        given = data.observations.parse_y(y, trained.y, found.id)
+    if grid is None:
+        axes, x = None, data.observations.read_points(points or "", trained.x, found.id, letter="x")
     else:
-        axes = grids.axes_around(trained.sample(given, 10_000)[0], grid, trained.x.cells)
-        x = grids.points(axes)
+        axes = numerics.grid.axes_around(trained.sample(given, 10_000)[0], grid, trained.x.cells)
+        x = numerics.grid.points(axes)
     log_prob = trained.log_prob(x, given)
-    rows = None if given is None else np.repeat(given, len(x), axis=0)
+    rows = None if given is None else given.repeat(len(x), axis=0)
     names, labels = ((), ()) if trained.y is None else (trained.y.names, trained.y.labels)
-    kept = DensitySet(x, log_prob, trained.x.names, rows, names, labels)
+    kept = inference.sample_set.DensitySet(x, log_prob, trained.x.names, rows, names, labels)
     path = kept.save(path)
-    picture = _picture(path, axes, log_prob, trained.x.names) if axes and len(axes) == 2 else None
-    mass = grids.integral(axes, log_prob) if axes else None
+    picture = None
+    if axes and len(axes) == 2:
+        values = log_prob.reshape(len(axes[0]), len(axes[1])).T
+        first, second = trained.x.names
+        figure = plots.density.density2d(axes[0], axes[1], values, names=(first, second))
+        picture = plots.style.save(figure, path.with_suffix(".png"))
+    mass = numerics.grid.integral(axes, log_prob) if axes else None
     if json:
         console.as_json(
             {
@@ -99,17 +94,12 @@ def density(
     console.line(f"log density at {len(x):,} points from run {found.id}")
     if axes is None:
         columns = [console.numbers(column[:SHOWN], column.std()) for column in x.T]
-        console.table([*trained.x.names, "log_prob"], [[*row, float(value)] for *row, value in zip(*columns, log_prob)])
+        console.table(
+            [*trained.x.names, "log_prob"],
+            [[*row, float(value)] for *row, value in zip(*columns, log_prob, strict=False)],
+        )
         if len(x) > SHOWN:
             console.line(f"and {len(x) - SHOWN:,} more in the file")
     else:
         console.line(f"integral over the grid {mass:.4f}")
     console.line(f"kept in {path}" + (f", drawn in {picture}" if picture else ""))
-
-
-def _picture(path: Path, axes: list, log_prob, names: tuple[str, ...]) -> Path:
-    from inncli.plots.density import density2d
-    from inncli.plots.style import save
-
-    figure = density2d(axes[0], axes[1], log_prob.reshape(len(axes[0]), len(axes[1])).T, names=names)
-    return save(figure, path.with_suffix(".png"))

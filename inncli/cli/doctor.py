@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import re
 from collections.abc import Callable
+from importlib import metadata
+from types import ModuleType
 
+from inncli import inference
 from inncli.cli import console
 from inncli.cli.options import ConfigDirOption, JsonOption, RunOption
+from inncli.config.registry import GROUPS, allowed_targets, choices, conf_dir, source_roots
+from inncli.config.signatures import signature
 from inncli.errors import InnError, RequestError
+from inncli.runs.registry import find_run, list_runs, outputs_root
+from inncli.runs.run_dir import RunDir
 
 # Versions that were tried together, and why a newer one is not welcome.
 NEEDED = {
@@ -33,13 +42,11 @@ def doctor(run: RunOption = None, config_dir: ConfigDirOption = None, json: Json
       inn doctor --run 2026-11-23_10-04
       inn doctor --json
     """
-    checks = {f"{name} version": lambda name=name: _version(name) for name in NEEDED}
+    checks: dict[str, Callable[[], str]] = {f"{name} version": functools.partial(_version, name) for name in NEEDED}
     checks |= {"devices": _devices, "threads": _threads, "configs": _configs, "outputs": _outputs}
     if run is not None:
-        from inncli.runs.registry import find_run
-
         found = find_run(run)
-        checks |= {"run": lambda: f"{found.id}, {found.state()}", "model": lambda: _model(found, config_dir)}
+        checks |= {"run": lambda: f"{found.id}, {found.state()}", "model": functools.partial(_model, found, config_dir)}
     results = [(name, *_outcome(check)) for name, check in checks.items()]
     bad = [row for row in results if not row[1]]
     if json:
@@ -60,8 +67,6 @@ def _outcome(check: Callable[[], str]) -> tuple[bool, str]:
 
 
 def _version(name: str) -> str:
-    from importlib import metadata
-
     low, high, why = NEEDED[name]
     wanted = f"{name}>={low}" + (f",<{high}" if high else "")
     try:
@@ -74,27 +79,27 @@ def _version(name: str) -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    import re
+    found = re.match(r"[\d.]*\d", version)
+    return tuple(int(part) for part in found[0].split(".")) if found else ()
 
-    return tuple(int(part) for part in re.match(r"[\d.]*\d", version).group().split("."))
+
+def _runtime() -> ModuleType:
+    from inncli import runtime  # here: a torch that can't be imported is a line of the table
+
+    return runtime
 
 
 def _devices() -> str:
-    from inncli.runtime import available_devices
 
-    return ", ".join(available_devices())
+    return ", ".join(_runtime().available_devices())
 
 
 def _threads() -> str:
-    from inncli.runtime import set_threads
 
-    return f"{set_threads(None)} of {os.cpu_count()} CPUs"
+    return f"{_runtime().set_threads(None)} of {os.cpu_count()} CPUs"
 
 
 def _configs() -> str:
-    from inncli.config.registry import GROUPS, allowed_targets, choices, conf_dir, source_roots
-    from inncli.config.signatures import signature
-
     missing = [target for target in sorted(allowed_targets()) if signature(target, source_roots()) is None]
     if missing or not choices("model"):
         what = ", ".join(missing) or "no model"
@@ -103,8 +108,6 @@ def _configs() -> str:
 
 
 def _outputs() -> str:
-    from inncli.runs.registry import list_runs, outputs_root
-
     root = outputs_root()
     above = next(p for p in (root.absolute(), *root.absolute().parents) if p.exists())
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
@@ -112,8 +115,6 @@ def _outputs() -> str:
     return f"{root.absolute()}, {len(list_runs(root))} runs"
 
 
-def _model(run, config_dir: str | None) -> str:
-    from inncli.inference.opening import open_run
-
-    trained = open_run(run, "cpu", config_dir)
+def _model(run: RunDir, config_dir: str | None) -> str:
+    trained = inference.opening.open_run(run, "cpu", config_dir)
     return ", ".join(f"{name} {value:.3g}" for name, value in trained.diagnostics().items()) or "opens and draws"

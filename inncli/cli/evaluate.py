@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from inncli import data, evaluation, inference, metrics
 from inncli.cli import console
 from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, RunOption, SeedOption
 from inncli.errors import RequestError
 from inncli.io.digits import shown
 from inncli.metrics import registry
+from inncli.runs.registry import find_run
+from inncli.runs.run_dir import RunDir
+from inncli.runs.snapshot import RunSnapshot
 
 
 def evaluate(
@@ -71,35 +75,27 @@ def evaluate(
 
     Next: `inn plot posterior --y ... --reference`.
     """
-    from inncli.runs.registry import find_run
-
     if y and y_file is not None:
         raise RequestError("expected one of --y and --y-file, got both; leave one out")
-    found = find_run(run)
-
-    from inncli.evaluation.cache import Question, cached
-    from inncli.evaluation.request import EvaluationRequest
-    from inncli.inference.run_task import changed_simulator
-    from inncli.runs.snapshot import RunSnapshot
-
-    found = RunSnapshot.of(found)
+    found = RunSnapshot.of(find_run(run))
     trained, points, warnings = None, None, []
     if y or y_file is not None:
         trained, points = _given(found, y, y_file, device, config_dir)
         warnings = trained.unfamiliar(points)
-    question = Question(found, EvaluationRequest(seed, samples, points, resimulate, refine, device))
-    answer = None if fresh else cached(question)
+    request = evaluation.request.EvaluationRequest(seed, samples, points, resimulate, refine, device)
+    question = evaluation.cache.Question(found, request)
+    answer = None if fresh else evaluation.cache.cached(question)
     if answer is None:
-        from inncli.evaluation.evaluate import answer as measured
-
         with console.progress() as on_progress:
-            answer = measured(question, trained=trained, config_dir=config_dir, fresh=True, on_progress=on_progress)
+            answer = evaluation.evaluate.answer(
+                question, trained=trained, config_dir=config_dir, fresh=True, on_progress=on_progress
+            )
     if answer.cached:
         console.note(f"found on {answer.made}; --fresh measures anew")
     elif answer.not_kept:
         console.note(f"not kept, since {answer.not_kept}")
     result = answer.evaluation
-    warnings += changed_simulator(found, resimulate)
+    warnings += inference.run_task.changed_simulator(found, resimulate)
     if json:
         console.as_json({**asdict(result), "warnings": warnings})
     else:
@@ -108,22 +104,17 @@ def evaluate(
         console.note(f"warning: {warning}")
 
 
-def _given(run, y, y_file, device, config_dir):
+def _given(
+    run: RunDir, y: list[str] | None, y_file: str | None, device: str | None, config_dir: str | None
+) -> tuple[inference.trained_model.TrainedModel, Any]:
     """The opened run, and the ys that it was asked for, (n_obs, Dy)."""
-    import numpy as np
-
-    from inncli.data.observations import parse_y, read_points
-    from inncli.inference.opening import open_run
-
-    trained = open_run(run, device, config_dir)
+    trained = inference.opening.open_run(run, device, config_dir)
     if y_file is not None and trained.y is not None:
-        return trained, read_points(y_file, trained.y, run.id)
-    return trained, np.concatenate([parse_y(words, trained.y, run.id) for words in y or [""]])
+        return trained, data.observations.read_points(y_file, trained.y, run.id)
+    return trained, data.observations.parse_ys(y or [""], trained.y, run.id)
 
 
-def _print(run, found) -> None:
-    from inncli.metrics.verdicts import QUESTIONS
-
+def _print(run: RunDir, found: evaluation.cache.Evaluation) -> None:
     info = run.info()
     console.line(
         f"run {run.id}: {info['model']} on {info['task']}, {found.settings['held_out']:,} held-out rows "
@@ -153,7 +144,7 @@ def _print(run, found) -> None:
             ],
         )
         console.line("")
-    for name, question in QUESTIONS.items():
+    for name, question in metrics.verdicts.QUESTIONS.items():
         if name in found.verdicts:
             verdict = found.verdicts[name]
             console.line(f"{question} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")

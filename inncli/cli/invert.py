@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterable
+from typing import Annotated
 
 import typer
 
+from inncli import data, inference
 from inncli.cli import completion, console
 from inncli.cli.options import (
     ConfigDirOption,
@@ -20,12 +22,10 @@ from inncli.cli.options import (
     in_run,
 )
 from inncli.cli.posterior_table import entries, show
+from inncli.config.trust import Trust
 from inncli.errors import RequestError
-
-if TYPE_CHECKING:
-    from inncli.config.trust import Trust
-    from inncli.runs.run_dir import RunDir
-    from inncli.tasks.base import Task
+from inncli.runs.registry import find_run, name_of
+from inncli.runs.run_dir import RunDir
 
 
 def invert(
@@ -85,53 +85,49 @@ def invert(
     \b
     Next: inn plot posterior
     """
-    from inncli.inference.posterior_files import SUFFIXES
-    from inncli.runs.registry import find_run, name_of
-
     if (y is None) == (y_file is None):
         raise RequestError(
             "expected one of --y and --y-file, got "
             + ("neither" if y is None else "both")
             + "; e.g. inn invert --y 0.3"
         )
-    path = checked_out(out, SUFFIXES)
+    path = checked_out(out, inference.posterior_files.SUFFIXES)
     found = find_run(run)
     where = path or in_run(found.next_posterior_path())
-
-    from inncli.data.observations import parse_y, read_points
-    from inncli.inference.opening import open_run
-    from inncli.inference.refine import refined, task_to_refine
-    from inncli.inference.run_task import changed_simulator
-    from inncli.inference.starts import starts_from
-    from inncli.inference.streaming import write_posterior
-
     if ignore_noise and not refine:
         raise RequestError("--ignore-noise goes with --refine; add that, or leave it out")
-    trained = open_run(found, device, config_dir)
-    if y is None and trained.y is not None:
-        rows = read_points(y_file, trained.y, found.id)
+    trained = inference.opening.open_run(found, device, config_dir)
+    if y_file is not None and trained.y is not None:
+        rows = data.observations.read_points(y_file, trained.y, found.id)
     else:
-        rows = parse_y(y or "", trained.y, found.id)
+        rows = data.observations.parse_y(y or "", trained.y, found.id)
     warnings, familiar = trained.unfamiliar(rows), trained.familiarity(rows)
-    task = task_to_refine(found, resimulate, ignore_noise, trained.trust) if refine else None
-    source = None if starts is None else open_run(find_run(starts), device, config_dir)
+    task = inference.refine.task_to_refine(found, resimulate, ignore_noise, trained.trust) if refine else None
+    source = None if starts is None else inference.opening.open_run(find_run(starts), device, config_dir)
     reports = None
     if task is None and source is None:
-        parts = trained.posterior_blocks(rows, samples, seed)
+        parts: Iterable[tuple[int, int, inference.posterior_set.PosteriorSet]] = trained.posterior_blocks(
+            rows, samples, seed
+        )
     else:
-        begin = None if source is None else starts_from(source, trained, rows, samples, seed)
+        begin = None if source is None else inference.starts.starts_from(source, trained, rows, samples, seed)
         posterior = trained.posterior(rows, samples, seed, begin)
         if source is not None:
             posterior.meta["starts"] = source.id
         if task is not None:
-            posterior, reports = refined(found, task, posterior)
+            posterior, reports = inference.refine.refined(found, task, posterior)
         parts = [(0, 0, posterior)]
-    simulator = _simulator(found, resimulate, trained.trust)
+    observe = _observe(found, resimulate, trained.trust)
     with console.progress() as on_progress:
-        summary, errors = write_posterior(
-            parts, rows, samples, where, observe=simulator and simulator.observe, on_progress=on_progress
+        summary, errors = inference.streaming.write_posterior(
+            parts,
+            rows,
+            samples,
+            where,
+            observe=observe,
+            on_progress=on_progress,
         )
-    warnings = [*warnings, *changed_simulator(found, resimulate)]
+    warnings = [*warnings, *inference.run_task.changed_simulator(found, resimulate)]
     if json:
         console.as_json(
             {
@@ -154,11 +150,12 @@ def invert(
         console.note(f"warning: {warning}")
 
 
-def _simulator(run: RunDir, resimulate: bool, trust: Trust) -> Task | None:
-    """The run's task, where it can simulate, and is built in or was asked to run its file."""
-    from inncli.inference.run_task import built_in_task_of, task_of
-
-    task = task_of(run, resimulate, trust) if resimulate else built_in_task_of(run, trust)
-    if resimulate and not task.can_simulate:
+def _observe(run: RunDir, resimulate: bool, trust: Trust) -> inference.streaming.Observe | None:
+    """s(x) of the run's task, where it can simulate, and is built in or was asked to run its file."""
+    if not resimulate:
+        task = inference.run_task.built_in_task_of(run, trust)
+        return task.observe if task is not None and task.can_simulate else None
+    task = inference.run_task.task_of(run, resimulate, trust)
+    if not task.can_simulate:
         raise RequestError(f"--resimulate: the task of run {run.id} is a table and has no simulator; leave it out")
-    return task if task is not None and task.can_simulate else None
+    return task.observe

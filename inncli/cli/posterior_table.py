@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
+from inncli import inference
 from inncli.cli import console
-
-if TYPE_CHECKING:
-    from inncli.inference.summary import ObservationSummary, PosteriorSummary
 
 OBSERVATIONS = 5  # whose table is printed
 SOLUTIONS = 12  # rows of the table of a search
@@ -15,12 +13,12 @@ TOLD = ("converged", "solution", "refined", "moved")  # by that table, and by th
 
 
 def entries(
-    summary: PosteriorSummary,
-    errors: list[dict] | None,
-    refined: list[dict] | None,
-    familiar: list[dict] | None = None,
-) -> list[dict]:
-    """One JSON-ready dict an observation."""
+    summary: inference.summary.PosteriorSummary,
+    errors: list[dict[str, Any]] | None,
+    refined: list[dict[str, Any]] | None,
+    familiar: list[dict[str, Any]] | None = None,
+) -> list[dict[str, Any]]:
+    """One JSON-ready dict[str, Any] an observation."""
     made = []
     for obs, it in enumerate(summary.observations):
         entry = {"y": it.y, "x": it.x}
@@ -40,15 +38,20 @@ def entries(
 
 def show(
     run: str,
-    summary: PosteriorSummary,
-    errors: list[dict] | None,
-    refined: list[dict] | None,
-    familiar: list[dict] | None = None,
+    summary: inference.summary.PosteriorSummary,
+    errors: list[dict[str, Any]] | None,
+    refined: list[dict[str, Any]] | None,
+    familiar: list[dict[str, Any]] | None = None,
     y_sd: dict[str, float] | None = None,
 ) -> None:
     """Prints the tables.
 
     Args:
+        run: its id.
+        summary: of the set.
+        errors: the resimulation errors of each observation, where the task can simulate.
+        refined: what `--refine` did, for each observation.
+        familiar: whether the training ys had such, for each observation.
         y_sd: about how far the training ys scatter, by column: y is shown as precisely.
     """
     for obs, it in enumerate(summary.observations[:OBSERVATIONS]):
@@ -76,13 +79,13 @@ def show(
         console.line(f"and {len(summary.observations) - OBSERVATIONS:,} more observations in the file")
 
 
-def _extras(it: ObservationSummary) -> list[tuple[str, float, float]]:
+def _extras(it: inference.summary.ObservationSummary) -> list[tuple[str, float, float]]:
     """Name, median and 95 % quantile of each further number a draw."""
     return [(name, *pair) for name, pair in it.extra.items() if name not in TOLD]
 
 
-def _show_solutions(it: ObservationSummary) -> None:
-    found, sd = it.solutions, [stats["sd"] for stats in it.x.values()]
+def _show_solutions(it: inference.summary.ObservationSummary) -> None:
+    found, sd = it.solutions or [], [stats["sd"] for stats in it.x.values()]
     if found:
         console.table(
             ["solution", "draws", *it.x, "loss"],
@@ -90,7 +93,7 @@ def _show_solutions(it: ObservationSummary) -> None:
                 [
                     str(row["solution"]),
                     row["draws"],
-                    *(console.Number(console.words(at, s)) for at, s in zip(row["centre"].values(), sd)),
+                    *(console.Number(console.words(at, s)) for at, s in zip(row["centre"].values(), sd, strict=True)),
                     row["loss"],
                 ]
                 for row in found[:SOLUTIONS]
@@ -102,19 +105,20 @@ def _show_solutions(it: ObservationSummary) -> None:
             "or fewer"
         )
     console.line(
-        f"{100 * it.converged:.1f}% of the draws converged, to {len(found):,} distinct "
+        f"{100 * (it.converged or 0.0):.1f}% of the draws converged, to {len(found):,} distinct "
         f"solution{'' if len(found) == 1 else 's'}"
     )
 
 
-def _familiar(found: dict) -> str:
+def _familiar(found: dict[str, Any]) -> str:
     return (
-        f"{'familiar' if found['familiar'] else 'UNFAMILIAR'} y: distance to training ys {console.words(found['distance'])}, "
+        f"{'familiar' if found['familiar'] else 'UNFAMILIAR'} y: "
+        f"distance to training ys {console.words(found['distance'])}, "
         f"percentile {console.words(found['percentile'])} among them"
     )
 
 
-def _refined(report: dict) -> str:
+def _refined(report: dict[str, Any]) -> str:
     before, after, moved = (report[name] for name in ("error_before", "error_after", "moved"))
     words = console.words
     return (

@@ -6,9 +6,13 @@ from typing import Annotated
 
 import typer
 
+from inncli import data, evaluation, inference, reporting
 from inncli.cli import completion, console
 from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, SeedOption, checked_out, in_run
 from inncli.errors import RequestError
+from inncli.io.atomic import atomic_write
+from inncli.runs.registry import find_run
+from inncli.runs.snapshot import RunSnapshot
 
 
 def report(
@@ -61,30 +65,20 @@ def report(
     if run is not None and named is not None:
         raise RequestError(f"expected one run, got {run} and --run {named}; leave one out")
     path = checked_out(out, (".html",))
-    from inncli.runs.registry import find_run
-    from inncli.runs.snapshot import RunSnapshot
-
     found = RunSnapshot.of(find_run(run or named))
     path = path or in_run(found.path / "report.html")
-
-    import numpy as np
-
-    from inncli.data.observations import parse_y
-    from inncli.evaluation.cache import Question
-    from inncli.evaluation.evaluate import answer
-    from inncli.evaluation.request import EvaluationRequest
-    from inncli.inference.opening import open_run
-    from inncli.inference.run_task import changed_simulator, task_to_ask
-    from inncli.io.atomic import atomic_write
-    from inncli.reporting.report import report as written
-
-    trained = open_run(found, device, config_dir)
-    rows = np.concatenate([parse_y(words, trained.y, found.id) for words in y]) if y else None
-    warnings = [*([] if rows is None else trained.unfamiliar(rows)), *changed_simulator(found, resimulate)]
-    task_to_ask(found, resimulate, trained.trust)  # what is wrong with the request shows before anything is measured
-    question = Question(found, EvaluationRequest(seed, resimulate=resimulate, device=device))
-    result = answer(question, trained=trained, config_dir=config_dir).evaluation
-    text = written(found, trained, result, seed=seed, y=rows, resimulate=resimulate, warnings=warnings)
+    trained = inference.opening.open_run(found, device, config_dir)
+    rows = data.observations.parse_ys(y, trained.y, found.id) if y else None
+    warnings = [
+        *([] if rows is None else trained.unfamiliar(rows)),
+        *inference.run_task.changed_simulator(found, resimulate),
+    ]
+    # What is wrong with the request shows before anything is measured.
+    inference.run_task.task_to_ask(found, resimulate, trained.trust)
+    request = evaluation.request.EvaluationRequest(seed, resimulate=resimulate, device=device)
+    question = evaluation.cache.Question(found, request)
+    result = evaluation.evaluate.answer(question, trained=trained, config_dir=config_dir).evaluation
+    text = reporting.report.report(found, trained, result, seed=seed, y=rows, resimulate=resimulate, warnings=warnings)
     atomic_write(path, text)
     for warning in warnings:
         console.note(f"warning: {warning}")

@@ -6,9 +6,14 @@ from typing import Annotated
 
 import typer
 
+from inncli import experiments, inference
 from inncli.cli import completion, console, sweep_table
 from inncli.cli.options import ConfigDirOption
+from inncli.cli.training_job import job, report
+from inncli.config.trust import Trust
 from inncli.errors import RequestError
+from inncli.runs.sweep_dir import SweepDir
+from inncli.runs.sweeps import find
 
 
 def resume(
@@ -48,20 +53,13 @@ def resume(
     A sweep keeps its launcher unless another one is named; a job without a checkpoint starts anew.
     Next: inn runs --sweep SWEEP, inn compare SWEEP
     """
-    from inncli.cli.train import job, report
-    from inncli.config.trust import Trust
-    from inncli.experiments import sweep, train
-    from inncli.inference.run_task import WENT_ON, changed_simulator
-    from inncli.runs.sweep_dir import SweepDir
-    from inncli.runs.sweeps import find
-
     found, trust, words = find(name), Trust.of(config_dir), list(overrides or [])
     if isinstance(found, SweepDir):
-        sweep_table.report_end(sweep.resume(found, words, job, trust, resimulate))
+        sweep_table.report_end(experiments.sweep.resume(found, words, job, trust, resimulate))
         return
     if words:
         raise RequestError(f"a run is resumed with its own config and nothing else; leave out {words[0]!r}")
-    train.resume(found, trust.to_run([found.config()]) if resimulate else trust)
+    experiments.train.resume(found, trust.to_run([found.config()]) if resimulate else trust)
     report(found.path)
-    for warning in changed_simulator(found, resimulate, WENT_ON):
+    for warning in inference.run_task.changed_simulator(found, resimulate, inference.run_task.WENT_ON):
         console.note(f"warning: {warning}")

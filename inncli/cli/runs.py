@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
+from typing import Annotated, Any
 
 import typer
 
-from inncli.cli import completion, console
+from inncli.cli import completion, console, sweep_table
+from inncli.cli.cells import duration, steps
 from inncli.cli.options import JsonOption
 from inncli.errors import RequestError
-
-if TYPE_CHECKING:
-    from inncli.runs.sweep_dir import SweepDir
+from inncli.runs.registry import outputs_root, read_runs
+from inncli.runs.sweep_dir import SweepDir
+from inncli.runs.sweeps import find_sweep
 
 EVERY = 1.0  # seconds between two looks at a sweep that is watched
 SETTLE = 5.0  # seconds in which a sweep without its parent and without running jobs may still go on
@@ -44,14 +46,10 @@ def runs(
     A run whose process was killed shows as interrupted; continue it with `inn resume RUN`.
     """
     if sweep is not None:
-        from inncli.runs.sweeps import find_sweep
-
         _of_sweep(find_sweep(sweep), watch, json)
         return
     if watch:
         raise RequestError("--watch follows a sweep; name it with --sweep SWEEP")
-    from inncli.runs.registry import outputs_root, read_runs
-
     found = read_runs()
     if json:
         console.as_json([{**info, "path": str(run.path)} for run, info in found])
@@ -63,7 +61,7 @@ def runs(
     console.table(headers, [_row(info) for _, info in found])
 
 
-def _row(info: dict) -> tuple:
+def _row(info: dict[str, Any]) -> tuple[object, ...]:
     loss = (info.get("metrics") or {}).get("val_loss")
     return (
         info["id"],
@@ -78,8 +76,6 @@ def _row(info: dict) -> tuple:
 
 # ---- one sweep ---------------------------------------------------------------------------------------
 def _of_sweep(sweep: SweepDir, watch: bool, json: bool) -> None:
-    from inncli.cli import sweep_table
-
     if watch and json:
         raise RequestError("--watch is for reading and --json for machines; give one of them")
     if watch:
@@ -97,8 +93,6 @@ def _of_sweep(sweep: SweepDir, watch: bool, json: bool) -> None:
 
 def _watch(sweep: SweepDir) -> None:
     """Shows the jobs until nobody works on the sweep any more: a table that changes, or a line for each change."""
-    from inncli.cli import sweep_table
-
     if not sys.stdout.isatty():
         seen: dict[int, str] = {}
         for jobs in _looks(sweep):
@@ -107,17 +101,12 @@ def _watch(sweep: SweepDir) -> None:
                     seen[job["job"]] = job["status"]
                     print(console.harmless(f"job {job['job']} {job['status']}"), flush=True)
         return
-    from rich.live import Live
-
-    with Live(auto_refresh=False) as live:
+    with console.live_table() as show:
         for jobs in _looks(sweep):
-            shown = console.as_table(
-                sweep_table.HEADERS, sweep_table.rows(jobs), title=f"sweep {sweep.id}: {sweep_table.counts(jobs)}"
-            )
-            live.update(shown, refresh=True)
+            show(sweep_table.HEADERS, sweep_table.rows(jobs), title=f"sweep {sweep.id}: {sweep_table.counts(jobs)}")
 
 
-def _looks(sweep: SweepDir):
+def _looks(sweep: SweepDir) -> Iterator[list[dict[str, Any]]]:
     """The sweep's jobs, every second until it has ended."""
     quiet_since = None
     while True:
@@ -130,24 +119,3 @@ def _looks(sweep: SweepDir):
             if quiet_since and (sweep.manifest()["status"] != "running" or time.monotonic() - quiet_since > SETTLE):
                 return
         time.sleep(EVERY)
-
-
-# ---- cells -------------------------------------------------------------------------------------------
-def steps(info: dict) -> str | None:
-    """`700`, or `350/700` of a run that has not done what it planned."""
-    done, planned = info.get("steps"), info.get("planned_steps")
-    if done is None or planned in (None, done):
-        return None if done is None else str(done)
-    return f"{done}/{planned}"
-
-
-def duration(seconds: float | None) -> str | None:
-    """`42 s`, `3:20 min` or `2:05 h`."""
-    if seconds is None:
-        return None
-    if seconds < 99.5:
-        return f"{seconds:.0f} s" if seconds >= 9.95 else f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    if minutes < 60:
-        return f"{minutes}:{rest:02d} min"
-    return "{}:{:02d} h".format(*divmod(round(seconds / 60), 60))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inncli import inference
 from inncli.cli import console
 from inncli.cli.options import (
     ConfigDirOption,
@@ -14,6 +15,7 @@ from inncli.cli.options import (
     checked_out,
     in_run,
 )
+from inncli.runs.registry import find_run
 
 
 def sample(
@@ -38,21 +40,13 @@ def sample(
     \b
     Next: inn density --grid 200, inn plot density
     """
-    from inncli.inference.sample_set import SUFFIXES
-    from inncli.runs.registry import find_run
-
-    path = checked_out(out, SUFFIXES)
+    path = checked_out(out, inference.sample_set.SUFFIXES)
     found = find_run(run)
     path = path or in_run(found.path / "draws" / found.next_posterior_path().name)
-
-    from inncli.inference.opening import open_run
-    from inncli.inference.run_task import training_ys
-    from inncli.inference.streaming import write_sample
-
-    trained = open_run(found, device, config_dir)
-    ys = None if trained.y is None else training_ys(found, trained.trust)
+    trained = inference.opening.open_run(found, device, config_dir)
+    ys = None if trained.y is None else inference.run_task.training_ys(found, trained.trust)
     with console.progress() as on_progress:
-        rows = write_sample(trained, ys, samples, seed, path, on_progress)
+        rows = inference.streaming.write_sample(trained, ys, samples, seed, path, on_progress)
     if json:
         console.as_json({"run": found.id, "out": str(path), "samples": samples, "columns": rows})
         return

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from inncli import inference
 from inncli.cli import console
+from inncli.cli.cells import duration, steps, typed
 from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, RunOption
-from inncli.cli.runs import duration, steps
+from inncli.config.trust import Trust
+from inncli.runs.registry import find_run, name_of
+from inncli.runs.run_dir import RunDir
 
 
 def show(
@@ -20,8 +26,6 @@ def show(
 
     Next: `inn plot training`, `inn invert --y ...`.
     """
-    from inncli.runs.registry import find_run, name_of
-
     found = find_run(run)
     info = {**found.info(), "status": found.state(), "path": str(found.path)}
     config = found.config()
@@ -43,7 +47,7 @@ def show(
         console.line("  " + (", ".join(facts) or "says nothing of its own health"))
 
 
-def _about(info: dict) -> list[tuple[str, object]]:
+def _about(info: dict[str, Any]) -> list[tuple[str, object]]:
     versions = ", ".join(f"{name} {n}" for name, n in (info.get("versions") or {}).items() if n)
     threads = info.get("threads")
     where = [info.get("device"), info.get("dtype"), f"threads {threads}" if threads else None]
@@ -66,16 +70,15 @@ def _about(info: dict) -> list[tuple[str, object]]:
     return [(name, value) for name, value in shown if value not in (None, "")]
 
 
-def _facts(run, info: dict, device: str | None, config_dir: str | None) -> tuple[list[str], dict | None]:
+def _facts(
+    run: RunDir, info: dict[str, Any], device: str | None, config_dir: str | None
+) -> tuple[list[str], dict[str, Any] | None]:
     """Facts of the task, and the model's diagnostics (None without a checkpoint).
 
     A task with a file of the user's is told from what the run kept: the file is not read or run again.
     """
-    from inncli.config.trust import Trust
-    from inncli.inference import opening, run_task
-
-    trained = opening.open_run(run, device, config_dir) if run.best.is_file() else None
-    task = run_task.built_in_task_of(run, Trust.of(config_dir))
+    trained = inference.opening.open_run(run, device, config_dir) if run.best.is_file() else None
+    task = inference.run_task.built_in_task_of(run, Trust.of(config_dir))
     if task is not None:
         facts = task.describe()
     elif trained is not None:
@@ -98,7 +101,7 @@ def _section(title: str, rows: list[tuple[str, object]]) -> None:
             console.line(f"  {name:<{width}}  {console.words(value)}")
 
 
-def flat(config: dict, prefix: str = "") -> list[tuple[str, object]]:
+def flat(config: dict[str, Any], prefix: str = "") -> list[tuple[str, object]]:
     """The settings as `trainer.lr`, `0.005`, as one would type them; targets and what is null left out."""
     rows: list[tuple[str, object]] = []
     for key, value in config.items():
@@ -107,10 +110,3 @@ def flat(config: dict, prefix: str = "") -> list[tuple[str, object]]:
         elif value is not None and not key.startswith("_"):
             rows.append((f"{prefix}{key}", typed(value)))
     return rows
-
-
-def typed(value: object) -> object:
-    """A setting as the command line takes it: `true`, `[64,64]`."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return f"[{','.join(str(typed(entry)) for entry in value)}]" if isinstance(value, list) else value

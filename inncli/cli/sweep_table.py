@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import shlex
 from collections import Counter
-from typing import TYPE_CHECKING
+from typing import Any
 
+from inncli import experiments
 from inncli.cli import console
-
-if TYPE_CHECKING:
-    from inncli.experiments.sweep import Ended
-    from inncli.runs.sweep_dir import SweepDir
+from inncli.cli.cells import duration, steps
+from inncli.runs.sweep_dir import SweepDir
 
 HEADERS = ("job", "overrides", "state", "val loss", "steps", "time")
 
 
-def rows(jobs: list[dict]) -> list[tuple]:
+def rows(jobs: list[dict[str, Any]]) -> list[tuple[object, ...]]:
     """One row a job: number, the words in which the jobs differ, state, validation loss, steps, time."""
-    from inncli.cli.runs import duration, steps
-
     shared = set.intersection(*(set(job["overrides"]) for job in jobs)) if len(jobs) > 1 else set()
     if all(shared == set(job["overrides"]) for job in jobs):
         shared = set()  # of one value, repeated: it is all that there is to see
@@ -35,13 +32,13 @@ def rows(jobs: list[dict]) -> list[tuple]:
     ]
 
 
-def counts(jobs: list[dict]) -> str:
+def counts(jobs: list[dict[str, Any]]) -> str:
     """`3 done, 1 killed of 4 jobs`."""
     found = Counter(job["status"] for job in jobs)
     return f"{', '.join(f'{n} {state}' for state, n in found.items()) or 'none'} of {len(jobs)} jobs"
 
 
-def failures(jobs: list[dict]) -> list[str]:
+def failures(jobs: list[dict[str, Any]]) -> list[str]:
     """One line for each job that failed or was killed: its words, what happened, where its traceback is."""
     lines = []
     for job in jobs:
@@ -52,7 +49,7 @@ def failures(jobs: list[dict]) -> list[str]:
     return lines
 
 
-def report_end(ended: Ended) -> None:
+def report_end(ended: experiments.sweep.Ended) -> None:
     """Prints what became of a sweep. Raises: what ended it early, or says that jobs failed."""
     if not ended.launched:
         console.line(f"sweep {ended.sweep.id} is done; nothing is left to run")
@@ -62,14 +59,15 @@ def report_end(ended: Ended) -> None:
         raise ended.error
 
 
-def report(sweep: SweepDir, jobs: list[dict]) -> None:
+def report(sweep: SweepDir, jobs: list[dict[str, Any]]) -> None:
     """Prints how a sweep ended: the table, the count, each failure on stderr."""
     console.table(HEADERS, rows(jobs))
     done, pruned = (sum(job["status"] == state for job in jobs) for state in ("done", "pruned"))
     console.line(f"\nsweep {sweep.id}: {done} of {len(jobs)} jobs done" + (f", {pruned} pruned" if pruned else ""))
     if sweep.best_config.is_file():
         console.line(
-            f"best config: {sweep.best_config}; train it with `inn train --config-dir {shlex.quote(str(sweep.path))} experiment=best`"
+            f"best config: {sweep.best_config}; "
+            f"train it with `inn train --config-dir {shlex.quote(str(sweep.path))} experiment=best`"
         )
     console.line(f"next: inn compare {sweep.id}" if done + pruned == len(jobs) else f"next: inn resume {sweep.id}")
     for line in failures(jobs):

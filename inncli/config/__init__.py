@@ -38,6 +38,7 @@ from inncli.config.trust import Trust
 
 if TYPE_CHECKING:
     from inncli.config.launching import carry, launch, run, shown
+    from inncli.config.overrides import names, sweep_overrides
     from inncli.config.place import Place, job_config, job_place
     from inncli.config.planning import Job, plan
     from inncli.config.sweeps import jobs
@@ -59,9 +60,11 @@ __all__ = [
     "job_place",
     "jobs",
     "launch",
+    "names",
     "plan",
     "run",
     "shown",
+    "sweep_overrides",
 ]
 
 _WITH_HYDRA = {
@@ -69,6 +72,8 @@ _WITH_HYDRA = {
     "launch": "launching",
     "run": "launching",
     "shown": "launching",
+    "names": "overrides",
+    "sweep_overrides": "overrides",
     "Place": "place",
     "job_config": "place",
     "job_place": "place",

@@ -5,3 +5,15 @@ fits the memory; `chunks`, `scan` and `stream.StreamedPairs` for one that stays 
 table; `columns`, the facts found in a column; `observations`, the values that a user gives for x or y.
 May import `io`, `numerics` and the ground; not `runs`, not `nn`.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inncli.rooms import on_demand
+
+if TYPE_CHECKING:  # the command line names these; each is imported when it first does
+    from inncli.data import observations
+
+__all__ = ["observations"]
+__getattr__ = on_demand(__name__, __all__)

@@ -52,6 +52,11 @@ def parse_y(text: str, y: Variables | None, run_id: str) -> np.ndarray:
     return np.array([values])
 
 
+def parse_ys(texts: Sequence[str], y: Variables | None, run_id: str) -> np.ndarray:
+    """Several observations, each as `parse_y` takes it. Shape: (n, Dy). Raises: as `parse_y`."""
+    return np.concatenate([parse_y(text, y, run_id) for text in texts])
+
+
 def read_points(path: str | Path, variables: Variables, run_id: str, letter: str = "y") -> np.ndarray:
     """The rows of a table (CSV, Parquet, NPZ); columns by name where it has a header, else in order.
 

@@ -7,3 +7,15 @@
 
 May import `inference`, `training` and the rooms below them; not `evaluation`, not `plots`. It prints nothing.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inncli.rooms import on_demand
+
+if TYPE_CHECKING:  # the command line names these; each is imported when it first does
+    from inncli.experiments import job, sweep, train
+
+__all__ = ["job", "sweep", "train"]
+__getattr__ = on_demand(__name__, __all__)

@@ -17,3 +17,39 @@
 Imports training (for checkpoints), models, tasks, config, runs, data and the rooms below; is imported by evaluation,
 experiments, plots, reporting and cli.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inncli.rooms import on_demand
+
+if TYPE_CHECKING:  # the command line names these; each is imported when it first does
+    from inncli.inference import (
+        opening,
+        posterior_files,
+        posterior_set,
+        refine,
+        residual_block,
+        run_task,
+        sample_set,
+        starts,
+        streaming,
+        summary,
+        trained_model,
+    )
+
+__all__ = [
+    "opening",
+    "posterior_files",
+    "posterior_set",
+    "refine",
+    "residual_block",
+    "run_task",
+    "sample_set",
+    "starts",
+    "streaming",
+    "summary",
+    "trained_model",
+]
+__getattr__ = on_demand(__name__, __all__)

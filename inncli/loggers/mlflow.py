@@ -31,14 +31,12 @@ class MLflow(Logger):
         os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
         self.experiment = experiment
         with extra("mlflow"):
-            import mlflow  # noqa: F401  (seconds: nobody else pays for it)
+            import mlflow.entities  # seconds: nobody else pays for it
+        self._mlflow = mlflow
 
     def start(self, run: RunDir, params: dict[str, object], step: int, known: dict[str, Any]) -> dict[str, Any]:
-        from mlflow import MlflowClient
-        from mlflow.entities import Param
-
         store = os.environ.get("MLFLOW_TRACKING_URI") or (outputs_root().absolute() / "mlruns").as_uri()
-        self._client = MlflowClient(tracking_uri=store)
+        self._client = self._mlflow.MlflowClient(tracking_uri=store)
         if known.get("mlflow_run"):
             self._run = str(known["mlflow_run"])
             self._client.update_run(self._run, status="RUNNING")
@@ -47,17 +45,15 @@ class MLflow(Logger):
         experiment = found.experiment_id if found else self._client.create_experiment(self.experiment)
         made = self._client.create_run(experiment, run_name=run.id, tags={"inn.run": str(run.path.absolute())})
         self._run = made.info.run_id
-        texts = [Param(key, str(value)[:LONGEST]) for key, value in params.items()]
+        texts = [self._mlflow.entities.Param(key, str(value)[:LONGEST]) for key, value in params.items()]
         for at in range(0, len(texts), 100):  # as many as one call takes
             self._client.log_batch(self._run, params=texts[at : at + 100])
         self._client.log_artifact(self._run, str(run.config_file))
         return {"mlflow_run": self._run}
 
     def epoch(self, step: int, metrics: dict[str, float]) -> None:
-        from mlflow.entities import Metric
-
-        now = int(1000 * time.time())
-        self._client.log_batch(self._run, metrics=[Metric(name, value, now, step) for name, value in metrics.items()])
+        now, metric = int(1000 * time.time()), self._mlflow.entities.Metric
+        self._client.log_batch(self._run, metrics=[metric(name, value, now, step) for name, value in metrics.items()])
 
     def end(self, status: str, metrics: dict[str, float], files: list[Path]) -> None:
         for name, value in metrics.items():

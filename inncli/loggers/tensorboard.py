@@ -19,18 +19,18 @@ class TensorBoard(Logger):
 
     def __init__(self) -> None:
         with extra("tensorboard"):
-            import torch.utils.tensorboard  # noqa: F401  (seconds: nobody else pays for it)
+            import torch.utils.tensorboard as tensorboard  # seconds: nobody else pays for it
+        self._tensorboard = tensorboard
 
     def start(self, run: RunDir, params: dict[str, object], step: int, known: dict[str, Any]) -> dict[str, Any]:
-        from torch.utils.tensorboard import SummaryWriter
-        from torch.utils.tensorboard.summary import hparams
-
         # Lines after the checkpoint were cut from metrics.jsonl; here they are marked as superseded.
-        self._writer = SummaryWriter(str(run.path / "tensorboard"), purge_step=step + 1 if step else None)
+        self._writer = self._tensorboard.SummaryWriter(
+            str(run.path / "tensorboard"), purge_step=step + 1 if step else None
+        )
         plain = {
             key: value if isinstance(value, (bool, int, float, str)) else str(value) for key, value in params.items()
         }
-        experiment, begin, self._finished = hparams(plain, {"loss": 0.0, "val_loss": 0.0})
+        experiment, begin, self._finished = self._tensorboard.summary.hparams(plain, {"loss": 0.0, "val_loss": 0.0})
         for summary in (experiment, begin):
             self._add(summary)
         if not step:

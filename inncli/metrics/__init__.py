@@ -3,3 +3,15 @@
 Contents: the functions of each file. `verdicts` and `diagnosis_words` put numbers into words.
 May import `data`, `io`, `numerics` and the ground; not `transforms`.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inncli.rooms import on_demand
+
+if TYPE_CHECKING:  # the command line names these; each is imported when it first does
+    from inncli.metrics import verdicts
+
+__all__ = ["verdicts"]
+__getattr__ = on_demand(__name__, __all__)

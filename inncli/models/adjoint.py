@@ -29,9 +29,6 @@ def _spelled(name: str) -> int:
 
 
 SPELLED = {_spelled(name): loss for name, loss in LOSSES.items()}
-FIRST_LOSS = torch.tensor(
-    _spelled("mse")
-)  # made here, since a number in a model's making counts as a size: `size_guard`
 
 
 class Adjoint(ForwardNetwork):
@@ -94,7 +91,7 @@ class Adjoint(ForwardNetwork):
         self.features = Features(y)
         # Smooth, so that the descent follows f and not its facets.
         self.net = MLP(x.dim, self.features.dim_out, hidden, activation=nn.SiLU)
-        self.register_buffer("loss_kind", FIRST_LOSS.clone())  # a name of LOSSES, set by the objective
+        self.register_buffer("loss_kind", torch.tensor(_spelled("mse")))  # a name of LOSSES, set by the objective
         low, high = (
             [inf if pair[k] is None else pair[k] for pair in x.bounds] for k, inf in ((0, -torch.inf), (1, torch.inf))
         )

@@ -4,3 +4,15 @@ Contents: `fixed_point.solve`, `gauss_newton.refine`, `polyak.descend`, `mmd.mmd
 `clusters.distinct`, `iterated_maps` of the line, `grid`.
 May import the ground alone.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inncli.rooms import on_demand
+
+if TYPE_CHECKING:  # the command line names these; each is imported when it first does
+    from inncli.numerics import grid, iterated_maps
+
+__all__ = ["grid", "iterated_maps"]
+__getattr__ = on_demand(__name__, __all__)

@@ -6,3 +6,15 @@
 
 May import `evaluation`, `plots`, `inference` and the rooms below them; only `cli` imports it.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inncli.rooms import on_demand
+
+if TYPE_CHECKING:  # the command line names these; each is imported when it first does
+    from inncli.reporting import figures, report
+
+__all__ = ["figures", "report"]
+__getattr__ = on_demand(__name__, __all__)

@@ -14,3 +14,15 @@
 
 May import `io` and the ground (`errors`, `types`, `variables`, `runtime`); not `data`, not `nn`.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from inncli.rooms import on_demand
+
+if TYPE_CHECKING:  # the command line names these; each is imported when it first does
+    from inncli.runs import registry
+
+__all__ = ["registry"]
+__getattr__ = on_demand(__name__, __all__)

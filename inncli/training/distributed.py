@@ -30,6 +30,7 @@ from torch import Tensor, distributed
 
 from inncli import runtime
 from inncli.errors import ConfigError, LostProcessError, TrainingError
+from inncli.io import torchrun
 from inncli.io.worker_path import leave_safe_path, safe_path, spawning
 from inncli.nn.sharding import all_reduce, all_sum, shared_out
 from inncli.training.stop_signals import StopReason, stop_signals
@@ -116,7 +117,7 @@ def run(names: str | list[str], function: Callable, *args):
 
     Raises: whatever the first process to fail raised; ConfigError if a device isn't here.
     """
-    rank = runtime.launcher_rank()
+    rank = torchrun.rank()
     if rank is not None:
         with _joined(_of_launcher(names), rank, int(os.environ["LOCAL_RANK"])) as group:
             return function(group, *args)

@@ -8,6 +8,9 @@ import sys
 import time
 from collections.abc import Iterator
 
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
 PLAIN_EVERY = 5.0  # seconds between plain lines
 
 
@@ -61,9 +64,6 @@ def show_progress(run_id: str) -> Iterator[_Plain | _Bar]:
     if not sys.stderr.isatty() or "NO_COLOR" in os.environ:
         yield _Plain()
         return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     columns = (
         TextColumn("{task.description}"),
         BarColumn(bar_width=24),

@@ -18,6 +18,7 @@ from inncli.errors import CheckpointError
 
 ROOM, SPARE = 8, 2**22  # temporaries: so many times the model, and so many elements (16 MiB) for small ones
 ALONE, ALONE_PARAMETERS = 2**30, 100_000  # without a checkpoint to compare with: elements (4 GiB), parameters
+HOLDS = ("tensor", "as_tensor")  # values that are there already: a number is no size
 SQUARES = ("eye", "diag", "diagflat", "diag_embed")  # an n gives n * n
 
 
@@ -77,6 +78,8 @@ class _Counted(TorchFunctionMode):
 
 def _size(name: str, values: tuple) -> int:
     """Elements of the tensor that a call would make, as far as its whole numbers tell."""
+    if name in HOLDS:
+        return 0
     numbers = [v for v in values if isinstance(v, int) and not isinstance(v, bool) and v > 0]
     lists = [v for v in values if isinstance(v, (tuple, list)) and v and all(isinstance(n, int) for n in v)]
     size = max([math.prod(numbers) if numbers else 0, *(math.prod(max(n, 1) for n in v) for v in lists)])

@@ -21,6 +21,7 @@ from inncli.numerics.clusters import distinct
 from inncli.numerics.polyak import descend
 from inncli.objectives.regression import Regression
 from inncli.tasks.toy.sine import Sine
+from inncli.training.size_guard import no_larger_than
 from inncli.variables import Variables
 
 X2, Y1 = Variables.numbered("x", 2), Variables.numbered("y", 1)
@@ -189,6 +190,13 @@ def test_it_descends_on_the_very_loss_it_was_trained_with(kind):
     again.load_state_dict(older)
     assert torch.equal(again.posterior(y, 20, seeded())[0], x), "0.1 to 0.4 saved its number"
     assert torch.equal(again.loss_kind, model.loss_kind)
+
+
+def test_the_number_of_its_loss_is_no_size():
+    """`inn sample` on its run failed in a fresh process: the guard took the number for that of elements."""
+    with no_larger_than({"w": (2, 2)}):
+        assert torch.tensor(2**40).item() == 2**40
+        Adjoint(X2, Y1, hidden=[2], n_starts=2)
 
 
 def test_a_loss_that_is_none_is_refused_by_name():

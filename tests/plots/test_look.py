@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from inncli.cli.app import main
-from inncli.cli.runs import duration, steps
+from inncli.cli.cells import duration, steps
+from inncli.cli.plot.group import Figures
 from inncli.cli.show import flat
 from inncli.inference import posterior_files
 from inncli.inference.posterior_set import PosteriorSet
@@ -244,7 +245,7 @@ def test_the_reference_drawn_is_the_exact_posterior(outputs, inn, monkeypatch):
         ),
         (
             "training --y 0.3",
-            "--y goes with `inn plot posterior, density or view`, got `inn plot training`; leave it out",
+            "--y goes with `inn plot posterior, density, view or cobweb`, got `inn plot training`; leave it out",
         ),
         ("density --reference", "--reference goes with `inn plot posterior`, got `inn plot density`; leave it out"),
         (
@@ -273,6 +274,53 @@ def test_a_wrong_request_is_one_line_code_2_and_writes_nothing(outputs, inn, wor
     assert (code, out) == (2, "")
     assert err == message.replace("RUN", find_run().id).replace("ROOT", str(outputs)) + "\n"
     assert files(outputs.parent) == before
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("", "missing argument 'KIND'; try `inn plot --help`"),
+        ("--run RUN", "missing argument 'KIND'; try `inn plot --help`"),
+        (
+            "--seed 3 trainign",
+            f"expected a picture out of {', '.join(Figures.lines)}, got 'trainign'; did you mean 'training'?",
+        ),
+        ("posterior --gird 3", "inn plot posterior has no option --gird; try `inn plot posterior --help`"),
+        ("--gird 3 density", "inn plot density has no option --gird; did you mean '--grid'?"),
+        ("training --r 0", "--r goes with `inn plot cobweb`, got `inn plot training`; leave it out"),
+        ("training more", "got unexpected extra argument(s) (more); try `inn plot training --help`"),
+        ("density --grid", "option '--grid' requires an argument; try `inn plot --help`"),
+        (
+            "cobweb --steps 0",
+            "invalid value for '--steps': 0 is not in the range 1<=x<=10000; try `inn plot cobweb --help`",
+        ),
+    ],
+)
+def test_words_that_no_figure_takes_are_told_apart(outputs, inn, words, message):
+    code, out, err = inn("plot", *words.replace("RUN", find_run().id).split())
+    assert (code, out, err) == (2, "", message + "\n")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "--run {run} training",
+        "-o training.png --run={run} training",
+        "--seed 1 --device cpu training --config-dir .",  # options that it took and does not use
+        "--obs 0 training",
+        "-- training",
+    ],
+)
+def test_options_may_stand_before_the_figure(outputs, inn, words):
+    code, out, err = inn("plot", *words.format(run=find_run().id).split())
+    assert (code, err) == (0, "") and out.endswith("training.png\n")
+
+
+def test_a_figure_shows_its_own_options_alone(inn):
+    code, out, _ = inn("plot", "training", "--help")
+    assert code == 0 and "--run" in out and "Examples:" in out and "--grid" not in out and "--seed" not in out
+    code, out, _ = inn("plot", "--run", "x", "--help")
+    assert code == 0 and all(f"  {name} " in out for name in Figures.lines)
 
 
 def test_what_is_not_there_yet_is_said(outputs, inn):

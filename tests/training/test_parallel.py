@@ -28,6 +28,7 @@ from inncli.errors import ConfigError, Interrupted, LostProcessError, NonFiniteE
 from inncli.experiments import train
 from inncli.experiments.setup import build_setup, new_model, split_pairs
 from inncli.inference import opening
+from inncli.io import torchrun
 from inncli.models.adjoint import Adjoint
 from inncli.models.inn import INN
 from inncli.nn import sharding
@@ -310,13 +311,13 @@ def test_lists_of_devices(monkeypatch):
             runtime.resolve_devices(names)
     for name, value in {"RANK": 1, "LOCAL_RANK": 1, "WORLD_SIZE": 2, "MASTER_ADDR": "h", "MASTER_PORT": 1}.items():
         monkeypatch.setenv(name, str(value))
-    assert runtime.launcher_rank() == 1
+    assert torchrun.rank() == 1
     assert [str(device) for device in distributed._of_launcher("auto")] == ["cuda:0", "cuda:1"]
     assert [str(device) for device in distributed._of_launcher("cpu")] == ["cpu", "cpu"]
     with pytest.raises(ConfigError, match="torchrun started 2 processes here, got 1 devices"):
         distributed._of_launcher(["cpu"])
     monkeypatch.setenv("WORLD_SIZE", "1")
-    assert runtime.launcher_rank() is None
+    assert torchrun.rank() is None
 
 
 # ---- losing ------------------------------------------------------------------------------------------
