@@ -140,7 +140,7 @@ WRONG = [
     ("model=../task/ring", "model: expected one of {models}, got '../task/ring'"),
     (
         "model._target_=os.system",
-        "_target_ 'os.system' is not one that conf/ or your --config-dir names; "
+        "_target_ 'os.system' is not one that conf/ or your `config_dir` names; "
         "a config may only build what a yaml of a group names",
     ),
     (

@@ -301,7 +301,7 @@ def test_a_run_that_is_not_there_says_what_to_do(tmp_path):
     assert message("zzz") == "no run 'zzz' under R; try `inn runs`"
     assert message("") == "no run '' under R; try `inn runs`"
     assert message("2026") == (
-        "--run '2026' fits 7 runs: "
+        "`run` '2026' fits 7 runs: "
         + ", ".join(f"2026-11-23_10-04_ring_rnvp_000{i}" for i in range(5))
         + ", ...; give more of the id"
     )
