@@ -49,7 +49,7 @@ def run(task: Callable[[DictConfig], Any], job: Job, directory: Path | None = No
     with plain_errors(job.overrides, trust), composer(trust):
         HydraConfig.instance().set_config(cfg)
         configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose)
-        callbacks: Any = Callbacks(cfg)  # hydra's own class of the name is private
+        callbacks: Any = Callbacks(cfg, trust)  # hydra's own class of the name is private
         callbacks.on_run_start(config=cfg, config_name=NAME)
         done = run_job(
             task_function=keeping,
@@ -79,7 +79,7 @@ def launch(task: Callable[[DictConfig], Any], overrides: list[str], *, directory
         with plain_errors(overrides, trust), composer(trust):
             cfg = loader().load_configuration(NAME, request, RunMode.MULTIRUN)
             configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose)
-            callbacks: Any = Callbacks(cfg)
+            callbacks: Any = Callbacks(cfg, trust)
             callbacks.on_multirun_start(config=cfg, config_name=NAME)
             sweeper = Plugins.instance().instantiate_sweeper(
                 config=cfg,
@@ -131,9 +131,11 @@ class Callbacks:
 
     Args:
         cfg: a whole composed config.
+        trust: the config folders that it was composed from.
     """
 
-    def __init__(self, cfg: DictConfig) -> None:
+    def __init__(self, cfg: DictConfig, trust: Trust = NOTHING) -> None:
+        trust.enter_path()  # their modules may lie in the user's folders
         self.callbacks = [instantiate(node) for node in (cfg.hydra.get("callbacks") or {}).values()]
 
     def on_run_start(self, **given: Any) -> None:

@@ -93,7 +93,8 @@ def view(
         )
     if task.has_paths:
         if y is None:
-            raise RequestError(f"expected an observation of {', '.join(trained.names['y'])}, got none; pass `y`", "y")
+            names = () if trained.y is None else trained.y.names
+            raise RequestError(f"expected an observation of {', '.join(names)}, got none; pass `y`", "y")
         return _paths(trained, run, task, y, n, seed)
     return _images(trained, run, task, y, pairs, seed)
 
