@@ -66,7 +66,7 @@ class RunError(RequestError):
     """A run that does not exist or can't be used in this way."""
 
 
-class UserFileRefused(RequestError):
+class UserFileRefused(RequestError):  # noqa: N818 a refusal, as its name says
     """A Python file of the user's that this command was not told to run."""
 
     def __init__(self, file: str, whose: str = "the task is") -> None:

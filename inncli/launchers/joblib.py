@@ -28,7 +28,7 @@ log = logging.getLogger(__name__)
 GRACE = 30.0  # seconds that stopped jobs have for their checkpoints
 
 
-class Joblib(JoblibLauncher):  # type: ignore[misc]  # the plugin has no type information
+class Joblib(JoblibLauncher):
     """The plugin's launcher, with a pool of one process in place of each process of a pool.
 
     The plugin has one pool of many processes. When one of them dies, joblib kills the pool and all jobs in it. Here a

@@ -18,7 +18,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 log = logging.getLogger(__name__)
 
 
-class Ray(RayLauncher):  # type: ignore[misc]  # the plugin has no type information
+class Ray(RayLauncher):
     """The plugin's launcher. A job whose worker died returns NaN, and the others go on."""
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:

@@ -48,7 +48,7 @@ class Launched(NamedTuple):
     overrides: Sequence[str]
 
 
-class _Submitit(BaseSubmititLauncher):  # type: ignore[misc]  # the plugin has no type information
+class _Submitit(BaseSubmititLauncher):
     """Submits all jobs at once and waits until each has left a result or is gone.
 
     What a job does in its process, and its being queued again (`checkpoint`), are the plugin's own.

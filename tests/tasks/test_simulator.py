@@ -24,7 +24,7 @@ def simulate(x, rng):
 ADVICE = "; mend it, or where a simulation may fail so, catch it and return a row of NaN, which counts as failed"
 
 
-def Simulator(file: str, **settings) -> simulator.Simulator:
+def trusted_simulator(file: str, **settings) -> simulator.Simulator:
     """The task as a command builds it whose words name this file."""
     with gate(Trust().to_run([{"task": {"file": file}}])):
         return simulator.Simulator(file, **settings)
@@ -40,12 +40,12 @@ def write(tmp_path):
 
 
 def test_pairs_names_and_facts(write):
-    task = Simulator(write(GOOD), n_train=1_500)
+    task = trusted_simulator(write(GOOD), n_train=1_500)
     assert (task.x.names, task.y.names) == (("x1", "x2"), ("y1",))
     pairs = task.training_pairs(0)
     assert pairs.x.shape == (1_500, 2)
     assert (pairs.y[:, 0] - pairs.x.sum(1)).std() == pytest.approx(0.1, rel=0.1)
-    again = Simulator(write(GOOD), n_train=1_500).training_pairs(0)
+    again = trusted_simulator(write(GOOD), n_train=1_500).training_pairs(0)
     np.testing.assert_array_equal(pairs.x, again.x)
     np.testing.assert_array_equal(pairs.y, again.y)
     assert not np.isin(task.test_pairs(0, 500).x, pairs.x).any()
@@ -54,7 +54,7 @@ def test_pairs_names_and_facts(write):
 
 def test_any_number_of_workers_draws_the_same_pairs(write):
     text = GOOD.replace("return x.sum", "x = np.where(x < .01, np.nan, x)\n    return x.sum")
-    one, three = (Simulator(write(text), workers=w, n_train=3_300) for w in (1, 3))
+    one, three = (trusted_simulator(write(text), workers=w, n_train=3_300) for w in (1, 3))
     a, b = one.training_pairs(5), three.training_pairs(5)
     np.testing.assert_array_equal(a.x, b.x)
     np.testing.assert_array_equal(a.y, b.y)
@@ -65,14 +65,14 @@ def test_any_number_of_workers_draws_the_same_pairs(write):
 def test_a_worker_that_fails_says_why(write):
     late = GOOD.replace("return x.sum", "assert len(x) != 500, 'unlucky'\n    return x.sum")
     with pytest.raises(DataError, match=rf"^sim.py:8: simulate raised AssertionError: unlucky{ADVICE}$"):
-        Simulator(write(late), workers=2, n_train=1_500).training_pairs(0)
+        trusted_simulator(write(late), workers=2, n_train=1_500).training_pairs(0)
     with pytest.raises(DataError, match="sim.py ended a worker process"):
         crash = GOOD.replace("return x.sum", "import os; len(x) == 500 and os._exit(3)\n    return x.sum")
-        Simulator(write(crash), workers=2, n_train=1_500).training_pairs(0)
+        trusted_simulator(write(crash), workers=2, n_train=1_500).training_pairs(0)
 
 
 def test_optional_facts_and_functions(write):
-    task = Simulator(
+    task = trusted_simulator(
         write(
             GOOD
             + """
@@ -108,7 +108,7 @@ def reference_posterior(y, n, rng):
 
 
 def test_without_them_it_says_so(write):
-    task = Simulator(write(GOOD))
+    task = trusted_simulator(write(GOOD))
     assert not (task.has_reference or task.has_log_prior or task.has_log_likelihood)
     with pytest.raises(ConfigError, match="no reference posterior"):
         task.reference_posterior(np.zeros(1), 3, np.random.default_rng(0))
@@ -124,7 +124,7 @@ def test_without_them_it_says_so(write):
      "return (100 * x).astype(int)[:, :1]", "x[:] = x + 1; return x[:, :1]"],
 )  # fmt: skip
 def test_what_simulate_may_return(write, body):
-    task = Simulator(write(GOOD.split("def simulate")[0] + f"def simulate(x, rng):\n    {body}\n"), n_train=50)
+    task = trusted_simulator(write(GOOD.split("def simulate")[0] + f"def simulate(x, rng):\n    {body}\n"), n_train=50)
     pairs = task.training_pairs(0)
     assert pairs.y.shape == (50, 1)
     assert pairs.y.dtype == np.float64
@@ -132,7 +132,7 @@ def test_what_simulate_may_return(write, body):
 
 
 def test_prior_may_return_lists_and_one_column(write):
-    task = Simulator(
+    task = trusted_simulator(
         write("def prior(n, rng):\n    return list(rng.random(n))\n\ndef simulate(x, rng):\n    return x\n"),
         n_train=9,
     )
@@ -141,7 +141,7 @@ def test_prior_may_return_lists_and_one_column(write):
 
 def test_failed_simulations_are_counted(write):
     half = GOOD.replace("return x.sum(1", "y = np.where(x[:, :1] < .5, np.nan, x[:, :1])\n    return (y * x).sum(1")
-    task = Simulator(write(half), n_train=2_000)
+    task = trusted_simulator(write(half), n_train=2_000)
     pairs = task.training_pairs(0)
     assert len(pairs) == 2_000 - task.failed
     assert 900 < task.failed < 1_100
@@ -149,15 +149,15 @@ def test_failed_simulations_are_counted(write):
     infinite = GOOD.replace("return x.sum(1", "return (x / np.where(x < .5, 0, 1)).sum(1")
     infinite = infinite.replace("import numpy as np",
         "import numpy as np\nnp.seterr(all='ignore')")  # fmt: skip
-    task = Simulator(write(infinite), n_train=2_000)
+    task = trusted_simulator(write(infinite), n_train=2_000)
     assert len(task.training_pairs(0)) == 2_000 - task.failed < 1_000
     none = GOOD.replace("return x.sum(1", "return np.nan * x.sum(1")
     with pytest.raises(DataError, match="all 500 simulations failed"):
-        Simulator(write(none), n_train=500).training_pairs(0)
+        trusted_simulator(write(none), n_train=500).training_pairs(0)
 
 
 def test_prints_of_the_file_stay_off_stdout(write, capsys):
-    Simulator(write("print('loading')\n" + GOOD.replace("return x.sum", "print('hi')\n    return x.sum")))
+    trusted_simulator(write("print('loading')\n" + GOOD.replace("return x.sum", "print('hi')\n    return x.sum")))
     out, err = capsys.readouterr()
     assert out == ""
     assert "loading" in err
@@ -169,7 +169,7 @@ def test_a_file_may_use_its_neighbours_and_dataclasses(write):
     text = "from __future__ import annotations\nfrom dataclasses import dataclass\n"
     text += "from neighbour_of_sim import SCALE\n"
     text += "@dataclass\nclass P:\n    a: float = SCALE\n" + GOOD.replace("rng.random", "P().a * rng.random")
-    assert Simulator(write(text), n_train=2_000).training_pairs(0).x.max() > 1.9
+    assert trusted_simulator(write(text), n_train=2_000).training_pairs(0).x.max() > 1.9
 
 
 def replaced(old: str, new: str) -> str:
@@ -268,7 +268,7 @@ WRONG = {
 @pytest.mark.parametrize(("text", "words"), WRONG.values(), ids=WRONG.keys())
 def test_each_mistake_is_one_line(write, text, words):
     with pytest.raises(DataError, match=words) as caught:
-        Simulator(write(text))
+        trusted_simulator(write(text))
     assert "\n" not in str(caught.value)
 
 
@@ -277,12 +277,12 @@ def test_a_rare_draw_outside_the_bounds_is_found_in_training(write):
         replaced("rng.random((n, 2))", "rng.random((n, 2)) + (rng.random((n, 1)) > .999)") + "x_bounds = [(0, 1)] * 2\n"
     )
     with pytest.raises(DataError, match="prior drew .* outside its x_bounds"):
-        Simulator(write(text), n_train=9_000).training_pairs(0)
+        trusted_simulator(write(text), n_train=9_000).training_pairs(0)
 
 
 def test_constant_columns_are_refused(write):
     with pytest.raises(DataError, match="y column 'y1' is 4 in all 100 rows"):
-        Simulator(
+        trusted_simulator(
             write(replaced("return x.sum", "return np.full((len(x), 1), 4)\n    x.sum")), n_train=100
         ).training_pairs(0)
 
@@ -290,14 +290,14 @@ def test_constant_columns_are_refused(write):
 def test_wrong_files(write, tmp_path):
     write(GOOD, "my_sim.py")
     with pytest.raises(DataError, match=r"my_sin.py is not there; did you mean 'my_sim.py'\?"):
-        Simulator(str(tmp_path / "my_sin.py"))
+        trusted_simulator(str(tmp_path / "my_sin.py"))
     with pytest.raises(DataError, match=r"must be a Python file \(.py\)"):
-        Simulator(write("a,b\n", "t.csv"))
+        trusted_simulator(write("a,b\n", "t.csv"))
     with pytest.raises(DataError, match="is not there"):
         (tmp_path / "folder.py").mkdir()
-        Simulator(str(tmp_path / "folder.py"))
+        trusted_simulator(str(tmp_path / "folder.py"))
 
 
 def test_fresh_is_for_built_in_tasks(write):
     with pytest.raises(ConfigError, match="task.fresh=true is for the built-in tasks"):
-        Simulator(write(GOOD), fresh=True)
+        trusted_simulator(write(GOOD), fresh=True)

@@ -117,7 +117,7 @@ class Linear(Task):
         return lines
 
 
-def _matrix(rows: list[list[float]]) -> np.ndarray:
+def _matrix(rows: Sequence[Sequence[float]]) -> np.ndarray:
     lengths = {len(row) for row in rows}
     if len(lengths) != 1 or lengths == {0}:
         raise ConfigError(f"task.A must be rows of equal length, e.g. [[1,0],[0,2]], got {rows}")
