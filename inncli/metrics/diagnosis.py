@@ -21,8 +21,8 @@ from inncli.metrics.y_dependence import YDependence, y_dependence
 from inncli.shapes import Float, Real
 
 # Chance that a right posterior raises any alarm, over all of its tests together (Bonferroni). It is small, so that a
-# user who evaluates a hundred runs can believe an alarm. That costs little: on 1,000 rows a width off by half has p < 1e-40.
-# On the 103 rows of concrete this shows a width off by a factor of 1.41; a chance of 1 % would show one of 1.36.
+# user who evaluates a hundred runs can believe an alarm. That costs little: on 1,000 rows a width off by half has
+# p < 1e-40. On the 103 rows of concrete this shows a width off by a factor of 1.41; a chance of 1 % would show 1.36.
 ALPHA = 0.001
 FOLLOWS = 0.25  # `YDependence.share` below which a model ignores y
 PARTLY = 0.75  # below which it follows y too little; a remedy that is not quite right leaves more than this

@@ -128,7 +128,7 @@ def test_a_model_without_the_ability_is_refused_in_one_line(objective, told):
 def test_a_loss_follows_from_a_density_or_is_written():
     assert not Loose(X, Y).has_loss and Trained(X, Y).has_loss
     assert not Adjoint(X, Y).has_loss and isinstance(Adjoint(X, Y), ForwardNetwork)
-    model = INN(X, Y, n_blocks=1, hidden=[4], dim_z=1)
+    model = INN(X, Y, n_blocks=1, hidden=[4], dim_z=1, padding=0)
     assert not model.has_loss  # no noise on y, so no density
     model.set_noise(0.1)
     assert model.has_loss
