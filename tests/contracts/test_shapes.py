@@ -5,12 +5,17 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 import torch
 from jaxtyping import TypeCheckError
 
+from inncli.metrics.sbc import ranks
+from inncli.models.inn import INN
+from inncli.objectives.nll import NLL
 from inncli.transforms.actnorm import ActNorm
 from inncli.transforms.base import Transform
+from inncli.variables import Variables
 
 
 class Wrong(Transform):
@@ -39,6 +44,18 @@ def test_a_wrong_shape_is_caught_in_what_is_passed():
 def test_a_decorated_function_is_checked_too():
     with pytest.raises(TypeCheckError, match=r"parameters of inncli.transforms.actnorm.ActNorm.initialise"):
         ActNorm(2).initialise(torch.zeros(3, 2, 1))
+    with pytest.raises(TypeCheckError, match=r"parameters of inncli.models.inn.INN.forward"):
+        INN(Variables(("x",)), None, n_blocks=1)(torch.zeros(3, 1), torch.zeros(4, 3))
+
+
+def test_every_room_is_checked():
+    with pytest.raises(TypeCheckError, match=r"parameters of inncli.metrics.sbc.ranks"):
+        ranks(np.zeros((3, 5, 2)), np.zeros((4, 2)), np.random.default_rng(0))
+    model = INN(Variables(("x",)), Variables(("y",)), n_blocks=1, dim_z=0, padding=0)
+    with pytest.raises(TypeCheckError, match=r"parameters of inncli.models.inn.INN.log_prob"):
+        model.log_prob(torch.zeros(3, 1), torch.zeros(4, 1))
+    with pytest.raises(TypeCheckError, match=r"parameters of inncli.objectives.nll.NLL.forward"):
+        NLL()(model, (torch.zeros(3, 1), torch.zeros(4, 1)), 0, torch.Generator())
 
 
 def test_outside_of_tests_nothing_is_checked_or_imported():
