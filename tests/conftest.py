@@ -1,5 +1,6 @@
-"""Shared by all tests: the tests' own modules are importable, and torch uses one thread."""
+"""Shared by all tests: the tests' own modules are importable, torch uses one thread, and shapes are checked."""
 
+import importlib
 import sys
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 torch.set_num_threads(1)
+importlib.import_module("shape_checks").install()  # before any module of inncli
 
 
 @pytest.fixture

@@ -37,8 +37,8 @@ DEFECTS = [
     Defect(
         "a normal draw stands for a uniform one in the strata",
         "inncli.objectives.maxent:latin_normal",
-        "u = (stratum + torch.rand(n, dim, **like)) / n",
-        "u = (stratum + torch.randn(n, dim, **like)) / n",
+        "u = (stratum + uniform()) / n",
+        "u = (stratum + torch.randn(n, dim, generator=generator, dtype=torch.float64)) / n",
         "test_maxent::test_latin_draws_are_normal_one_in_each_stratum_and_have_a_fifth_of_the_noise",
     ),
     Defect(

@@ -27,8 +27,8 @@ DEFECTS = [
     Defect(
         "the place that is not finite is looked for in one process only",
         "inncli.training.step:Step.refuse",
-        "where = self.group.each(non_finite_layer(self.model, lambda: self.loss(batch, step)))",
-        "where = [non_finite_layer(self.model, lambda: self.loss(batch, step))]",
+        "found = self.group.each(non_finite_layer(self.model, lambda: self.loss(batch, step)))",
+        "found = [non_finite_layer(self.model, lambda: self.loss(batch, step))]",
         "test_parallel::test_a_row_of_one_process_that_is_not_finite_ends_all_with_its_layer",
     ),
     Defect(

@@ -12,17 +12,19 @@ from sklearn.model_selection import KFold
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
+from inncli.shapes import Real
+
 CLASSIFIER = "scikit-learn MLP, 2 hidden layers of 10 * Dx, 5-fold"
 ENOUGH_ROWS = 20_000  # in all: below, starting further processes takes longer than they save
 
 
-def c2st(x: np.ndarray, reference: np.ndarray, seed: int = 1, folds: int = 5) -> float:
+def c2st(x: Real[np.ndarray, "n dim"], reference: Real[np.ndarray, "m dim"], seed: int = 1, folds: int = 5) -> float:
     """Accuracy with which a classifier tells draws from reference draws: .5 perfect, 1 useless.
 
     The published classifier: scikit-learn's MLP with two hidden layers of 10 * Dx, ReLU, Adam, at
     most 1,000 iterations, 5-fold cross-validated accuracy; both sides z-scored by the reference.
 
-    Shape: x (n, Dx), reference (n, Dx), as many rows each.
+    Shape: x (n, Dx), reference (m, Dx); .5 is perfect where n = m.
     Reference: Lopez-Paz and Oquab 2017, arXiv:1610.06545; settings of Lueckmann et al. 2021,
         Benchmarking simulation-based inference, arXiv:2101.04653.
     """
@@ -37,8 +39,10 @@ def c2st_scores(
     Each job computes on one thread, in whatever process, so that the numbers don't depend on `cores`.
 
     Args:
-        compared: pairs of (x, reference).
-        cores: processes; None is all cores there are, or one where the rows are few.
+        compared: pairs of (x, reference), both (rows, Dx).
+        seed: of the classifiers and of the split into folds.
+        folds: parts of the rows; each is judged by a classifier that learned on the others.
+        cores: processes; None takes all cores there are, or one where the rows are few.
     """
     jobs = [(x, reference, seed, folds, k) for x, reference in compared for k in range(folds)]
     if cores is None:
@@ -52,7 +56,9 @@ def c2st_scores(
     return np.reshape(accuracies, (-1, folds)).mean(1).tolist()
 
 
-def _accuracy(x: np.ndarray, reference: np.ndarray, seed: int, folds: int, fold: int) -> float:
+def _accuracy(
+    x: Real[np.ndarray, "n dim"], reference: Real[np.ndarray, "m dim"], seed: int, folds: int, fold: int
+) -> float:
     """The accuracy on one fold of a classifier that learned on the others."""
     mean, sd = reference.mean(0), reference.std(0, ddof=1)
     rows = (np.concatenate([reference, x]) - mean) / sd

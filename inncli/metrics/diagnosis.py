@@ -2,9 +2,9 @@
 
     ranks --tests--> alarm? --> the shift and width that would mend it --tests again--> its name
 
-A fault is named by its remedy. Draws that are right once they are moved were biased; once they are scaled, too wide
-or too narrow; if then they still don't go along with y, they ignore it. So every test may see every fault, as they
-do, and the name stays clear.
+A fault is named by its remedy. Draws that are right once they are moved were biased. Draws that are right once they
+are scaled were too wide or too narrow. Draws that then still don't go along with y ignore it. Every test sees every
+fault a little; a name by the remedy is clear all the same.
 """
 
 from __future__ import annotations
@@ -18,23 +18,24 @@ from inncli.metrics.recalibration import Recalibration, recalibrated, recalibrat
 from inncli.metrics.sbc import centre_p, chi_square, kolmogorov_smirnov_p, ranks, spread_p
 from inncli.metrics.tarp import tarp_ranks
 from inncli.metrics.y_dependence import YDependence, y_dependence
+from inncli.shapes import Float, Real
 
-# Chance that a right posterior raises any alarm, over all of its tests together (Bonferroni). An alarm is to be
-# believed, also by who evaluates a hundred runs. It costs little: on 1,000 rows a width off by half has p < 1e-40, and
-# on the 103 rows of concrete 1 % would show a width off by 1.36 where this shows 1.41.
+# Chance that a right posterior raises any alarm, over all of its tests together (Bonferroni). It is small, so that a
+# user who evaluates a hundred runs can believe an alarm. That costs little: on 1,000 rows a width off by half has
+# p < 1e-40. On the 103 rows of concrete this shows a width off by a factor of 1.41; a chance of 1 % would show 1.36.
 ALPHA = 0.001
-FOLLOWS = 0.25  # a model whose draws go along with y by less than this share of what is right ignores it
-PARTLY = 0.75  # by less than this it follows y too little; a remedy that is not quite right leaves more
-LEFT = 0.25  # of the chi-square of ranks: a shift and a width that leave more do not mend them
-POWER = 0.84  # sds: what is called visible is seen 4 times out of 5
+FOLLOWS = 0.25  # `YDependence.share` below which a model ignores y
+PARTLY = 0.75  # below which it follows y too little; a remedy that is not quite right leaves more than this
+LEFT = 0.25  # share of the ranks' chi-square: a shift and a width that leave more than this do not mend the draws
+POWER = 0.84  # sds: a fault that is called visible raises an alarm 4 times out of 5
 
 
 @dataclass(frozen=True)
 class Checks:
-    """What the tests work on and what they say, in one piece for draws as they are or as corrected.
+    """What the tests work on and what they say, of draws as they are or as corrected.
 
     Attributes:
-        u: ranks by test quantity: the unknowns, `tarp`, `log_prob`.
+        u: ranks, (n,), by test quantity: the unknowns, `tarp`, `log_prob`.
         y_dependence: how the draws go along with y.
         p: p-value by test.
     """
@@ -63,7 +64,7 @@ class Diagnosis:
             calibrated.
         checks: of the draws as they are.
         recalibrations: shift and width by unknown.
-        wrong: the unknowns of which width or shift are wrong, by fault.
+        wrong: by fault, the unknowns whose width or shift is wrong.
     """
 
     faults: list[str]
@@ -73,22 +74,25 @@ class Diagnosis:
 
 
 def check(
-    draws: np.ndarray,
-    truth: np.ndarray,
-    y: np.ndarray,
+    draws: Float[np.ndarray, "rows draws dim"],
+    truth: Float[np.ndarray, "rows dim"],
+    y: Real[np.ndarray, "rows dim_y"],
     names: tuple[str, ...],
     seed: int,
-    log_prob: np.ndarray | None = None,
+    log_prob: Float[np.ndarray, " rows"] | None = None,
 ) -> Checks:
     """All tests of one set of draws.
 
     Args:
-        log_prob: the ranks of log q(x*|y) among those of draws, (n,), where there is a density.
-
-    Shape: draws (n, S, Dx), truth (n, Dx), y (n, Dy) with labels as one-hot columns.
+        draws: draws of the posterior at each y, (n, S, Dx).
+        truth: the true x of each y, (n, Dx).
+        y: (n, Dy), with labels as one-hot columns.
+        names: of the unknowns, one for each column of x.
+        seed: of the ties between ranks and of the regression on y.
+        log_prob: rank of log q(x*|y) among the log densities of the draws, (n,), where there is a density.
     """
     rng = np.random.default_rng([seed, 0])
-    u = dict(zip(names, ranks(draws, truth, rng).T))
+    u = dict(zip(names, ranks(draws, truth, rng).T, strict=True))
     p = {
         f"{test} of {name}": function(u[name])
         for name in names
@@ -105,12 +109,12 @@ def check(
 
 
 def diagnose(
-    draws: np.ndarray,
-    truth: np.ndarray,
-    y: np.ndarray,
+    draws: Float[np.ndarray, "rows draws dim"],
+    truth: Float[np.ndarray, "rows dim"],
+    y: Real[np.ndarray, "rows dim_y"],
     names: tuple[str, ...],
     seed: int,
-    log_prob: np.ndarray | None = None,
+    log_prob: Float[np.ndarray, " rows"] | None = None,
 ) -> Diagnosis:
     """Tests the draws and names what is wrong with them; see the module, and `check` for the arguments."""
     checks = check(draws, truth, y, names, seed, log_prob)
@@ -131,7 +135,7 @@ def diagnose(
 def _uneven(name: str, before: Checks, after: Checks) -> bool:
     """Whether the ranks of an unknown stay uneven once its draws are moved and scaled: its shape is wrong too.
 
-    By their chi-squares and not by the alarm alone: the remedy is a little off, which many rows would show.
+    The alarm alone does not decide: the remedy is a little off, which many rows would show. So the chi-squares do.
     """
     left, was = (chi_square(checks.u[name])[0] for checks in (after, before))
     return f"ranks of {name}" in after.alarms and left > LEFT * was
@@ -151,7 +155,7 @@ def _by_remedy(fixes: dict[str, Recalibration]) -> dict[str, list[str]]:
 
 def _by_test(checks: Checks, fixes: dict[str, Recalibration]) -> str:
     """The fault of the test that is surest, where no remedy stands out: just beyond chance, or of another kind."""
-    test, _, name = min(checks.p, key=checks.p.get).partition(" of ")
+    test, _, name = min(checks.p, key=checks.p.__getitem__).partition(" of ")
     if test == "spread":
         return "too wide" if fixes[name].width > 1 else "too narrow"
     return "biased" if test == "centre" else "wrong in shape"

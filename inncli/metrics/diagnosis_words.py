@@ -14,7 +14,9 @@ def calibrated(diagnosis: Diagnosis, coverage: float, coverage_se: float) -> Ver
     """Calibrated: no test raised an alarm; else what is wrong, in which unknowns and by how much.
 
     Args:
-        coverage, coverage_se: share of true values inside their central 90 % interval, over all unknowns.
+        diagnosis: what is wrong with the draws.
+        coverage: share of true values inside their central 90 % interval, over all unknowns.
+        coverage_se: its standard error.
     """
     rows = len(diagnosis.checks.u["tarp"])
     held = f"90 % intervals hold {coverage:.1%} +- {coverage_se:.1%} of the true values"
@@ -49,10 +51,10 @@ def _fault(fault: str, diagnosis: Diagnosis) -> str:
     if fault == "wrong in shape":
         if diagnosis.wrong:
             return "and wrong in shape, which no shift or width would mend"
-        test = min(diagnosis.checks.p, key=diagnosis.checks.p.get)
-        return f"wrong in shape, no shift or width would mend it: {test.replace('_', ' ')}, p = {diagnosis.checks.p[test]:.1e}"
-    share = diagnosis.checks.y_dependence.share
-    return f"{fault}: its draws go along with y by {share:.2f} +- {diagnosis.checks.y_dependence.share_se:.2f} of what is right"
+        test, p = min(diagnosis.checks.p.items(), key=lambda item: item[1])
+        return f"wrong in shape, no shift or width would mend it: {test.replace('_', ' ')}, p = {p:.1e}"
+    follows = diagnosis.checks.y_dependence
+    return f"{fault}: its draws go along with y by {follows.share:.2f} +- {follows.share_se:.2f} of what is right"
 
 
 def _with_error(value: float, error: float) -> str:

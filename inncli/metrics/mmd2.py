@@ -6,9 +6,10 @@ import numpy as np
 import torch
 
 from inncli.numerics.mmd import InverseMultiquadric, mmd2
+from inncli.shapes import Float
 
 
-def mmd2_to_reference(x: np.ndarray, reference: np.ndarray) -> float:
+def mmd2_to_reference(x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray, "m dim"]) -> float:
     r"""Unbiased squared MMD between draws and reference draws, on x as it is.
 
     .. math:: k(x, x') = \sum_h \frac{h^2}{h^2 + |x - x'|^2}, \quad h \in \{.05, .2, .9\}

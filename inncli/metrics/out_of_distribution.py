@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from scipy.spatial import cKDTree
 
 from inncli.data.columns import recording_step
 from inncli.io.digits import shown
+from inncli.shapes import Float, Real
 from inncli.variables import Variables
 
 LEVEL = 0.01  # share of ordinary ys that is called unfamiliar
 NEIGHBOURS = 5
-REFERENCE, NUMBERS, CALIBRATION = 500, 5_000, 10_000  # at most: ys kept, numbers in them, ys to calibrate on
-FEWEST = 10  # ys to tell anything from
+REFERENCE, NUMBERS, CALIBRATION = 500, 5_000, 10_000  # the most ys kept, numbers in them, ys to calibrate on
+FEWEST = 10  # ys: fewer tell nothing
 SPLIT_FROM = 1_000  # ys; with fewer, a half for calibration would not resolve a hundredth
 OTHER_LABEL = 3.0  # how far apart two labels are
+Statistics = dict[str, Any]  # JSON-ready, see `training_statistics`
 
 
-def training_statistics(y: np.ndarray, variables: Variables) -> dict:
+def training_statistics(y: Float[np.ndarray, "rows dim_y"], variables: Variables) -> Statistics:
     r"""What is kept of the training ys: their ranges, some of them, and how far others lie from those.
 
     The distance of a y is that to its fifth nearest kept y, in the coordinates
@@ -34,11 +37,12 @@ def training_statistics(y: np.ndarray, variables: Variables) -> dict:
     against the others, and W leaves the axes where it would over-fit). So a new y of the same distribution, whatever
     that is, is called unfamiliar with probability `LEVEL`, but not below 1/(n + 1) with n ys.
 
-    Shape: y (n, Dy). Returns a JSON-ready dict; without `reference` where all columns are labels, or fewer than 10 rows.
+    Shape: y (n, Dy).
+    Returns: a JSON-ready dict, without `reference` where all columns are labels, or where there are fewer than 10 rows.
     Reference: Vovk, Gammerman and Shafer 2005, Algorithmic learning in a random world (conformal prediction).
     """
     numeric = [i for i, labels in enumerate(variables.labels) if labels is None]
-    seen = {"low": y.min(0).tolist(), "high": y.max(0).tolist(), "columns": numeric}
+    seen: Statistics = {"low": y.min(0).tolist(), "high": y.max(0).tolist(), "columns": numeric}
     if not numeric:
         return seen
     seen["centre"] = y[:, numeric].mean(0).tolist()
@@ -64,8 +68,10 @@ def training_statistics(y: np.ndarray, variables: Variables) -> dict:
     return seen | {"calibration": {"n": n, "rank": rank.tolist(), "distance": _rounded(np.sort(distance)[rank])}}
 
 
-def familiarity(seen: dict, y: np.ndarray, level: float = LEVEL) -> list[dict] | None:
-    """Of each y its distance, the percentile of that among training ys, and whether that is familiar at the level.
+def familiarity(
+    seen: Statistics, y: Real[np.ndarray, "n_obs dim_y"], level: float = LEVEL
+) -> list[dict[str, float | bool]] | None:
+    """For each y its distance, the percentile of that among training ys, and whether y is familiar at the level.
 
     Shape: y (n_obs, Dy). None where training ys have no distance: labels alone, fewer than 10 rows, a run of an
     older inn.
@@ -91,12 +97,12 @@ def familiarity(seen: dict, y: np.ndarray, level: float = LEVEL) -> list[dict] |
     return found
 
 
-def unfamiliar(seen: dict, y: np.ndarray, variables: Variables) -> list[str]:
+def unfamiliar(seen: Statistics, y: np.ndarray, variables: Variables) -> list[str]:
     """One line for each row of y that is unlike those that training saw; familiar rows give none.
 
     Of runs of an older inn, and of fewer than 10 rows, only the ranges are known.
 
-    Shape: y (n_obs, Dy).
+    Shape: y (n_obs, Dy), or (Dy,).
     """
     lines = []
     y = np.atleast_2d(y)
@@ -121,15 +127,15 @@ def unfamiliar(seen: dict, y: np.ndarray, variables: Variables) -> list[str]:
 
 
 def _outside(name: str, value: float, low: float, high: float) -> str:
-    value, low, high = (shown(number, high - low, least=6) for number in (value, low, high))
-    return f"{name}={value} (training saw {low} to {high})"
+    shown_value, shown_low, shown_high = (shown(number, high - low, least=6) for number in (value, low, high))
+    return f"{name}={shown_value} (training saw {shown_low} to {shown_high})"
 
 
 def _percent(percentile: float) -> str:
     return "all" if percentile == 100 else f"{percentile:.3g} %"
 
 
-def _coordinates_of(y: np.ndarray, axes: bool) -> tuple[np.ndarray, np.ndarray]:
+def _coordinates_of(y: Float[np.ndarray, "rows dim"], axes: bool) -> tuple[Float[np.ndarray, " dim"], np.ndarray]:
     """Median and W of numeric columns; W is (D, D), or (D,) without turning the axes. Shape: y (n, D)."""
     median, scale = np.median(y, axis=0), _scale(y)
     if y.shape[1] == 1 or not axes:
@@ -140,15 +146,15 @@ def _coordinates_of(y: np.ndarray, axes: bool) -> tuple[np.ndarray, np.ndarray]:
     return median, turn / scale[:, None] / np.maximum(_scale(z @ turn), 1e-3)
 
 
-def _scale(y: np.ndarray) -> np.ndarray:
-    """Distance of the quartiles as the sd of a normal, or the sd where half of a column is one value; never 0."""
+def _scale(y: Float[np.ndarray, "rows dim"]) -> Float[np.ndarray, " dim"]:
+    """Distance of the quartiles in sds of a normal, or the sd where half of a column is one value; never 0."""
     low, high = np.quantile(y, (0.25, 0.75), axis=0)
     apart = high - low > 1e-12 * np.maximum(np.abs(low), np.abs(high))
     scale = np.where(apart, (high - low) / 1.349, y.std(0))
     return np.where(scale > 0, scale, 1.0)
 
 
-def _coordinates(seen: dict, y: np.ndarray) -> np.ndarray:
+def _coordinates(seen: Statistics, y: np.ndarray) -> np.ndarray:
     """u, and the labels as corners of a simplex of side 3. Shape: y (n, Dy)."""
     z, axes = y[:, seen["columns"]] - np.array(seen["median"]), np.array(seen["axes"])
     parts = [np.arcsinh(z * axes if axes.ndim == 1 else z @ axes)]
@@ -160,7 +166,7 @@ def _coordinates(seen: dict, y: np.ndarray) -> np.ndarray:
     return np.hstack(parts)
 
 
-def _distance(seen: dict, y: np.ndarray, k: int) -> np.ndarray:
+def _distance(seen: Statistics, y: Real[np.ndarray, "rows dim_y"], k: int) -> Float[np.ndarray, " rows"]:
     """Distance of each y to its k-th nearest kept one, (n,)."""
     tree = cKDTree(_coordinates(seen, np.array(seen["reference"])))
     return tree.query(_coordinates(seen, y), k=[k])[0][:, 0]
@@ -169,11 +175,11 @@ def _distance(seen: dict, y: np.ndarray, k: int) -> np.ndarray:
 def _cells(y: np.ndarray, numeric: list[int], scale: np.ndarray) -> np.ndarray:
     """Ys with the columns that are numbers rounded to a millionth of their scale or less: a checkpoint stays small."""
     y = y.copy()
-    for i, size in zip(numeric, scale):
+    for i, size in zip(numeric, scale, strict=True):
         y[:, i] = np.round(y[:, i], 6 - math.floor(math.log10(size)))
     return y
 
 
-def _rounded(values: np.ndarray) -> list:
+def _rounded(values: np.ndarray) -> list[Any]:
     # Six digits are more than a distance needs.
     return np.vectorize(lambda value: float(f"{value:.6g}"), otypes=[float])(values).tolist()

@@ -9,22 +9,31 @@ w = 1.5 says that they spread 1.5 times too far.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 
+from inncli.shapes import Float
+
 ALIKE = 1e-9  # of the spread of the true values: draws that vary less are one value
-REACH = 6.0  # how far from the first guess a shift is sought, in sds of the true values, and a width: e^2.5
-LOG_REACH = 2.5
-HALVINGS = 14
+REACH = 6.0  # how far from the first guess a shift is sought, in sds of the true values
+LOG_REACH = 2.5  # the same of the log of a width
+HALVINGS = 14  # of these ranges
 
 
 @dataclass(frozen=True)
 class Recalibration:
     """Shift and width of one unknown, with the standard errors of b and of log w.
 
-    `log_width_slack`: by how much log w may be too low, since a shift that is not as many sds at each y spreads the true
-    values as draws too narrow would: it is counted in the sds of few draws, and may be the same at sds that differ.
+    Attributes:
+        shift: b, in sds of the draws.
+        shift_se: its standard error.
+        width: w, a factor.
+        log_width_se: standard error of log w.
+        log_width_slack: by how much log w may be too low. A shift that differs from y to y, in sds, spreads the true
+            values as draws that are too narrow would. It differs where the sds differ and the shift, in units of x,
+            does not; and where few draws tell the sd at each y.
     """
 
     shift: float
@@ -34,12 +43,13 @@ class Recalibration:
     log_width_slack: float = 0.0
 
 
-def recalibration(draws: np.ndarray, truth: np.ndarray) -> Recalibration:
+def recalibration(draws: Float[np.ndarray, "rows draws"], truth: Float[np.ndarray, " rows"]) -> Recalibration:
     r"""The b and w under which the ranks have the mean 1/2 and the mean square 1/12 about it of uniform ones.
 
-    Found by bisection, b within w, both moments being monotone in theirs, about the shift and width that give the true
-    values the median and the quartiles of the draws. The errors are those of the two moments over n rows, 1/12n and 1/180n, carried
-    through their derivatives by b and log w.
+    Bisection finds them, since each moment is monotone in its own unknown; for each w that is tried, b is found anew.
+    It starts from the shift and the width that give the true values the median and the quartiles of the draws. The
+    standard errors are those of the two moments over n rows, whose variances are 1/12n and 1/180n, carried through
+    the derivatives by b and log w.
 
     Shape: draws (n, S), truth (n,), one unknown.
     """
@@ -80,18 +90,21 @@ def recalibration(draws: np.ndarray, truth: np.ndarray) -> Recalibration:
     return Recalibration(shift, float(spread * errors[0]), width, float(errors[1]), float(slack))
 
 
-def recalibrated(draws: np.ndarray, recalibrations: list[Recalibration]) -> np.ndarray:
-    """The draws as they should be, every unknown by its own recalibration. Shape: draws (n, S, Dx)."""
+def recalibrated(
+    draws: Float[np.ndarray, "rows draws dim"], recalibrations: list[Recalibration]
+) -> Float[np.ndarray, "rows draws dim"]:
+    """The draws as they should be, every unknown by its own recalibration. Shape: draws, out (n, S, Dx)."""
     b, w = np.array([c.shift for c in recalibrations]), np.array([c.width for c in recalibrations])
     mean, sd = draws.mean(1, keepdims=True), draws.std(1, keepdims=True)
     return mean + (draws - mean) / w - b * sd
 
 
-def _quartiles_apart(values: np.ndarray) -> float:
+def _quartiles_apart(values: Float[np.ndarray, " ..."]) -> float:
     return float(np.subtract(*np.quantile(values, (0.75, 0.25))))
 
 
-def _root(rising, reach: float) -> float:
+def _root(rising: Callable[[float], float], reach: float) -> float:
+    """Where a rising function of [-reach, reach] is zero, by bisection."""
     low, high = -reach, reach
     for _ in range(HALVINGS):
         middle = (low + high) / 2

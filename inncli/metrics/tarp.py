@@ -5,9 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from inncli.metrics.sbc import ranks
+from inncli.shapes import Float, Int, Real
 
 
-def tarp_ranks(draws: np.ndarray, truth: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def tarp_ranks(
+    draws: Float[np.ndarray, "rows draws dim"],
+    truth: Float[np.ndarray, "rows dim"],
+    y: Real[np.ndarray, "rows dim_y"],
+    rng: np.random.Generator,
+) -> Float[np.ndarray, " rows"]:
     r"""The share of draws nearer to a reference point than the true x is, uniform where the posterior is right.
 
     .. math:: u_i = \mathrm{rank\ of\ } |x_i^* - r_i| \mathrm{\ among\ } |x_{is} - r_i|, \quad s = 1 \dots S
@@ -30,7 +36,7 @@ def tarp_ranks(draws: np.ndarray, truth: np.ndarray, y: np.ndarray, rng: np.rand
     return ranks(np.linalg.norm(draws / scale - reference[:, None], axis=-1), distance, rng)
 
 
-def nearest_before(y: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def nearest_before(y: Real[np.ndarray, "rows dim_y"], rng: np.random.Generator) -> Int[np.ndarray, " rows"]:
     """For each row another one: that of the nearest y among the rows that precede it in a random order.
 
     Exact ties go to a random one, so that labels don't all point at one row. The first has none before it and takes

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inncli.shapes import Float
+
 QUESTIONS = {
     "calibrated": "Is it calibrated?",
     "invertible": "Is it invertible to working precision?",
@@ -14,7 +16,7 @@ QUESTIONS = {
 }
 C2ST_LIMIT = 0.55  # a classifier that is right 11 times in 20
 NOISE_LIMIT, SPREAD_LIMIT = 1.25, 0.01
-FAR, FEW = 3, 0.05  # times that limit is far off; one y in twenty may be
+FAR, FEW = 3, 0.05  # a y is far off beyond 3 times that limit; one in twenty may be
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,11 @@ def round_trip(error: float, dtype: str) -> Verdict:
     )
 
 
-def reproduces_y(squares: np.ndarray, truth: float, spread: float) -> Verdict:
+def reproduces_y(squares: Float[np.ndarray, " n_obs"], truth: float, spread: float) -> Verdict:
     """At a typical y, draws give it back as well as the true x does, and at few ys they are far off.
 
-    Typical is the median, since a few ys at the rim of what training saw can carry the mean; how many they are is
-    told. As well means up to a quarter more, or a hundredth of y's spread.
+    Typical is the median, since a few ys at the rim of what training saw can dominate the mean; the text says how
+    many they are. "As well" allows a quarter more, or a hundredth of y's spread.
 
     Args:
         squares: mean square resimulation error of the draws at each y, (n_obs,).

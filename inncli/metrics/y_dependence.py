@@ -12,6 +12,7 @@ judged in blocks, by an h of the blocks before, so that the ranks are exactly un
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,10 +20,11 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import Ridge
 
 from inncli.metrics.sbc import ranks
+from inncli.shapes import Float, Real
 
-BLOCKS = 5  # the first is only learned from
+BLOCKS = 5  # of rows; h only learns from the first
 DRAWS = 50  # of each row that are judged
-TREES, LEAF = 50, 3
+TREES, LEAF = 50, 3  # of the forest: trees, and the fewest rows in a leaf
 
 
 @dataclass(frozen=True)
@@ -31,8 +33,9 @@ class YDependence:
 
     Attributes:
         u: rank of f(x*, y) among the draws' f, (rows judged,).
-        share: how much of y's way through h the draws go along with: 1 right, 0 not at all; NaN where h learned
-            nothing. share_se: its standard error.
+        share: how far h of the draws goes along with y, as a share of how far h of the true x does: 1 right, 0 not at
+            all; NaN where h learned nothing.
+        share_se: its standard error.
         r2: share of the variance of y that h finds in the true x: what the test could see.
     """
 
@@ -42,7 +45,12 @@ class YDependence:
     r2: float
 
 
-def y_dependence(draws: np.ndarray, truth: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> YDependence:
+def y_dependence(
+    draws: Float[np.ndarray, "rows draws dim"],
+    truth: Float[np.ndarray, "rows dim"],
+    y: Real[np.ndarray, "rows dim_y"],
+    rng: np.random.Generator,
+) -> YDependence:
     r"""Ranks f(x*, y) among f(draws, y), and how the mean of h over the draws goes along with y.
 
     .. math:: \mathrm{share} = \frac{\mathrm{cov}(y, h(x_s))}{\mathrm{cov}(y, h(x^*))}
@@ -69,14 +77,16 @@ def y_dependence(draws: np.ndarray, truth: np.ndarray, y: np.ndarray, rng: np.ra
         left.append(error)
         along_draws.append((y[rows] * of_draws.mean(1)).sum(1))
         along_truth.append((y[rows] * of_truth).sum(1))
-    u, a, b = np.concatenate(u), np.concatenate(along_draws), np.concatenate(along_truth)
+    a, b = np.concatenate(along_draws), np.concatenate(along_truth)
     share = a.mean() / b.mean()
     share_se = (a - share * b).std(ddof=1) / np.sqrt(len(a)) / abs(b.mean())
     r2 = 1 - np.concatenate(left).mean() / y.shape[1]
-    return YDependence(u, float(share), float(share_se), float(r2))
+    return YDependence(np.concatenate(u), float(share), float(share_se), float(r2))
 
 
-def _regression(x: np.ndarray, y: np.ndarray, seed: int):
+def _regression(
+    x: Float[np.ndarray, "m dim"], y: Float[np.ndarray, "m dim_y"], seed: int
+) -> Callable[[np.ndarray], np.ndarray]:
     """A function (m, Dx) -> (m, Dy) that was fitted to these pairs."""
     mean, sd = x.mean(0), x.std(0)
     sd = np.where(sd > 0, sd, 1.0)

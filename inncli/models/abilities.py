@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from inncli.models.base import Model
+from inncli.models.base import Model, PerRow, X
 from inncli.models.preprocessing import Scaling
+from inncli.shapes import Float, Real
+
+Target = Float[Tensor, "rows dim_y"]  # the scaled y
+Z = Float[Tensor, "rows dim_z"]
+U = Float[Tensor, "rows dim_u"]
+V = Float[Tensor, "rows dim_v"]
 
 
 class TwoSided(Model):
@@ -18,7 +25,7 @@ class TwoSided(Model):
 
     x and y are scaled, labels of y one-hot; z is the latent; u and v pad both sides to one width.
 
-    Shape: x (B, Dx); y (B, dim_y); z (B, Dz); u and v fill up to the common width, and may have no columns.
+    Shape: x (rows, Dx); y (rows, dim_y); z (rows, Dz); u and v fill up to the common width, and may have no columns.
 
     Attributes:
         scale: the scaling of x.
@@ -27,6 +34,7 @@ class TwoSided(Model):
 
     scale: Scaling
     dim_y: int
+    __call__: Callable[..., tuple[Target, Z, V, PerRow]]  # nn.Module's: `forward`, between its hooks
 
     @abstractmethod
     def set_noise(self, sd: float = 0.0, known: np.ndarray | None = None, learn: bool = False) -> None:
@@ -44,36 +52,36 @@ class TwoSided(Model):
 
     @property
     @abstractmethod
-    def sigma(self) -> Tensor:
+    def sigma(self) -> Float[Tensor, " dim_y"]:
         """The sd of the noise on each scaled y, (dim_y,)."""
 
     @abstractmethod
-    def scaled(self, x: Tensor) -> Tensor:
-        """The scaled x of an x in the user's units."""
+    def scaled(self, x: X) -> X:
+        """The scaled x, (rows, Dx), of an x in the user's units."""
 
     @abstractmethod
-    def target(self, y: Tensor | None, rows: int) -> Tensor:
-        """The scaled y of a y in the user's units; (rows, 0) without y."""
+    def target(self, y: Tensor | None, rows: int) -> Target:
+        """The scaled y, (rows, dim_y), of a y in the user's units; (rows, 0) without y."""
 
     @abstractmethod
-    def noise(self, rows: int, generator: torch.Generator) -> Tensor:
-        """Draws of u."""
+    def noise(self, rows: int, generator: torch.Generator) -> U:
+        """Draws of u, one for each row."""
 
     @abstractmethod
-    def draw_latent(self, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def draw_latent(self, target: Target, generator: torch.Generator) -> tuple[Target, Z, V]:
         """What `inverse` takes at a scaled y: y with its noise, z ~ N(0, I), and v."""
 
     @abstractmethod
-    def forward(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The y, z and v of [x, u], and the log abs det Jacobian, (B,)."""
+    def forward(self, x: X, u: U) -> tuple[Target, Z, V, PerRow]:
+        """The y, z and v of [x, u], and the log abs det Jacobian, (rows,)."""
 
     @abstractmethod
-    def inverse(self, y: Tensor, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Target, z: Z, v: V) -> tuple[X, U]:
         """The x and u of [y, z, v]."""
 
     @abstractmethod
-    def log_joint(self, x: Tensor, u: Tensor, target: Tensor) -> Tensor:
-        """Log p(x, u | y) of scaled x, (B,)."""
+    def log_joint(self, x: X, u: U, target: Target) -> PerRow:
+        """Log p(x, u | y) of scaled x, (rows,)."""
 
 
 class ForwardNetwork(Model):
@@ -84,5 +92,5 @@ class ForwardNetwork(Model):
         """Sets the loss of a number, one of `nn.losses.LOSSES`, before the model starts from data."""
 
     @abstractmethod
-    def row_loss(self, x: Tensor, y: Tensor) -> Tensor:
-        """The regression loss of each pair, (B,), with x and y in the user's units."""
+    def row_loss(self, x: X, y: Real[Tensor, "rows dim_y"]) -> PerRow:
+        """The regression loss of each pair, (rows,), with x and y in the user's units."""

@@ -9,16 +9,19 @@ from torch import Tensor, nn
 
 from inncli.errors import CheckpointError, ConfigError, ShapeError
 from inncli.models.abilities import ForwardNetwork
+from inncli.models.base import Draws, Observations, PerRow, X, Y
 from inncli.nn.embedding import Features
 from inncli.nn.losses import LOSSES
 from inncli.nn.mlp import MLP
 from inncli.nn.sharding import row_wise
 from inncli.numerics.clusters import distinct
 from inncli.numerics.polyak import descend
+from inncli.shapes import Bool, Float, Int, Real
 from inncli.transforms.marginal import Standardise
 from inncli.types import NonNegativeFloat, PositiveFloat, PositiveInt
 from inncli.variables import Variables
 
+Outputs = Float[Tensor, "rows dim_out"]  # of the network, or what they must be: y as `Features`
 LABEL_MISS = 0.05  # a label is reached at a probability of .95
 NUMBERED = ("mse", "l1", "huber")  # what 0, 1 and 2 stand for in checkpoints of 0.1 to 0.4
 
@@ -51,9 +54,9 @@ class Adjoint(ForwardNetwork):
     Args:
         hidden: widths of the network.
         tolerance: how near f(x) must come to y, in sds of y.
-        max_steps, patience, step_limit: of the descent, see `descent.descend`; the limit in sds of x.
+        max_steps, patience, step_limit: of the descent, see `numerics.polyak.descend`; the limit in sds of x.
         boundary: the weight beta.
-        link: solutions nearer to each other than this, in sds of x, are one, see `solutions.distinct`.
+        link: solutions nearer to each other than this, in sds of x, are one, see `numerics.clusters.distinct`.
         n_starts: training xs kept as starts. Fewer draws than these start from different ones; more use
             them again.
 
@@ -63,6 +66,10 @@ class Adjoint(ForwardNetwork):
 
     has_density = False
     is_search = True
+    loss_kind: Tensor  # (), a name of LOSSES as `_spelled`; the objective sets it
+    bounds: Tensor  # (2, Dx)
+    range: Tensor  # (2, Dx), of the training xs, scaled
+    starts: Tensor  # (n_starts, Dx)
 
     def __init__(
         self,
@@ -96,15 +103,16 @@ class Adjoint(ForwardNetwork):
             [inf if pair[k] is None else pair[k] for pair in x.bounds] for k, inf in ((0, -torch.inf), (1, torch.inf))
         )
         self.register_buffer("bounds", torch.tensor([low, high], dtype=torch.float64))
-        self.register_buffer("range", torch.zeros(2, x.dim, dtype=torch.float64))  # of the training xs, scaled
+        self.register_buffer("range", torch.zeros(2, x.dim, dtype=torch.float64))
         self.register_buffer("starts", torch.zeros(n_starts, x.dim, dtype=torch.float64))
         self.register_load_state_dict_pre_hook(_loss_by_name)
 
     # training
 
     @torch.no_grad()
-    def initialise(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
-        """Scalings, the range of x, and the starts: rows of x, each once before any is taken again."""
+    def initialise(self, x: X, y: Y, generator: torch.Generator) -> None:
+        """Sets the scalings, the range of x, and the starts: rows of x, each once before any is taken again."""
+        assert y is not None  # `__init__` refuses a task without
         self.features.initialise(y)
         z = self.scale.initialise(x.double())
         self.range.copy_(torch.stack([z.min(0).values, z.max(0).values]))
@@ -115,8 +123,8 @@ class Adjoint(ForwardNetwork):
         self.loss_kind.fill_(_spelled(kind))
 
     @row_wise
-    def row_loss(self, x: Tensor, y: Tensor) -> Tensor:
-        """The regression loss of each pair, (B,): the mean over the columns of y."""
+    def row_loss(self, x: X, y: Real[Tensor, "rows dim_y"]) -> PerRow:
+        """The regression loss of each pair, (rows,): the mean over the columns of y."""
         z = self.scale(x.double())[0].to(self._dtype)
         return self._compare(self.net(z), self._target(y))[0]
 
@@ -124,14 +132,17 @@ class Adjoint(ForwardNetwork):
 
     @torch.no_grad()
     def posterior(
-        self, y: Tensor, n: int, generator: torch.Generator, starts: Tensor | None = None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+        self, y: Observations, n: int, generator: torch.Generator, starts: Tensor | None = None
+    ) -> tuple[Draws, dict[str, Tensor]]:
         """Where n descents end for each row of y, (n_obs, n, Dx).
 
         With `loss` (the regression loss there, without the penalty), `converged`, `steps` (taken) and `solution`
         (0 for the largest; -1 for rows that did not converge), each (n_obs, n).
 
         Args:
+            y: observations, (n_obs, Dy).
+            n: descents for each.
+            generator: orders the starts, where none are given.
             starts: (n, Dx) for every y, or (n_obs, n, Dx); None: training xs in random order.
 
         Raises: ShapeError if `starts` has another shape, or is not finite.
@@ -145,11 +156,16 @@ class Adjoint(ForwardNetwork):
         # A y so far out that its square overflows is as unreachable at a billion sds.
         target = self._target(y).repeat_interleave(n, 0)
         found = descend(self._penalised, z, target, self.max_steps, self.patience, self.step_limit)
-        loss = torch.cat([self._compare(self.net(a), b)[0] for a, b in zip(found.z.split(8192), target.split(8192))])
+        loss = torch.cat(
+            [self._compare(self.net(a), b)[0] for a, b in zip(found.z.split(8192), target.split(8192), strict=True)]
+        )
         x = torch.clamp(self.scale.inverse(found.z.double())[0], *self.bounds)
         shape = (n_obs, n)
         solution = torch.stack(
-            [self._solutions(*part) for part in zip(found.z.reshape(*shape, self.dim), found.reached.reshape(shape))]
+            [
+                self._solutions(*part)
+                for part in zip(found.z.reshape(*shape, self.dim), found.reached.reshape(shape), strict=True)
+            ]
         )
         return x.reshape(*shape, self.dim), {
             "loss": loss.reshape(shape),
@@ -158,11 +174,12 @@ class Adjoint(ForwardNetwork):
             "solution": solution,
         }
 
-    def sample(self, y: Tensor | None, n: int, generator: torch.Generator) -> Tensor:
+    def sample(self, y: Observations | None, n: int, generator: torch.Generator) -> Draws:
         """Where n descents end for each row of y, converged or not; see `posterior`."""
+        assert y is not None  # `__init__` refuses a task without
         return self.posterior(y, n, generator)[0]
 
-    def diagnostics(self, x: Tensor, y: Tensor | None) -> dict[str, float]:
+    def diagnostics(self, x: X, y: Y) -> dict[str, float]:
         """`forward_loss`: the mean regression loss at these rows: of held-out pairs, or of x found for y."""
         with torch.no_grad():
             return {"forward_loss": float(self.row_loss(x, y).mean())}
@@ -173,14 +190,14 @@ class Adjoint(ForwardNetwork):
     def _dtype(self) -> torch.dtype:
         return next(self.net.parameters()).dtype
 
-    def _target(self, y: Tensor) -> Tensor:
+    def _target(self, y: Tensor) -> Outputs:
         return self.features(y.double()).clamp(-1e9, 1e9).to(self._dtype)
 
-    def _compare(self, out: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-        """The loss of each row, and whether it is within the tolerance. Shape: out, target (B, dim_out)."""
+    def _compare(self, out: Outputs, target: Outputs) -> tuple[PerRow, Bool[Tensor, " rows"]]:
+        """The loss of each row, and whether it is within the tolerance. Shape: out, target (rows, dim_out)."""
         number = SPELLED[int(self.loss_kind)]
         losses, squares, sure = [], [], torch.ones_like(out[:, 0], dtype=torch.bool)
-        for a, b in zip(out.split(self._widths, 1), target.split(self._widths, 1)):
+        for a, b in zip(out.split(self._widths, 1), target.split(self._widths, 1), strict=True):
             if a.shape[1] == 1:
                 losses.append(number(a - b)[:, 0])
                 squares.append((a - b).square()[:, 0])
@@ -195,13 +212,14 @@ class Adjoint(ForwardNetwork):
     def _widths(self) -> list[int]:
         return [max(size, 1) for size in self.features.sizes]
 
-    def _penalised(self, z: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    def _penalised(self, z: X, target: Outputs) -> tuple[PerRow, Bool[Tensor, " rows"]]:
         loss, near = self._compare(self.net(z), target)
         low, high = self.range.to(z.dtype)
         outside = (torch.relu(low - z) + torch.relu(z - high)).sum(1)
         return loss + self.boundary * outside, near & (outside <= 1e-6 * (high - low).max())
 
-    def _solutions(self, z: Tensor, reached: Tensor) -> Tensor:
+    def _solutions(self, z: X, reached: Bool[Tensor, " rows"]) -> Int[Tensor, " rows"]:
+        """The number of the solution that each row of one y reached, -1 where it reached none."""
         which = torch.full(reached.shape, -1, device=z.device)
         which[reached] = torch.as_tensor(distinct(z[reached].double().cpu().numpy(), self.link), device=z.device)
         return which
@@ -217,7 +235,7 @@ class Adjoint(ForwardNetwork):
         return starts.double().expand(expected).reshape(-1, self.dim)
 
 
-def _loss_by_name(model: Adjoint, state: dict, prefix: str, *_) -> None:
+def _loss_by_name(model: Adjoint, state: dict[str, Tensor], prefix: str, *_: object) -> None:
     """Spells the loss of an older checkpoint. Raises: CheckpointError if there is no such loss."""
     key = prefix + "loss_kind"
     if key not in state:
@@ -232,7 +250,7 @@ def _loss_by_name(model: Adjoint, state: dict, prefix: str, *_) -> None:
         )
 
 
-def _shuffled(m: int, n: int, generator: torch.Generator) -> Tensor:
+def _shuffled(m: int, n: int, generator: torch.Generator) -> Int[Tensor, " n"]:
     """N indices below m: a random order of all, then another one, and so on."""
     rounds = [torch.randperm(m, generator=generator, device=generator.device) for _ in range(-(-n // m))]
     return torch.cat(rounds)[:n]

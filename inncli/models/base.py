@@ -1,8 +1,8 @@
 """The contract of everything a user trains.
 
 A model is built from what is known about the columns, `Model(x, y, **arguments)`, starts from
-the data once (`initialise`), and from then on is a function of its saved state alone: scalings
-are buffers, so that x and y are in the user's own units at every method below.
+the data once (`initialise`), and from then on is a function of its saved state alone. Scalings
+are buffers; so x and y are in the user's own units at every method below.
 """
 
 from __future__ import annotations
@@ -12,14 +12,22 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from inncli.shapes import Float, Real
 from inncli.transforms.residual import verify
 from inncli.variables import Variables
+
+X = Float[Tensor, "rows dim"]
+Y = Real[Tensor, "rows dim_y"] | None  # None without y
+PerRow = Float[Tensor, " rows"]
+Scalar = Float[Tensor, ""]
+Observations = Real[Tensor, "n_obs dim_y"]
+Draws = Float[Tensor, "n_obs n dim"]
 
 
 class Model(nn.Module, ABC):
     """p(x | y), or p(x) where y is None.
 
-    Shape: x (B, Dx); y (B, Dy) with label codes in categorical columns, or None.
+    Shape: x (rows, Dx); y (rows, Dy) with label codes in categorical columns, or None.
     Units: the user's own; a log density includes the Jacobian of every scaling.
 
     Attributes:
@@ -28,7 +36,8 @@ class Model(nn.Module, ABC):
         is_search: whether `posterior` searches from `starts`, an array of x.
         has_latent: whether `latent` answers.
         needs_data: whether training hands batches of pairs to the objective.
-        graph_capturable: whether its training loss is the same function at every step, and reads no number back from the device.
+        graph_capturable: whether its training loss is the same function at every step, and reads no number back from
+            the device.
     """
 
     has_density: bool = True
@@ -42,7 +51,7 @@ class Model(nn.Module, ABC):
         super().__init__()
         self.x = x
         self.y = y
-        # Whatever is loaded, by resume or by a later command, is held against its certificates.
+        # Weights that are loaded, by resume or by a later command, are held against their certificates.
         self.register_load_state_dict_post_hook(lambda model, keys: verify(model))
 
     @property
@@ -51,29 +60,29 @@ class Model(nn.Module, ABC):
         return self.x.dim
 
     @abstractmethod
-    def sample(self, y: Tensor | None, n: int, generator: torch.Generator) -> Tensor:
+    def sample(self, y: Observations | None, n: int, generator: torch.Generator) -> Draws:
         """N draws for each row of y: (n_obs, n, Dx); without y, (1, n, Dx)."""
 
     def posterior(
-        self, y: Tensor, n: int, generator: torch.Generator, starts: Tensor | None = None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
-        """N draws for each row of y, and further numbers a draw by name (an optimiser's loss, say).
+        self, y: Observations, n: int, generator: torch.Generator, starts: Tensor | None = None
+    ) -> tuple[Draws, dict[str, Tensor]]:
+        """N draws for each row of y, and further numbers of each draw by name (an optimiser's loss, say).
 
-        What `inn invert` writes; the draws alone are `sample`.
+        `inn invert` writes all of them; `sample` gives the draws alone.
 
         Shape: x (n_obs, n, Dx); each further number (n_obs, n); starts (m, Dx), only where `is_search`.
         """
         return self.sample(y, n, generator), {}
 
-    def initialise(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
+    def initialise(self, x: X, y: Y, generator: torch.Generator) -> None:
         """Sets scalings and other data-dependent state from all of the training data."""
 
-    def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Log p(x | y), (B,)."""
+    def log_prob(self, x: X, y: Y) -> PerRow:
+        """Log p(x | y), (rows,), in nats."""
         raise NotImplementedError(f"{type(self).__name__} has no density")
 
-    def latent(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
-        """Z of pairs, (B, Dz): standard normal and independent of y, where the model is right."""
+    def latent(self, x: X, y: Y, generator: torch.Generator) -> Float[Tensor, "rows dim_z"]:
+        """The latent z of pairs, (rows, Dz): standard normal and independent of y, where the model is right."""
         raise NotImplementedError(f"{type(self).__name__} has no latent")
 
     @property
@@ -81,7 +90,7 @@ class Model(nn.Module, ABC):
         """Whether `push_forward` answers."""
         return False
 
-    def push_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
+    def push_forward(self, z: X) -> tuple[X, PerRow]:
         """The draw of p(x) that each standard normal z becomes, and its log p(x); both carry gradients.
 
         Shape: z, x (n, Dx); log_prob (n,).
@@ -93,14 +102,14 @@ class Model(nn.Module, ABC):
         """Whether `loss` answers: with a density, or where a model writes a loss of its own."""
         return self.has_density or type(self).loss is not Model.loss
 
-    def loss(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
+    def loss(self, x: X, y: Y, generator: torch.Generator) -> Scalar:
         """What likelihood training minimises: the mean of -log p(x | y), a scalar."""
         return -self.log_prob(x, y).mean()
 
-    def diagnostics(self, x: Tensor, y: Tensor | None) -> dict[str, float]:
+    def diagnostics(self, x: X, y: Y) -> dict[str, float]:
         """Numbers on the model's own health at these rows, `invertibility_error` for one."""
         return {}
 
-    def check(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> dict[str, float]:
+    def check(self, x: X, y: Y, generator: torch.Generator) -> dict[str, float]:
         """Numbers that only held-out pairs can give: how normal the latent is, how well y comes back."""
         return {}

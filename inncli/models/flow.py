@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError, ConvergenceError
-from inncli.models.base import Model
+from inncli.models.base import Draws, Model, Observations, PerRow, Scalar, X, Y
 from inncli.models.preprocessing import Scaling
 from inncli.nn.embedding import Edges, Embedding, Features
 from inncli.nn.sharding import row_wise
@@ -71,12 +71,12 @@ class ConditionalFlow(Model):
         dim = x.dim
         self.scale = Scaling(x, bounds, power)
         self.features = None if y is None else Features(y)
-        dim_features = 0 if y is None else self.features.dim_out
+        dim_features = 0 if self.features is None else self.features.dim_out
         bounded = y is not None and any(bound is not None for pair in y.bounds for bound in pair)
-        self.edges = Edges(y) if bounded else None
-        dim_seen = dim_features + (self.edges.dim_out if bounded else 0)
+        self.edges = Edges(y) if y is not None and bounded else None
+        dim_seen = dim_features + (0 if self.edges is None else self.edges.dim_out)
         self.embedding = None if y is None else Embedding(dim_seen, dim_embedding)
-        dim_context = 0 if y is None else self.embedding.dim_out
+        dim_context = 0 if self.embedding is None else self.embedding.dim_out
         self.linear = _linear(dim, y, dim_features, linear_start)
         make_block = block_factory(block)
         blocks = [make_block(dim, dim_context, seed=k) for k in range(n_blocks)]
@@ -89,7 +89,7 @@ class ConditionalFlow(Model):
     # x in the user's units <-> z
 
     @row_wise
-    def _to_z(self, x: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _to_z(self, x: X, y: Y) -> tuple[X, PerRow]:
         scaled, ladj = self.scale(x.double())
         features, context = self._context(y)
         z, ladj = scaled.to(self._dtype), ladj.to(self._dtype)
@@ -100,7 +100,7 @@ class ConditionalFlow(Model):
         return z, ladj + more
 
     @row_wise
-    def _to_x(self, z: Tensor, y: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _to_x(self, z: X, y: Y) -> tuple[X, PerRow]:
         features, context = self._context(y)
         z, ladj = self.blocks.inverse(z, context)
         if self.linear is not None:
@@ -112,6 +112,7 @@ class ConditionalFlow(Model):
     def _context(self, y: Tensor | None) -> tuple[Tensor | None, Tensor | None]:
         if y is None or self.ignores_y:
             return None, None
+        assert self.features is not None and self.embedding is not None  # a model of x given y has both
         features = seen = self.features(y.double()).to(self._dtype)
         if self.edges is not None:
             seen = torch.cat([features, self.edges(y.double()).to(self._dtype)], 1)
@@ -124,11 +125,11 @@ class ConditionalFlow(Model):
     # the contract
 
     @torch.no_grad()
-    def initialise(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
+    def initialise(self, x: X, y: Y, generator: torch.Generator) -> None:
         """Scalings, the linear layer in closed form, and the blocks' own data-dependent starts."""
-        if self.features is not None:
+        if y is not None and self.features is not None:
             self.features.initialise(y)
-        if self.edges is not None:
+        if y is not None and self.edges is not None:
             self.edges.initialise(y)
         scaled = self.scale.initialise(self.scale.dequantise(x, generator)).to(self._dtype)
         features, context = self._context(y)
@@ -137,29 +138,29 @@ class ConditionalFlow(Model):
         if self.blocks.starts_from_data:
             self.blocks.initialise(scaled, context)
 
-    def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Log p(x | y) of the dequantised x, -inf outside the box. (B,)."""
+    def log_prob(self, x: X, y: Y) -> PerRow:
+        """Log p(x | y) of the dequantised x, (rows,), in nats; -inf outside the box."""
         inside = self.scale.covers(x)
         x = self.scale.clamp(x)
         z, ladj = self._to_z(x, y)
-        inside &= z.isfinite().all(1)  # so far out that the blocks overflow: no density is left
+        inside &= z.isfinite().all(1)  # a row so far out that the blocks overflow has no density left
         log_prob = _standard_normal(z) + ladj
         if self._truncates:
             log_prob = log_prob - self._log_mass_inside(y, x.shape[0]).to(log_prob.dtype)
         return torch.where(inside, log_prob, -math.inf)
 
     @torch.no_grad()
-    def latent(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
-        """Z of the dequantised rows, (B, Dx). With bounds=truncate it is normal up to the mass outside the box."""
+    def latent(self, x: X, y: Y, generator: torch.Generator) -> X:
+        """Latent of the dequantised rows, (rows, Dx). With bounds=truncate it is normal up to the mass outside."""
         return self._to_z(self.scale.clamp(self.scale.dequantise(x, generator)), y)[0]
 
-    def loss(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
+    def loss(self, x: X, y: Y, generator: torch.Generator) -> Scalar:
         """Mean negative log-likelihood of the dequantised rows, in nats."""
         z, ladj = self._to_z(self.scale.dequantise(x, generator), y)
         return -(_standard_normal(z) + ladj).mean()
 
     @torch.no_grad()
-    def sample(self, y: Tensor | None, n: int, generator: torch.Generator) -> Tensor:
+    def sample(self, y: Observations | None, n: int, generator: torch.Generator) -> Draws:
         """N draws for each row of y, (n_obs, n, Dx), inside the box and on the recording grid.
 
         Raises: ConvergenceError if a y is so far from the training ys that the blocks overflow, or if
@@ -182,22 +183,22 @@ class ConditionalFlow(Model):
         """Without y; a truncated draw is no function of its z, nor is a recorded one a smooth one."""
         return self.y is None and not self._truncates and not self.scale.recorded
 
-    def push_forward(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        r"""X = f^{-1}(z) and log p(x) = log N(z; 0, I) - log|det dx/dz|, with gradients."""
+    def push_forward(self, z: X) -> tuple[X, PerRow]:
+        r"""The pair x = f^{-1}(z) and log p(x) = log N(z; 0, I) - log|det dx/dz|, with gradients."""
         x, ladj = self._to_x(z.to(self._dtype), None)
         return x, _standard_normal(z) - ladj
 
-    def diagnostics(self, x: Tensor, y: Tensor | None) -> dict[str, float]:
+    def diagnostics(self, x: X, y: Y) -> dict[str, float]:
         """`invertibility_error`: max abs of inverse(forward(x)) - x over sd, at these rows; certificates of blocks."""
         with torch.no_grad():
             scaled = self.scale(x.double())[0]
             back = self.scale(self._to_x(self._to_z(x, y)[0], y)[0])[0]
         return {"invertibility_error": float((back - scaled).abs().max()), **health(self.blocks)}
 
-    def _draw(self, y: Tensor | None, rows: int, generator: torch.Generator) -> Tensor:
+    def _draw(self, y: Y, rows: int, generator: torch.Generator) -> X:
         z = torch.randn(rows, self.dim, generator=generator, dtype=self._dtype, device=generator.device)
         # In chunks that stay in the processor's cache: less than half the time of one large batch.
-        parts = zip(z.split(4096), [None] * rows if y is None else y.split(4096))
+        parts = zip(z.split(4096), [None] * rows if y is None else y.split(4096), strict=False)
         return torch.cat([self._to_x(z_part, y_part)[0] for z_part, y_part in parts])
 
     # truncation to the box
@@ -206,7 +207,7 @@ class ConditionalFlow(Model):
     def _truncates(self) -> bool:
         return any(bound is not None for pair in self.scale.truncated.bounds for bound in pair)
 
-    def _redraw_outside(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
+    def _redraw_outside(self, x: X, y: Y, generator: torch.Generator) -> X:
         outside = self.scale.outside(x)
         for _ in range(1000):
             rows = outside.nonzero().squeeze(1)
@@ -220,7 +221,7 @@ class ConditionalFlow(Model):
         )
 
     @torch.no_grad()
-    def _log_mass_inside(self, y: Tensor | None, rows: int, n: int = 2000) -> Tensor:
+    def _log_mass_inside(self, y: Y, rows: int, n: int = 2000) -> PerRow:
         """Monte Carlo estimate of log P(x in box | y), with a fixed seed.
 
         n draws a distinct y, then n more, up to 100 times, until 400 of them are inside: a relative error
@@ -255,21 +256,23 @@ def _linear(dim: int, y: Variables | None, dim_features: int, start: bool | str)
     """The closed-form layer that `linear_start` asks for."""
     if start != "class":
         return LinearGaussian(dim, dim_features) if start else None
-    labelled = [] if y is None else [i for i, labels in enumerate(y.labels) if labels is not None]
+    columns = () if y is None else y.labels
+    labelled = [i for i, labels in enumerate(columns) if labels is not None]
     if len(labelled) != 1:
         raise ConfigError(
             f"model.linear_start=class needs one column of labels in y, this task has {len(labelled)}; pass true"
         )
     (i,) = labelled
-    sizes = [1 if labels is None else len(labels) for labels in y.labels]
+    sizes = [1 if labels is None else len(labels) for labels in columns]
     return ClassGaussian(dim, dim_features, sizes[i], first=sum(sizes[:i]))
 
 
-def _standard_normal(z: Tensor) -> Tensor:
+def _standard_normal(z: X) -> PerRow:
+    """Log density of N(0, I) at each row."""
     return -0.5 * z.square().sum(1) - 0.5 * z.shape[1] * math.log(2 * math.pi)
 
 
-def _from_first_format(model: ConditionalFlow, state: dict, prefix: str, *_) -> None:
+def _from_first_format(model: ConditionalFlow, state: dict[str, Tensor], prefix: str, *_: object) -> None:
     """Runs of the first release kept these buffers of the scaling on the model itself."""
     for name in ("step", "low", "high"):
         if prefix + name in state:

@@ -10,11 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from inncli.errors import ConfigError, ConvergenceError
-from inncli.models.abilities import TwoSided
+from inncli.models.abilities import Target, TwoSided, U, V, Z
+from inncli.models.base import Draws, Observations, PerRow, X, Y
 from inncli.models.preprocessing import Scaling
 from inncli.nn.embedding import Features
 from inncli.nn.sharding import row_wise
 from inncli.numerics.mmd import InverseMultiquadric, independence_test, two_sample_test
+from inncli.shapes import Float, Real
 from inncli.transforms.base import Transform
 from inncli.transforms.blocks import block_factory
 from inncli.transforms.chain import Chain
@@ -58,6 +60,8 @@ class INN(TwoSided):
         arXiv:1808.04730; Huang et al. 2020, Augmented normalizing flows, arXiv:2002.07101, for noise as padding.
     """
 
+    padding_sd: Tensor  # (2,): of u, and of v at the inverse
+
     def __init__(
         self,
         x: Variables,
@@ -71,7 +75,7 @@ class INN(TwoSided):
         super().__init__(x, y)
         self.scale = Scaling(x)
         self.features = None if y is None else Features(y)
-        self.dim_y = 0 if y is None else self.features.dim_out
+        self.dim_y = 0 if self.features is None else self.features.dim_out
         self.dim_z = x.dim if dim_z is None else dim_z
         if self.dim_y + self.dim_z < x.dim:
             raise ConfigError(
@@ -111,44 +115,45 @@ class INN(TwoSided):
     # the two sides, scaled
 
     @property
-    def sigma(self) -> Tensor:
+    def sigma(self) -> Float[Tensor, " dim_y"]:
         """The sd of the noise on each scaled y, (Dy,)."""
         return self.log_sigma.exp()
 
-    def scaled(self, x: Tensor) -> Tensor:
-        """X as the blocks see it, (B, Dx)."""
+    def scaled(self, x: X) -> X:
+        """X as the blocks see it, (rows, Dx)."""
         return self.scale(x.double())[0].to(self._dtype)
 
-    def target(self, y: Tensor | None, rows: int) -> Tensor:
-        """Y as the blocks are to give it, (B, Dy); no columns without y."""
+    def target(self, y: Tensor | None, rows: int) -> Target:
+        """Y as the blocks are to give it, (rows, dim_y); no columns without y."""
         if y is None:
             return self.padding_sd.new_zeros(rows, 0)
+        assert self.features is not None  # a model of x given y has them
         return self.features(y.double()).to(self._dtype)
 
-    def noise(self, rows: int, generator: torch.Generator) -> Tensor:
-        """u, the padding of x."""
+    def noise(self, rows: int, generator: torch.Generator) -> U:
+        """u, the padding of x, (rows, width - Dx)."""
         return self.padding_sd[0] * self._normal(rows, self.sizes_in[1], generator)
 
     @row_wise
-    def forward(self, x: Tensor, u: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def forward(self, x: X, u: U) -> tuple[Target, Z, V, PerRow]:
         """y, z, v of a scaled x and its padding, and the log abs det Jacobian."""
         out, ladj = self.blocks(torch.cat([x, u], 1))
         z, v, y = out.split(self.sizes_out, 1)
         return y, z, v, ladj
 
     @row_wise
-    def inverse(self, y: Tensor, z: Tensor, v: Tensor) -> tuple[Tensor, Tensor]:
+    def inverse(self, y: Target, z: Z, v: V) -> tuple[X, U]:
         """Scaled x and its padding of scaled y, z and v."""
         x, u = self.blocks.inverse(torch.cat([z, v, y], 1))[0].split(self.sizes_in, 1)
         return x, u
 
-    def draw_latent(self, target: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor, Tensor]:
+    def draw_latent(self, target: Target, generator: torch.Generator) -> tuple[Target, Z, V]:
         """What the inverse takes at a scaled y: y + sigma * eps, z ~ N(0, I), and v as trained."""
         z, v, eps = self._normal(len(target), self.width, generator).split(self.sizes_out, 1)
         return target + self.sigma * eps, z, self.padding_sd[1] * v
 
-    def log_joint(self, x: Tensor, u: Tensor, target: Tensor) -> Tensor:
-        r"""Log p(x, u | y) of scaled x, (B,).
+    def log_joint(self, x: X, u: U, target: Target) -> PerRow:
+        r"""Log p(x, u | y) of scaled x, (rows,).
 
         .. math:: \log N(f_y; y, \sigma^2) + \log N(f_z; 0, I) + \log N(f_v; 0, I) + \log|\det J|
         """
@@ -166,12 +171,12 @@ class INN(TwoSided):
     # the contract
 
     @property
-    def has_density(self) -> bool:
+    def has_density(self) -> bool:  # type: ignore[override]  # other models set it as an attribute, this one computes it
         """Whether `log_prob` is that of the draws: without padding, and with noise on y."""
         return self.width == self.dim and bool((self.sigma > 0).all())
 
     @property
-    def without_density(self) -> str:
+    def without_density(self) -> str:  # type: ignore[override]  # as above
         """The settings that would give it one."""
         dim_z = self.dim - self.dim_y
         if dim_z < 0:
@@ -180,9 +185,9 @@ class INN(TwoSided):
         return f"train it with {words} ({self.dim} of x - {self.dim_y} of y), or use `inn invert`"
 
     @torch.no_grad()
-    def initialise(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> None:
+    def initialise(self, x: X, y: Y, generator: torch.Generator) -> None:
         """Scalings, the blocks' own data-dependent starts, and a last layer that makes the whole the identity."""
-        if y is not None:
+        if y is not None and self.features is not None:
             self.features.initialise(y)
             if self._known_noise is not None:
                 self.log_sigma.copy_((self.features.spread(self._known_noise) / self.features.unit).log())
@@ -193,14 +198,15 @@ class INN(TwoSided):
     def _undo_mixing(self, generator: torch.Generator) -> None:
         """Makes the start the identity: the blocks begin as a linear map, which the last layer takes back."""
         last = self.blocks.parts[-1]
+        assert isinstance(last, LULinear)
         last.set(torch.eye(self.width))
         probe = self._normal(1000 + 4 * self.width, self.width, generator)
         image = self.blocks(probe)[0].double()
         probe = probe.double()
         last.set(torch.linalg.lstsq(image - image.mean(0), probe - probe.mean(0)).solution.T)
 
-    def log_prob(self, x: Tensor, y: Tensor | None) -> Tensor:
-        """Log p(x | y) of the dequantised x, -inf outside the box; NaN with padding or where sigma is 0. (B,)."""
+    def log_prob(self, x: X, y: Y) -> PerRow:
+        """Log p(x | y) of the dequantised x, (rows,); -inf outside the box, NaN with padding or where sigma is 0."""
         if not self.has_density:
             return x.new_full((len(x),), math.nan)
         inside = self.scale.covers(x)
@@ -210,12 +216,12 @@ class INN(TwoSided):
         return torch.where(inside & log_prob.isfinite(), log_prob, -math.inf)
 
     @torch.no_grad()
-    def latent(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> Tensor:
-        """f_z of the dequantised rows with fresh padding, (B, Dz)."""
+    def latent(self, x: X, y: Y, generator: torch.Generator) -> Z:
+        """f_z of the dequantised rows with fresh padding, (rows, Dz)."""
         return self(self.scaled(self.scale.dequantise(x, generator)), self.noise(len(x), generator))[1]
 
     @torch.no_grad()
-    def sample(self, y: Tensor | None, n: int, generator: torch.Generator) -> Tensor:
+    def sample(self, y: Observations | None, n: int, generator: torch.Generator) -> Draws:
         """N draws for each row of y, (n_obs, n, Dx), inside the box and on the recording grid.
 
         Raises: ConvergenceError if a y is so far from the training ys that the blocks overflow.
@@ -223,7 +229,7 @@ class INN(TwoSided):
         n_obs = 1 if y is None else y.shape[0]
         target = self.target(y, n_obs).repeat_interleave(n, 0)
         # In chunks that stay in the processor's cache: less than half the time of one large batch.
-        latents = zip(*(part.split(4096) for part in self.draw_latent(target, generator)))
+        latents = zip(*(part.split(4096) for part in self.draw_latent(target, generator)), strict=True)
         scaled = torch.cat([self.inverse(*latent)[0] for latent in latents])
         x = self.scale.inverse(scaled.double())[0]
         bad = int((~x.isfinite().all(1)).sum())
@@ -235,25 +241,26 @@ class INN(TwoSided):
 
     @torch.no_grad()
     def posterior(
-        self, y: Tensor, n: int, generator: torch.Generator, starts: Tensor | None = None
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+        self, y: Observations, n: int, generator: torch.Generator, starts: Tensor | None = None
+    ) -> tuple[Draws, dict[str, Tensor]]:
         """Draws, and `y_error` of each: how far the model's own y of that x is from the given one."""
         x = self.sample(y, n, generator)
         error = self.y_error(x.reshape(-1, self.dim), y.repeat_interleave(n, 0), generator)
         return x, {"y_error": error.reshape(len(y), n)}
 
     @torch.no_grad()
-    def y_error(self, x: Tensor, y: Tensor, generator: torch.Generator) -> Tensor:
-        r""":math:`|f_y(x) - y|` with fresh padding, (B,).
+    def y_error(self, x: X, y: Real[Tensor, "rows dim_y"], generator: torch.Generator) -> PerRow:
+        r""":math:`|f_y(x) - y|` with fresh padding, (rows,).
 
         Units: those of y; a label counts as its one-hot vector.
         """
+        assert self.features is not None  # a model of x given y has them
         got = self(self.scaled(x), self.noise(len(x), generator))[0]
         off = (got - self.target(y, len(y))).double() * self.features.unit
         return off.square().sum(1).sqrt()
 
     @torch.no_grad()
-    def diagnostics(self, x: Tensor, y: Tensor | None) -> dict[str, float]:
+    def diagnostics(self, x: X, y: Y) -> dict[str, float]:
         """`invertibility_error`: max abs of inverse(forward(x)) - x over sd, at these rows."""
         scaled = self.scaled(x)
         u = self.noise(len(x), torch.Generator(x.device).manual_seed(0))
@@ -261,7 +268,7 @@ class INN(TwoSided):
         return {"invertibility_error": float((back - scaled).abs().max())}
 
     @torch.no_grad()
-    def check(self, x: Tensor, y: Tensor | None, generator: torch.Generator) -> dict[str, float]:
+    def check(self, x: X, y: Y, generator: torch.Generator) -> dict[str, float]:
         """How well y comes back, and whether z is standard normal and independent of y, on held-out pairs.
 
         `y_error` is the root mean square of |f_y(x) - y|; `z_mmd2` and `z_y_mmd2` are squared MMDs of z to N(0, I) and
@@ -271,7 +278,7 @@ class INN(TwoSided):
         scaled = self.scaled(self.scale.dequantise(x, generator))
         z = self(scaled, self.noise(len(x), generator))[1][:1000].double()
         kernel = InverseMultiquadric()
-        apart, p = two_sample_test(z, self._normal(*z.shape, generator).double(), kernel, generator)
+        apart, p = two_sample_test(z, self._normal(len(z), z.shape[1], generator).double(), kernel, generator)
         found = {"z_mmd2": apart, "z_p_value": p}
         if y is not None:
             target = self.target(y, len(y))[:1000].double()
@@ -281,5 +288,6 @@ class INN(TwoSided):
         return found
 
 
-def _normal(z: Tensor) -> Tensor:
+def _normal(z: Float[Tensor, "rows dim"]) -> PerRow:
+    """Log density of N(0, I) at each row."""
     return -0.5 * z.square().sum(1) - 0.5 * z.shape[1] * math.log(2 * math.pi)

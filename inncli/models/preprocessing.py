@@ -10,6 +10,8 @@ import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError
+from inncli.shapes import Bool
+from inncli.transforms.base import Points
 from inncli.transforms.chain import Chain
 from inncli.transforms.marginal import BoundsTransform, QuantileTransform, Standardise
 from inncli.transforms.power import PowerMap
@@ -20,8 +22,8 @@ from inncli.variables import Variables
 class Scaling(Chain):
     """A column at a time, set from the data and saved: heaps spread, bounds opened, robust standardisation.
 
-    Recorded columns (a step above 0) are spread over their cells on the way in and rounded to the recording
-    grid on the way out; in between x is continuous.
+    Recorded columns (a step above 0) are spread over their cells on the way in (`dequantise`) and rounded to the
+    recording grid on the way out (`record`); in between x is continuous.
 
     Args:
         x: what is known of the columns.
@@ -36,6 +38,10 @@ class Scaling(Chain):
         truncated: the bounds that are left to the model, those of the spread values.
     """
 
+    step: Tensor  # (Dx,), 0 for a continuous column
+    low: Tensor  # (Dx,), of the cells
+    high: Tensor  # (Dx,), of the cells
+
     def __init__(
         self, x: Variables, bounds: Literal["logit", "truncate", "clip"] = "logit", power: bool = False
     ) -> None:
@@ -45,7 +51,7 @@ class Scaling(Chain):
                 "pass model.bounds=logit"
             )
         if bounds == "clip":
-            for name, pair, step in zip(x.names, x.bounds, x.steps):
+            for name, pair, step in zip(x.names, x.bounds, x.steps, strict=True):
                 if not step and pair != (None, None):
                     raise ConfigError(
                         f"model.bounds=clip is for recorded columns, {name!r} is bounded and has no "
@@ -55,7 +61,7 @@ class Scaling(Chain):
         cells = replace(x, bounds=x.cells)
         open_box = ((None, None),) * x.dim
         # A column with heaps is kept inside its bounds by the heap map itself.
-        boxed = tuple((None, None) if heaps else b for b, heaps in zip(cells.bounds, x.heaps))
+        boxed = tuple((None, None) if heaps else b for b, heaps in zip(cells.bounds, x.heaps, strict=True))
         box = (
             Simplex(x.dim)
             if x.simplex
@@ -68,15 +74,15 @@ class Scaling(Chain):
         self.register_buffer("low", torch.tensor(_numbers(cells, 0, -math.inf), dtype=torch.float64))
         self.register_buffer("high", torch.tensor(_numbers(cells, 1, math.inf), dtype=torch.float64))
 
-    def dequantise(self, x: Tensor, generator: torch.Generator) -> Tensor:
-        """X moved uniformly within its recording cells; continuous columns as they are. (B, Dx)."""
+    def dequantise(self, x: Points, generator: torch.Generator) -> Points:
+        """X moved uniformly within its recording cells; continuous columns as they are. Shape: (rows, Dx)."""
         if not self.recorded:
             return x.double()
         u = torch.rand(x.shape, generator=generator, dtype=torch.float64, device=x.device)
         return x.double() + self.step * (u - 0.5)
 
-    def record(self, x: Tensor) -> Tensor:
-        """X as it would be recorded: the nearest multiple of the step, where there is one."""
+    def record(self, x: Points) -> Points:
+        """X as it would be recorded: the nearest multiple of the step, where there is one. Shape: (rows, Dx)."""
         step = torch.where(self.step > 0, self.step, 1.0)
         per_unit = torch.round(1 / step)
         # Dividing by 10 gives the double closest to 0.3; multiplying by 0.1 does not.
@@ -87,18 +93,20 @@ class Scaling(Chain):
         grid = torch.where(decimal, k / per_unit, k * step) + 0.0  # -0.0 becomes 0.0
         return torch.where(self.step > 0, grid, x)
 
-    def outside(self, x: Tensor) -> Tensor:
-        """Which rows lie outside the cells' bounds, (B,); a row of NaN does."""
+    def outside(self, x: Points) -> Bool[Tensor, " rows"]:
+        """Which rows lie outside the cells' bounds, (rows,); a row of NaN does."""
         return ~((x >= self.low) & (x <= self.high)).all(1)
 
-    def covers(self, x: Tensor) -> Tensor:
-        """Which rows have an image, and so may have a density, (B,)."""
-        return ~self.outside(x) & self.parts[0].covers(x)
+    def covers(self, x: Points) -> Bool[Tensor, " rows"]:
+        """Which rows have an image, and so may have a density, (rows,)."""
+        heaps = self.parts[0]
+        assert isinstance(heaps, QuantileTransform)
+        return ~self.outside(x) & heaps.covers(x)
 
-    def clamp(self, x: Tensor) -> Tensor:
-        """X moved into the bounds, so that a row outside gets harmless numbers."""
+    def clamp(self, x: Points) -> Points:
+        """X moved into the bounds, so that a row outside gets harmless numbers. Shape: (rows, Dx)."""
         return torch.minimum(torch.maximum(x.double(), self.low), self.high)
 
 
 def _numbers(x: Variables, side: int, absent: float) -> list[float]:
-    return [absent if pair[side] is None else pair[side] for pair in x.bounds]
+    return [absent if bound is None else bound for bound in (pair[side] for pair in x.bounds)]

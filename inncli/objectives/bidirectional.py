@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError
 from inncli.models.abilities import TwoSided
-from inncli.models.base import Model
+from inncli.models.base import Model, Scalar
 from inncli.nn.losses import LOSSES
 from inncli.numerics.mmd import Logarithmic, make_kernel, mmd2
-from inncli.objectives.base import Batch, Objective
+from inncli.objectives.base import Batch, Objective, Terms
+from inncli.shapes import Float
 from inncli.tasks.base import Task
 from inncli.types import NonNegativeFloat, PositiveFloat, PositiveInt
 
-PULL = 0.1  # weight of the far-reaching discrepancies beside the published ones: enough to hold what those let go
+PULL = 0.1  # weight of the far-reaching discrepancies beside the published ones: enough to hold the draws that leave
 LOSS_OF = {"l2": LOSSES["mse"], "l1": LOSSES["l1"], "huber": LOSSES["huber"]}
 
 
@@ -31,18 +32,18 @@ class Bidirectional(Objective):
     that the discrepancy moves z alone. The ramp r_t = min(t / T, 1) lets the forward pass find its way first. Where
     all of it is zero, the inverse at y draws from p(x | y).
 
-    F_z and F_x are the same discrepancies by `numerics.mmd.Logarithmic`, from the first step on. The published kernel sees
-    a few units far. While the forward pass learns y it contracts, the inverse expands, and draws that leave the
-    kernel's sight are pulled by nothing: they go on to 10^12, and the gradient through that inverse is noise which
-    drowns the loss on y. F is zero where the others are, so that it changes the way there and not the aim.
+    F_z and F_x are the same discrepancies by `numerics.mmd.Logarithmic`, from the first step on. The published kernel
+    sees a few units far. While the forward pass learns y it contracts, and the inverse expands. Draws that leave the
+    kernel's sight are then pulled by nothing: they go on to 10^12, and the gradient through that inverse is noise that
+    drowns the loss on y. F is zero where the other discrepancies are: it changes the way there, not the aim.
 
     Args:
         loss_y: on y, in units of its sd.
         weight_y, weight_z, weight_x, weight_padding: w_y, w_z, w_x, w_v.
         ramp: T, steps until the inverse pass has its full weight.
         kernel, scales_z, scales_x: of the two discrepancies, see `numerics.mmd.make_kernel`.
-        noise_y: sd of the noise on y at the inverse pass, at training and after, in units of y's sd; null is that of the
-            task where it is known, else 0. f_y learns the mean of y, so that the inverse at y alone is too thin.
+        noise_y: sd of the noise on y at the inverse pass, at training and after, in units of y's sd; null is that of
+            the task where it is known, else 0. f_y learns the mean of y, so that the inverse at y alone is too thin.
         padding_noise: sd of u, in units of x's sd.
         padding_out: s_v, sd of v at the inverse pass; the loss holds it there.
 
@@ -88,22 +89,20 @@ class Bidirectional(Objective):
         model.set_noise(self.noise_y or 0.0, known=task.noise_sd if self.noise_y is None else None)
         model.set_padding(self.padding_noise, self.padding_out)
 
-    def forward(
-        self, model: TwoSided, batch: Batch | None, step: int, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, model: Model, batch: Batch | None, step: int, generator: torch.Generator) -> tuple[Scalar, Terms]:
         """The weighted sum, and its terms without their weights."""
+        assert isinstance(model, TwoSided) and batch is not None  # `attach`, `needs_data`
         return self._loss(model, batch, min(step / self.ramp, 1.0), generator)
 
-    def validation_loss(self, model: TwoSided, batch: Batch, step: int, generator: torch.Generator) -> Tensor:
+    def validation_loss(self, model: Model, batch: Batch, step: int, generator: torch.Generator) -> Scalar:
         """The same at full weights, whatever the step; the mean over parts, for a kernel costs rows times rows."""
+        assert isinstance(model, TwoSided)  # `attach`
         x, y = batch
-        parts = zip(x.split(1000), [None] * len(x) if y is None else y.split(1000))
+        parts = zip(x.split(1000), [None] * len(x) if y is None else y.split(1000), strict=False)
         losses = [(len(part[0]), self._loss(model, part, 1.0, generator)[0]) for part in parts]
-        return sum(rows * loss for rows, loss in losses) / len(x)
+        return cast("Tensor", sum(rows * loss for rows, loss in losses)) / len(x)  # there is a part: no 0 of `sum`
 
-    def _loss(
-        self, model: TwoSided, batch: Batch, ramp: float, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _loss(self, model: TwoSided, batch: Batch, ramp: float, generator: torch.Generator) -> tuple[Scalar, Terms]:
         x, y = batch
         x = model.scaled(model.scale.dequantise(x, generator))
         u, target = model.noise(len(x), generator), model.target(y, len(x))
@@ -127,5 +126,7 @@ class Bidirectional(Objective):
                 loss = loss + ramp * self.weight_x * terms["x"]
         return loss, {name: term.detach() for name, term in terms.items()}
 
-    def _apart(self, a: Tensor, b: Tensor, scales: list[float] | None) -> Tensor:
+    def _apart(
+        self, a: Float[Tensor, "rows columns"], b: Float[Tensor, "rows columns"], scales: list[float] | None
+    ) -> Scalar:
         return mmd2(a, b, make_kernel(self.kernel, scales, a, b))

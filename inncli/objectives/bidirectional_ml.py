@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
 from inncli.errors import ConfigError
 from inncli.models.abilities import TwoSided
-from inncli.models.base import Model
-from inncli.objectives.base import Batch, Objective
+from inncli.models.base import Model, Scalar
+from inncli.objectives.base import Batch, Objective, Terms
 from inncli.tasks.base import Task
 from inncli.types import PositiveFloat
 
@@ -27,7 +26,8 @@ class BidirectionalML(Objective):
         padding_noise: s, in units of x's sd.
 
     Raises: ConfigError if the model is not two-sided.
-    Reference: Ardizzone et al. 2019, arXiv:1808.04730; Huang et al. 2020, Augmented normalizing flows, arXiv:2002.07101.
+    Reference: Ardizzone et al. 2019, arXiv:1808.04730; Huang et al. 2020, Augmented normalizing flows,
+        arXiv:2002.07101.
     """
 
     graph_capturable_from = 0
@@ -47,10 +47,9 @@ class BidirectionalML(Objective):
         model.set_noise(self.sigma, learn=self.learn_sigma)
         model.set_padding(self.padding_noise, 1.0)
 
-    def forward(
-        self, model: TwoSided, batch: Batch | None, step: int, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, model: Model, batch: Batch | None, step: int, generator: torch.Generator) -> tuple[Scalar, Terms]:
         """The bound; and sigma, the root mean square over the ys."""
+        assert isinstance(model, TwoSided) and batch is not None  # `attach`, `needs_data`
         x, y = batch
         scaled, ladj = model.scale(model.scale.dequantise(x, generator))
         u = model.noise(len(x), generator)

@@ -8,29 +8,37 @@ import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError
-from inncli.models.base import Model
-from inncli.objectives.base import Batch, Objective
+from inncli.models.base import Model, Scalar
+from inncli.objectives.base import Batch, Objective, Terms
+from inncli.shapes import Float, Int
 from inncli.tasks.base import Task
 from inncli.tasks.maxent.base import MaxentTask
 from inncli.types import Fraction, PositiveFloat, PositiveInt
 
 REPORT_DRAWS, REPORT_CHUNK = 200_000, 4_000
 
+Statistics = Float[Tensor, " statistics"]
+Matrix = Float[Tensor, "statistics statistics"]
+Residuals = Float[Tensor, "draws statistics"]
 
-def latin_normal(n: int, dim: int, generator: torch.Generator) -> Tensor:
+
+def latin_normal(n: int, dim: int, generator: torch.Generator) -> Float[Tensor, "n dim"]:
     r"""N standard normal rows, Latin hypercube: one value in every n-th of the mass of each column.
 
     .. math:: z_{id} = \Phi^{-1}((\pi_d(i) + u_{id}) / n), \quad u \sim U(0, 1), \; \pi_d \text{ a permutation}
 
-    Each row is N(0, I) exactly, so means over rows are unbiased; what a function owes to single columns nearly
-    leaves their variance, which falls as 1/n for independent rows.
+    Each row is N(0, I) exactly, so means over rows are unbiased. The part of a function that depends on single columns
+    adds next to nothing to their variance; with independent rows it adds a term that falls as 1/n.
 
     Shape: (n, dim), float64.
     Reference: McKay, Beckman and Conover 1979, A comparison of three methods for selecting values of input variables.
     """
-    like = {"generator": generator, "dtype": torch.float64, "device": generator.device}
-    stratum = torch.rand(n, dim, **like).argsort(0)
-    u = (stratum + torch.rand(n, dim, **like)) / n
+
+    def uniform() -> Tensor:
+        return torch.rand(n, dim, generator=generator, dtype=torch.float64, device=generator.device)
+
+    stratum = uniform().argsort(0)
+    u = (stratum + uniform()) / n
     return torch.special.ndtri(u.clamp(1e-12, 1 - 1e-12))
 
 
@@ -66,6 +74,19 @@ class MaxEnt(Objective):
     """
 
     needs_data = False
+
+    # Buffers, see `attach`; K statistics.
+    kappa: Statistics
+    multipliers: Statistics
+    weight: Scalar
+    phase: Int[Tensor, ""]
+    factor: Matrix
+    steps: Int[Tensor, ""]
+    sum_mean: Statistics
+    sum_mean2: Matrix
+    sum_r2: Matrix
+    before: Statistics
+    before_noise: Matrix
 
     def __init__(
         self,
@@ -118,9 +139,7 @@ class MaxEnt(Objective):
             value = value.double() if value.is_floating_point() else value
             self.register_buffer(name, value.to(device))
 
-    def forward(
-        self, model: Model, batch: Batch | None, step: int, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, model: Model, batch: Batch | None, step: int, generator: torch.Generator) -> tuple[Scalar, Terms]:
         """The augmented Lagrangian of fresh draws, and its terms."""
         halves = [latin_normal(n, model.dim, generator) for n in (self.draws // 2, self.draws - self.draws // 2)]
         x, log_q = model.push_forward(torch.cat(halves))
@@ -137,28 +156,30 @@ class MaxEnt(Objective):
             "penalty": penalty,
             "penalty_weight": self.weight.clone(),
         }
-        terms |= {f"residual {name}": value for name, value in zip(self.task.statistic_names, r.mean(0))}
+        terms |= {f"residual {name}": value for name, value in zip(self.task.statistic_names, r.mean(0), strict=True)}
         return -entropy + constraint + penalty, {name: value.detach() for name, value in terms.items()}
 
-    def _product_of_halves(self, r: Tensor) -> Tensor:
+    def _product_of_halves(self, r: Residuals) -> Scalar:
         """Unbiased R^T V^{-1} R."""
         half = self.draws // 2
         return self._whiten(r[:half].mean(0)) @ self._whiten(r[half:].mean(0))
 
-    def _whiten(self, r: Tensor) -> Tensor:
+    def _whiten(self, r: Float[Tensor, " statistics *columns"]) -> Float[Tensor, " statistics *columns"]:
+        """factor^{-1} r, of one column or of several."""
         columns = r if r.ndim == 2 else r[:, None]
         return torch.linalg.solve_triangular(self.factor, columns, upper=False).reshape(r.shape)
 
     # phases
 
-    def _count(self, r: Tensor) -> None:
+    def _count(self, r: Residuals) -> None:
+        """Adds the draws of a step to the sums of the phase."""
         mean = r.mean(0)
         self.steps += 1
         self.sum_mean += mean
         self.sum_mean2 += torch.outer(mean, mean)
         self.sum_r2 += r.T @ r / len(r)
 
-    def _begin_phase(self, r: Tensor) -> None:
+    def _begin_phase(self, r: Residuals) -> None:
         """Ends the phase before: multipliers, penalty weight and V from its draws; `r` gives the first V."""
         if self.steps == 0:
             self._set_metric(torch.atleast_2d(torch.cov(r.T)))
@@ -178,19 +199,19 @@ class MaxEnt(Objective):
         for total in (self.steps, self.sum_mean, self.sum_mean2, self.sum_r2):
             total.zero_()
 
-    def _set_metric(self, covariance: Tensor) -> None:
-        # A little of the diagonal: statistics may depend on each other.
+    def _set_metric(self, covariance: Matrix) -> None:
+        # A little of the diagonal is added, since statistics may depend on each other.
         variance = torch.diagonal(covariance).clamp_min(1e-12)
         self.factor.copy_(torch.linalg.cholesky(covariance + 1e-6 * torch.diag(variance)))
 
-    def _shrinks_too_slowly(self, mean: Tensor, noise: Tensor) -> bool:
+    def _shrinks_too_slowly(self, mean: Statistics, noise: Matrix) -> bool:
         """Whether |R_k|^2 exceeds gamma^2 |R_{k-1}|^2 by two standard errors, both in the metric of V."""
         now, variance = self._squared_norm(mean, noise)
         before, variance_before = self._squared_norm(self.before, self.before_noise)
         excess = now - self.shrink**2 * before
         return bool(excess > 2 * (variance + self.shrink**4 * variance_before).sqrt())
 
-    def _squared_norm(self, mean: Tensor, noise: Tensor) -> tuple[Tensor, Tensor]:
+    def _squared_norm(self, mean: Statistics, noise: Matrix) -> tuple[Scalar, Scalar]:
         """Unbiased R^T V^{-1} R from an estimate of R with covariance `noise`, and the variance of that."""
         r, noise = self._whiten(mean), self._whiten(self._whiten(noise).T)
         return r @ r - noise.trace(), 4 * r @ noise @ r + 2 * noise.square().sum()

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from inncli.models.base import Model
-from inncli.objectives.base import Batch, Objective
+from inncli.models.base import Model, Scalar
+from inncli.objectives.base import Batch, Objective, Terms
 
 
 class NLL(Objective):
@@ -15,8 +14,7 @@ class NLL(Objective):
     needs_density = True
     graph_capturable_from = 0
 
-    def forward(
-        self, model: Model, batch: Batch | None, step: int, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, model: Model, batch: Batch | None, step: int, generator: torch.Generator) -> tuple[Scalar, Terms]:
         """The loss; it is its only term."""
+        assert batch is not None  # `needs_data`
         return model.loss(*batch, generator), {}

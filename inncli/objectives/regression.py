@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Literal
 
 import torch
-from torch import Tensor
 
 from inncli.errors import ConfigError
 from inncli.models.abilities import ForwardNetwork
-from inncli.models.base import Model
-from inncli.objectives.base import Batch, Objective
+from inncli.models.base import Model, Scalar
+from inncli.objectives.base import Batch, Objective, Terms
 from inncli.tasks.base import Task
 
 
@@ -36,8 +35,9 @@ class Regression(Objective):
             )
         model.train_by(self.kind)
 
-    def forward(
-        self, model: ForwardNetwork, batch: Batch | None, step: int, generator: torch.Generator
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def forward(self, model: Model, batch: Batch | None, step: int, generator: torch.Generator) -> tuple[Scalar, Terms]:
         """The loss; it is its only term."""
-        return model.row_loss(*batch).mean(), {}
+        assert isinstance(model, ForwardNetwork) and batch is not None  # `attach`, `needs_data`
+        x, y = batch
+        assert y is not None  # `Adjoint` and its like are built for a task with a y
+        return model.row_loss(x, y).mean(), {}

@@ -2,9 +2,9 @@
 
     metadata["inn"] = {"format": 1, "checksum": ..., "config_hash": ..., "config": ..., ...}
 
-No pickle is written or read. The checksum covers names, types, shapes and bytes of the tensors and the
-rest of the JSON, so that an altered file is refused and named. A checksum says nothing of who wrote the file:
-what its header declares is held against its size first, and against the model it is for (`check_fit`).
+No pickle is written or read. The checksum covers names, types, shapes and bytes of the tensors and the rest of the
+JSON, so that an altered file is refused and named. A checksum does not say who wrote the file: so what the header
+declares is held against the size of the file first, and against the model it is for (`check_fit`).
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -28,9 +29,11 @@ FORMAT = 1
 MAX_HEADER = 64 * 2**20  # bytes of names, shapes and JSON part
 ITEM_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "I16": 2, "I8": 1, "U8": 1, "BOOL": 1}
 Shapes = dict[str, tuple[int, ...]]
+Meta = dict[str, Any]  # the JSON part
+T = TypeVar("T")
 
 
-def save_checkpoint(path: Path, tensors: dict[str, Tensor], meta: dict) -> None:
+def save_checkpoint(path: Path, tensors: dict[str, Tensor], meta: Meta) -> None:
     """Writes `tensors` and the JSON-ready `meta` to `path`."""
     tensors = {name: tensors[name].detach().cpu().contiguous() for name in sorted(tensors)}
     meta = {"format": FORMAT, **meta}
@@ -42,7 +45,7 @@ def save_checkpoint(path: Path, tensors: dict[str, Tensor], meta: dict) -> None:
     atomic_write(path, save(arrays, {"inn": json.dumps(meta, sort_keys=True)}))
 
 
-def read_header(path: Path) -> tuple[Shapes, dict]:
+def read_header(path: Path) -> tuple[Shapes, Meta]:
     """The shape of each tensor and the JSON part, without reading any tensor.
 
     Raises: CheckpointError if the file is missing, cut short, of an unknown format, or declares more than it holds.
@@ -71,7 +74,7 @@ def read_header(path: Path) -> tuple[Shapes, dict]:
     return shapes, meta
 
 
-def _raw_header(path: Path) -> tuple[dict, int]:
+def _raw_header(path: Path) -> tuple[dict[str, Any], int]:
     """The JSON that a safetensors file begins with, and the number of bytes after it."""
     size = path.stat().st_size
     with open(path, "rb") as file:
@@ -84,7 +87,7 @@ def _raw_header(path: Path) -> tuple[dict, int]:
     return entries, size - 8 - length
 
 
-def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
+def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], Meta]:
     """Reads what `save_checkpoint` wrote, on the CPU.
 
     Raises: CheckpointError if the file is missing, damaged, altered or of an unknown format.
@@ -93,7 +96,7 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], dict]:
     _, meta = read_header(path)
     try:
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 a safetensors file is no dict: it can't be iterated
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise _damaged(path, error) from error
     if _checksum(tensors, meta) != meta.get("checksum"):
@@ -110,6 +113,9 @@ def check_fit(
     """Holds the tensors of a file against those that it should have, by name and shape.
 
     Args:
+        path: the file, for the message.
+        found: the shape of each of its tensors, by name.
+        expected: the shape that each should have, by name.
         optional: names out of `expected` that may be absent.
 
     Raises: CheckpointError that names the first tensor which is missing, too many, or of another shape.
@@ -151,18 +157,18 @@ def shapes_of(tensors: Mapping[str, Tensor]) -> Shapes:
     return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
-def prefixed(prefix: str, tensors: Mapping) -> dict:
+def prefixed(prefix: str, tensors: Mapping[str, T]) -> dict[str, T]:
     """The same tensors (or shapes) under `prefix.name`."""
     return {f"{prefix}.{name}": tensor for name, tensor in tensors.items()}
 
 
-def under(prefix: str, tensors: Mapping) -> dict:
+def under(prefix: str, tensors: Mapping[str, T]) -> dict[str, T]:
     """The tensors (or shapes) whose name starts with `prefix.`, without it."""
     start = prefix + "."
     return {name[len(start) :]: tensor for name, tensor in tensors.items() if name.startswith(start)}
 
 
-def _checksum(tensors: dict[str, Tensor], meta: dict) -> str:
+def _checksum(tensors: dict[str, Tensor], meta: Meta) -> str:
     digest = hashlib.sha256(json.dumps({k: v for k, v in meta.items() if k != "checksum"}, sort_keys=True).encode())
     for name in sorted(tensors):
         tensor = tensors[name].contiguous()

@@ -1,9 +1,9 @@
 """The training step of a small net as a CUDA graph: recorded once, then replayed by one launch.
 
-A step of a small flow launches some hundred kernels, each shorter than its launch. What is recorded is a step as it stands:
-its shapes, its places in memory and every number that the host put in. So the batch, the learning rate and the seeds are
-written into fixed places before each replay, and what else the host decides (the first steps' ramp, the average of the
-weights, whether a loss is finite) stays outside.
+A step of a small flow launches some hundred kernels, each shorter than its launch. A recording holds a step as it
+stands: its shapes, its places in memory and every number that the host put in. So the batch, the learning rate and the
+seeds are written into fixed places before each replay. The host's other decisions (the first steps' ramp, the average
+of the weights, whether a loss is finite) stay outside.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Callable
+from typing import TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +25,7 @@ from inncli.training.step import Step
 
 SMALL = 2_000_000  # weights: beyond it a step's kernels are longer than their launches
 WARM = 3  # steps before the recording: libraries allocate and choose their kernels in their first ones
+T = TypeVar("T")
 
 
 def is_wanted(asked: bool | str, model: Model, objective: Objective, group: Group, precision: Precision) -> bool:
@@ -67,16 +69,20 @@ class GraphedStep(Step):
 
     def __call__(self, batch: Batch | None, step: int) -> tuple[float, dict[str, Tensor]]:
         """Takes the step; see `Step`."""
-        if self.given_up or step < self.objective.graph_capturable_from:
+        start = self.objective.graph_capturable_from
+        assert start is not None  # see `_reason_against`
+        if self.given_up or step < start:
             return super().__call__(batch, step)
         if self.warm < WARM:
             self.warm += 1
             return self._aside(lambda: Step.__call__(self, batch, step))
-        if self.replay is None and not self._prepare(batch, step):
+        if self.replay is None:
+            self.replay = self._prepare(batch, step)
+        if self.replay is None:
             return super().__call__(batch, step)
-        for place, value in zip(self.places, batch or ()):
-            if place is not None:
-                place.copy_(value)
+        for place, part in zip(self.places or (), batch or (), strict=True):
+            if place is not None and part is not None:
+                place.copy_(part)
         self.lr_place.fill_(self.lr)
         self.noise(step, self.generator)
         self.replay()
@@ -91,9 +97,12 @@ class GraphedStep(Step):
         if self.replay is None:
             super().set_lr(lr)
 
-    def _prepare(self, batch: Batch | None, step: int) -> bool:
-        """Sets up the fixed places and records; whether that went well."""
-        self.places = tuple(None if part is None else part.clone() for part in batch) if batch else ()
+    def _prepare(self, batch: Batch | None, step: int) -> Callable[[], None] | None:
+        """Sets up the fixed places and records; returns the replay, or None where it could not be recorded."""
+        self.places: Batch | None = None
+        if batch is not None:
+            x, y = batch
+            self.places = x.clone(), None if y is None else y.clone()
         self.generator = torch.Generator(self.parameters[0].device)
         self.lr_place = torch.tensor(self.lr, dtype=torch.float32, device=self.generator.device)
         group = self.optimizer.param_groups[0]
@@ -102,7 +111,7 @@ class GraphedStep(Step):
         self.noise(step, self.generator)
         self.optimizer.zero_grad(set_to_none=True)  # so that the gradients are born in the graph's memory
         try:
-            self.replay = self._record(lambda: self._whole(step))
+            return self._record(lambda: self._whole(step))
         except RuntimeError as error:
             if self.insist:
                 raise
@@ -110,16 +119,16 @@ class GraphedStep(Step):
             self.given_up = True
             first = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
             logging.getLogger(__name__).warning("no CUDA graph of the step (%s); it goes on without", first)
-        return self.replay is not None
+            return None
 
     def _whole(self, step: int) -> None:
         """The step on the fixed places; reads no number back."""
         self.optimizer.zero_grad(set_to_none=True)
         with self.precision.subnets():
-            loss, terms = self.objective(self.model, self.places or None, step, self.generator)
+            loss, terms = self.objective(self.model, self.places, step, self.generator)
         norm = self.gradient(loss)
-        # A fused optimizer leaves the weights alone where this is 1.
-        self.optimizer.found_inf = (~(loss.detach().isfinite() & norm.isfinite())).float()
+        # A fused optimizer looks for `found_inf`, which no stub names, and leaves the weights alone where it is 1.
+        self.optimizer.found_inf = (~(loss.detach().isfinite() & norm.isfinite())).float()  # type: ignore[attr-defined]
         self.optimizer.step()
         self.out = loss.detach(), norm, terms
 
@@ -131,7 +140,7 @@ class GraphedStep(Step):
             whole()
         return graph.replay
 
-    def _aside(self, call: Callable[[], tuple]) -> tuple:
+    def _aside(self, call: Callable[[], T]) -> T:
         """On a stream of its own, as a step is to be warmed up for its recording."""
         if self.parameters[0].device.type != "cuda":
             return call()

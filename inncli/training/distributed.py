@@ -2,10 +2,11 @@
 
     run(devices, function, ...)  ->  function(group, ...) in this process, in one for each device, or in torchrun's
 
-Every process builds the same model from the same pairs and takes the same steps; rows are shared out as `inncli.nn.sharding`
-says, and gradients are summed, so that the weights keep the same bits everywhere. The first process alone writes and
-shows anything. The processes that are started here talk over the loopback device and find each other by a file; the one
-that started them trains nothing: it hands signals on, and ends all of them when one is gone.
+Every process builds the same model from the same pairs and takes the same steps. Rows are shared out as
+`inncli.nn.sharding` says, and gradients are summed, so that the weights keep the same bits everywhere. The first
+process alone writes and shows anything. Processes that are started here talk over the loopback device and find each
+other by a file. The process that started them trains nothing: it hands signals on, and ends all of them when one is
+gone.
 """
 
 from __future__ import annotations
@@ -20,10 +21,12 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, distributed
@@ -35,16 +38,19 @@ from inncli.io.worker_path import leave_safe_path, safe_path, spawning
 from inncli.nn.sharding import all_reduce, all_sum, shared_out
 from inncli.training.stop_signals import StopReason, stop_signals
 
+T = TypeVar("T")
+
 GRACE = 10.0  # seconds that the others have to end by themselves, once one of them has failed
 
 
 @dataclass(frozen=True)
 class Group:
-    """The processes that train together, seen from one of them. One process is a group, too: all of this is then free.
+    """The processes that train together, seen from one of them. One process is a group too, at no cost.
 
     Args:
         device: this process's own.
         names: the devices of all of them, by rank.
+        rank: this process's place among them; 0 is the first.
     """
 
     device: torch.device
@@ -61,11 +67,11 @@ class Group:
         """Whether this is the process that writes and shows things."""
         return self.rank == 0
 
-    def sharing(self) -> contextlib.AbstractContextManager:
+    def sharing(self) -> contextlib.AbstractContextManager[None]:
         """While entered, functions of rows are shared out between the processes."""
         return shared_out(self.rank, self.size)
 
-    def same(self, value):
+    def same(self, value: T) -> T:
         """The first process's value, in every process."""
         if self.size == 1:
             return value
@@ -74,16 +80,16 @@ class Group:
             distributed.broadcast_object_list(held, src=0)
         return held[0]
 
-    def each(self, value) -> list:
+    def each(self, value: T) -> list[T]:
         """The values of all processes, by rank."""
         if self.size == 1:
             return [value]
-        held = [None] * self.size
+        held: list[Any] = [None] * self.size
         with _lost():
             distributed.all_gather_object(held, value)
         return held
 
-    def sum_gradients(self, parameters: list[Tensor]) -> None:
+    def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
         """Sums the gradients over the processes, in place, by one exchange for each dtype."""
         if self.size == 1:
             return
@@ -91,7 +97,7 @@ class Group:
         for dtype in sorted({g.dtype for g in gradients}, key=str):
             some = [g for g in gradients if g.dtype == dtype]
             joined = all_sum(torch.cat([g.reshape(-1) for g in some]))
-            for g, total in zip(some, joined.split([g.numel() for g in some])):
+            for g, total in zip(some, joined.split([g.numel() for g in some]), strict=True):
                 g.copy_(total.view_as(g))
 
     def reason(self, own: StopReason | None) -> StopReason | None:
@@ -108,14 +114,15 @@ def alone(device: torch.device) -> Group:
     return Group(device, (str(device),))
 
 
-def run(names: str | list[str], function: Callable, *args):
-    """function(group, *args), in each of the processes that train together; what the first one returns.
+def run(names: str | list[str], function: Callable[..., T], *args: Any) -> T:
+    """Calls function(group, *args) in each of the processes that train together; returns what the first one returns.
 
     Args:
         names: the devices asked for.
         function: of a module, since it is named to other processes.
+        *args: its further arguments.
 
-    Raises: whatever the first process to fail raised; ConfigError if a device isn't here.
+    Raises: the error of the first process to fail; ConfigError if a device isn't here.
     """
     rank = torchrun.rank()
     if rank is not None:
@@ -142,7 +149,9 @@ def _of_launcher(names: str | list[str]) -> list[torch.device]:
 
 
 @contextlib.contextmanager
-def _joined(devices: list[torch.device], rank: int, local_rank: int, store=None) -> Iterator[Group]:
+def _joined(
+    devices: list[torch.device], rank: int, local_rank: int, store: distributed.Store | None = None
+) -> Iterator[Group]:
     """Makes this process one of its group; without a store, that of the environment, as torchrun sets it."""
     device = devices[local_rank]
     size = len(devices) if store is not None else int(os.environ["WORLD_SIZE"])
@@ -151,7 +160,7 @@ def _joined(devices: list[torch.device], rank: int, local_rank: int, store=None)
     backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
     with _lost():
         distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
-        names = [None] * size
+        names: list[Any] = [None] * size
         distributed.all_gather_object(names, str(device))
     yield Group(device, tuple(names), rank)
     # Only now: a process that failed ends without waiting for the others.
@@ -172,8 +181,8 @@ def _work(
     meeting: str,
     stops: list[int],
     reports: Connection,
-    function: Callable,
-    args: tuple,
+    function: Callable[..., Any],
+    args: tuple[Any, ...],
 ) -> None:
     """The life of a process that was started here."""
     leave_safe_path()
@@ -189,14 +198,16 @@ def _work(
         with _joined(devices, rank, rank, store) as group:
             reports.send((function(group, *args), None, None))
     except BaseException as error:
-        with contextlib.suppress(OSError):  # nobody is left to hear it
+        with contextlib.suppress(OSError):  # the starting process may be gone
             reports.send((None, _portable(error), traceback.format_exc()))
         os._exit(1)  # not through the closing of a group that may wait for the others
 
 
 def _follow_to_the_end() -> None:
     """Stops this process, with a checkpoint, when the one that started it is gone."""
-    multiprocessing.parent_process().join()
+    starter = multiprocessing.parent_process()
+    assert starter is not None  # this runs in processes that `_spawn` started
+    starter.join()
     os.kill(os.getpid(), signal.SIGTERM)
 
 
@@ -208,12 +219,13 @@ def _portable(error: BaseException) -> BaseException:
         return RuntimeError(f"{type(error).__name__}: {error}")
 
 
-class _Elsewhere(Exception):
+class _ElsewhereError(Exception):
     """The traceback of an error in another process, shown as its cause."""
 
 
 # ---- the process that starts them ------------------------------------------------------------------
-def _spawn(devices: list[torch.device], function: Callable, args: tuple):
+def _spawn(devices: list[torch.device], function: Callable[..., T], args: tuple[Any, ...]) -> T:
+    """`run` on several devices: one process for each, started here."""
     if multiprocessing.current_process().daemon:
         raise ConfigError(
             "device: a list starts processes of its own, which a worker of this launcher may not; "
@@ -221,7 +233,7 @@ def _spawn(devices: list[torch.device], function: Callable, args: tuple):
         )
     context = spawning()
     with tempfile.TemporaryDirectory(prefix="inn-") as folder:
-        workers = []
+        workers: list[_Worker] = []
         try:
             for rank in range(len(devices)):
                 ours, theirs = context.Pipe(duplex=False)
@@ -252,11 +264,13 @@ def _spawn(devices: list[torch.device], function: Callable, args: tuple):
 
 @dataclass
 class _Worker:
+    """A process that was started here, and what it has reported: (returned value, error, traceback)."""
+
     rank: int
     device: torch.device
-    process: multiprocessing.Process
+    process: SpawnProcess
     reports: Connection
-    report: tuple | None = None
+    report: tuple[Any, BaseException | None, str | None] | None = None
     killed: bool = False  # by us
 
     def listen(self) -> None:
@@ -273,6 +287,8 @@ class _Worker:
         if self.report is not None:
             return self.report[1]
         code = self.process.exitcode
+        if code is None:
+            return None
         how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
         return TrainingError(
             f"process {self.rank} of this run (pid {self.process.pid}, {self.device}) {how}; "
@@ -297,13 +313,18 @@ def _until_all_ended(workers: list[_Worker]) -> None:
         worker.listen()
 
 
-def _outcome(workers: list[_Worker]):
-    """What the first process returned, or the error that came first in cause: what was lost says only that."""
+def _outcome(workers: list[_Worker]) -> Any:
+    """What the first process returned.
+
+    Raises: the error of a process that failed; one that only lost another process comes last.
+    """
     failed = [worker for worker in workers if worker.failed and not worker.killed]
     if not failed:
+        assert workers[0].report is not None  # a process that ended well reported first
         return workers[0].report[0]
     cause = min(failed, key=lambda worker: isinstance(worker.error, LostProcessError))
-    raise cause.error from (_Elsewhere(f"\n{cause.report[2]}") if cause.report else None)
+    assert cause.error is not None  # it has failed
+    raise cause.error from (_ElsewhereError(f"\n{cause.report[2]}") if cause.report else None)
 
 
 @contextlib.contextmanager
@@ -312,7 +333,7 @@ def _handed_on(workers: list[_Worker]) -> Iterator[None]:
 
     def hand_on(number: int, frame: object) -> None:
         for worker in workers:
-            if worker.process.exitcode is None:
+            if worker.process.exitcode is None and worker.process.pid is not None:
                 os.kill(worker.process.pid, number)
 
     if threading.current_thread() is not threading.main_thread():

@@ -17,7 +17,7 @@ from inncli.errors import NonFiniteError
 from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
 from inncli.runtime import generator, stream_seed
-from inncli.training.checkpoint import load_checkpoint, prefixed, save_checkpoint, under
+from inncli.training.checkpoint import Meta, load_checkpoint, prefixed, save_checkpoint, under
 from inncli.training.cuda_graph import GraphedStep, is_wanted
 from inncli.training.distributed import Group, alone
 from inncli.training.nonfinite import non_finite_layer
@@ -42,12 +42,12 @@ class Loop:
         seed: int,
         last: Path,
         best: Path,
-        meta: dict,
+        meta: Meta,
         group: Group | None = None,
     ) -> None:
         self.trainer, self.model, self.objective, self.data = trainer, model, objective, data
         self.seed, self.last, self.best, self.meta = seed, last, best, meta
-        self.parameters = [p for p in model.parameters() if p.requires_grad]
+        self.parameters: list[Tensor] = [p for p in model.parameters() if p.requires_grad]
         self.device = self.parameters[0].device
         self.group = group or alone(self.device)
         self.precision = Precision(trainer.precision, trainer.tf32, model, self.device)
@@ -131,12 +131,12 @@ class Loop:
 
     # epochs and validation
 
-    def end_epoch(self) -> dict:
+    def end_epoch(self) -> dict[str, float]:
         """Validates the averaged weights and keeps them if they are the best; returns a line of metrics."""
         progress = self.progress
         epoch = math.ceil(progress.step / self.steps_per_epoch)
         count = progress.step - (epoch - 1) * self.steps_per_epoch
-        line = {"epoch": epoch, "step": progress.step}
+        line: dict[str, float] = {"epoch": epoch, "step": progress.step}
         line |= {name: total / count for name, total in progress.sums.items()}
         line["lr"] = self.step.lr
         progress.sums = {}
@@ -187,7 +187,7 @@ class Loop:
             self.objective.train()
 
     def _swap(self) -> None:
-        for parameter, averaged in zip(self.parameters, self.averaged):
+        for parameter, averaged in zip(self.parameters, self.averaged, strict=True):
             parameter.data, averaged.data = averaged.data, parameter.data
 
     def _weights(self) -> dict[str, Tensor]:
@@ -263,12 +263,12 @@ class Loop:
         names = [name for name, q in self.model.named_parameters() if q.requires_grad]
         moments = {
             f"{name}.{key}": value
-            for name, q in zip(names, self.parameters)
+            for name, q in zip(names, self.parameters, strict=True)
             for key, value in self.optimizer.state.get(q, {}).items()
         }
         tensors = {
             **prefixed("model", self.model.state_dict()),
-            **prefixed("averaged", dict(zip(names, self.averaged))),
+            **prefixed("averaged", dict(zip(names, self.averaged, strict=True))),
             **prefixed("optimizer", moments),
             **prefixed("objective", self.objective.state_dict()),
             **prefixed("best", self.best_weights),
@@ -296,7 +296,7 @@ class Loop:
         self.best_weights = {k: v.to(self.device) for k, v in under("best", tensors).items()}
         averaged, moments = under("averaged", tensors), under("optimizer", tensors)
         names = [name for name, q in self.model.named_parameters() if q.requires_grad]
-        for name, parameter, mean in zip(names, self.parameters, self.averaged):
+        for name, parameter, mean in zip(names, self.parameters, self.averaged, strict=True):
             mean.copy_(averaged[name])
             state = under(name, moments)
             if state:

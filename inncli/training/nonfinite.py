@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-LOSS_ITSELF = "the loss itself"  # where no layer is to blame
+LOSS_ITSELF = "the loss itself"  # where every layer is finite
 NORM = "the norm of the gradient"  # where each part of it is finite, and the sum of their squares is not
 
 
@@ -27,8 +28,8 @@ def non_finite_layer(model: nn.Module, run: Callable[[], object]) -> str:
             return f"parameter {name}"
     found: list[str] = []
 
-    def watch(name: str) -> Callable:
-        def hook(module: nn.Module, inputs: tuple, output: object) -> None:
+    def watch(name: str) -> Callable[[nn.Module, tuple[Any, ...], object], None]:
+        def hook(module: nn.Module, inputs: tuple[Any, ...], output: object) -> None:
             if not found and not _finite(output):
                 found.append(f"layer {name} ({type(module).__name__})")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -56,7 +56,7 @@ class Precision:
         finally:
             torch.backends.cuda.matmul.allow_tf32 = before
 
-    def subnets(self) -> contextlib.AbstractContextManager:
+    def subnets(self) -> contextlib.AbstractContextManager[object]:
         """For the forward pass of a step."""
         return subnets_in(self.dtype)
 
@@ -85,11 +85,11 @@ class Precision:
                 "trainer.precision=bf16 or full, or lower trainer.lr"
             )
 
-    def state(self) -> dict:
+    def state(self) -> dict[str, Any]:
         """What a checkpoint keeps; nothing but for fp16."""
         return {} if self.scaler is None else {"scaler": self.scaler.state_dict()}
 
-    def load(self, state: dict) -> None:
+    def load(self, state: dict[str, Any]) -> None:
         """Takes over what `state` gave."""
         if self.scaler is not None and "scaler" in state:
             self.scaler.load_state_dict(state["scaler"])

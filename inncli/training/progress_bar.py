@@ -6,11 +6,15 @@ import contextlib
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
+import rich.progress
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+from inncli.training.state import Progress
+
+Line = Mapping[str, float]  # the metrics of an epoch
 PLAIN_EVERY = 5.0  # seconds between plain lines
 
 
@@ -26,10 +30,10 @@ class _Plain:
         start = f" from step {step:,}" if step else ""
         print(f"training {planned:,} steps{start}, {steps_per_epoch:,} an epoch", file=sys.stderr, flush=True)
 
-    def step(self, progress, loss: float, lr: float) -> None:
+    def step(self, progress: Progress, loss: float, lr: float) -> None:
         pass
 
-    def epoch(self, line: dict) -> None:
+    def epoch(self, line: Line) -> None:
         now = time.monotonic()
         if now - self._shown >= PLAIN_EVERY or line["step"] >= self._planned:
             self._shown = now
@@ -39,21 +43,21 @@ class _Plain:
 class _Bar:
     """Rich's progress bar with loss, learning rate and time left."""
 
-    def __init__(self, bar, run_id: str) -> None:
+    def __init__(self, bar: rich.progress.Progress, run_id: str) -> None:
         self._bar, self._run_id, self._words = bar, run_id, ""
         self._drawn = 0.0
 
     def plan(self, step: int, planned: int, steps_per_epoch: int) -> None:
         self._task = self._bar.add_task(self._run_id, total=planned, completed=step, words="")
 
-    def step(self, progress, loss: float, lr: float) -> None:
+    def step(self, progress: Progress, loss: float, lr: float) -> None:
         now = time.monotonic()
         if now - self._drawn > 0.1 or progress.step == progress.planned_steps:
             self._drawn = now
             words = f"loss {loss:.3f}  rate {lr:.1e}{self._words}"
             self._bar.update(self._task, completed=progress.step, words=words)
 
-    def epoch(self, line: dict) -> None:
+    def epoch(self, line: Line) -> None:
         if "val_loss" in line:
             self._words = f"  val {line['val_loss']:.4f}"
 
@@ -71,11 +75,11 @@ def show_progress(run_id: str) -> Iterator[_Plain | _Bar]:
         TextColumn("{task.fields[words]}"),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=False) as bar:
+    with rich.progress.Progress(*columns, console=Console(stderr=True), transient=False) as bar:
         yield _Bar(bar, run_id)
 
 
-def _words(line: dict) -> str:
+def _words(line: Line) -> str:
     parts = [f"epoch {line['epoch']:>4}", f"loss {line['loss']:.4f}"]
     if "val_loss" in line:
         parts.append(f"val {line['val_loss']:.4f}")

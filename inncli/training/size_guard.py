@@ -8,9 +8,11 @@ outgrows what the header of the checkpoint declares.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
+from typing import Any
 
+from torch import nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 from torch.overrides import TorchFunctionMode
 
@@ -54,7 +56,13 @@ class _Counted(TorchFunctionMode):
         self.most, self.left = most, 64 * most  # each at most, and all together
         self.parameters = parameters
 
-    def __torch_function__(self, function, types, args=(), kwargs=None):
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Collection[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
         kwargs = kwargs or {}
         size = _size(getattr(function, "__name__", ""), (*args, *kwargs.values()))
         self.left -= size
@@ -62,8 +70,8 @@ class _Counted(TorchFunctionMode):
             raise self.too_large()
         return function(*args, **kwargs)
 
-    def parameter(self, module, name, value) -> None:
-        """Counts a registered parameter; what has no end is stopped here."""
+    def parameter(self, module: nn.Module, name: str, value: nn.Parameter | None) -> None:
+        """Counts a registered parameter; a model without end is stopped here."""
         self.parameters -= 1
         if self.parameters < 0:
             raise self.too_large()
@@ -76,7 +84,7 @@ class _Counted(TorchFunctionMode):
         )
 
 
-def _size(name: str, values: tuple) -> int:
+def _size(name: str, values: tuple[Any, ...]) -> int:
     """Elements of the tensor that a call would make, as far as its whole numbers tell."""
     if name in HOLDS:
         return 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -28,7 +28,7 @@ class Step:
         self,
         model: Model,
         objective: Objective,
-        parameters: list[Tensor],
+        parameters: Sequence[Tensor],
         optimizer: torch.optim.Optimizer,
         clip: float | None,
         noise: Callable[..., torch.Generator],
@@ -78,8 +78,8 @@ class Step:
 
     def refuse(self, value: float, batch: Batch | None, step: int) -> None:
         """Names the place that is not finite, whichever process has its rows."""
-        where = self.group.each(non_finite_layer(self.model, lambda: self.loss(batch, step)))
-        where = min(where, key=lambda name: name == LOSS_ITSELF)
+        found = self.group.each(non_finite_layer(self.model, lambda: self.loss(batch, step)))
+        where = min(found, key=lambda name: name == LOSS_ITSELF)
         if where == LOSS_ITSELF and math.isfinite(value):
             where = NORM
         raise NonFiniteError(

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
+from typing import Any
 
 from inncli.runs.run_info import Ending
 
 STOP = (signal.SIGINT, signal.SIGTERM)
-PREEMPT = (
-    signal.SIGUSR1,
-    signal.SIGUSR2,
-)  # a scheduler's, where it listens for one of them: see `inncli.launchers.requeue`
-
+# A scheduler's, where it listens for one of them: see `inncli.launchers.requeue`.
+PREEMPT = (signal.SIGUSR1, signal.SIGUSR2)
 
 StopReason = signal.Signals | Ending
+Handler = Callable[[int, FrameType | None], Any] | int | signal.Handlers | None  # of `signal.signal`
 
 
 def stop_word(reason: StopReason) -> str:
@@ -37,7 +37,7 @@ class StopFlag:
 
     def __init__(self) -> None:
         self.raised: StopReason | None = None
-        self._before: dict[int, object] = {}
+        self._before: dict[int, Handler] = {}
 
     def __enter__(self) -> StopFlag:
         if threading.current_thread() is threading.main_thread():

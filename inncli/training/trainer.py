@@ -10,6 +10,7 @@ from typing import Literal
 from inncli.errors import Interrupted
 from inncli.models.base import Model
 from inncli.objectives.base import Objective
+from inncli.training.checkpoint import Meta
 from inncli.training.cuda_graph import is_wanted
 from inncli.training.distributed import Group
 from inncli.training.loop import Loop
@@ -85,24 +86,31 @@ class Trainer:
         seed: int,
         last: Path,
         best: Path,
-        meta: dict,
+        meta: Meta,
         resume: bool = False,
         group: Group | None = None,
         on_plan: Callable[[Progress, int], None] = lambda progress, steps_per_epoch: None,
         on_step: Callable[[Progress, float, float], None] = lambda progress, loss, lr: None,
-        on_epoch: Callable[[dict], StopReason | None] = lambda line: None,
+        on_epoch: Callable[[dict[str, float]], StopReason | None] = lambda line: None,
         on_checkpoint: Callable[[Progress], None] = lambda progress: None,
     ) -> Progress:
         """Trains `model` in place; on return it holds the best weights.
 
         Args:
-            last, best: checkpoint files. `last` holds all that resuming needs, the best
-                weights included; `best` holds the weights alone.
+            model: its parameters are trained, its buffers are those of the model as it was started from the data.
+            objective: gives the loss; its buffers go into the checkpoints.
+            data: training pairs, and held-out ones to choose the best epoch by.
+            seed: of the order of rows and of all noise.
+            last: checkpoint file of all that resuming needs, the best weights included.
+            best: checkpoint file of the best weights alone.
             meta: JSON-ready facts that go into every checkpoint.
             resume: continue from `last`.
             group: the processes that train this model together; only the first writes files. None is one process.
-            on_plan, on_step, on_epoch, on_checkpoint: called as a run goes on; what `on_epoch`
-                returns is a reason to stop there, as a signal is.
+            on_plan: called with the progress and the steps of an epoch, before the first step.
+            on_step: called with the progress, the loss and the learning rate, after each step.
+            on_epoch: called with a line of metrics after each epoch; a reason that it returns stops the run there, as a
+                signal does.
+            on_checkpoint: called with the progress after each checkpoint between the first and the last.
 
         Raises:
             NonFiniteError: a loss or gradient went NaN or infinite; names the layer.
@@ -128,10 +136,8 @@ class Trainer:
                 if came:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)
-                    raise Interrupted(
-                        f"{stop_word(came)} at step {loop.progress.step} of {loop.progress.planned_steps}; checkpoint written",
-                        came,
-                    )
+                    where = f"at step {loop.progress.step} of {loop.progress.planned_steps}"
+                    raise Interrupted(f"{stop_word(came)} {where}; checkpoint written", came)
                 if time.monotonic() - saved >= self.checkpoint_seconds:
                     loop.checkpoint()
                     on_checkpoint(loop.progress)

@@ -1,13 +1,14 @@
 """What the files of a run must be before they are believed: its checkpoints belong to its config and fit its model.
 
-A checksum says that a file is as it was written, not who wrote it. So a run is opened from small to large: the
-headers first, then a model no larger than they declare, then the tensors.
+A checksum says that a file is as it was written; it does not say who wrote it. So a run is opened from small to
+large: first the headers, then a model no larger than they declare, then the tensors.
 """
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from inncli.models.base import Model
 from inncli.objectives.base import Objective
 from inncli.runs.run_dir import RunDir
 from inncli.training.checkpoint import (
+    Meta,
     Shapes,
     check_fit,
     check_values,
@@ -51,15 +53,15 @@ def _as_json(config: object) -> str:
     return json.dumps(config, sort_keys=True, default=str)
 
 
-def variables(path: Path, meta: dict) -> tuple[Variables, Variables | None]:
+def variables(path: Path, meta: Meta) -> tuple[Variables, Variables | None]:
     """What a checkpoint says of the columns of x and y. Raises: CheckpointError if that is not of its type."""
     try:
-        found = [None if meta[letter] is None else Variables.from_dict(meta[letter]) for letter in "xy"]
-        for part in filter(None, found):
+        x, y = (None if meta[letter] is None else Variables.from_dict(meta[letter]) for letter in "xy")
+        for part in filter(None, (x, y)):
             _check_variables(part)
-        if found[0] is None or not found[0].names:
+        if x is None or not x.names:
             raise ValueError("no x")
-        return tuple(found)
+        return x, y
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{path} does not say what its columns are ({' '.join(str(error).split())[:100]}); "
@@ -85,7 +87,7 @@ def _check_variables(part: Variables) -> None:
         raise ValueError("a name stands twice")
 
 
-def check_training_statistics(path: Path, seen: object, y: Variables | None) -> None:
+def check_training_statistics(path: Path, seen: Any, y: Variables | None) -> None:
     """What a checkpoint says of the training ys fits the columns of y: ranges, kept ys and their distances are numbers.
 
     Raises: CheckpointError otherwise.
@@ -94,7 +96,13 @@ def check_training_statistics(path: Path, seen: object, y: Variables | None) -> 
         return
     numeric = [i for i, labels in enumerate(y.labels) if labels is None]
     d = len(numeric)
-    shapes = {"low": [(y.dim,)], "high": [(y.dim,)], "centre": [(d,)], "median": [(d,)], "axes": [(d,), (d, d)]}
+    shapes: dict[str, list[tuple[int, ...]]] = {
+        "low": [(y.dim,)],
+        "high": [(y.dim,)],
+        "centre": [(d,)],
+        "median": [(d,)],
+        "axes": [(d,), (d, d)],
+    }
     try:
         found = {name: np.array(seen[name], dtype=np.float64) for name in (*shapes, "reference") if name in seen}
         if "calibration" in seen:
@@ -127,7 +135,7 @@ def check_training_statistics(path: Path, seen: object, y: Variables | None) -> 
         ) from error
 
 
-def check_resumable(run: RunDir, model: Model, objective: Objective) -> dict:
+def check_resumable(run: RunDir, model: Model, objective: Objective) -> Meta:
     """The JSON part of `last`, which holds all that training goes on from, and nothing else.
 
     Raises: CheckpointError if it is damaged or lacks anything.

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from inncli.transforms.base import Transform
+from inncli.transforms.base import Context, Moved, Points, Transform
 
 
 class ActNorm(Transform):
@@ -24,14 +24,14 @@ class ActNorm(Transform):
         self.shift = nn.Parameter(torch.zeros(dim))
         self.log_scale = nn.Parameter(torch.zeros(dim))
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         return (x - self.shift) * self.log_scale.exp(), self.log_scale.sum().expand(x.shape[0])
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         return z * (-self.log_scale).exp() + self.shift, -self.log_scale.sum().expand(z.shape[0])
 
     @torch.no_grad()
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def initialise(self, x: Points, context: Context = None) -> Points:
         """Mean 0 and sd 1 out of this batch; a constant coordinate keeps its scale."""
         if x.shape[0] > 1:
             sd = x.std(0)

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor
 
 from inncli.nn.made import MADE
-from inncli.transforms.base import Transform
+from inncli.transforms.base import Context, Moved, Points, Transform
 from inncli.transforms.elementwise import Elementwise
 
 
@@ -33,10 +32,10 @@ class Autoregressive(Transform):
         self.elementwise = elementwise
         self.net = MADE(dim, dim_context, elementwise.n_params, hidden)
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         return self.elementwise.forward(x, self.net(x, context))
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         x, total = z[:, :0], z.new_zeros(z.shape[0])
         for i in range(self.dim):
             # What is not known yet is masked; zeros, since 0 * inf would be NaN.

@@ -13,7 +13,7 @@ from inncli.errors import ConfigError, did_you_mean
 from inncli.nn.mlp import MLP
 from inncli.transforms.actnorm import ActNorm
 from inncli.transforms.autoregressive import Autoregressive
-from inncli.transforms.base import Transform
+from inncli.transforms.base import Context, Moved, Points, Transform
 from inncli.transforms.chain import Chain
 from inncli.transforms.coupling import Coupling
 from inncli.transforms.elementwise import Additive, Affine, Elementwise
@@ -210,11 +210,11 @@ class ConditionalScale(Transform):
         raw = self.subnet(x[:, :0] if context is None else context)
         return self.clamp * torch.tanh(raw / self.clamp)
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         s = self._log_scale(x, context)
         return x * s.exp(), s.sum(1)
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         s = self._log_scale(z, context)
         return z * (-s).exp(), -s.sum(1)
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from inncli.shapes import Float, Int
+from inncli.transforms.base import Context, Moved, Points
 from inncli.transforms.linear import LinearGaussian
 
 
@@ -30,24 +32,25 @@ class ClassGaussian(LinearGaussian):
         self.lower = nn.Parameter(torch.zeros(classes, dim, dim))
         self.log_diagonal = nn.Parameter(torch.zeros(classes, dim))
 
-    def _class(self, context: Tensor) -> Tensor:
+    def _class(self, context: Tensor | None) -> Tensor:
+        assert context is not None  # it holds the label: `Transform` refuses a call without it
         return context[:, self.code].argmax(1)
 
     def _w(self) -> Tensor:
         return torch.tril(self.lower, -1) + torch.diag_embed(self.log_diagonal.exp())
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         k = self._class(context)
         z = torch.einsum("bij,bj->bi", self._w()[k], x - self._mean(context))
         return z, self.log_diagonal.sum(1)[k]
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         k = self._class(context)
         x = torch.linalg.solve_triangular(self._w()[k], z[:, :, None], upper=False)[:, :, 0]
         return x + self._mean(context), -self.log_diagonal.sum(1)[k]
 
     @torch.no_grad()
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def initialise(self, x: Points, context: Context = None) -> Points:
         """Sets A, b and every W_k in closed form from all of the training data."""
         residual = self._fit_mean(x, context)
         k = self._class(context)
@@ -76,10 +79,12 @@ class ClassGaussian(LinearGaussian):
                     log_det = torch.diagonal(factors, dim1=1, dim2=2).log().sum(1)[k[rows]]
                     loss += 0.5 * float(z.square().sum()) + float(log_det.sum())
                 losses[shared, diagonal] = loss
-        return min(losses, key=losses.get)
+        return min(losses, key=losses.__getitem__)
 
 
-def _shrunk(residual: Tensor, k: Tensor, classes: int, shared: float, diagonal: float) -> Tensor:
+def _shrunk(
+    residual: Float[Tensor, "rows dim"], k: Int[Tensor, " rows"], classes: int, shared: float, diagonal: float
+) -> Float[Tensor, "classes dim dim"]:
     """Covariance of each class, (classes, D, D), mixed with the shared one and then with its own diagonal.
 
     A class without rows has the shared one.

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from inncli.nn.mlp import MLP
-from inncli.transforms.base import Transform
+from inncli.transforms.base import Context, Moved, Points, Transform
 from inncli.transforms.elementwise import Elementwise
 
 
@@ -55,12 +55,12 @@ class Coupling(Transform):
     def _join(self, x_a: Tensor, x_b: Tensor) -> Tensor:
         return torch.cat([x_b, x_a] if self.swap else [x_a, x_b], 1)
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         x_a, x_b, params = self._split(x, context)
         z_b, ladj = self.elementwise.forward(x_b, params)
         return self._join(x_a, z_b), ladj
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         z_a, z_b, params = self._split(z, context)
         x_b, ladj = self.elementwise.inverse(z_b, params)
         return self._join(z_a, x_b), ladj

@@ -7,7 +7,11 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
+from inncli.shapes import Float
+from inncli.transforms.base import Moved, Points
 from inncli.types import PositiveFloat
+
+Params = Float[Tensor, "rows dim_params"]  # dim_params = dim * n_params
 
 
 class Elementwise(nn.Module, ABC):
@@ -23,12 +27,12 @@ class Elementwise(nn.Module, ABC):
     n_params: int
 
     @abstractmethod
-    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """Z and the sum of log dz/dx."""
+    def forward(self, x: Points, params: Params) -> Moved:
+        """The pair (z, sum of log dz/dx)."""
 
     @abstractmethod
-    def inverse(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """X and the sum of log dx/dz."""
+    def inverse(self, z: Points, params: Params) -> Moved:
+        """The pair (x, sum of log dx/dz)."""
 
 
 class Additive(Elementwise):
@@ -39,12 +43,12 @@ class Additive(Elementwise):
 
     n_params = 1
 
-    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """Z = x + t."""
+    def forward(self, x: Points, params: Params) -> Moved:
+        """The map z = x + t."""
         return x + params, x.new_zeros(x.shape[0])
 
-    def inverse(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """X = z - t."""
+    def inverse(self, z: Points, params: Params) -> Moved:
+        """The map x = z - t."""
         return z - params, z.new_zeros(z.shape[0])
 
 
@@ -68,12 +72,12 @@ class Affine(Elementwise):
         s, t = params.chunk(2, dim=1)
         return self.clamp * torch.tanh(s / self.clamp), t
 
-    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """Z = x e^s + t."""
+    def forward(self, x: Points, params: Params) -> Moved:
+        """The map z = x e^s + t."""
         s, t = self._split(params)
         return x * s.exp() + t, s.sum(1)
 
-    def inverse(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """X = (z - t) e^-s."""
+    def inverse(self, z: Points, params: Params) -> Moved:
+        """The map x = (z - t) e^-s."""
         s, t = self._split(params)
         return (z - t) * (-s).exp(), -s.sum(1)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from torch import Tensor
-
-from inncli.transforms.base import Transform
+from inncli.transforms.base import Context, Moved, Points, Transform
 
 
 class Inverse(Transform):
@@ -21,8 +19,8 @@ class Inverse(Transform):
         super().__init__(transform.dim, transform.dim_context)
         self.transform = transform
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         return self.transform.inverse(x, context)
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         return self.transform(z, context)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from inncli.transforms.base import Transform
+from inncli.shapes import Float
+from inncli.transforms.base import Context, Moved, Points, Transform
 from inncli.transforms.permute import Rotation
 
 
@@ -20,6 +21,9 @@ class LULinear(Transform):
     Reference: Kingma and Dhariwal 2018, Glow, arXiv:1807.03039, section 3.2.
     """
 
+    p: Tensor  # (dim, dim)
+    sign: Tensor  # (dim,)
+
     def __init__(self, dim: int, seed: int = 0) -> None:
         super().__init__(dim)
         self.register_buffer("p", torch.eye(dim))
@@ -30,8 +34,8 @@ class LULinear(Transform):
         self.set(Rotation(dim, seed).q)
 
     @torch.no_grad()
-    def set(self, matrix: Tensor) -> None:
-        """Makes it the map z = matrix x, (dim, dim), which must be invertible."""
+    def set(self, matrix: Float[Tensor, "dim dim"]) -> None:
+        """Makes this the map z = matrix x; the matrix, (dim, dim), must be invertible."""
         p, lower, upper = torch.linalg.lu(matrix.double())
         diagonal = torch.diagonal(upper)
         self.p.copy_(p)
@@ -46,11 +50,11 @@ class LULinear(Transform):
         upper = torch.triu(self.upper, 1) + torch.diag(self.sign * self.log_diagonal.exp())
         return lower, upper
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         lower, upper = self._factors()
         return x @ (self.p @ lower @ upper).T, self.log_diagonal.sum().expand(x.shape[0])
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         lower, upper = self._factors()
         x = torch.linalg.solve_triangular(lower, self.p.T @ z.T, upper=False, unitriangular=True)
         x = torch.linalg.solve_triangular(upper, x, upper=True)
@@ -84,18 +88,18 @@ class LinearGaussian(Transform):
     def _w(self) -> Tensor:
         return torch.tril(self.lower, -1) + torch.diag(self.log_diagonal.exp())
 
-    def _mean(self, context: Tensor | None) -> Tensor:
+    def _mean(self, context: Context) -> Tensor:
         return self.b if context is None else context @ self.a.T + self.b
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         return (x - self._mean(context)) @ self._w().T, self.log_diagonal.sum().expand(x.shape[0])
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         x = torch.linalg.solve_triangular(self._w(), z.T, upper=False).T
         return x + self._mean(context), -self.log_diagonal.sum().expand(z.shape[0])
 
     @torch.no_grad()
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def initialise(self, x: Points, context: Context = None) -> Points:
         """Sets A, b and W in closed form from all of the training data."""
         residual = self._fit_mean(x, context)
         rows = x.shape[0]
@@ -112,7 +116,7 @@ class LinearGaussian(Transform):
         """Numbers that A and b hold for each column of x."""
         return self.dim_context + 1
 
-    def _fit_mean(self, x: Tensor, context: Tensor | None) -> Tensor:
+    def _fit_mean(self, x: Points, context: Context) -> Points:
         """Sets A and b by least squares; returns the residual x - A c - b in float64."""
         xd = x.double()
         design = torch.ones(x.shape[0], 1, dtype=torch.float64, device=x.device)
@@ -125,7 +129,7 @@ class LinearGaussian(Transform):
         self.b.copy_(solution[-1])
         return xd - design @ solution
 
-    def _shrinkage(self, residual: Tensor) -> float:
+    def _shrinkage(self, residual: Points) -> float:
         """The weight under which a Gaussian of four fifths of the rows gives the others most likelihood."""
         fold = torch.arange(len(residual), device=residual.device) % 5
         losses = []
@@ -139,7 +143,7 @@ class LinearGaussian(Transform):
         return self.shrinkages[losses.index(min(losses))]
 
 
-def _shrunk(residual: Tensor, weight: float) -> Tensor:
+def _shrunk(residual: Float[Tensor, "rows dim"], weight: float) -> Float[Tensor, "dim dim"]:
     """Covariance of rows of mean 0, its off-diagonal part made smaller by a share `weight`."""
     covariance = residual.T @ residual / max(len(residual), 1)
     variance = torch.diagonal(covariance).clamp_min(1e-8)

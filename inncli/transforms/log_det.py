@@ -18,31 +18,45 @@ import torch
 from torch import Tensor
 
 from inncli.nn.sharding import draw_rows
+from inncli.shapes import Float
+from inncli.transforms.base import LogDet
 
 Push = Callable[[Tensor], Tensor]  # tangents (B, n, d) -> J v of each
 
 
-def exact(jacobian: Tensor) -> Tensor:
-    """Log det(I + J), (B,), with its gradient."""
+def exact(jacobian: Float[Tensor, "rows dim dim"]) -> LogDet:
+    """Log det(I + J), with its gradient. Shape: J (rows, dim, dim), out (rows,)."""
     eye = torch.eye(jacobian.shape[-1], dtype=jacobian.dtype, device=jacobian.device)
     return torch.linalg.slogdet(eye + jacobian)[1]
 
 
-def random_signs(rows: int, probes: int, dim: int, like: Tensor, generator: torch.Generator | None = None) -> Tensor:
-    """Probes v with E[v v^T] = I, (rows, probes, dim). Without a generator from torch's global one."""
+def random_signs(
+    rows: int, probes: int, dim: int, like: Tensor, generator: torch.Generator | None = None
+) -> Float[Tensor, "rows probes dim"]:
+    """Probes v with E[v v^T] = I, of the dtype and the device of `like`. Shape: (rows, probes, dim).
+
+    Without a generator they come from torch's global one.
+    """
     bits = draw_rows(lambda n: torch.randint(2, (n, probes, dim), generator=generator, device=like.device), rows)
     return (2 * bits - 1).to(like.dtype)
 
 
-def power_series(push: Push, probes: Tensor, terms: int) -> Tensor:
-    """The first `terms` terms for each probe, (B, n): random, and biased by the rest. With its gradient."""
+def power_series(push: Push, probes: Float[Tensor, "rows n dim"], terms: int) -> Float[Tensor, "rows n"]:
+    """The first `terms` terms of the series for each probe: random, and biased by the rest. With its gradient.
+
+    Shape: probes (rows, n, dim), out (rows, n).
+    """
     return _series(push, probes, [1.0] * terms)
 
 
 def roulette(
-    push: Push, probes: Tensor, stay: float, sure: int = 4, generator: torch.Generator | None = None
-) -> Tensor:
-    r"""The series cut at a random place and weighted so that each term counts once on average, (B, n). Unbiased.
+    push: Push,
+    probes: Float[Tensor, "rows n dim"],
+    stay: float,
+    sure: int = 4,
+    generator: torch.Generator | None = None,
+) -> Float[Tensor, "rows n"]:
+    r"""The series cut at a random place and weighted so that each term counts once on average. Unbiased.
 
     `sure` terms are always taken, each further one with probability `stay`:
 
@@ -50,6 +64,8 @@ def roulette(
               P(N \ge k) = \text{stay}^{\max(k - \text{sure}, 0)}
 
     The variance is finite where stay > L^2. One N serves the whole batch.
+
+    Shape: probes (rows, n, dim), out (rows, n).
     """
     u = float(torch.rand((), generator=generator, device=generator.device if generator else None))
     weights, survives = [1.0] * sure, stay
@@ -59,8 +75,8 @@ def roulette(
     return _series(push, probes, weights)
 
 
-def standard_error(estimates: Tensor) -> Tensor:
-    """Standard error of a row's mean over its probes, (B,); NaN for a single probe."""
+def standard_error(estimates: Float[Tensor, "rows n"]) -> Float[Tensor, " rows"]:
+    """Standard error of each row's mean over its n probes, (rows,); NaN for a single probe."""
     return estimates.std(1) / estimates.shape[1] ** 0.5
 
 

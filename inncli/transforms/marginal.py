@@ -11,7 +11,7 @@ import math
 import torch
 from torch import Tensor
 
-from inncli.transforms.base import Transform
+from inncli.transforms.base import Context, Moved, Points, Transform
 from inncli.variables import Variables
 
 
@@ -23,21 +23,24 @@ class Standardise(Transform):
     Not trainable: the scaling belongs to the saved state.
     """
 
+    centre: Tensor  # (dim,)
+    scale: Tensor  # (dim,)
+
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
         self.register_buffer("centre", torch.zeros(dim, dtype=torch.float64))
         self.register_buffer("scale", torch.ones(dim, dtype=torch.float64))
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         z = (x.double() - self.centre) / self.scale
         return z.to(x.dtype), -self.scale.log().sum().to(x.dtype).expand(x.shape[0])
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         x = z.double() * self.scale + self.centre
         return x.to(z.dtype), self.scale.log().sum().to(z.dtype).expand(z.shape[0])
 
     @torch.no_grad()
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def initialise(self, x: Points, context: Context = None) -> Points:
         """Median and interquartile range of the training data."""
         quartiles = torch.quantile(x.double(), x.new_tensor([0.25, 0.5, 0.75]).double(), dim=0)
         scale = (quartiles[2] - quartiles[0]) / 1.349
@@ -62,6 +65,9 @@ class BoundsTransform(Transform):
     """
 
     inward = 1e-6
+    low: Tensor  # (dim,), -inf where the column has no lower bound
+    high: Tensor  # (dim,), inf where it has no upper one
+    unit: Tensor  # (dim,)
 
     def __init__(self, x: Variables) -> None:
         super().__init__(x.dim)
@@ -81,7 +87,7 @@ class BoundsTransform(Transform):
         low = torch.where(self.low.isfinite(), self.low, torch.where(self.high.isfinite(), self.high - 1, 0.0))
         return low, torch.where(self.high.isfinite(), self.high, low + 1)
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         both, lower, upper = self._kinds()
         low, high = self._finite()
         width = torch.where(both, high - low, self.unit)
@@ -96,7 +102,7 @@ class BoundsTransform(Transform):
         ladj = torch.where(upper, -torch.log(-torch.expm1(-b)) - width.log(), ladj)
         return z.to(x.dtype), ladj.sum(1).to(x.dtype)
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         both, lower, upper = self._kinds()
         low, high = self._finite()
         width = torch.where(both, high - low, self.unit)
@@ -114,7 +120,7 @@ class BoundsTransform(Transform):
         return x.to(z.dtype), ladj.sum(1).to(z.dtype)
 
     @torch.no_grad()
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def initialise(self, x: Points, context: Context = None) -> Points:
         """The unit of a half-open column is its sd."""
         sd = x.double().std(0, correction=0)
         self.unit.copy_(torch.where(sd > 0, sd, torch.ones_like(sd)))
@@ -139,6 +145,8 @@ class QuantileTransform(Transform):
     """
 
     n_quantiles = 16
+    knots: Tensor  # (columns with heaps, most knots of a column): x at the knots
+    mass: Tensor  # as `knots`: F at the knots
 
     def __init__(self, x: Variables) -> None:
         super().__init__(x.dim)
@@ -148,10 +156,10 @@ class QuantileTransform(Transform):
         # Columns with fewer knots repeat their last one.
         shape = (len(self.columns), max(n_knots, default=0))
         start = torch.linspace(0, 1, shape[1], dtype=torch.float64).expand(shape).clone()
-        self.register_buffer("knots", start)  # x at the knots
-        self.register_buffer("mass", start.clone())  # F at the knots
+        self.register_buffer("knots", start)
+        self.register_buffer("mass", start.clone())
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         if not self.columns:
             return x, x.new_zeros(x.shape[0])
         u = x[:, self.columns].double().T.contiguous()
@@ -166,7 +174,7 @@ class QuantileTransform(Transform):
         out[:, self.columns] = z.T.to(x.dtype)
         return out, ladj.sum(0).to(x.dtype)
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         if not self.columns:
             return z, z.new_zeros(z.shape[0])
         zd = z[:, self.columns].double().T.contiguous()
@@ -203,7 +211,7 @@ class QuantileTransform(Transform):
         return (self.knots.diff(dim=1) > 0).sum(1)
 
     @torch.no_grad()
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def initialise(self, x: Points, context: Context = None) -> Points:
         """Knots and masses from the dequantised training data."""
         for row, column in enumerate(self.columns):
             knots, mass = self._fit(x[:, column].double(), column)

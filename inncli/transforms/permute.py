@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inncli.transforms.base import Transform
+from inncli.transforms.base import Context, Moved, Points, Transform
 
 
 class Permutation(Transform):
@@ -13,6 +13,9 @@ class Permutation(Transform):
 
     Where dim > 1 the identity is never drawn, since it would mix nothing.
     """
+
+    order: Tensor  # (dim,), of int64
+    order_back: Tensor
 
     def __init__(self, dim: int, seed: int = 0) -> None:
         super().__init__(dim)
@@ -23,10 +26,10 @@ class Permutation(Transform):
         self.register_buffer("order", order)
         self.register_buffer("order_back", torch.argsort(order))
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         return x[:, self.order], x.new_zeros(x.shape[0])
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         return z[:, self.order_back], z.new_zeros(z.shape[0])
 
 
@@ -40,6 +43,8 @@ class Rotation(Transform):
         arXiv:math-ph/0609050.
     """
 
+    q: Tensor  # (dim, dim)
+
     def __init__(self, dim: int, seed: int = 0) -> None:
         super().__init__(dim)
         generator = torch.Generator().manual_seed(seed)
@@ -50,8 +55,8 @@ class Rotation(Transform):
             q[:, 0] = -q[:, 0]
         self.register_buffer("q", q.to(torch.get_default_dtype()))
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         return x @ self.q.T, x.new_zeros(x.shape[0])
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         return z @ self.q, z.new_zeros(z.shape[0])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inncli.transforms.base import Transform
+from inncli.transforms.base import Context, Moved, Points, Transform
 
 
 class PowerMap(Transform):
@@ -22,16 +22,20 @@ class PowerMap(Transform):
     Reference: Yeo and Johnson 2000, A new family of power transformations to improve normality or symmetry.
     """
 
+    power: Tensor  # (dim,), as are
+    mean: Tensor
+    sd: Tensor
+
     def __init__(self, dim: int) -> None:
         super().__init__(dim)
         for name, value in (("power", 1.0), ("mean", 0.0), ("sd", 1.0)):
             self.register_buffer(name, torch.full((dim,), value, dtype=torch.float64))
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         z, ladj = _yeo_johnson(x.double(), self.power)
         return ((z - self.mean) / self.sd).to(x.dtype), (ladj - self.sd.log()).sum(1).to(x.dtype)
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         zd = z.double() * self.sd + self.mean
         mu = torch.where(zd >= 0, self.power, 2 - self.power)
         log_1p = torch.log1p(mu * zd.abs()) / mu  # log(1 + |x|)
@@ -39,7 +43,7 @@ class PowerMap(Transform):
         return x.to(z.dtype), ((1 - mu) * log_1p + self.sd.log()).sum(1).to(z.dtype)
 
     @torch.no_grad()
-    def initialise(self, x: Tensor, context: Tensor | None = None) -> Tensor:
+    def initialise(self, x: Points, context: Context = None) -> Points:
         """The powers of maximum likelihood; then z has mean 0 and sd 1. A constant column keeps sd 1."""
         xd = x.double()
         best = xd.new_full((self.dim,), -torch.inf)

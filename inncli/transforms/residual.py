@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from inncli.errors import CheckpointError
 from inncli.nn.lipschitz import Conditioned, LipschitzNet
 from inncli.numerics.fixed_point import Method, Solution, solve
+from inncli.shapes import Float
 from inncli.transforms import log_det as estimate
-from inncli.transforms.base import Transform
+from inncli.transforms.base import Context, LogDet, Moved, Points, Transform
 from inncli.types import PositiveFloat, PositiveInt, Share
 
 EXACT = 64  # dimensions up to which training takes the exact log-det, unless told otherwise
@@ -38,13 +39,15 @@ class Residual(Transform):
         log_det: what training uses: `exact`; `series`, biased; `roulette`, unbiased; or `auto`.
         terms: of the series; of the roulette, those always taken.
         tolerance: of the inverse.
-        solver: see `transforms.solvers`. For errors below 1e-10 the blocks of a trained ring took Anderson 6 to 9
+        solver: see `numerics.fixed_point`. For errors below 1e-10 the blocks of a trained ring took Anderson 6 to 9
             evaluations, Newton 7 to 11 with its Jacobian among them, Banach 11 to 58.
 
     Raises: ConvergenceError if a row of the inverse can't be certified; an x that isn't one is never returned.
     Reference: Behrmann et al. 2019, Invertible residual networks, arXiv:1811.00995; Chen et al. 2019,
         Residual flows for invertible generative modeling, arXiv:1906.02735.
     """
+
+    certificate: Tensor  # (), a bound on Lip(g) of the weights as they were saved
 
     def __init__(
         self,
@@ -67,30 +70,31 @@ class Residual(Transform):
         # What a checkpoint says is computed as it is saved, from the weights that are saved.
         self.register_state_dict_pre_hook(lambda module, *_: module.certificate.fill_(module.net.certificate()))
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         net = self.net.at(context)
         g, slopes = net.with_slopes(x)
         return x + g, self._log_det(net, slopes)
 
-    def _log_det(self, net: Conditioned, slopes: list[Tensor]) -> Tensor:
+    def _log_det(self, net: Conditioned, slopes: list[Tensor]) -> LogDet:
         if self.training and self.log_det != "exact":
             return self.estimates(net, slopes, 1).mean(1)
         few = max(2**23 // self.dim**2, 1)  # rows whose Jacobians take 64 MB or so
         if len(slopes[0]) <= few:
             return estimate.exact(net.jacobian(slopes))
-        return torch.cat([estimate.exact(net.jacobian(part)) for part in zip(*(s.split(few) for s in slopes))])
+        parts = zip(*(s.split(few) for s in slopes), strict=True)
+        return torch.cat([estimate.exact(net.jacobian(list(part))) for part in parts])
 
     def estimates(
         self, net: Conditioned, slopes: list[Tensor], probes: int, generator: torch.Generator | None = None
-    ) -> Tensor:
-        """Estimates of the log-det as training uses them, (B, probes)."""
+    ) -> Float[Tensor, "rows probes"]:
+        """Estimates of the log-det as training uses them, (rows, probes)."""
         v = estimate.random_signs(len(slopes[0]), probes, self.dim, slopes[0], generator)
         if self.log_det == "series":
             return estimate.power_series(lambda v: net.push(slopes, v), v, self.terms)
         stay = max(float(self.net.lipschitz), 0.5)  # above L^2, so that the variance is finite
         return estimate.roulette(lambda v: net.push(slopes, v), v, stay, self.terms, generator)
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         net = self.net.at(context).double()
         solution = self.solve(z.double(), net)
         x = solution.x
@@ -105,7 +109,10 @@ class Residual(Transform):
         self, z: Tensor, net: Conditioned, method: Method | None = None, tolerance: float | None = None
     ) -> Solution:
         """The x that z = x + g(x) comes from, with what it took to find it. Everything in float64."""
-        jacobian = lambda x, rows: net.rows(rows).jacobian(net.rows(rows).with_slopes(x)[1])  # noqa: E731
+
+        def jacobian(x: Tensor, rows: Tensor) -> Tensor:
+            return net.rows(rows).jacobian(net.rows(rows).with_slopes(x)[1])
+
         return solve(
             lambda x, rows: net.rows(rows)(x),
             z,
@@ -144,7 +151,10 @@ class Residual(Transform):
                 jacobian = net.jacobian(slopes).detach()
                 eye = torch.eye(self.dim, dtype=x.dtype, device=x.device)
                 return torch.linalg.solve(eye + jacobian.mT, arriving)
-            pull = lambda v, rows: net.pull([s[rows] for s in slopes], v)  # noqa: E731
+
+            def pull(v: Tensor, rows: Tensor) -> Tensor:
+                return net.pull([s[rows] for s in slopes], v)
+
             return solve(pull, arriving, self.net.certificate(), self.tolerance).x
 
         fixed_point.register_hook(implicit)
@@ -177,8 +187,9 @@ def verify(module: nn.Module) -> None:
 
 
 def health(module: nn.Module) -> dict[str, float]:
-    """Each block's certified Lipschitz constant, and what the last inverse took: its evaluations a row and a block,
-    the largest error bound of a block.
+    """Each block's certified Lipschitz constant, and what the last inverse took.
+
+    That is `solver_evaluations`, the mean over blocks and rows, and `solver_error_bound`, the largest of any row.
     """
     parts = [part for _, part in residuals(module)]
     facts = {f"lipschitz_{k}": part.net.certificate() for k, part in enumerate(parts)}

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import torch
-from torch import Tensor
 
-from inncli.transforms.base import Transform
+from inncli.transforms.base import Context, Moved, Points, Transform
 
 
 class Simplex(Transform):
@@ -16,7 +15,7 @@ class Simplex(Transform):
 
     The columns are the first K - 1 shares of a whole, so that a density has a unit: that of
     Lebesgue measure on them. It computes in float64, since x_K is a difference. Rows on a face or
-    outside have no image (NaN): a density is 0 there, which is the model's to say.
+    outside have no image (NaN): a density is 0 there, and the model says so.
 
     Shape: x, z (B, K - 1); log_abs_det_jacobian (B,).
     Reference: Aitchison 1982, The statistical analysis of compositional data.
@@ -24,7 +23,7 @@ class Simplex(Transform):
 
     rounding = 1e-14  # of the sum of the shares, however many: a smaller x_K has no digit
 
-    def _forward(self, x: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _forward(self, x: Points, context: Context) -> Moved:
         xd = x.double()
         last = 1 - xd.sum(1, keepdim=True)
         shares = torch.cat([xd, last], 1)
@@ -32,7 +31,7 @@ class Simplex(Transform):
         log_x = torch.where(inside, shares, torch.nan).log()
         return (log_x[:, :-1] - log_x[:, -1:]).to(x.dtype), -log_x.sum(1).to(x.dtype)
 
-    def _inverse(self, z: Tensor, context: Tensor | None) -> tuple[Tensor, Tensor]:
+    def _inverse(self, z: Points, context: Context) -> Moved:
         zd = z.double()
         log_x = torch.log_softmax(torch.cat([zd, zd.new_zeros(len(zd), 1)], 1), 1)
         x = log_x[:, :-1].exp() * (1 - self.rounding)  # so that no draw's sum is rounded to 1

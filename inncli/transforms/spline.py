@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from inncli.transforms.elementwise import Elementwise
+from inncli.transforms.base import Moved, Points
+from inncli.transforms.elementwise import Elementwise, Params
 from inncli.types import PositiveFloat, PositiveInt
 
 
@@ -40,16 +41,16 @@ class RationalQuadratic(Elementwise):
         self.bins, self.bound, self.clamp = bins, bound, clamp
         self.n_params = 3 * bins - 1
 
-    def forward(self, x: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        """Z by the formula above."""
+    def forward(self, x: Points, params: Params) -> Moved:
+        """The pair (z, sum of log dz/dx), z by the formula of the class."""
         x_k, y_k, w, h, d_0, d_1 = self._bin(x, params, side=0)
         inside = x.abs() <= self.bound
         theta = (torch.where(inside, x, x_k) - x_k) / w
         z, log_slope = _curve(theta, y_k, w, h, d_0, d_1)
         return torch.where(inside, z, x), torch.where(inside, log_slope, 0.0).sum(1)
 
-    def inverse(self, z: Tensor, params: Tensor) -> tuple[Tensor, Tensor]:
-        r"""X by the root of a quadratic.
+    def inverse(self, z: Points, params: Params) -> Moved:
+        r"""The pair (x, sum of log dx/dz), x by the root of a quadratic.
 
         With :math:`\eta = (z - y_k) / h` and :math:`q = d_k (1 - \eta) - d_{k+1} \eta` it is
 
