@@ -173,7 +173,7 @@ def _distance(seen: Statistics, y: Real[np.ndarray, "rows dim_y"], k: int) -> Fl
 
 
 def _cells(y: np.ndarray, numeric: list[int], scale: np.ndarray) -> np.ndarray:
-    """Ys with the columns that are numbers rounded to a millionth of their scale or less: a checkpoint stays small."""
+    """Rounds the columns of y that are numbers to a millionth of their scale or less: a checkpoint stays small."""
     y = y.copy()
     for i, size in zip(numeric, scale, strict=True):
         y[:, i] = np.round(y[:, i], 6 - math.floor(math.log10(size)))

@@ -251,6 +251,6 @@ def _loss_by_name(model: Adjoint, state: dict[str, Tensor], prefix: str, *_: obj
 
 
 def _shuffled(m: int, n: int, generator: torch.Generator) -> Int[Tensor, " n"]:
-    """N indices below m: a random order of all, then another one, and so on."""
+    """Gives n indices below m: a random order of all, then another one, and so on."""
     rounds = [torch.randperm(m, generator=generator, device=generator.device) for _ in range(-(-n // m))]
     return torch.cat(rounds)[:n]

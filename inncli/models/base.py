@@ -61,12 +61,12 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def sample(self, y: Observations | None, n: int, generator: torch.Generator) -> Draws:
-        """N draws for each row of y: (n_obs, n, Dx); without y, (1, n, Dx)."""
+        """Draws n x for each row of y: (n_obs, n, Dx); without y, (1, n, Dx)."""
 
     def posterior(
         self, y: Observations, n: int, generator: torch.Generator, starts: Tensor | None = None
     ) -> tuple[Draws, dict[str, Tensor]]:
-        """N draws for each row of y, and further numbers of each draw by name (an optimiser's loss, say).
+        """Draws n x for each row of y, with further numbers of each draw by name (an optimiser's loss, say).
 
         `inn invert` writes all of them; `sample` gives the draws alone.
 

@@ -161,7 +161,7 @@ class ConditionalFlow(Model):
 
     @torch.no_grad()
     def sample(self, y: Observations | None, n: int, generator: torch.Generator) -> Draws:
-        """N draws for each row of y, (n_obs, n, Dx), inside the box and on the recording grid.
+        """Draws n x for each row of y, (n_obs, n, Dx), inside the box and on the recording grid.
 
         Raises: ConvergenceError if a y is so far from the training ys that the blocks overflow, or if
             truncation finds no draw inside the box.

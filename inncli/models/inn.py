@@ -120,11 +120,11 @@ class INN(TwoSided):
         return self.log_sigma.exp()
 
     def scaled(self, x: X) -> X:
-        """X as the blocks see it, (rows, Dx)."""
+        """The x that the blocks see, (rows, Dx)."""
         return self.scale(x.double())[0].to(self._dtype)
 
     def target(self, y: Tensor | None, rows: int) -> Target:
-        """Y as the blocks are to give it, (rows, dim_y); no columns without y."""
+        """The y that the blocks must give, (rows, dim_y); no columns without y."""
         if y is None:
             return self.padding_sd.new_zeros(rows, 0)
         assert self.features is not None  # a model of x given y has them
@@ -222,7 +222,7 @@ class INN(TwoSided):
 
     @torch.no_grad()
     def sample(self, y: Observations | None, n: int, generator: torch.Generator) -> Draws:
-        """N draws for each row of y, (n_obs, n, Dx), inside the box and on the recording grid.
+        """Draws n x for each row of y, (n_obs, n, Dx), inside the box and on the recording grid.
 
         Raises: ConvergenceError if a y is so far from the training ys that the blocks overflow.
         """

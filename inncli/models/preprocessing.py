@@ -75,14 +75,14 @@ class Scaling(Chain):
         self.register_buffer("high", torch.tensor(_numbers(cells, 1, math.inf), dtype=torch.float64))
 
     def dequantise(self, x: Points, generator: torch.Generator) -> Points:
-        """X moved uniformly within its recording cells; continuous columns as they are. Shape: (rows, Dx)."""
+        """Moves x uniformly within its recording cells; continuous columns stay. Shape: (rows, Dx)."""
         if not self.recorded:
             return x.double()
         u = torch.rand(x.shape, generator=generator, dtype=torch.float64, device=x.device)
         return x.double() + self.step * (u - 0.5)
 
     def record(self, x: Points) -> Points:
-        """X as it would be recorded: the nearest multiple of the step, where there is one. Shape: (rows, Dx)."""
+        """Rounds x as a recording does: to the nearest multiple of the step, if there is one. Shape: (rows, Dx)."""
         step = torch.where(self.step > 0, self.step, 1.0)
         per_unit = torch.round(1 / step)
         # Dividing by 10 gives the double closest to 0.3; multiplying by 0.1 does not.
@@ -104,7 +104,7 @@ class Scaling(Chain):
         return ~self.outside(x) & heaps.covers(x)
 
     def clamp(self, x: Points) -> Points:
-        """X moved into the bounds, so that a row outside gets harmless numbers. Shape: (rows, Dx)."""
+        """Moves x into the bounds, so that a row outside gets harmless numbers. Shape: (rows, Dx)."""
         return torch.minimum(torch.maximum(x.double(), self.low), self.high)
 
 

@@ -23,7 +23,7 @@ Residuals = Float[Tensor, "draws statistics"]
 
 
 def latin_normal(n: int, dim: int, generator: torch.Generator) -> Float[Tensor, "n dim"]:
-    r"""N standard normal rows, Latin hypercube: one value in every n-th of the mass of each column.
+    r"""Draws n standard normal rows as a Latin hypercube: one value in every n-th of the mass of each column.
 
     .. math:: z_{id} = \Phi^{-1}((\pi_d(i) + u_{id}) / n), \quad u \sim U(0, 1), \; \pi_d \text{ a permutation}
 
