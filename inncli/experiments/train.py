@@ -71,8 +71,8 @@ def train(
     """
     # Checked before the pairs are drawn, which may take hours, and again when it is claimed.
     with _cause_kept(RunDir(path).check_new()) if path else contextlib.nullcontext():
-        metrics: dict[str, Any] = distributed.run(config["device"], _train, config, path, overrides, prune, trust)
-    return metrics
+        metrics = distributed.run(config["device"], _train, config, path, overrides, prune, trust)
+    return metrics or {}  # a process that follows has none
 
 
 def _train(
@@ -130,8 +130,8 @@ def resume(run: RunDir, trust: Trust = NOTHING, prune: Prune | None = None) -> d
     names = (run.check_own().refuse_done().get("device") or "auto").split(",")
     with _cause_kept(run):
         devices = names if runtime.is_here(names) else "auto"
-        metrics: dict[str, Any] = distributed.run(devices, _resume, run, trust, prune)
-    return metrics
+        metrics = distributed.run(devices, _resume, run, trust, prune)
+    return metrics or {}
 
 
 def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | None = None) -> dict[str, Any] | None:

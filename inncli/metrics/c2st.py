@@ -12,7 +12,7 @@ from sklearn.model_selection import KFold
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
-from inncli.shapes import Real
+from inncli.types import Real
 
 CLASSIFIER = "scikit-learn MLP, 2 hidden layers of 10 * Dx, 5-fold"
 ENOUGH_ROWS = 20_000  # in all: below, starting further processes takes longer than they save

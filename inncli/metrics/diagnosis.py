@@ -18,7 +18,7 @@ from inncli.metrics.recalibration import Recalibration, recalibrated, recalibrat
 from inncli.metrics.sbc import centre_p, chi_square, kolmogorov_smirnov_p, ranks, spread_p
 from inncli.metrics.tarp import tarp_ranks
 from inncli.metrics.y_dependence import YDependence, y_dependence
-from inncli.shapes import Float, Real
+from inncli.types import Float, Real
 
 # Chance that a right posterior raises any alarm, over all of its tests together (Bonferroni). It is small, so that a
 # user who evaluates a hundred runs can believe an alarm. That costs little: on 1,000 rows a width off by half has

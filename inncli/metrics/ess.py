@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from inncli.shapes import Float
+from inncli.types import Float
 
 
 def effective_sample_size(log_weights: Float[np.ndarray, " n"]) -> tuple[float, float]:

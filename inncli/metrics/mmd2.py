@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from inncli.numerics.mmd import InverseMultiquadric, mmd2
-from inncli.shapes import Float
+from inncli.types import Float
 
 
 def mmd2_to_reference(x: Float[np.ndarray, "n dim"], reference: Float[np.ndarray, "m dim"]) -> float:

@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from inncli.data.columns import recording_step
 from inncli.io.digits import shown
-from inncli.shapes import Float, Real
+from inncli.types import Float, Real
 from inncli.variables import Variables
 
 LEVEL = 0.01  # share of ordinary ys that is called unfamiliar

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inncli.shapes import Float
+from inncli.types import Float
 
 ALIKE = 1e-9  # of the spread of the true values: draws that vary less are one value
 REACH = 6.0  # how far from the first guess a shift is sought, in sds of the true values

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from inncli.shapes import Float, Real
+from inncli.types import Float, Real
 
 YObs = Real[np.ndarray, " dim_y"] | Real[np.ndarray, "draws dim_y"]
 Observe = Callable[[np.ndarray], np.ndarray]  # x (S, Dx) -> y (S, Dy)

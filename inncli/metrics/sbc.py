@@ -17,7 +17,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
-from inncli.shapes import Bool, Float, Int, Real
+from inncli.types import Bool, Float, Int, Real
 
 BINS = 20
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from inncli.metrics.sbc import ranks
-from inncli.shapes import Float, Int, Real
+from inncli.types import Float, Int, Real
 
 
 def tarp_ranks(

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from inncli.shapes import Float
+from inncli.types import Float
 
 QUESTIONS = {
     "calibrated": "Is it calibrated?",

@@ -20,7 +20,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import Ridge
 
 from inncli.metrics.sbc import ranks
-from inncli.shapes import Float, Real
+from inncli.types import Float, Real
 
 BLOCKS = 5  # of rows; h only learns from the first
 DRAWS = 50  # of each row that are judged

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from inncli.models.base import Model, PerRow, X
 from inncli.models.preprocessing import Scaling
-from inncli.shapes import Float, Real
+from inncli.types import Float, Real
 
 Target = Float[Tensor, "rows dim_y"]  # the scaled y
 Z = Float[Tensor, "rows dim_z"]

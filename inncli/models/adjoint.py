@@ -16,9 +16,8 @@ from inncli.nn.mlp import MLP
 from inncli.nn.sharding import row_wise
 from inncli.numerics.clusters import distinct
 from inncli.numerics.polyak import descend
-from inncli.shapes import Bool, Float, Int, Real
 from inncli.transforms.marginal import Standardise
-from inncli.types import NonNegativeFloat, PositiveFloat, PositiveInt
+from inncli.types import Bool, Float, Int, NonNegativeFloat, PositiveFloat, PositiveInt, Real
 from inncli.variables import Variables
 
 Outputs = Float[Tensor, "rows dim_out"]  # of the network, or what they must be: y as `Features`

@@ -12,8 +12,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from inncli.shapes import Float, Real
 from inncli.transforms.residual import verify
+from inncli.types import Float, Real
 from inncli.variables import Variables
 
 X = Float[Tensor, "rows dim"]

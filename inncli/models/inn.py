@@ -16,12 +16,11 @@ from inncli.models.preprocessing import Scaling
 from inncli.nn.embedding import Features
 from inncli.nn.sharding import row_wise
 from inncli.numerics.mmd import InverseMultiquadric, independence_test, two_sample_test
-from inncli.shapes import Float, Real
 from inncli.transforms.base import Transform
 from inncli.transforms.blocks import block_factory
 from inncli.transforms.chain import Chain
 from inncli.transforms.linear import LULinear
-from inncli.types import BlockName, NonNegativeInt, PositiveInt
+from inncli.types import BlockName, Float, NonNegativeInt, PositiveInt, Real
 from inncli.variables import Variables
 
 # What a block chosen by name is given here instead of its own default: the values with which `inn.yaml` was tuned.

@@ -10,12 +10,12 @@ import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError
-from inncli.shapes import Bool
 from inncli.transforms.base import Points
 from inncli.transforms.chain import Chain
 from inncli.transforms.marginal import BoundsTransform, QuantileTransform, Standardise
 from inncli.transforms.power import PowerMap
 from inncli.transforms.simplex import Simplex
+from inncli.types import Bool
 from inncli.variables import Variables
 
 

@@ -13,9 +13,8 @@ from inncli.models.base import Model, Scalar
 from inncli.nn.losses import LOSSES
 from inncli.numerics.mmd import Logarithmic, make_kernel, mmd2
 from inncli.objectives.base import Batch, Objective, Terms
-from inncli.shapes import Float
 from inncli.tasks.base import Task
-from inncli.types import NonNegativeFloat, PositiveFloat, PositiveInt
+from inncli.types import Float, NonNegativeFloat, PositiveFloat, PositiveInt
 
 PULL = 0.1  # weight of the far-reaching discrepancies beside the published ones: enough to hold the draws that leave
 LOSS_OF = {"l2": LOSSES["mse"], "l1": LOSSES["l1"], "huber": LOSSES["huber"]}

@@ -10,10 +10,9 @@ from torch import Tensor
 from inncli.errors import ConfigError
 from inncli.models.base import Model, Scalar
 from inncli.objectives.base import Batch, Objective, Terms
-from inncli.shapes import Float, Int
 from inncli.tasks.base import Task
 from inncli.tasks.maxent.base import MaxentTask
-from inncli.types import Fraction, PositiveFloat, PositiveInt
+from inncli.types import Float, Fraction, Int, PositiveFloat, PositiveInt
 
 REPORT_DRAWS, REPORT_CHUNK = 200_000, 4_000
 

@@ -71,7 +71,7 @@ class Group:
         """While entered, functions of rows are shared out between the processes."""
         return shared_out(self.rank, self.size)
 
-    def same(self, value: T) -> T:
+    def same(self, value: Any) -> Any:
         """The first process's value, in every process."""
         if self.size == 1:
             return value

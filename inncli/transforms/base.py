@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from inncli.errors import ShapeError
-from inncli.shapes import Float
+from inncli.types import Float
 
 Points = Float[Tensor, "rows dim"]  # x or z
 Context = Float[Tensor, "rows dim_context"] | None  # None where dim_context is 0

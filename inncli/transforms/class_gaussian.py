@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from inncli.shapes import Float, Int
 from inncli.transforms.base import Context, Moved, Points
 from inncli.transforms.linear import LinearGaussian
+from inncli.types import Float, Int
 
 
 class ClassGaussian(LinearGaussian):

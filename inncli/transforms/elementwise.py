@@ -7,9 +7,8 @@ from abc import ABC, abstractmethod
 import torch
 from torch import Tensor, nn
 
-from inncli.shapes import Float
 from inncli.transforms.base import Moved, Points
-from inncli.types import PositiveFloat
+from inncli.types import Float, PositiveFloat
 
 Params = Float[Tensor, "rows dim_params"]  # dim_params = dim * n_params
 

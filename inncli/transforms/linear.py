@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from inncli.shapes import Float
 from inncli.transforms.base import Context, Moved, Points, Transform
 from inncli.transforms.permute import Rotation
+from inncli.types import Float
 
 
 class LULinear(Transform):

@@ -18,8 +18,8 @@ import torch
 from torch import Tensor
 
 from inncli.nn.sharding import draw_rows
-from inncli.shapes import Float
 from inncli.transforms.base import LogDet
+from inncli.types import Float
 
 Push = Callable[[Tensor], Tensor]  # tangents (B, n, d) -> J v of each
 

@@ -11,10 +11,9 @@ from torch import Tensor, nn
 from inncli.errors import CheckpointError
 from inncli.nn.lipschitz import Conditioned, LipschitzNet
 from inncli.numerics.fixed_point import Method, Solution, solve
-from inncli.shapes import Float
 from inncli.transforms import log_det as estimate
 from inncli.transforms.base import Context, LogDet, Moved, Points, Transform
-from inncli.types import PositiveFloat, PositiveInt, Share
+from inncli.types import Float, PositiveFloat, PositiveInt, Share
 
 EXACT = 64  # dimensions up to which training takes the exact log-det, unless told otherwise
 

@@ -1,4 +1,4 @@
-"""While the tests run, arrays are held against the shapes that the annotations of `inncli.shapes` name.
+"""While the tests run, arrays are held against the shapes that the annotations of `inncli.types` name.
 
 jaxtyping's own import hook wraps every function, which makes trainings a tenth slower. This one wraps only those whose
 annotations name a shape, and of these checks nothing else: types are mypy's matter.
@@ -12,7 +12,7 @@ from importlib.abc import MetaPathFinder
 from importlib.machinery import PathFinder, SourceFileLoader
 from typing import Any, get_args, get_type_hints
 
-import jaxtyping  # before `inncli.shapes`, which looks whether it is there
+import jaxtyping  # before `inncli.types`, which looks whether it is there
 from beartype import beartype
 
 ROOMS = ("inncli.transforms.", "inncli.metrics.", "inncli.objectives.", "inncli.models.")

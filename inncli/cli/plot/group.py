@@ -67,7 +67,7 @@ class Figures(LazyGroup):
         for figure in self.lines:
             for param in super().load(figure).params:
                 takes_value |= dict.fromkeys(param.opts, not param.is_flag)
-        names: list[str] = []
+        names: list[int] = []
         at = 0
         while at < len(args) and args[at] not in ctx.help_option_names:
             if args[at] == "--":
