@@ -194,7 +194,7 @@ class RunDir(RunFiles):
     # ---- config ----------------------------------------------------------------------------------
     def write_config(self, config: dict, overrides: list[str]) -> None:
         """Writes the resolved config and the words that made it, as plain YAML."""
-        import yaml
+        import yaml  # here, since `inn runs` and its kin read JSON alone
 
         def dump(value):
             return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
