@@ -95,7 +95,7 @@ def _targets_below(root: Path) -> dict[str, frozenset[str]]:
 
 
 def _yaml(path: Path) -> Any:
-    import yaml
+    import yaml  # here, since help texts list no choice
 
     try:
         return yaml.safe_load(path.read_text(encoding="utf-8"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # only a search has Optuna
     from inncli.launchers.optuna import Pruning
 
 

@@ -5,7 +5,7 @@ Both are counts of independent observations, so that an exact posterior stays in
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.artist import Artist
@@ -13,13 +13,11 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import LineStyleType
 from scipy.stats import binom
 
 from inncli.errors import DataError
 from inncli.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, new_figure, shorten, styled
-
-if TYPE_CHECKING:
-    from matplotlib.typing import LineStyleType
 
 MOST = 12  # rank histograms; of more names the farthest from uniform are shown
 _SHARE = 0.95

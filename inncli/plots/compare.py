@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, NullFormatter
+from matplotlib.typing import LineStyleType
 
 from inncli.errors import DataError
 from inncli.metrics import registry
 from inncli.plots.style import BLUE, GREEN, GREY, INK, ORANGE, RED, new_figure, shorten, styled
-
-if TYPE_CHECKING:
-    from matplotlib.typing import LineStyleType
 
 _LINES: list[tuple[str, LineStyleType, str]] = [
     (BLUE, "-", "o"),

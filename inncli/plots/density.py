@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.typing import LineStyleType
 
 from inncli.errors import DataError, ShapeError
 from inncli.plots.style import BLUES, INK, ORANGE, new_figure, shorten, styled
-
-if TYPE_CHECKING:
-    from matplotlib.typing import LineStyleType
 
 _REGIONS: tuple[tuple[float, LineStyleType], ...] = ((0.9, "--"), (0.5, "-"))  # share of the mass, and its line
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -12,13 +12,11 @@ from matplotlib.figure import Figure, FigureBase
 from matplotlib.lines import Line2D
 from matplotlib.patches import Circle, Patch
 from matplotlib.ticker import MaxNLocator
+from matplotlib.typing import LineStyleType
 from scipy.stats import beta, norm
 
 from inncli.errors import DataError, ShapeError
 from inncli.plots.style import BLUE, GREY, INK, ORANGE, new_figure, shorten, styled
-
-if TYPE_CHECKING:
-    from matplotlib.typing import LineStyleType
 
 MOST = 8  # histograms; of more columns the farthest from the normal are shown
 _FRAME = 4.2  # sds; the heading says how many rows lie beyond

@@ -204,7 +204,7 @@ class RunDir(RunFiles):
     # ---- config ----------------------------------------------------------------------------------
     def write_config(self, config: dict[str, Any], overrides: list[str]) -> None:
         """Writes the resolved config and the overrides that made it, as plain YAML."""
-        import yaml
+        import yaml  # here, since `inn runs` and its kin read JSON alone
 
         def dump(value: object) -> str:
             text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)

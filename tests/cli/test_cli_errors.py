@@ -250,9 +250,9 @@ def test_debug_shows_the_traceback_anywhere(outputs, monkeypatch, capsys):
 
 
 def test_a_bug_is_one_line_and_code_1(monkeypatch, capsys):
-    from inncli.runs import registry as outputs
+    from inncli.cli import runs
 
-    monkeypatch.setattr(outputs, "read_runs", lambda: 1 / 0)
+    monkeypatch.setattr(runs, "read_runs", lambda: 1 / 0)
     assert main(["runs"]) == 1
     assert capsys.readouterr().err == (
         "internal error, ZeroDivisionError: division by zero; run it again with --debug and report the traceback\n"

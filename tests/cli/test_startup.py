@@ -97,8 +97,17 @@ def test_a_wrong_config_is_found_before_torch(tmp_path):
     assert loaded(["train", "trainer.lr=-1"], ["torch", "numpy"], INN_OUTPUTS=str(tmp_path)) == [2, []]
 
 
-def test_completion_of_choices_needs_no_hydra():
-    env = {"_INN_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "inn train model=rn"}
+@pytest.mark.parametrize(
+    "typed, found",
+    [
+        ("inn train model=rn", "model=rnvp"),
+        ("inn ev", "evaluate"),
+        ("inn plot po", "posterior"),
+        ("inn plot density --gr", "--grid"),
+    ],
+)
+def test_completion_needs_no_hydra(typed, found):
+    env = {"_INN_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": typed}
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-m", "inncli"],
         text=True,
@@ -106,5 +115,5 @@ def test_completion_of_choices_needs_no_hydra():
         env=os.environ | env,
         timeout=60,
     )
-    assert "model=rnvp" in done.stdout
+    assert found in done.stdout
     assert not [name for name in ("hydra", "torch", "numpy") if f"| {name}\n" in done.stderr.replace("|   ", "| ")]
