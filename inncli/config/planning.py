@@ -53,6 +53,9 @@ def plan(overrides: list[str], multirun: bool = False, trust: Trust = NOTHING) -
         for one in expanded:
             cfg = compose(one)
             HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in a user's yaml
+            for source in cfg.hydra.runtime.config_sources:
+                if source.schema == "file":
+                    Trust.of(source.path)  # hydra passes over a folder that is not there
             config = plain(cfg, cfg.hydra.runtime.choices, trust)
             jobs.append(Job(config, one, exact, None if multirun else cfg))
     return jobs

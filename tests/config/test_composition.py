@@ -206,6 +206,11 @@ def test_a_glob_names_the_users_yamls_too(folder):
     assert [(job.config["names"]["trainer"], job.config["trainer"]["lr"]) for job in jobs] == [("mine", 0.002)]
 
 
+def test_a_search_path_that_is_not_there_is_said():
+    with pytest.raises(ConfigError, match="expected a folder, got /nowhere"):
+        config.plan(["hydra.searchpath=[file:///nowhere]"])
+
+
 # ---- no more than hydra's public part ----------------------------------------------------------------
 def test_no_private_part_of_hydra_is_imported():
     files = sorted(Path(inncli.__file__).parent.rglob("*.py"))
