@@ -61,10 +61,17 @@ DEFECTS = [
     ),
     Defect(
         "a manifest sets hydra's part of the config as a whole",
+        "inncli.config.overrides:overrides_to_resume",
+        're.match(rf"hydra$|hydra[@:]|{PARAMS}", key(override))',
+        "False",
+        "test_resume::test_a_strangers_search_changes_nothing_of_hydra",
+    ),
+    Defect(
+        "a sweep sets hydra's part of the config as a whole",
         "inncli.config.sweeps:_no_hydra",
         'part or override.key_or_group == "hydra"',
         "part",
-        "test_resume::test_a_strangers_search_changes_nothing_of_hydra",
+        "test_config::test_what_can_not_be_swept[++hydra={sweep: {dir: x}}-message4]",
     ),
     Defect(
         "the launcher of a recipe is left out",

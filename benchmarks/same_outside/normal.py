@@ -23,6 +23,7 @@ RULES = [
     (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(\+00:00|Z| UTC)?", "<date>"),
     (r'("seconds": \{\s*"mean": )[^,]+(,\s*"sd": )[^,]+', r"\1<varies>\2<varies>"),  # of several seeds
     (r'("(?:seconds|pid|heartbeat|started|ended)": )[^,{}\n]+', r"\1<varies>"),
+    (r'\n +"seconds",', ""),  # in the list of what a group is best at
     (r'("git": )"[0-9a-f]{40}"', r"\1<commit>"),
     (
         r"evaluations/[0-9a-f]{16}",
