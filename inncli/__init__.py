@@ -11,20 +11,16 @@ From a notebook:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from inncli import inference, runs
 from inncli._version import __version__
-
-if TYPE_CHECKING:
-    from inncli.inference.trained_model import TrainedModel
 
 __all__ = ["__version__", "load"]
 
 
 def load(
     run: str | Path | None = None, device: str | None = None, config_dir: str | Path | None = None
-) -> TrainedModel:
+) -> inference.trained_model.TrainedModel:
     """Opens a trained run.
 
     Args:

@@ -41,7 +41,7 @@ DEFECTS = [
     ),
     Defect(
         "YAML that holds itself is followed",
-        "inncli.io.untrusted:_count",
+        "inncli.io.untrusted_yaml:_count",
         "id(value) in above",
         "False",
         "test_hostile::test_a_stranger_s_run_is_refused[YAML that holds itself]",

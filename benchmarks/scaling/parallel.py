@@ -24,7 +24,7 @@ from inncli.nn import sharding
 from inncli.objectives.bidirectional import Bidirectional
 from inncli.runs.run_dir import RunDir
 from inncli.training import distributed
-from inncli.training.distributed import alone
+from inncli.training.group import alone
 from inncli.training.loop import Loop
 
 STEPS = 50

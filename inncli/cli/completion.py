@@ -7,8 +7,8 @@ from typing import Any
 
 import typer
 
+from inncli import io
 from inncli.config.registry import GROUPS, SETTINGS, choices, conf_dir
-from inncli.io.untrusted import read_yaml
 from inncli.runs.registry import list_runs, outputs_root
 
 
@@ -54,7 +54,7 @@ def _words(ctx: typer.Context) -> list[str]:
 def _chosen(words: list[str]) -> dict[str, str]:
     """The choice a group so far: the words typed, else the default."""
     chosen: dict[str, str] = {}
-    for entry in read_yaml(conf_dir() / "train.yaml")["defaults"]:
+    for entry in io.untrusted_yaml.read_yaml(conf_dir() / "train.yaml")["defaults"]:
         if isinstance(entry, dict):
             chosen |= {group: name for group, name in entry.items() if group in GROUPS}
     # In bash the words of `task=table` come one by one.
@@ -79,7 +79,7 @@ def _keys(chosen: dict[str, str]) -> list[str]:
         path = conf_dir() / group / f"{name}.yaml"
         if not path.is_file():
             return []
-        node = read_yaml(path) or {}
+        node = io.untrusted_yaml.read_yaml(path) or {}
         # A yaml may build on another of its group.
         above = [key for base in node.get("defaults", []) if isinstance(base, str) for key in of(group, base)]
         own = below(node, f"{group}.")

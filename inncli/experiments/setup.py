@@ -27,7 +27,7 @@ from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
 from inncli.runs.run_dir import RunDir
 from inncli.tasks.base import SPLIT, Task
-from inncli.training.distributed import Group
+from inncli.training.group import Group
 from inncli.training.state import Data
 from inncli.training.trainer import Trainer
 from inncli.variables import Variables

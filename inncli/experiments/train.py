@@ -42,7 +42,7 @@ from inncli.runs.run_dir import RunDir
 from inncli.runs.run_info import Ending, ending_of
 from inncli.training import distributed, verify
 from inncli.training.checkpoint import under
-from inncli.training.distributed import Group
+from inncli.training.group import Group
 from inncli.training.progress_bar import show_progress
 from inncli.training.size_guard import no_larger_than
 from inncli.training.state import Progress

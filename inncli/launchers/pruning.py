@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from hydra.core.hydra_config import HydraConfig
 from hydra.utils import instantiate
 
-if TYPE_CHECKING:  # only a search has Optuna
-    from inncli.launchers.optuna import Pruning
+from inncli.runs.run_dir import RunDir
+from inncli.runs.run_info import Ending
 
 
-def job_pruning(sweep: Path) -> Pruning | None:
+def job_pruning(sweep: Path) -> Callable[[RunDir], Ending | None] | None:
     """The pruner that may stop a job of this sweep after an epoch; None unless the sweep is a search with one."""
     node = HydraConfig.get().sweeper.get("pruner")
     if node is None:

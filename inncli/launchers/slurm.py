@@ -8,6 +8,7 @@ import shlex
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -48,7 +49,7 @@ class Launched(NamedTuple):
     overrides: Sequence[str]
 
 
-class _Submitit(BaseSubmititLauncher):
+class _Submitit(BaseSubmititLauncher, ABC):
     """Submits all jobs at once and waits until each has left a result or is gone.
 
     What a job does in its process, and its being queued again (`checkpoint`), are the plugin's own.
@@ -111,13 +112,13 @@ class _Submitit(BaseSubmititLauncher):
         if run.info_file.exists() and ending_of(run.info()) is Ending.PREEMPTED:
             run.end(Ending.SIGNAL)
 
+    @abstractmethod
     def _wait(self, launched: list[Launched]) -> None:
         """Returns when every job has ended."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _leave(self, jobs: list[submitit.Job[JobReturn]]) -> None:
         """Does with the jobs what Ctrl-C in the launcher means for them."""
-        raise NotImplementedError
 
 
 class Slurm(_Submitit):

@@ -17,7 +17,6 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-import yaml
 from matplotlib.figure import Figure
 
 from inncli.data.pairs import Pairs
@@ -25,6 +24,7 @@ from inncli.errors import InnError
 from inncli.evaluation.cache import Evaluation
 from inncli.inference.run_task import held_out_pairs, task_to_ask
 from inncli.inference.trained_model import TrainedModel
+from inncli.io import untrusted_yaml
 from inncli.metrics import registry
 from inncli.metrics.verdicts import QUESTIONS
 from inncli.plots.posterior import posterior_pairs
@@ -277,7 +277,7 @@ def _facts(it: _Subject) -> list[str]:
         ("git commit", info.get("git")),
     ]
     shown = [(name, html.number(value)) for name, value in rows if value not in (None, "")]
-    settings = yaml.safe_dump(it.run.config(), sort_keys=False, allow_unicode=True, width=110)
+    settings = untrusted_yaml.dump_yaml(it.run.config())
     return [
         html.table("What was trained, on what, and how.", ["fact", "value"], shown),
         html.code(settings, "Every setting"),

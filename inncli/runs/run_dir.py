@@ -15,10 +15,11 @@ import threading
 from pathlib import Path
 from typing import Any
 
+from inncli import io
 from inncli.errors import CheckpointError, RunError
 from inncli.io import jsonl
 from inncli.io.atomic import atomic_write, clear_leftovers, file_sha256
-from inncli.io.untrusted import parse_yaml, read_bytes, read_json, read_yaml, untrusted_entry
+from inncli.io.untrusted import read_bytes, read_json, untrusted_entry
 from inncli.runs import liveness, locks, provenance
 from inncli.runs.run_files import OWN, RunFiles
 from inncli.runs.run_info import STATUSES, Ending, check_info, ending_fields
@@ -204,12 +205,7 @@ class RunDir(RunFiles):
     # ---- config ----------------------------------------------------------------------------------
     def write_config(self, config: dict[str, Any], overrides: list[str]) -> None:
         """Writes the resolved config and the overrides that made it, as plain YAML."""
-        import yaml  # here, since `inn runs` and its kin read JSON alone
-
-        def dump(value: object) -> str:
-            text: str = yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=110)
-            return text
-
+        dump = io.untrusted_yaml.dump_yaml
         atomic_write(self.path / "overrides.yaml", dump([str(override) for override in overrides]))
         atomic_write(self.config_file, dump(config))
 
@@ -223,7 +219,7 @@ class RunDir(RunFiles):
     def config(self) -> dict[str, Any]:
         """The resolved config this run was trained with."""
         try:
-            config = parse_yaml(self.config_bytes())
+            config = io.untrusted_yaml.parse_yaml(self.config_bytes())
         except ValueError as error:
             raise _damaged(self.config_file, error) from None
         if not isinstance(config, dict) or not all(
@@ -235,7 +231,7 @@ class RunDir(RunFiles):
     def overrides(self) -> list[str]:
         """The overrides of the command line that made the config."""
         try:
-            overrides = read_yaml(self.path / "overrides.yaml") or []
+            overrides = io.untrusted_yaml.read_yaml(self.path / "overrides.yaml") or []
             if not isinstance(overrides, list):
                 raise ValueError("not a list")
         except (OSError, ValueError) as error:

@@ -13,18 +13,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from inncli.data.pairs import Pairs, draw_blocks
+from inncli.data.stream import StreamedPairs
 from inncli.errors import ConfigError, DataError
 from inncli.tasks.ability import Ability, overrides
 from inncli.types import PositiveInt
 from inncli.variables import Variables
-
-if TYPE_CHECKING:
-    from inncli.data.stream import StreamedPairs
 
 # Streams of one seed. They never share a generator, so test pairs are never training pairs.
 TRAIN, FRESH, TEST, SPLIT, SUBSET = range(1, 6)

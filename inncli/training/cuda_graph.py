@@ -19,7 +19,7 @@ from torch import Tensor
 from inncli.errors import ConfigError
 from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
-from inncli.training.distributed import Group
+from inncli.training.group import Group
 from inncli.training.precision import Precision
 from inncli.training.step import Step
 

@@ -2,11 +2,9 @@
 
     run(devices, function, ...)  ->  function(group, ...) in this process, in one for each device, or in torchrun's
 
-Every process builds the same model from the same pairs and takes the same steps. Rows are shared out as
-`inncli.nn.sharding` says, and gradients are summed, so that the weights keep the same bits everywhere. The first
-process alone writes and shows anything. Processes that are started here talk over the loopback device and find each
-other by a file. The process that started them trains nothing: it hands signals on, and ends all of them when one is
-gone.
+What the processes are to each other: `inncli.training.group`. Those that are started here talk over the loopback
+device and find each other by a file. The process that started them trains nothing: it hands signals on, and ends all
+of them when one is gone.
 """
 
 from __future__ import annotations
@@ -21,7 +19,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
@@ -29,89 +27,18 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import torch
-from torch import Tensor, distributed
+from torch import distributed
 
 from inncli import runtime
 from inncli.errors import ConfigError, LostProcessError, TrainingError
 from inncli.io import torchrun
 from inncli.io.worker_path import leave_safe_path, safe_path, spawning
-from inncli.nn.sharding import all_reduce, all_sum, shared_out
-from inncli.training.stop_signals import StopReason, stop_signals
+from inncli.training.group import alone, joined
+from inncli.training.stop_signals import stop_signals
 
 T = TypeVar("T")
 
 GRACE = 10.0  # seconds that the others have to end by themselves, once one of them has failed
-
-
-@dataclass(frozen=True)
-class Group:
-    """The processes that train together, seen from one of them. One process is a group too, at no cost.
-
-    Args:
-        device: this process's own.
-        names: the devices of all of them, by rank.
-        rank: this process's place among them; 0 is the first.
-    """
-
-    device: torch.device
-    names: tuple[str, ...]
-    rank: int = 0
-
-    @property
-    def size(self) -> int:
-        """Number of processes."""
-        return len(self.names)
-
-    @property
-    def first(self) -> bool:
-        """Whether this is the process that writes and shows things."""
-        return self.rank == 0
-
-    def sharing(self) -> contextlib.AbstractContextManager[None]:
-        """While entered, functions of rows are shared out between the processes."""
-        return shared_out(self.rank, self.size)
-
-    def same(self, value: Any) -> Any:
-        """The first process's value, in every process."""
-        if self.size == 1:
-            return value
-        held = [value]
-        with _lost():
-            distributed.broadcast_object_list(held, src=0)
-        return held[0]
-
-    def each(self, value: T) -> list[T]:
-        """The values of all processes, by rank."""
-        if self.size == 1:
-            return [value]
-        held: list[Any] = [None] * self.size
-        with _lost():
-            distributed.all_gather_object(held, value)
-        return held
-
-    def sum_gradients(self, parameters: Sequence[Tensor]) -> None:
-        """Sums the gradients over the processes, in place, by one exchange for each dtype."""
-        if self.size == 1:
-            return
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        for dtype in sorted({g.dtype for g in gradients}, key=str):
-            some = [g for g in gradients if g.dtype == dtype]
-            joined = all_sum(torch.cat([g.reshape(-1) for g in some]))
-            for g, total in zip(some, joined.split([g.numel() for g in some]), strict=True):
-                g.copy_(total.view_as(g))
-
-    def reason(self, own: StopReason | None) -> StopReason | None:
-        """The reason to stop that any process has, a signal as a rule, so that all of them stop at one step."""
-        if self.size == 1:
-            return own
-        if not all_reduce(torch.tensor([own is not None], dtype=torch.int32), distributed.ReduceOp.MAX):
-            return None
-        return next(reason for reason in self.each(own) if reason is not None)
-
-
-def alone(device: torch.device) -> Group:
-    """The group of one process."""
-    return Group(device, (str(device),))
 
 
 def run(names: str | list[str], function: Callable[..., T], *args: Any) -> T:
@@ -126,7 +53,7 @@ def run(names: str | list[str], function: Callable[..., T], *args: Any) -> T:
     """
     rank = torchrun.rank()
     if rank is not None:
-        with _joined(_of_launcher(names), rank, int(os.environ["LOCAL_RANK"])) as group:
+        with joined(_of_launcher(names), rank, int(os.environ["LOCAL_RANK"])) as group:
             return function(group, *args)
     devices = runtime.resolve_devices(names)
     return function(alone(devices[0]), *args) if len(devices) == 1 else _spawn(devices, function, args)
@@ -146,33 +73,6 @@ def _of_launcher(names: str | list[str]) -> list[torch.device]:
             "give --nproc-per-node that number"
         )
     return runtime.resolve_devices(names)
-
-
-@contextlib.contextmanager
-def _joined(
-    devices: list[torch.device], rank: int, local_rank: int, store: distributed.Store | None = None
-) -> Iterator[Group]:
-    """Makes this process one of its group; without a store, that of the environment, as torchrun sets it."""
-    device = devices[local_rank]
-    size = len(devices) if store is not None else int(os.environ["WORLD_SIZE"])
-    if device.type == "cuda":
-        torch.cuda.set_device(device)
-    backend = "cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo"
-    with _lost():
-        distributed.init_process_group(backend, store=store, rank=rank, world_size=size)
-        names: list[Any] = [None] * size
-        distributed.all_gather_object(names, str(device))
-    yield Group(device, tuple(names), rank)
-    # Only now: a process that failed ends without waiting for the others.
-    distributed.destroy_process_group()
-
-
-@contextlib.contextmanager
-def _lost() -> Iterator[None]:
-    try:
-        yield
-    except RuntimeError as error:
-        raise LostProcessError("a process of this run has ended; see its own line") from error
 
 
 def _work(
@@ -195,7 +95,7 @@ def _work(
         os.environ.setdefault("NCCL_SOCKET_IFNAME", "lo")
     try:
         store = distributed.FileStore(meeting, len(devices))
-        with _joined(devices, rank, rank, store) as group:
+        with joined(devices, rank, rank, store) as group:
             reports.send((function(group, *args), None, None))
     except BaseException as error:
         with contextlib.suppress(OSError):  # the starting process may be gone

@@ -19,7 +19,7 @@ from inncli.objectives.base import Batch, Objective
 from inncli.runtime import generator, stream_seed
 from inncli.training.checkpoint import Meta, load_checkpoint, prefixed, save_checkpoint, under
 from inncli.training.cuda_graph import GraphedStep, is_wanted
-from inncli.training.distributed import Group, alone
+from inncli.training.group import Group, alone
 from inncli.training.nonfinite import non_finite_layer
 from inncli.training.precision import Precision
 from inncli.training.schedule import one_cycle

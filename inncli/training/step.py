@@ -11,7 +11,7 @@ from torch import Tensor
 from inncli.errors import NonFiniteError
 from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
-from inncli.training.distributed import Group
+from inncli.training.group import Group
 from inncli.training.nonfinite import LOSS_ITSELF, NORM, non_finite_layer
 from inncli.training.precision import Precision
 

@@ -12,7 +12,7 @@ from inncli.models.base import Model
 from inncli.objectives.base import Objective
 from inncli.training.checkpoint import Meta
 from inncli.training.cuda_graph import is_wanted
-from inncli.training.distributed import Group
+from inncli.training.group import Group
 from inncli.training.loop import Loop
 from inncli.training.precision import Precision
 from inncli.training.state import Data, Progress

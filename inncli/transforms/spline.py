@@ -56,8 +56,8 @@ class RationalQuadratic(Elementwise):
 
         .. math:: \theta = \frac{2 s \eta}{2 s \eta + q + r}, \quad r = \sqrt{q^2 + 4 s^2 \eta (1 - \eta)}
 
-        whose discriminant can't turn negative. Where q < 0 the sum q + r would cancel: there the bin is read
-        from its other end, :math:`1 - \theta = 2 s (1 - \eta) / (2 s (1 - \eta) - q + r)`.
+        whose discriminant can't turn negative. Where q < 0 the sum q + r would cancel: there the bin is
+        read from its other end, :math:`1 - \theta = 2 s (1 - \eta) / (2 s (1 - \eta) - q + r)`.
         """
         x_k, y_k, w, h, d_0, d_1 = self._bin(z, params, side=1)
         inside = z.abs() <= self.bound

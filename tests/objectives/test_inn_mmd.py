@@ -20,7 +20,7 @@ from inncli.numerics.mmd import (
 )
 from inncli.objectives.bidirectional import Bidirectional
 from inncli.tasks.toy.ring import Ring
-from inncli.training.distributed import alone
+from inncli.training.group import alone
 from inncli.training.nonfinite import NORM, non_finite_layer
 from inncli.training.precision import Precision
 from inncli.training.step import Step

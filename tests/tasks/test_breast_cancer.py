@@ -12,7 +12,7 @@ from inncli.config import registry
 from inncli.errors import ConfigError
 from inncli.experiments.setup import build_setup, new_model, split_pairs
 from inncli.tasks.measured.breast_cancer import BreastCancer
-from inncli.training.distributed import alone
+from inncli.training.group import alone
 
 
 @pytest.fixture(scope="module")

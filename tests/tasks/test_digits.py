@@ -13,7 +13,7 @@ from inncli.errors import ConfigError
 from inncli.experiments.setup import build_setup, new_model, split_pairs
 from inncli.models.flow import ConditionalFlow
 from inncli.tasks.measured.digits import Digits
-from inncli.training.distributed import alone
+from inncli.training.group import alone
 from inncli.transforms.class_gaussian import ClassGaussian
 from inncli.transforms.linear import LinearGaussian
 from inncli.variables import Variables

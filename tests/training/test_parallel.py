@@ -40,7 +40,7 @@ from inncli.runs.run_dir import RunDir
 from inncli.tasks.toy.ring import Ring
 from inncli.training import distributed
 from inncli.training.checkpoint import load_checkpoint
-from inncli.training.distributed import alone
+from inncli.training.group import alone
 from inncli.training.loop import Loop
 from inncli.training.state import Data
 from inncli.training.trainer import Trainer

@@ -27,7 +27,7 @@ from inncli.tasks.toy.ring import Ring
 from inncli.training import cuda_graph
 from inncli.training.checkpoint import load_checkpoint
 from inncli.training.cuda_graph import WARM, GraphedStep, is_wanted
-from inncli.training.distributed import Group, alone
+from inncli.training.group import Group, alone
 from inncli.training.loop import Loop
 from inncli.training.precision import Precision
 from inncli.training.state import Data

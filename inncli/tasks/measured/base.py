@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from inncli.data.pairs import Pairs, row_groups, split_index
+from inncli.data.stream import StreamedPairs
 from inncli.errors import ConfigError, DataError
 from inncli.tasks.base import SPLIT, SUBSET, Task
-
-if TYPE_CHECKING:
-    from inncli.data.stream import StreamedPairs
 
 MIN_ROWS = 10
 
