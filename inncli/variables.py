@@ -22,6 +22,13 @@ class Variables:
             None for a number. Empty means all numbers.
         simplex: whether the columns are the shares of a whole, without the last share: none is below 0, and
             their sum is at most 1.
+        periods: the period of a column whose values lie on a circle, from its lower bound; None on a line.
+        maps: of x, what brings each column to the real line, a name of `transforms.column_maps.MAPS`; "" is the map of
+            releases up to 0.4.
+        features: of y, the names of what stands for each column in `nn.features.Features`; () is the column itself.
+        components: of y, how many linear combinations of all features stand for them in the nets; 0 is the features
+            themselves.
+        sees_all: of y, whether the embedding sees all features beside those combinations.
     """
 
     names: tuple[str, ...]
@@ -30,10 +37,23 @@ class Variables:
     heaps: tuple[tuple[float, ...], ...] = ()
     labels: tuple[tuple[str, ...] | None, ...] = field(default=())
     simplex: bool = False
+    periods: tuple[float | None, ...] = ()
+    maps: tuple[str, ...] = ()
+    features: tuple[tuple[str, ...], ...] = ()
+    components: int = 0
+    sees_all: bool = True
 
     def __post_init__(self) -> None:
         d = len(self.names)
-        fill = {"bounds": (None, None), "steps": 0.0, "heaps": (), "labels": None}
+        fill = {
+            "bounds": (None, None),
+            "steps": 0.0,
+            "heaps": (),
+            "labels": None,
+            "periods": None,
+            "maps": "",
+            "features": (),
+        }
         for key, empty in fill.items():
             given = tuple(tuple(v) if isinstance(v, list) else v for v in getattr(self, key))
             object.__setattr__(self, key, given or (empty,) * d)
@@ -53,10 +73,15 @@ class Variables:
 
     @property
     def cells(self) -> tuple[Bound, ...]:
-        """The bounds of each column, half a step wider at either end: those of the values behind the recorded ones."""
+        """The bounds of each column, half a step wider at either end: those of the values behind the recorded ones.
+
+        On a circle both bounds are one point.
+        """
         return tuple(
-            (None if low is None else low - step / 2, None if high is None else high + step / 2)
-            for (low, high), step in zip(self.bounds, self.steps, strict=True)
+            (low, high)
+            if period is not None
+            else (None if low is None else low - step / 2, None if high is None else high + step / 2)
+            for (low, high), step, period in zip(self.bounds, self.steps, self.periods, strict=True)
         )
 
     @classmethod
@@ -71,5 +96,7 @@ class Variables:
     @classmethod
     def from_dict(cls, d: dict[str, Any]) -> Variables:
         """The inverse of `to_dict`, after a trip through JSON."""
-        facts: dict[str, Any] = {key: value if isinstance(value, bool) else tuple(value) for key, value in d.items()}
+        facts: dict[str, Any] = {
+            key: value if isinstance(value, (bool, int)) else tuple(value) for key, value in d.items()
+        }
         return cls(**facts)

@@ -154,19 +154,26 @@ def split_pairs(setup: Setup, pairs: Pairs | StreamedPairs) -> SplitData:
     return SplitData(kept, _tensors(kept, device), _tensors(held_out, device), streamed)
 
 
-def new_model(setup: Setup, data: SplitData, bound: AbstractContextManager[None] | None = None) -> Model:
+def new_model(
+    setup: Setup,
+    data: SplitData,
+    bound: AbstractContextManager[None] | None = None,
+    columns: tuple[Variables, Variables | None] | None = None,
+) -> Model:
     """The model with its first weights, which follow from the seed and the training pairs.
 
     Args:
         setup: what the config builds.
         data: its pairs.
         bound: entered while the model is built, see `no_larger_than`.
+        columns: those of x and y as a checkpoint has them; None chooses by the training pairs.
 
     Raises: ConfigError if model, objective, task and trainer don't go together; TrainingError if another process of the
         group starts from another model or other pairs.
     """
     task, objective, names = setup.task, setup.objective, setup.config.get("names") or {}
-    model = build_model(setup.config, task.x, task.y, setup.device, bound or nullcontext(), setup.trust)
+    x, y = columns or (task.x, task.y)
+    model = build_model(setup.config, x, y, setup.device, bound or nullcontext(), setup.trust)
     if objective.needs_density and not model.has_loss:
         raise ConfigError(
             f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
@@ -177,6 +184,10 @@ def new_model(setup: Setup, data: SplitData, bound: AbstractContextManager[None]
             f"task={names.get('task')} gives moments and no pairs to learn from, "
             f"objective={names.get('objective')} needs pairs; use objective=maxent"
         )
+    if columns is None and objective.needs_data:
+        found = model.columns_for(*data.training)
+        if found != (x, y):
+            model = build_model(setup.config, *found, setup.device, bound or nullcontext(), setup.trust)
     objective.attach(model, task)
     model.initialise(*data.training, runtime.generator(setup.device, setup.seed, "start"))
     setup.trainer.check(model, objective, setup.group)

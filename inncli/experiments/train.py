@@ -41,7 +41,7 @@ from inncli.runs.registry import name_of
 from inncli.runs.run_dir import RunDir
 from inncli.runs.run_info import Ending, ending_of
 from inncli.training import distributed, verify
-from inncli.training.checkpoint import under
+from inncli.training.checkpoint import read_header, under
 from inncli.training.group import Group
 from inncli.training.progress_bar import show_progress
 from inncli.training.size_guard import no_larger_than
@@ -143,7 +143,9 @@ def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | No
     shapes = verify.declared(run, run.last, needed=False)  # finds what is wrong before anything is written
     pairs = saved_pairs(setup, run, info)
     data = split_pairs(setup, pairs)
-    model = new_model(setup, data, no_larger_than(None if shapes is None else under("model", shapes)))
+    declared = no_larger_than(None if shapes is None else under("model", shapes))
+    columns = None if shapes is None else verify.variables(run.last, read_header(run.last)[1])
+    model = new_model(setup, data, declared, columns)
     if shapes is not None:
         verify.check_resumable(run, model, setup.objective)
     group.each(None)  # in every process

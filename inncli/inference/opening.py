@@ -50,7 +50,7 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
     config = registry.check(meta["config"], trust)
     runtime.set_threads(config["threads"])
     model = build_model(config, x, y, where, no_larger_than(shapes), trust)
-    check_fit(run.best, shapes, shapes_of(model.state_dict()))
+    check_fit(run.best, shapes, shapes_of(model.state_dict()), optional=model.came_later)
     weights = under("model", tensors)
     check_values(
         run.best, weights, model.state_dict(), [name for name, p in model.named_parameters() if p.requires_grad]

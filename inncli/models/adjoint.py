@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from inncli.errors import CheckpointError, ConfigError, ShapeError
 from inncli.models.abilities import ForwardNetwork
 from inncli.models.base import Draws, Observations, PerRow, X, Y
-from inncli.nn.embedding import Features
+from inncli.nn.features import Features
 from inncli.nn.losses import LOSSES
 from inncli.nn.mlp import MLP
 from inncli.nn.sharding import row_wise
@@ -94,7 +94,7 @@ class Adjoint(ForwardNetwork):
         self.tolerance, self.max_steps, self.patience, self.step_limit = tolerance, max_steps, patience, step_limit
         self.boundary, self.link = boundary, link
         self.scale = Standardise(x.dim)
-        self.features = Features(y)
+        self.features = Features(y, plain=True)
         # Smooth, so that the descent follows f and not its facets.
         self.net = MLP(x.dim, self.features.dim_out, hidden, activation=nn.SiLU)
         self.register_buffer("loss_kind", torch.tensor(_spelled("mse")))  # a name of LOSSES, set by the objective

@@ -55,6 +55,11 @@ class Model(nn.Module, ABC):
         self.register_load_state_dict_post_hook(lambda model, keys: verify(model))
 
     @property
+    def came_later(self) -> frozenset[str]:
+        """Names in the saved state that checkpoints of earlier releases lack; there the first values hold."""
+        return frozenset()
+
+    @property
     def dim(self) -> int:
         """Dx."""
         return self.x.dim
@@ -73,6 +78,13 @@ class Model(nn.Module, ABC):
         Shape: x (n_obs, n, Dx); each further number (n_obs, n); starts (m, Dx), only where `is_search`.
         """
         return self.sample(y, n, generator), {}
+
+    def columns_for(self, x: X, y: Y) -> tuple[Variables, Variables | None]:
+        """The columns of x and y with what this kind of model chooses of them by the training pairs.
+
+        Where they differ from its own, a model built from them is the one to train.
+        """
+        return self.x, self.y
 
     def initialise(self, x: X, y: Y, generator: torch.Generator) -> None:
         """Sets scalings and other data-dependent state from all of the training data."""

@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from inncli.errors import ConfigError, ConvergenceError
 from inncli.models.abilities import Target, TwoSided, U, V, Z
 from inncli.models.base import Draws, Observations, PerRow, X, Y
+from inncli.models.column_choice import choose
 from inncli.models.preprocessing import Scaling
-from inncli.nn.embedding import Features
+from inncli.nn.features import Features
 from inncli.nn.sharding import row_wise
 from inncli.numerics.mmd import InverseMultiquadric, independence_test, two_sample_test
 from inncli.transforms.base import Transform
@@ -73,7 +74,7 @@ class INN(TwoSided):
     ) -> None:
         super().__init__(x, y)
         self.scale = Scaling(x)
-        self.features = None if y is None else Features(y)
+        self.features = None if y is None else Features(y, plain=True)
         self.dim_y = 0 if self.features is None else self.features.dim_out
         self.dim_z = x.dim if dim_z is None else dim_z
         if self.dim_y + self.dim_z < x.dim:
@@ -182,6 +183,11 @@ class INN(TwoSided):
             return super().without_density
         words = f"{'' if (self.sigma > 0).all() else 'model=inn '}model.padding=0 model.dim_z={dim_z}"
         return f"train it with {words} ({self.dim} of x - {self.dim_y} of y), or use `inn invert`"
+
+    @torch.no_grad()
+    def columns_for(self, x: X, y: Y) -> tuple[Variables, Variables | None]:
+        """Chooses the map of each column of x by its own values: what y tells of x, f has yet to learn."""
+        return choose(self.x, None, x.cpu().numpy(), None)[0], self.y
 
     @torch.no_grad()
     def initialise(self, x: X, y: Y, generator: torch.Generator) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from inncli.errors import CheckpointError
 from inncli.models.base import Model
+from inncli.nn.features import FEATURES
 from inncli.objectives.base import Objective
 from inncli.runs.run_dir import RunDir
 from inncli.training.checkpoint import (
@@ -27,6 +28,7 @@ from inncli.training.checkpoint import (
     shapes_of,
     under,
 )
+from inncli.transforms.column_maps import MAPS
 from inncli.variables import Variables
 
 
@@ -70,12 +72,23 @@ def variables(path: Path, meta: Meta) -> tuple[Variables, Variables | None]:
 
 
 def _check_variables(part: Variables) -> None:
-    for name, (low, high), step, heaps, labels in zip(
-        part.names, part.bounds, part.steps, part.heaps, part.labels, strict=True
+    for name, (low, high), step, heaps, labels, period, map_name, features in zip(
+        part.names,
+        part.bounds,
+        part.steps,
+        part.heaps,
+        part.labels,
+        part.periods,
+        part.maps,
+        part.features,
+        strict=True,
     ):
-        numbers = [n for n in (low, high) if n is not None] + [step, *heaps]
+        numbers = [n for n in (low, high, period) if n is not None] + [step, *heaps]
         if not (
             isinstance(name, str)
+            and (not map_name or map_name in MAPS)
+            and set(features) <= set(FEATURES)
+            and (period is None or (period > 0 and low is not None))
             and all(type(n) in (int, float) for n in numbers)
             and step >= 0
             and (labels is None or all(isinstance(label, str) for label in labels))
@@ -83,6 +96,8 @@ def _check_variables(part: Variables) -> None:
             raise ValueError(f"column {name!r}: expected a name, numbers and labels")
         if low is not None and high is not None and low > high:
             raise ValueError(f"column {name!r}: expected low <= high, got {low}, {high}")
+    if type(part.components) is not int or part.components < 0 or type(part.sees_all) is not bool:
+        raise ValueError("expected a number of components, and whether all features are seen")
     if len(set(part.names)) != len(part.names):
         raise ValueError("a name stands twice")
 
@@ -156,6 +171,7 @@ def check_resumable(run: RunDir, model: Model, objective: Objective) -> Meta:
             **prefixed("best", weights),
             **prefixed("objective", shapes_of(objective.state_dict())),
         },
+        optional={f"{prefix}.{name}" for prefix in ("model", "best") for name in model.came_later},
     )
     for name, shape in moments.items():
         parameter, _, key = name.rpartition(".")

@@ -46,13 +46,13 @@ class RationalQuadratic(Elementwise):
         x_k, y_k, w, h, d_0, d_1 = self._bin(x, params, side=0)
         inside = x.abs() <= self.bound
         theta = (torch.where(inside, x, x_k) - x_k) / w
-        z, log_slope = _curve(theta, y_k, w, h, d_0, d_1)
+        z, log_slope = spline_curve(theta, y_k, w, h, d_0, d_1)
         return torch.where(inside, z, x), torch.where(inside, log_slope, 0.0).sum(1)
 
     def inverse(self, z: Points, params: Params) -> Moved:
         r"""The pair (x, sum of log dx/dz), x by the root of a quadratic.
 
-        With :math:`\eta = (z - y_k) / h` and :math:`q = d_k (1 - \eta) - d_{k+1} \eta` it is
+        With :math:`\eta = (z - y_k) / h` and :math:`q = d_k (1 - \eta) - d_{k+1} \eta` it is, see `spline_root`,
 
         .. math:: \theta = \frac{2 s \eta}{2 s \eta + q + r}, \quad r = \sqrt{q^2 + 4 s^2 \eta (1 - \eta)}
 
@@ -62,14 +62,8 @@ class RationalQuadratic(Elementwise):
         x_k, y_k, w, h, d_0, d_1 = self._bin(z, params, side=1)
         inside = z.abs() <= self.bound
         eta = (torch.where(inside, z, y_k) - y_k) / h
-        s = h / w
-        q = d_0 * (1 - eta) - d_1 * eta
-        r = torch.sqrt(q.square() + 4 * s.square() * eta * (1 - eta))
-        left = q >= 0
-        numerator = 2 * s * torch.where(left, eta, 1 - eta)
-        share = numerator / (numerator + torch.where(left, q, -q) + r)  # abs would lose the gradient at q = 0
-        theta = torch.where(left, share, 1 - share)
-        log_slope = _curve(theta, y_k, w, h, d_0, d_1)[1]
+        theta = spline_root(eta, h / w, d_0, d_1)
+        log_slope = spline_curve(theta, y_k, w, h, d_0, d_1)[1]
         return torch.where(inside, x_k + w * theta, z), torch.where(inside, -log_slope, 0.0).sum(1)
 
     def _bin(self, value: Tensor, params: Tensor, side: int) -> tuple[Tensor, ...]:
@@ -96,7 +90,7 @@ class RationalQuadratic(Elementwise):
         return torch.cat([first, inner, last], 2)
 
 
-def _curve(theta: Tensor, y_k: Tensor, w: Tensor, h: Tensor, d_0: Tensor, d_1: Tensor) -> tuple[Tensor, Tensor]:
+def spline_curve(theta: Tensor, y_k: Tensor, w: Tensor, h: Tensor, d_0: Tensor, d_1: Tensor) -> tuple[Tensor, Tensor]:
     """The value and the log slope in a bin at theta in [0, 1]."""
     s = h / w
     rest = 1 - theta
@@ -105,3 +99,13 @@ def _curve(theta: Tensor, y_k: Tensor, w: Tensor, h: Tensor, d_0: Tensor, d_1: T
     z = y_k + h * (s * theta_2 + d_0 * both) / n
     slope = d_1 * theta_2 + 2 * s * both + d_0 * rest_2
     return z, 2 * (s / n).log() + slope.log()
+
+
+def spline_root(eta: Tensor, s: Tensor, d_0: Tensor, d_1: Tensor) -> Tensor:
+    """Theta of the share eta of a bin's height, by the bin's slope s and those at its ends; see `inverse`."""
+    q = d_0 * (1 - eta) - d_1 * eta
+    r = torch.sqrt(q.square() + 4 * s.square() * eta * (1 - eta))
+    left = q >= 0
+    numerator = 2 * s * torch.where(left, eta, 1 - eta)
+    share = numerator / (numerator + torch.where(left, q, -q) + r)  # abs would lose the gradient at q = 0
+    return torch.where(left, share, 1 - share)

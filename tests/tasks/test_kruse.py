@@ -13,7 +13,7 @@ from inncli.inference.trained_model import TrainedModel
 from inncli.metrics.mmd2 import mmd2_to_reference
 from inncli.models.base import Model
 from inncli.models.flow import ConditionalFlow
-from inncli.nn.embedding import Edges
+from inncli.nn.features import Edges
 from inncli.tasks.benchmarks.inverse_ballistics import GRAVITY, TAU, InverseBallistics, _root, _shape
 from inncli.tasks.benchmarks.inverse_kinematics import InverseKinematics
 from inncli.tasks.sampling.grid_rejection import sample_cells
