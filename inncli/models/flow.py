@@ -18,7 +18,7 @@ from inncli.nn.embedding import Embedding
 from inncli.nn.features import Edges, Features
 from inncli.nn.sharding import row_wise
 from inncli.transforms.base import Transform
-from inncli.transforms.blocks import block_factory
+from inncli.transforms.blocks import ConditionalScale, block_factory
 from inncli.transforms.chain import Chain
 from inncli.transforms.circle import Circle
 from inncli.transforms.class_gaussian import ClassGaussian
@@ -93,6 +93,9 @@ class ConditionalFlow(Model):
         self.embedding = None if y is None else Embedding(dim_seen, dim_embedding, dim_compact + dim_edges)
         dim_context = 0 if self.embedding is None else self.embedding.dim_out
         self.linear = _linear(dim, y, self.features, dim_compact, linear_start)
+        # A spline is the identity beyond its bound: where y says how wide x is, this layer follows. Runs up to 0.4 had none.
+        spreads = self.whiten is not None and dim_context > 0 and any(x.maps)
+        self.spread = ConditionalScale(dim, dim_context, (32,)) if spreads else None
         make_block = block_factory(block)
         blocks = [make_block(dim, dim_context, seed=k) for k in range(n_blocks)]
         self.blocks = Chain(dim, [*blocks, *([last(dim, dim_context)] if last else [])])
@@ -119,6 +122,9 @@ class ConditionalFlow(Model):
         if self.linear is not None:
             z, ladj = self.linear(z, given.compact)
             total = total + ladj
+        if self.spread is not None:
+            z, ladj = self.spread(z, given.context)
+            total = total + ladj
         z, ladj = self.blocks(z, given.context)
         return z, ladj + total
 
@@ -126,6 +132,9 @@ class ConditionalFlow(Model):
     def _to_x(self, z: X, y: Y) -> tuple[X, PerRow]:
         given = self._given(y)
         z, total = self.blocks.inverse(z, given.context)
+        if self.spread is not None:
+            z, ladj = self.spread.inverse(z, given.context)
+            total = total + ladj
         if self.linear is not None:
             z, ladj = self.linear.inverse(z, given.compact)
             total = total + ladj
@@ -280,7 +289,7 @@ class ConditionalFlow(Model):
             outside[rows] = self.scale.outside(x[rows])
         raise ConvergenceError(
             f"{int(outside.sum())} of {len(x)} draws fell outside x_bounds 1,000 times over; "
-            "train with model.bounds=logit"
+            "train with model.bounds=auto"
         )
 
     @torch.no_grad()
@@ -310,7 +319,7 @@ class ConditionalFlow(Model):
         if (hits == 0).any():
             raise ConvergenceError(
                 f"none of {int(drawn.max()):,} draws fell inside x_bounds, so that the density can't be "
-                "renormalised; train with model.bounds=logit"
+                "renormalised; train with model.bounds=auto"
             )
         return (hits / drawn).log()[where]
 

@@ -48,7 +48,7 @@ class Components(nn.Module):
 
     def forward(self, f: Tensor) -> Tensor:
         """The components of each row, (B, dim_out)."""
-        return (f - self.mean) @ self.axes.T
+        return (f.to(self.mean.dtype) - self.mean) @ self.axes.T
 
 
 def number_of_components(f: Float[Tensor, "rows dim_in"], most: int = 16) -> int:

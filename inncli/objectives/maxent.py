@@ -114,7 +114,7 @@ class MaxEnt(Objective):
         if not model.can_push_forward:
             raise ConfigError(
                 f"objective=maxent needs draws that carry gradients, {type(model).__name__} gives none "
-                "here; use a flow with model.bounds=logit, e.g. model=rnvp"
+                "here; use a flow with model.bounds=auto, e.g. model=rnvp"
             )
         self.task = task
         k = len(task.moments)

@@ -43,7 +43,7 @@ class Circle(Transform):
 
     def _direction(self, rows: int, context: Context) -> Tensor:
         one = self.unit.new_ones(rows, 1)
-        c = one if context is None else torch.cat([context.double(), one], 1)
+        c = one if context is None else torch.cat([context.to(one.dtype), one], 1)
         return torch.atan2(c @ self.sine.T, c @ self.cosine.T)
 
     def _forward(self, x: Points, context: Context) -> Moved:

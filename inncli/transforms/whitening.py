@@ -37,17 +37,17 @@ class Whitening(Transform):
 
     def mean(self, context: Context) -> Tensor:
         """A c + b of each row, (rows, dim), or (dim,) without a context."""
-        return self.b if context is None else context.double() @ self.a.T + self.b
+        return self.b if context is None else context.to(self.a.dtype) @ self.a.T + self.b
 
     def _log_det(self, rows: int, like: Tensor) -> Tensor:
         return torch.diagonal(self.w).log().sum().to(like.dtype).expand(rows)
 
     def _forward(self, x: Points, context: Context) -> Moved:
-        z = (x.double() - self.mean(context)) @ self.w.T
+        z = (x.to(self.w.dtype) - self.mean(context)) @ self.w.T
         return z.to(x.dtype), self._log_det(x.shape[0], x)
 
     def _inverse(self, z: Points, context: Context) -> Moved:
-        x = torch.linalg.solve_triangular(self.w, z.double().T, upper=False).T
+        x = torch.linalg.solve_triangular(self.w, z.to(self.w.dtype).T, upper=False).T
         return (x + self.mean(context)).to(z.dtype), -self._log_det(z.shape[0], z)
 
     @torch.no_grad()

@@ -240,7 +240,7 @@ def test_reparameterised_draws_know_their_density_and_carry_gradients():
 def test_variables_remember_the_simplex():
     x = MaxentDirichlet().x
     assert Variables.from_dict(json.loads(json.dumps(x.to_dict()))) == x and x.simplex
-    with pytest.raises(ConfigError, match="pass model.bounds=logit"):
+    with pytest.raises(ConfigError, match="pass model.bounds=auto"):
         MODELS["rnvp_truncate"](x=x, y=None)
 
 
@@ -466,8 +466,8 @@ def test_a_stopped_run_resumes_to_the_same_bytes(cli, tmp_path, monkeypatch):
         (["objective=maxent", "task=ring"], "objective=maxent needs moments, task=ring gives none"),
         (["objective=maxent", "task=eight_gaussians"], "needs moments, task=eight_gaussians gives none"),
         (["objective=nll", "task=maxent_gamma"], "task=maxent_gamma gives moments and no pairs to learn from"),
-        (["objective=maxent", "task=maxent_gamma", "model.bounds=truncate"], "use a flow with model.bounds=logit"),
-        (["objective=maxent", "task=maxent_dirichlet", "model.bounds=truncate"], "pass model.bounds=logit"),
+        (["objective=maxent", "task=maxent_gamma", "model.bounds=truncate"], "use a flow with model.bounds=auto"),
+        (["objective=maxent", "task=maxent_dirichlet", "model.bounds=truncate"], "pass model.bounds=auto"),
         (["objective=maxent", "task=maxent_beta", "+task.n_train=100"], "task.n_train is not a setting of MaxentBeta"),
         (["objective=maxent", "task=maxent_beta", "objective.draws=1"], "objective.draws must be at least 2"),
         (["objective=maxent", "task=maxent_beta", "task.a=-1"], "task.a: expected a number above 0, got -1"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from functools import partial
 
 import torch
@@ -23,7 +24,9 @@ from inncli.transforms.blocks import (
     SplineBlock,
 )
 from inncli.transforms.chain import Chain
+from inncli.transforms.circle import Circle
 from inncli.transforms.class_gaussian import ClassGaussian
+from inncli.transforms.column_maps import ColumnMaps
 from inncli.transforms.coupling import Coupling
 from inncli.transforms.elementwise import Additive, Affine
 from inncli.transforms.inverse import Inverse
@@ -33,6 +36,7 @@ from inncli.transforms.permute import Permutation, Rotation
 from inncli.transforms.power import PowerMap
 from inncli.transforms.simplex import Simplex
 from inncli.transforms.spline import RationalQuadratic
+from inncli.transforms.whitening import Whitening
 from inncli.variables import Variables
 
 HIDDEN = [16, 16]
@@ -73,6 +77,72 @@ def power_map():
     made = PowerMap(3)
     normal = torch.randn(500, 3, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     made.initialise(torch.stack([normal[:, 0].exp(), normal[:, 1], -normal[:, 2].exp() + 3], 1))
+    return made
+
+
+def whitening():
+    """A Whitening fitted to three columns that hang together and follow a context of two."""
+    generator = torch.Generator().manual_seed(0)
+    context = torch.randn(400, 2, generator=generator, dtype=torch.float64)
+    noise = torch.randn(400, 3, generator=generator, dtype=torch.float64) @ torch.tensor(
+        [[1.0, 0.5, 0.0], [0.0, 0.1, 0.7], [0.3, 0.0, 2.0]], dtype=torch.float64
+    )
+    made = Whitening(3, 2)
+    made.initialise(context @ torch.tensor([[1.0, 2.0, 0.0], [0.0, -1.0, 0.5]], dtype=torch.float64) + noise, context)
+    return made
+
+
+COLUMNS = {
+    "identity": (None, None),
+    "log": (None, None),
+    "softplus": (-2.0, None),
+    "logit": (0.0, 1.0),
+    "probit": (-1.0, 3.0),
+    "log_probit": (1e-6, 10.0),
+    "symlog": (None, None),
+    "power": (None, None),
+    "quantile": (None, None),
+}
+
+
+def column_values(u):
+    """Values in the domain of each map of COLUMNS, from u uniform in (0, 1), (rows, 9)."""
+    normal = torch.special.ndtri(u)
+    tail = torch.tan(math.pi * (u - 0.5))  # a Cauchy
+    columns = [
+        normal[:, 0],
+        normal[:, 1].exp(),
+        -2 + normal[:, 2].exp(),
+        u[:, 3],
+        -1 + 4 * u[:, 4],
+        1e-6 * 1e7 ** u[:, 5],
+        tail[:, 6],
+        normal[:, 7].exp(),
+        tail[:, 8],
+    ]
+    return torch.stack(columns, 1)
+
+
+def column_maps():
+    """One fitted map of each kind."""
+    names = tuple(COLUMNS)
+    x = Variables.numbered("x", len(names), maps=names)
+    made = ColumnMaps(x, tuple(COLUMNS.values()))
+    u = torch.rand(2000, len(names), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    made.initialise(column_values(u))
+    return made
+
+
+def circle():
+    """A fitted Circle: a phase and an angle in degrees that follow the context, and a column between them on a line."""
+    x = Variables.numbered(
+        "x", 3, bounds=((0.0, 2 * math.pi), (None, None), (-180.0, 180.0)), periods=(2 * math.pi, None, 360.0)
+    )
+    generator = torch.Generator().manual_seed(0)
+    turn = 2 * math.pi * torch.rand(500, generator=generator, dtype=torch.float64)
+    context = torch.stack([turn.cos(), turn.sin()], 1)
+    made = Circle(x, 2)
+    made.initialise(torch.stack([turn, turn, turn.rad2deg() - 180], 1), context)
     return made
 
 
@@ -121,14 +191,22 @@ TRANSFORMS = {
     "heap_map": heap_map,
     "simplex": partial(Simplex, 3),
     "power_map": power_map,
+    "whitening": whitening,
+    "column_maps": column_maps,
+    "circle": circle,
 }
 
 # Points in the domain of those transforms that are not defined on all of R^dim: u uniform in (0, 1).
 DOMAINS = {
     "box": lambda u: u * torch.tensor([1.0, 6, -6, 4]) + torch.tensor([0.0, -2, 3, -2]),
     "simplex": lambda u: u / (u.sum(1, keepdim=True) + 0.2),
+    "column_maps": lambda u: column_values(0.05 + 0.9 * u),
+    "circle": lambda u: u * torch.tensor([2 * math.pi, 3, 360]) - torch.tensor([0.0, 0, 180]),
     "heap_map": lambda u: torch.stack([u[:, 0] * 400, u[:, 1] * 8 - 4, u[:, 2] * 19], 1),
 }
+
+# The images of those transforms that don't reach all of R^dim, from z normal.
+IMAGES = {"circle": lambda z: 3 * torch.tanh(z)}
 
 BLOCKS = {
     "nice": dict(block=partial(NICEBlock, hidden=HIDDEN), last=partial(ConditionalScale, hidden=HIDDEN)),

@@ -105,7 +105,7 @@ def test_clip_is_for_recorded_columns_and_records_the_bound():
     assert scaling.outside(x).tolist() == [True, False, False, True]
     z = scaling(x)[0]
     assert torch.allclose(z.diff(dim=0) / x.diff(dim=0), 1 / scaling.parts[2].scale)  # affine: no heap, no logit
-    with pytest.raises(ConfigError, match="'a' is bounded and has no recording step; pass model.bounds=logit"):
+    with pytest.raises(ConfigError, match="'a' is bounded and has no recording step; pass model.bounds=auto"):
         Scaling(Variables(("a",), bounds=((0.0, None),)), "clip")
     with pytest.raises(ConfigError, match="model.bounds=clip keeps draws in a box"):
         Scaling(Variables.numbered("x", 2, simplex=True), "clip")
