@@ -67,19 +67,19 @@ DEFECTS = [
     # sbi: rejection sampling that never ends when the posterior leaks out of the prior's box
     Defect(
         "a rejection loop without an end",
-        "inncli.models.flow:ConditionalFlow._redraw_outside",
+        "inncli.models.truncation:redraw_outside",
         "for _ in range(1000):\n"
-        "    rows = outside.nonzero().squeeze(1)\n"
+        "    rows = bad.nonzero().squeeze(1)\n"
         "    if len(rows) == 0:\n"
         "        return x\n"
-        "    x[rows] = self._draw(None if y is None else y[rows], len(rows), generator)\n"
-        "    outside[rows] = self.scale.outside(x[rows])",
+        "    x[rows] = draw(None if y is None else y[rows], len(rows), generator)\n"
+        "    bad[rows] = outside(x[rows])",
         "while True:\n"
-        "    rows = outside.nonzero().squeeze(1)\n"
+        "    rows = bad.nonzero().squeeze(1)\n"
         "    if len(rows) == 0:\n"
         "        return x\n"
-        "    x[rows] = self._draw(None if y is None else y[rows], len(rows), generator)\n"
-        "    outside[rows] = self.scale.outside(x[rows])",
+        "    x[rows] = draw(None if y is None else y[rows], len(rows), generator)\n"
+        "    bad[rows] = outside(x[rows])",
         "test_models::test_truncation_that_can_never_succeed_ends_with_a_clear_error",
     ),
     # sbi: NaN simulations that fail late

@@ -224,7 +224,11 @@ def _fit(
     def keep(progress: Progress) -> None:
         run.update_info(steps=progress.step, seconds=seconds_before + time.monotonic() - begun)
 
+    remarks = model.remarks()
+    run.update_info(remarks=remarks)
     with show_progress(run.id) as shown:
+        for line in remarks:
+            shown.remark(line)
 
         def on_epoch(line: dict[str, Any]) -> Ending | None:
             run.append_metrics({**line, "seconds": round(seconds_before + time.monotonic() - begun, 3)})

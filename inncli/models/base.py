@@ -97,6 +97,10 @@ class Model(nn.Module, ABC):
         """The latent z of pairs, (rows, Dz): standard normal and independent of y, where the model is right."""
         raise NotImplementedError(f"{type(self).__name__} has no latent")
 
+    def remarks(self) -> list[str]:
+        """What its user should know before training starts, a line each."""
+        return []
+
     @property
     def can_push_forward(self) -> bool:
         """Whether `push_forward` answers."""

@@ -6,6 +6,7 @@ The facts found here become part of `Variables`, and so of the checkpoint: a mod
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from inncli.models.preprocessing import map_bounds
 from inncli.nn.components import PREDICTIONS, number_of_components
-from inncli.nn.features import PLAIN, ROBUST, WIDE, Features
+from inncli.nn.features import CLIPPED, PLAIN, ROBUST, WIDE, Features
 from inncli.numerics.ridge import Design, rows_for
 from inncli.transforms.column_maps import MAPS
 from inncli.types import BoundsMode, Float
@@ -27,9 +28,9 @@ ROWS_A_FEATURE = 20  # fewer, and the embedding does not see all of them
 SPREAD, CURVED = 3.0, 40.0  # sds over quartiles, local scales at most over at least: what is no plain column
 # The maps that may be taken, and how many nats a row each has to win over the first. A flow bends by itself
 # what is not far from a normal; it can't reach decades or heavy tails.
-OPEN = {"identity": 0.0, "log": 0.25, "symlog": 0.3, "quantile": 0.4}
+OPEN = {"identity": 0.0, "log": 0.25, "symlog": 0.3, "quantile": 0.3}
 HALF_OPEN = {"softplus": 0.0, "log": 0.05}
-CLOSED = {"probit": 0.0, "logit": 0.002, "log_probit": 0.1}
+CLOSED = {"probit": 0.0, "logit": 0.002, "log_probit": 0.02}
 POWER = {"power": 0.02}
 
 
@@ -78,6 +79,36 @@ def choose(
     return x, _summed_up(y, x.dim, part_y, len(values_x))
 
 
+TAKEN = {
+    "log": "on a logarithmic scale",
+    "log_probit": "on a logarithmic scale",
+    "symlog": "on a logarithmic scale to both sides",
+    "quantile": "by its quantiles, with heavy tails",
+    "power": "by a power",
+}
+
+
+def remarks(x: Variables, y: Variables | None) -> list[str]:
+    """A line for each way in which columns are taken that a user might not expect."""
+    lines = []
+    for how in dict.fromkeys(TAKEN.values()):
+        names = [name for name, map_name in zip(x.names, x.maps, strict=True) if TAKEN.get(map_name) == how]
+        if names:
+            lines.append(f"{_listed(names)}: taken {how}, which held-out rows prefer")
+    if y is None:
+        return lines
+    wild = [name for name, kinds in zip(y.names, y.features, strict=True) if CLIPPED in kinds]
+    if wild:
+        lines.append(f"{_listed(wild)}: spans decades or has values far out; taken by logarithm and rank too")
+    if y.components:
+        lines.append(f"{y.dim:,} columns of y are summed up in {y.components}")
+    return lines
+
+
+def _listed(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+
+
 def _uniform(like: Tensor) -> Tensor:
     return torch.rand(like.shape, generator=torch.Generator().manual_seed(0), dtype=like.dtype)
 
@@ -121,7 +152,7 @@ def _summed_up(y: Variables, dim_x: int, values: Tensor, rows: int) -> Variables
 
 # ---- x -----------------------------------------------------------------------------------------------
 def _maps(
-    x: Variables, values: Tensor, designs: list[Tensor | None], bounds: BoundsMode, power: bool
+    x: Variables, values: Tensor, designs: Sequence[Tensor | None], bounds: BoundsMode, power: bool
 ) -> tuple[tuple[str, ...], int]:
     """The map of each column, and which design serves all of them best."""
     mapped = map_bounds(x, bounds, on_circle=True)

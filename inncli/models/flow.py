@@ -10,15 +10,16 @@ import torch
 from torch import Tensor
 
 from inncli.errors import ConfigError, ConvergenceError
+from inncli.models import truncation
 from inncli.models.base import Draws, Model, Observations, PerRow, Scalar, X, Y
-from inncli.models.column_choice import choose
+from inncli.models.column_choice import choose, remarks
 from inncli.models.preprocessing import Scaling
 from inncli.nn.components import Components
 from inncli.nn.embedding import Embedding
 from inncli.nn.features import Edges, Features
 from inncli.nn.sharding import row_wise
 from inncli.transforms.base import Transform
-from inncli.transforms.blocks import ConditionalScale, block_factory
+from inncli.transforms.blocks import ConditionalScale, bends, block_factory
 from inncli.transforms.chain import Chain
 from inncli.transforms.circle import Circle
 from inncli.transforms.class_gaussian import ClassGaussian
@@ -93,7 +94,7 @@ class ConditionalFlow(Model):
         self.embedding = None if y is None else Embedding(dim_seen, dim_embedding, dim_compact + dim_edges)
         dim_context = 0 if self.embedding is None else self.embedding.dim_out
         self.linear = _linear(dim, y, self.features, dim_compact, linear_start)
-        # A spline is the identity beyond its bound: where y says how wide x is, this layer follows. Runs up to 0.4 had none.
+        # A spline is the identity beyond its bound: where y says how wide x is, this layer follows. Up to 0.4 was none.
         spreads = self.whiten is not None and dim_context > 0 and any(x.maps)
         self.spread = ConditionalScale(dim, dim_context, (32,)) if spreads else None
         make_block = block_factory(block)
@@ -200,7 +201,7 @@ class ConditionalFlow(Model):
         scaled = self.scale.initialise(x)
         if self.whiten is not None:
             scaled = self.whiten.initialise(scaled, features)
-            if self.components is not None:
+            if self.components is not None and features is not None:
                 self.components.initialise(features, self.whiten.a)
         scaled = scaled.to(self._dtype)
         given = self._given(y)
@@ -208,6 +209,16 @@ class ConditionalFlow(Model):
             scaled = self.linear.initialise(scaled, given.compact)
         if self.blocks.starts_from_data:
             self.blocks.initialise(scaled, given.context)
+
+    def remarks(self) -> list[str]:
+        """How columns of decades are taken, and what a model of one unknown can't do."""
+        lines = remarks(self.x, None if self.ignores_y else self.y)
+        if self.dim == 1 and not any(bends(part) for part in self.blocks.modules()):
+            lines.append(
+                f"{self.x.names[0]} is a single unknown, which this model makes a normal whatever the truth; "
+                "model=spline takes any shape"
+            )
+        return lines
 
     def log_prob(self, x: X, y: Y) -> PerRow:
         """Log p(x | y) of the dequantised x, (rows,), in nats; -inf outside the box."""
@@ -217,7 +228,7 @@ class ConditionalFlow(Model):
         inside &= z.isfinite().all(1)  # a row so far out that the blocks overflow has no density left
         log_prob = _standard_normal(z) + ladj
         if self._truncates:
-            log_prob = log_prob - self._log_mass_inside(y, x.shape[0]).to(log_prob.dtype)
+            log_prob = log_prob - truncation.log_mass_inside(self._draw, self.scale.outside, y, x).to(log_prob.dtype)
         return torch.where(inside, log_prob, -math.inf)
 
     @torch.no_grad()
@@ -246,7 +257,7 @@ class ConditionalFlow(Model):
                 f"{bad} of {len(x)} draws are not finite: y is too far from what training saw; check its units"
             )
         if self._truncates:
-            x = self._redraw_outside(x, rows, generator)
+            x = truncation.redraw_outside(self._draw, self.scale.outside, x, rows, generator)
         return self.scale.record(x).reshape(n_obs, n, self.dim)
 
     @property
@@ -273,55 +284,9 @@ class ConditionalFlow(Model):
         parts = zip(z.split(4096), [None] * rows if y is None else y.split(4096), strict=False)
         return torch.cat([self._to_x(z_part, y_part)[0] for z_part, y_part in parts])
 
-    # truncation to the box
-
     @property
     def _truncates(self) -> bool:
         return any(bound is not None for pair in self.scale.truncated.bounds for bound in pair)
-
-    def _redraw_outside(self, x: X, y: Y, generator: torch.Generator) -> X:
-        outside = self.scale.outside(x)
-        for _ in range(1000):
-            rows = outside.nonzero().squeeze(1)
-            if len(rows) == 0:
-                return x
-            x[rows] = self._draw(None if y is None else y[rows], len(rows), generator)
-            outside[rows] = self.scale.outside(x[rows])
-        raise ConvergenceError(
-            f"{int(outside.sum())} of {len(x)} draws fell outside x_bounds 1,000 times over; "
-            "train with model.bounds=auto"
-        )
-
-    @torch.no_grad()
-    def _log_mass_inside(self, y: Y, rows: int, n: int = 2000) -> PerRow:
-        """Monte Carlo estimate of log P(x in box | y), with a fixed seed.
-
-        n draws a distinct y, then n more, up to 100 times, until 400 of them are inside: a relative error
-        of a twentieth, unless less than 1/500 of the mass is inside.
-
-        Raises: ConvergenceError if none is.
-        """
-        if y is None:
-            distinct, where = None, self.scale.step.new_zeros(rows, dtype=torch.long)
-        else:
-            distinct, where = torch.unique(y, dim=0, return_inverse=True)
-        n_obs = 1 if distinct is None else len(distinct)
-        generator = torch.Generator(self.scale.step.device).manual_seed(0)
-        hits, drawn = self.scale.step.new_zeros(n_obs), self.scale.step.new_zeros(n_obs)
-        for _ in range(100):
-            few = (hits < 400).nonzero().squeeze(1)
-            if len(few) == 0:
-                break
-            repeated = None if distinct is None else distinct[few].repeat_interleave(n, 0)
-            inside = ~self.scale.outside(self._draw(repeated, len(few) * n, generator))
-            hits[few] += inside.reshape(len(few), n).sum(1)
-            drawn[few] += n
-        if (hits == 0).any():
-            raise ConvergenceError(
-                f"none of {int(drawn.max()):,} draws fell inside x_bounds, so that the density can't be "
-                "renormalised; train with model.bounds=auto"
-            )
-        return (hits / drawn).log()[where]
 
 
 class _Given(NamedTuple):

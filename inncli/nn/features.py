@@ -87,18 +87,19 @@ class Features(nn.Module):
         Raises: DataError if a number is so large that its square overflows: all others would look alike.
         """
         sd = y.double().std(0, correction=0)
-        if not sd.isfinite().all():
-            i = int((~sd.isfinite()).nonzero()[0])
+        plain = torch.tensor([PLAIN in kinds for kinds in self.kinds], device=y.device)
+        if not sd[plain].isfinite().all():
+            i = int((plain & ~sd.isfinite()).nonzero()[0])
             raise DataError(
                 f"y column {self.names[i]!r} reaches {float(y[:, i].abs().max()):g}, which is too "
                 "large to scale; look for outliers, or give it in a larger unit"
             )
         number = torch.tensor([size == 0 for size in self.sizes], device=y.device)
         self.mean.copy_(torch.where(number, y.double().mean(0), self.mean))
-        self.sd.copy_(torch.where(number & (sd > 0), sd, self.sd))
-        for i, column in self.robust.items():
+        self.sd.copy_(torch.where(number & (sd > 0) & sd.isfinite(), sd, self.sd))
+        for place, column in self.robust.items():
             assert isinstance(column, _RobustColumn)
-            column.initialise(y[:, int(i)].double())
+            column.initialise(y[:, int(place)].double())
 
     def forward(self, y: Tensor) -> Tensor:
         """Features of each row, (B, dim_out), in y's dtype."""

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from inncli.errors import ConfigError, did_you_mean
 from inncli.nn.mlp import MLP
@@ -217,6 +217,14 @@ class ConditionalScale(Transform):
     def _inverse(self, z: Points, context: Context) -> Moved:
         s = self._log_scale(z, context)
         return z * (-s).exp(), -s.sum(1)
+
+
+def bends(part: nn.Module) -> bool:
+    """Whether this part makes of one number more than an affine function of it."""
+    if isinstance(part, (Coupling, Autoregressive)):
+        return not isinstance(part.elementwise, (Additive, Affine))
+    affine = (Chain, Inverse, ActNorm, LULinear, Permutation, Rotation, ConditionalScale)
+    return isinstance(part, Transform) and not isinstance(part, affine)
 
 
 # What a name stands for in `model.block`: one more line, and one more word in `types.BlockName`, is one more choice.

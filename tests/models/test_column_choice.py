@@ -1,0 +1,129 @@
+"""The map of each column of x and the features of each column of y, chosen by held-out rows."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+
+from inncli.models.column_choice import choose
+from inncli.models.flow import ConditionalFlow
+from inncli.variables import Variables
+
+N = 4_000
+rng = np.random.default_rng(0)
+NORMAL = rng.standard_normal((N, 1))
+NOISE = rng.standard_normal((N, 1))
+CAUCHY = rng.standard_cauchy((N, 1))
+DECADES = 10 ** (3 * NORMAL)
+
+
+def chosen(x, y=None, ends=(), **how):
+    x_columns = Variables.numbered("x", x.shape[1], bounds=ends)
+    y_columns = None if y is None else Variables.numbered("y", y.shape[1])
+    return choose(x_columns, y_columns, x, y, **how)
+
+
+@pytest.mark.parametrize(
+    "x, y, bounds, expected",
+    [
+        (NORMAL, NORMAL + NOISE, (), "identity"),
+        (1e9 + NORMAL, NOISE, (), "identity"),
+        (np.abs(NORMAL) * 5 + 100, NOISE, (), "identity"),
+        (DECADES, np.log10(DECADES) + 0.2 * NOISE, (), "log"),
+        (DECADES, NOISE, ((0.0, None),), "log"),
+        (np.abs(NORMAL), NOISE, ((0.0, None),), "softplus"),
+        (-DECADES, NOISE, ((None, 0.0),), "log"),
+        (CAUCHY, CAUCHY + 0.5 * NOISE, (), "identity"),  # what is left is a normal
+        (np.where(NOISE > 0, 5 + 1e-3 * CAUCHY, CAUCHY**3), NORMAL, (), "quantile"),
+        (rng.random((N, 1)), NOISE, ((0.0, 1.0),), "probit"),
+        (10 ** rng.uniform(-10, -2, (N, 1)), NOISE, ((1e-10, 1e-2),), "log_probit"),
+    ],
+)
+def test_each_column_gets_the_map_that_suits_it(x, y, bounds, expected):
+    assert chosen(x, y, bounds)[0].maps == (expected,)
+
+
+def test_an_option_that_names_a_map_is_kept():
+    uniform = rng.random((N, 1))
+    assert chosen(uniform, NOISE, ((0.0, 1.0),), bounds="logit")[0].maps == ("logit",)
+    assert chosen(uniform, NOISE, ((0.0, 1.0),), bounds="truncate")[0].maps == ("identity",)
+    skewed = np.exp(0.4 * NORMAL) - 3.0
+    assert chosen(skewed, NOISE)[0].maps == ("identity",)
+    assert chosen(skewed, NOISE, power=True)[0].maps == ("power",)
+
+
+def test_a_column_with_heaps_and_one_on_a_circle_have_maps_of_their_own():
+    x = Variables(
+        ("a", "b"), bounds=((0.0, 100.0), (0.0, 360.0)), steps=(1.0, 0.0), heaps=((0.0,), ()), periods=(None, 360.0)
+    )
+    values = np.hstack([rng.integers(0, 100, (N, 1)), 360 * rng.random((N, 1))]).astype(float)
+    assert choose(x, None, values, None)[0].maps == ("identity", "probit")
+
+
+@pytest.mark.parametrize(
+    "y, robust",
+    [
+        (NORMAL, False),
+        (rng.random((N, 1)), False),
+        (NORMAL**2 + NOISE**2, False),
+        (1e9 + NORMAL, False),
+        (np.round(3 * NORMAL), False),
+        (np.exp(8 * NORMAL), True),
+        (rng.poisson(np.exp(np.minimum(5 * NORMAL, 16))).astype(float), True),
+        (np.where(rng.random((N, 1)) < 0.01, 1e8, NORMAL), True),
+        (np.where(rng.random((N, 1)) < 0.01, -999.0, NORMAL), True),
+        (rng.standard_t(1, (N, 1)), True),
+        (np.full((N, 1), 3.0), False),
+    ],
+    ids=["normal", "uniform", "chi2", "offset", "rounded", "exp8", "counts", "1e8", "-999", "t1", "constant"],
+)
+def test_only_a_column_that_would_hide_its_values_gets_robust_features(y, robust):
+    (features,) = chosen(NOISE, y)[1].features
+    assert (features[0] == "clipped") == robust
+
+
+def test_long_ys_are_summed_up_and_few_columns_are_not():
+    curve = NORMAL[:500] * np.sin(np.linspace(0, 6, 300)) + 0.1 * rng.standard_normal((500, 300))
+    x = NORMAL[:500]
+    columns = chosen(x, curve)[1]
+    assert 2 <= columns.components <= 4 and not columns.sees_all
+    assert chosen(x, curve[:, :20])[1].components == 0
+
+
+def flow(x, y, **facts):
+    model = ConditionalFlow(Variables.numbered("x", x.shape[1], **facts), Variables.numbered("y", y.shape[1]))
+    x, y = torch.as_tensor(x), torch.as_tensor(y)
+    model = ConditionalFlow(*model.columns_for(x, y))
+    model.initialise(x, y, torch.Generator().manual_seed(0))
+    return model
+
+
+def draws(model, y, n=20_000):
+    y = torch.as_tensor(np.atleast_2d(y), dtype=torch.float64)
+    return model.sample(y, n, torch.Generator().manual_seed(1))[0].numpy()
+
+
+def test_before_the_first_step_a_linear_answer_over_decades_is_right():
+    model = flow(DECADES, np.log10(DECADES) + 0.2 * NOISE)
+    variance = 1 / (1 / 9 + 1 / 0.04)
+    for y in (-6.0, 0.0, 6.0):
+        log = np.log10(draws(model, y))
+        np.testing.assert_allclose([log.mean(), log.std()], [variance * y / 0.04, variance**0.5], atol=0.01, rtol=0.02)
+
+
+def test_before_the_first_step_a_phase_at_its_seam_is_in_one_piece():
+    phase = 2 * math.pi * rng.random((N, 1))
+    y = np.hstack([np.cos(phase), np.sin(phase)]) + 0.15 * rng.standard_normal((N, 2))
+    model = flow(phase, y, bounds=((0.0, 2 * math.pi),), periods=(2 * math.pi,))
+    for angle in (0.0, 1.0, math.pi, 6.2):
+        x = draws(model, [math.cos(angle), math.sin(angle)])[:, 0]
+        assert (x >= 0).all() and (x < 2 * math.pi).all()
+        off = (x - angle + math.pi) % (2 * math.pi) - math.pi
+        assert abs(off.mean()) < 0.03 and 0.13 < off.std() < 0.17 and (np.abs(off) > 1).mean() < 0.002
+
+
+def test_the_choice_does_not_depend_on_the_unit():
+    for unit in (1e-30, 1e30):
+        assert chosen(unit * NORMAL, unit * (NORMAL + NOISE))[0].maps == ("identity",)
+        assert chosen(unit * DECADES, np.log10(DECADES) + 0.2 * NOISE)[0].maps == ("log",)
