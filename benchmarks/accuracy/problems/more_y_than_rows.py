@@ -1,0 +1,30 @@
+"""1,500 noisy readings, linear in five unknowns: more than the pairs of a training."""
+
+import numpy as np
+
+M, S = np.zeros(5), np.eye(5)  # mean and factor of the prior
+A, N = np.random.default_rng(11).standard_normal((1500, 5)) / 20, np.ones(1500)  # y = B + A (x - M) + N noise
+B = np.zeros(1500)
+x_names = [f"x{i + 1}" for i in range(len(M))]
+YS = []
+N_TRAIN = 1_000
+
+
+def prior(n, rng):
+    return M + rng.standard_normal((n, len(M))) @ S.T
+
+
+def simulate(x, rng):
+    return B + (x - M) @ A.T + N * rng.standard_normal((len(x), len(A)))
+
+
+def exact(y):
+    """Mean and factor of the posterior of x - M."""
+    g, r = (A @ S) / N[:, None], (y - B) / N
+    covariance = np.linalg.inv(np.eye(len(M)) + g.T @ g)
+    return S @ covariance @ g.T @ r, S @ np.linalg.cholesky(covariance)
+
+
+def reference_posterior(y, n, rng):
+    mean, factor = exact(y)
+    return M + (mean + rng.standard_normal((n, len(M))) @ factor.T)
