@@ -16,6 +16,21 @@ def job(trust: Trust) -> experiments.job.TrainingJob:
     return experiments.job.TrainingJob(trust, console.note, report)
 
 
+OVERFIT = 0.1  # nats that the last epoch is worse than the best: more than the noise of a validation set
+
+
+def kept_words(metrics: dict[str, float]) -> str | None:
+    """What was kept of a training and why, where that is not its end; None where it is."""
+    best, last, start = (metrics.get(name) for name in ("val_loss", "val_loss_last", "val_loss_untrained"))
+    if best is None or last is None or start is None:
+        return None
+    if metrics["best_epoch"] == 0:
+        return "kept the start, a linear fit: no epoch did better on the rows held out; more rows, or fewer unknowns"
+    if last > best + OVERFIT:
+        return f"kept epoch {metrics['best_epoch']:,}: from there on it over-fits, val_loss ends at {last:.4f}"
+    return None
+
+
 def report(path: Path) -> None:
     """Prints what came of a run that has just ended."""
     run = RunDir(path)
@@ -32,8 +47,13 @@ def report(path: Path) -> None:
             f"val_loss {metrics['val_loss']:.4f} at epoch {metrics['best_epoch']}, "
             f"{metrics['val_loss_untrained']:.4f} untrained"
         )
+        kept = kept_words(metrics)
+        if kept:
+            console.line(kept)
     for name, value in metrics.items():
-        if name not in ("best_epoch", "loss", "val_loss", "val_loss_untrained") and not name.endswith("_se"):
+        if name not in ("best_epoch", "loss", "val_loss", "val_loss_last", "val_loss_untrained") and not name.endswith(
+            "_se"
+        ):
             error = metrics.get(f"{name}_se")
             console.line(f"{name} {value:.4f}" + ("" if error is None else f" +- {error:.4f}"))
     console.line(f"next: inn show --run {name_of(run)}, or --help of inn invert, inn sample, inn plot")

@@ -17,7 +17,7 @@ from inncli.config import registry
 from inncli.config.trust import NOTHING, Trust
 from inncli.data.pairs import Pairs, save_pairs, split
 from inncli.data.stream import StreamedPairs
-from inncli.errors import CheckpointError, ConfigError, TrainingError
+from inncli.errors import CheckpointError, ConfigError, DataError, TrainingError
 from inncli.inference.opening import build_model
 from inncli.inference.run_task import kept_pairs, same_table
 from inncli.io.atomic import file_sha256
@@ -27,6 +27,7 @@ from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
 from inncli.runs.run_dir import RunDir
 from inncli.tasks.base import SPLIT, Task
+from inncli.tasks.measured.base import MIN_ROWS
 from inncli.training.group import Group
 from inncli.training.state import Data
 from inncli.training.trainer import Trainer
@@ -139,7 +140,13 @@ def split_pairs(setup: Setup, pairs: Pairs | StreamedPairs) -> SplitData:
     """Splits off the validation pairs and moves both parts to the device.
 
     Of pairs on disk only those are moved from which the model's first weights follow.
+
+    Raises: DataError for fewer pairs than tell of any relation.
     """
+    if setup.objective.needs_data and isinstance(pairs, Pairs) and len(pairs) < MIN_ROWS:
+        raise DataError(
+            f"{len(pairs)} pairs are too few to learn from, at least {MIN_ROWS} are needed; raise task.n_train"
+        )
     task, fraction, device = setup.task, setup.trainer.val_fraction, setup.device
     streamed = None
     if isinstance(pairs, StreamedPairs):

@@ -276,6 +276,8 @@ def _fit(
 def _final_metrics(run: RunDir, progress: Progress) -> dict[str, Any]:
     lines = run.metrics()
     metrics = {"best_epoch": progress.best_epoch, "loss": lines[-1]["loss"] if lines else None}
+    if lines and "val_loss" in lines[-1]:
+        metrics["val_loss_last"] = lines[-1]["val_loss"]
     if progress.start_loss is not None:
         metrics |= {"val_loss": progress.best_loss, "val_loss_untrained": progress.start_loss}
     return metrics

@@ -223,7 +223,7 @@ class Loop:
             budgets.append(trainer.max_steps)
         if trainer.max_seconds is not None:
             budgets.append(self._steps_in(trainer.max_seconds))
-        return max(min(budgets), 1)
+        return max(min(budgets, default=trainer.steps_for(self.data.rows)), 1)
 
     def _steps_in(self, seconds: float) -> int:
         """Steps that fit into `seconds`, timed on a copy that is thrown away."""
