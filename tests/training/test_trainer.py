@@ -255,3 +255,8 @@ def test_the_last_checkpoint_holds_the_best_weights(tmp_path):
     inside = under("best", load_checkpoint(tmp_path / "last.safetensors")[0])
     for name, value in model.state_dict().items():
         assert torch.equal(best[name], value) and torch.equal(inside[name], value)
+
+
+@pytest.mark.parametrize("rows, steps", [(20, 300), (100, 548), (360, 1_039), (3_000, 3_000), (10**6, 3_000)])
+def test_few_rows_take_fewer_steps_where_no_budget_is_given(rows, steps):
+    assert Trainer().steps_for(rows) == steps
