@@ -16,6 +16,7 @@ def job(trust: Trust) -> experiments.job.TrainingJob:
     return experiments.job.TrainingJob(trust, console.note, report)
 
 
+SAID = ("best_epoch", "loss", "val_loss", "val_loss_last", "val_loss_untrained")  # by lines of their own
 OVERFIT = 0.1  # nats that the last epoch is worse than the best: more than the noise of a validation set
 
 
@@ -51,9 +52,7 @@ def report(path: Path) -> None:
         if kept:
             console.line(kept)
     for name, value in metrics.items():
-        if name not in ("best_epoch", "loss", "val_loss", "val_loss_last", "val_loss_untrained") and not name.endswith(
-            "_se"
-        ):
+        if name not in SAID and not name.endswith("_se"):
             error = metrics.get(f"{name}_se")
             console.line(f"{name} {value:.4f}" + ("" if error is None else f" +- {error:.4f}"))
     console.line(f"next: inn show --run {name_of(run)}, or --help of inn invert, inn sample, inn plot")

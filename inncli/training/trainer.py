@@ -74,7 +74,7 @@ class Trainer:
         self.cuda_graph = cuda_graph
 
     def steps_for(self, rows: int) -> int:
-        r"""Steps without a budget: :math:`\sqrt{n / 3000}` of `default_steps` for n rows, at least a tenth, at most all.
+        r"""Steps without a budget: :math:`\sqrt{n / 3000}` of `default_steps` for n rows, a tenth to all.
 
         Few rows are soon known by heart: of 3,000 steps on 100 rows the last 2,900 only over-fit.
         """
