@@ -5,65 +5,42 @@ from defects._mutation import Defect
 DEFECTS = [
     Defect(
         "a page that does not escape its words",
-        "inncli.reporting.html:text",
-        "return html.escape(str(value), quote=True)",
-        "return str(value)",
-        "test_report::test_pieces_escape_what_they_are_given",
+        "inncli.reporting.page",
+        'Environment(loader=PackageLoader("inncli.reporting"), autoescape=True, undefined=StrictUndefined, '
+        "trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)",
+        'Environment(loader=PackageLoader("inncli.reporting"), autoescape=False, undefined=StrictUndefined, '
+        "trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)",
+        "test_report::test_every_value_is_text_wherever_it_stands",
     ),
     Defect(
         "a figure whose alt text is not escaped",
-        "inncli.reporting.html:figure",
-        'f\'<figure><img src="{text(source)}" alt="{text(alt)}" width="{round(96 * width)}">{words}</figure>\'',
-        'f\'<figure><img src="{text(source)}" alt="{alt}" width="{round(96 * width)}">{words}</figure>\'',
-        "test_report::test_pieces_escape_what_they_are_given",
+        "inncli/reporting/templates/parts.html.jinja",
+        'alt="{{ shown.alt }}"',
+        'alt="{{ shown.alt | safe }}"',
+        "test_report::test_every_value_is_text_wherever_it_stands",
     ),
     Defect(
         "a picture from a server",
-        "inncli.reporting.html:page",
-        'f"""<!DOCTYPE html>\n'
-        '<html lang="en">\n'
-        "<head>\n"
-        '<meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<link rel="icon" href="data:,">\n'
-        "<title>{text(title)}</title>\n"
-        "<style>{_STYLE}</style>\n"
-        "</head>\n"
-        "<body>\n"
-        "<main>\n"
-        "{body}\n"
-        "</main>\n"
-        "</body>\n"
-        "</html>\n"
-        '"""',
-        'f"""<!DOCTYPE html>\n'
-        '<html lang="en">\n'
-        "<head>\n"
-        '<meta charset="utf-8">\n'
-        '<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        '<link rel="icon" href="https://example.org/icon.png">\n'
-        "<title>{text(title)}</title>\n"
-        "<style>{_STYLE}</style>\n"
-        "</head>\n"
-        "<body>\n"
-        "<main>\n"
-        "{body}\n"
-        "</main>\n"
-        "</body>\n"
-        "</html>\n"
-        '"""',
+        "inncli/reporting/templates/report.html.jinja",
+        'href="data:,"',
+        'href="https://example.org/icon.png"',
         "test_report::test_the_page_says_what_was_found",
     ),
     Defect(
         "a verdict turned around",
-        "inncli.reporting.html:verdicts",
-        'f\'<li class="{"yes" if ok else "no"}">{text(question)} <b>{"Yes" if ok else "No"}.</b><br>\' f\'<span '
-        'class="soft">{text(why[:1].upper() + why[1:])}</span></li>\'',
-        'f\'<li class="{"yes" if ok else "no"}">{text(question)} <b>{"No" if ok else "Yes"}.</b><br>\' f\'<span '
-        'class="soft">{text(why[:1].upper() + why[1:])}</span></li>\'',
+        "inncli/reporting/templates/report.html.jinja",
+        '"Yes" if answer.ok else "No"',
+        '"No" if answer.ok else "Yes"',
         "test_report::test_the_page_says_what_was_found",
+    ),
+    Defect(
+        "a name that the template does not know shown as nothing",
+        "inncli.reporting.page",
+        'Environment(loader=PackageLoader("inncli.reporting"), autoescape=True, undefined=StrictUndefined, '
+        "trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)",
+        'Environment(loader=PackageLoader("inncli.reporting"), autoescape=True, '
+        "trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)",
+        "test_report::test_a_page_that_lacks_what_its_template_names_is_an_error",
     ),
     Defect(
         "a time of now in the page",

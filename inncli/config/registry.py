@@ -129,8 +129,6 @@ def check(config: dict[str, Any], trust: Trust = NOTHING) -> dict[str, Any]:
     """
     config = renamed.current(config)
     check_targets(config, None, trust)
-    for group in GROUPS:
-        check_targets(config.get(group), group, trust)
     known = (*SETTINGS, *GROUPS, "names")
     checked: dict[str, Any] = {}
     for key in config:

@@ -18,7 +18,6 @@ import matplotlib as mpl
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
-from matplotlib.typing import RcKeyType
 
 from inncli.io.atomic import atomic_path
 from inncli.io.digits import shown
@@ -32,7 +31,7 @@ INK = "#222222"
 BLUES = LinearSegmentedColormap.from_list("inn_blue", ["#FFFFFF", "#8CC3E3", BLUE, "#002B45"])
 ORANGES = LinearSegmentedColormap.from_list("inn_orange", ["#FFFFFF", "#F6CF7F", "#C47A00", "#4A2A00"])
 
-_RC: dict[RcKeyType, Any] = {
+_RC: dict[Any, Any] = {  # matplotlib names the type of its keys only since 3.11, which Python 3.10 does not get
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.labelsize": 9,

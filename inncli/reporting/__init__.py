@@ -2,7 +2,7 @@
 
     report    the sections, and what each says of the run
     figures   each figure of a run, from its files and its evaluation; `inn plot` draws the same ones
-    html      the parts of an HTML file
+    page      what the page's template takes; `templates` holds it, and its style
 
 May import `evaluation`, `plots`, `inference` and the rooms below them; only `cli` imports it.
 """

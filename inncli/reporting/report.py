@@ -1,6 +1,6 @@
 """`report.html`: what a run is, what it is worth, and its figures, in one file that needs no other.
 
-    run directory --evaluation--> verdicts, numbers --figures--> figures --html--> report.html
+    run directory --evaluation--> verdicts, numbers --figures--> figures --page--> report.html
 
 The same run gives the same bytes: the time of the report is not written. A section that the run or its task can't show
 is left out. In place of a figure that can't be drawn stands the reason.
@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -29,7 +29,8 @@ from inncli.metrics import registry
 from inncli.metrics.verdicts import QUESTIONS
 from inncli.plots.posterior import posterior_pairs
 from inncli.plots.style import data_uri, values_text
-from inncli.reporting import figures, html
+from inncli.reporting import figures
+from inncli.reporting.page import Answer, Page, Picture, Table, number, signed
 from inncli.runs.run_dir import RunDir
 from inncli.tasks.base import Task
 
@@ -37,6 +38,7 @@ SHOWN_YS = 2  # held-out observations whose posterior is drawn, if none are name
 SHOWN_X = 6  # unknowns of that figure: more can't be read on a page
 DRAWS, PATHS, LATENT = 4_000, 400, 2_000
 GRID = 200
+CSS_INCH = 96  # pixels
 
 
 @dataclass
@@ -89,35 +91,41 @@ def report(
     task = task_to_ask(run, resimulate, trained.trust)
     pairs = held_out_pairs(run, task, seed)[0]
     it = _Subject(run, run.info(), trained, task, found, pairs, y, seed)
-    names = f"{it.info.get('model')} on {it.info.get('task')}"
-    return html.page(
-        f"{names}: {run.id}",
-        f"<h1>{html.text(names)}</h1>",
-        html.paragraph(f"Run {run.id}, {_ended(it.info)}", soft=True),
-        html.section("What it is worth", _verdicts(it), *map(html.paragraph, warnings)),
-        html.section("Numbers", _metrics(it), _by_observation(it)),
-        html.section("Calibration", _calibration(it)),
-        html.section("What could have caused y", *_posteriors(it)),
-        html.section("As it looks", *_views(it)),
-        html.section("Density", _density(it)),
-        html.section("Latent space", _latent(it)),
-        html.section("Training", _training(it)),
-        html.section("The run", *_facts(it)),
-        html.section("Do it again", *_again(it, resimulate)),
+    sections = {
+        "Calibration": _calibration,
+        "What could have caused y": _posteriors,
+        "As it looks": _views,
+        "Density": _density,
+        "Latent space": _latent,
+        "Training": _training,
+    }
+    page = Page(
+        names=f"{it.info.get('model')} on {it.info.get('task')}",
+        run=run.id,
+        ended=_ended(it.info),
+        answers=_answers(it),
+        warnings=warnings,
+        numbers=[*_metrics(it), *_by_observation(it)],
+        figures={title: list(pictures(it)) for title, pictures in sections.items()},
+        facts=_facts(it),
+        settings=untrusted_yaml.dump_yaml(run.config()),
+        commands=_again(it, resimulate),
     )
+    return page.html()
 
 
-def _verdicts(it: _Subject) -> str:
-    order = [*QUESTIONS, *(name for name in it.found.verdicts if name not in QUESTIONS)]
-    answers = [
-        (QUESTIONS.get(name, name), it.found.verdicts[name].ok, it.found.verdicts[name].text + ".")
+def _answers(it: _Subject) -> list[Answer]:
+    found = it.found.verdicts
+    order = [*(name for name in QUESTIONS if name in found), *(name for name in found if name not in QUESTIONS)]
+    return [
+        Answer(QUESTIONS.get(name, name), found[name].ok, f"{found[name].text[:1].upper()}{found[name].text[1:]}.")
         for name in order
-        if name in it.found.verdicts
     ]
-    return html.verdicts(answers) or html.paragraph("Nothing of this run could be asked.")
 
 
-def _metrics(it: _Subject) -> str:
+def _metrics(it: _Subject) -> Iterator[Table]:
+    if not it.found.metrics:
+        return
     held_out = it.found.settings
     rows = [
         [name, *_with_error(value, it.found.se.get(name)), registry.find(name).meaning]
@@ -126,40 +134,42 @@ def _metrics(it: _Subject) -> str:
     caption = (
         f"{held_out.get('held_out', 0):,} held-out rows ({held_out.get('held_out_from')}); ± is one standard error."
     )
-    return html.table(caption, ["metric", "value", "±", "meaning"], rows, numeric=(1, 2))
+    yield Table(caption, ["metric", "value", "±", "meaning"], rows, numeric=(1, 2))
 
 
-def _by_observation(it: _Subject) -> str:
+def _by_observation(it: _Subject) -> Iterator[Table]:
     """The results at each y; nothing for a y of many columns, which is too wide for a table."""
     rows = it.found.observations[:12]
     if len(rows) < 2 or it.trained.y is None or it.trained.y.dim > 4:
-        return ""
+        return
     numbers = [key for key, value in rows[0].items() if isinstance(value, (int, float))]
     names = [values_text(figures.outside(np.array(row["y"]), it.trained.y)) for row in rows]
-    return html.table(
+    yield Table(
         "By observation, where draws were compared with exact ones.",
         ["y", *numbers],
-        [[name, *(_float(row.get(key)) for key in numbers)] for name, row in zip(names, rows, strict=True)],
+        [[name, *(number(_float(row.get(key))) for key in numbers)] for name, row in zip(names, rows, strict=True)],
+        numeric=range(1, len(numbers) + 1),
     )
 
 
-def _calibration(it: _Subject) -> str:
-    if not it.found.details.get("calibration"):
-        return ""
-    return _figure(
-        lambda: figures.calibration(it.run, it.found),
-        "Rank histograms of the truth among the draws, and coverage of central intervals against their nominal level.",
-        "Left: where the true value falls among the draws; flat is right, a hump means draws too wide, two horns too "
-        "narrow, a slope a bias. Right: how often intervals hold the truth; above the diagonal is too wide, below it "
-        "too narrow. Grey: where an exact posterior's lie 95 times in 100.",
-    )
+def _calibration(it: _Subject) -> Iterator[Picture]:
+    if it.found.details.get("calibration"):
+        yield _picture(
+            lambda: figures.calibration(it.run, it.found),
+            "Rank histograms of the truth among the draws, and coverage of central intervals against their nominal "
+            "level.",
+            "Left: where the true value falls among the draws; flat is right, a hump means draws too wide, two horns "
+            "too narrow, a slope a bias. Right: how often intervals hold the truth; above the diagonal is too wide, "
+            "below it too narrow. Grey: where an exact posterior's lie 95 times in 100.",
+        )
 
 
-def _posteriors(it: _Subject) -> list[str]:
-    return [_posterior(it, y, x) for y, x in it.observations]
+def _posteriors(it: _Subject) -> Iterator[Picture]:
+    for y, x in it.observations:
+        yield _posterior(it, y, x)
 
 
-def _posterior(it: _Subject, y: np.ndarray, x: np.ndarray | None) -> str:
+def _posterior(it: _Subject, y: np.ndarray, x: np.ndarray | None) -> Picture:
     task, given = it.task, _given(it, y)
     exact = task is not None and task.has_reference
     again = task is not None and task.can_simulate and task.y is not None and not task.y.categorical
@@ -181,7 +191,7 @@ def _posterior(it: _Subject, y: np.ndarray, x: np.ndarray | None) -> str:
     caption += "; dashed and above the diagonal, exact draws" if exact else ""
     caption += "; to the right, what the simulator makes of the draws" if again else ""
     caption += "; the cross is the x that this y came from" if x is not None else ""
-    return _figure(draw, f"Pair plot of the posterior given {given}.", f"{caption}.")
+    return _picture(draw, f"Pair plot of the posterior given {given}.", f"{caption}.")
 
 
 def _given(it: _Subject, y: np.ndarray) -> str:
@@ -190,65 +200,61 @@ def _given(it: _Subject, y: np.ndarray) -> str:
     return values_text(figures.outside(y[0], it.trained.y))
 
 
-def _views(it: _Subject) -> list[str]:
-    task = it.task
-    if task is None or (not task.has_paths and task.image_shape is None):
-        return []
-    if task.has_paths:
-        return [
-            _figure(
-                partial(figures.view, it.trained, it.run, task, y, it.pairs, PATHS, it.seed),
+def _views(it: _Subject) -> Iterator[Picture]:
+    if it.task is None or (not it.task.has_paths and it.task.image_shape is None):
+        return
+    if it.task.has_paths:
+        for y, _ in it.observations:
+            yield _picture(
+                partial(figures.view, it.trained, it.run, it.task, y, it.pairs, PATHS, it.seed),
                 "Draws as lines in the plane, and where they should end.",
                 f"{PATHS} draws given {_given(it, y)}; the cross is what y says.",
             )
-            for y, _ in it.observations
-        ]
+        return
     one = it.trained.y is not None and it.trained.y.labels[0] is None
-    ys = [y for y, _ in it.observations] if one else [None]
-    return [
-        _figure(
-            partial(figures.view, it.trained, it.run, task, y, it.pairs, PATHS, it.seed),
+    for shown in [y for y, _ in it.observations] if one else [None]:
+        yield _picture(
+            partial(figures.view, it.trained, it.run, it.task, shown, it.pairs, PATHS, it.seed),
             "Images drawn by the model beside real ones.",
             "Left: drawn. Right: real, held out.",
         )
-        for y in ys
-    ]
 
 
-def _density(it: _Subject) -> str:
+def _density(it: _Subject) -> Iterator[Picture]:
     if it.trained.x.dim != 2 or not it.trained.has_density:
-        return ""
+        return
     if it.trained.y is None:
-        return _figure(
+        yield _picture(
             lambda: figures.density(it.trained, it.run, None, GRID, it.seed, rows=it.pairs.x[:LATENT]),
             "The density over both unknowns, with held-out rows.",
             "The model's density; dots are rows it never saw.",
         )
+        return
     y = it.observations[0][0]
-    return _figure(
+    yield _picture(
         lambda: figures.density(it.trained, it.run, y, GRID, it.seed),
         f"The density of both unknowns given {_given(it, y)}.",
         "The model's density and the regions that hold half and nine tenths of it.",
     )
 
 
-def _latent(it: _Subject) -> str:
-    if not it.trained.model.has_latent:
-        return ""
+def _latent(it: _Subject) -> Iterator[Picture]:
     few = Pairs(it.pairs.x[:LATENT], None if it.pairs.y is None else it.pairs.y[:LATENT])
-    return _figure(
-        lambda: figures.latent(it.trained, it.run, few, it.seed),
-        "The latent of held-out rows: quantiles against the normal's, two columns coloured by y, histograms.",
-        "Held-out rows sent to the latent, where a right model is standard normal whatever y is: quantiles on the "
-        "diagonal, and colours mixed.",
-    )
+    if it.trained.model.has_latent:
+        yield _picture(
+            lambda: figures.latent(it.trained, it.run, few, it.seed),
+            "The latent of held-out rows: quantiles against the normal's, two columns coloured by y, histograms.",
+            "Held-out rows sent to the latent, where a right model is standard normal whatever y is: quantiles on the "
+            "diagonal, and colours mixed.",
+        )
 
 
-def _training(it: _Subject) -> str:
-    return _figure(lambda: figures.training(it.run), "Losses by epoch.") if it.run.metrics() else ""
+def _training(it: _Subject) -> Iterator[Picture]:
+    if it.run.metrics():
+        yield _picture(lambda: figures.training(it.run), "Losses by epoch.")
 
 
-def _facts(it: _Subject) -> list[str]:
+def _facts(it: _Subject) -> Table:
     info, meta = it.info, it.trained.meta
     data, final = info.get("data") or {}, info.get("metrics") or {}
     x, y = it.trained.names["x"], it.trained.names["y"]
@@ -276,15 +282,11 @@ def _facts(it: _Subject) -> list[str]:
         ("versions", ", ".join(f"{name} {n}" for name, n in (meta.get("versions") or {}).items() if n)),
         ("git commit", info.get("git")),
     ]
-    shown = [(name, html.number(value)) for name, value in rows if value not in (None, "")]
-    settings = untrusted_yaml.dump_yaml(it.run.config())
-    return [
-        html.table("What was trained, on what, and how.", ["fact", "value"], shown),
-        html.code(settings, "Every setting"),
-    ]
+    shown = [(name, number(value)) for name, value in rows if value not in (None, "")]
+    return Table("What was trained, on what, and how.", ["fact", "value"], shown)
 
 
-def _again(it: _Subject, resimulate: bool) -> list[str]:
+def _again(it: _Subject, resimulate: bool) -> str:
     overrides = it.run.overrides()
     if not any(override.startswith("seed=") for override in overrides):
         overrides = [*overrides, f"seed={it.info.get('seed')}"]
@@ -294,20 +296,15 @@ def _again(it: _Subject, resimulate: bool) -> list[str]:
         f"inn evaluate --run {shlex.quote(it.run.id)}{asked}",
         f"inn report {shlex.quote(it.run.id)}{asked}",
     ]
-    return [
-        html.code("\n".join(lines)),
-        html.paragraph(
-            "The same machine, versions and number of threads give the same weights, bit for bit.", soft=True
-        ),
-    ]
+    return "\n".join(lines)
 
 
-def _figure(draw: Callable[[], Figure], alt: str, caption: str = "") -> str:
+def _picture(draw: Callable[[], Figure], alt: str, caption: str = "") -> Picture:
     try:
         drawn = draw()
-        return html.figure(data_uri(drawn), alt, caption, drawn.get_figwidth())
+        return Picture(alt, caption, data_uri(drawn), round(CSS_INCH * drawn.get_figwidth()))
     except InnError as error:  # the rest of the page is written without it
-        return html.paragraph(f"Not drawn: {error}", soft=True)
+        return Picture(alt, caption, None, reason=str(error))
 
 
 def _listed(names: tuple[str, ...]) -> str:
@@ -318,9 +315,9 @@ def _listed(names: tuple[str, ...]) -> str:
 def _with_error(value: float | None, error: float | None) -> tuple[str, str]:
     """A number to the second digit of its error, or to four digits without one; and the error."""
     if value is None or not error or not 1e-6 < error < 1e6:
-        return html.number(value if value is None else float(f"{value:.4g}")), html.number(error)
+        return number(value if value is None else float(f"{value:.4g}")), number(error)
     digits = max(0, 1 - math.floor(math.log10(error)))
-    return html.signed(f"{value:.{digits}f}"), f"{error:.{digits}f}"
+    return signed(f"{value:.{digits}f}"), f"{error:.{digits}f}"
 
 
 def _float(value: object) -> float | None:

@@ -15,7 +15,7 @@ import inncli
 from inncli.cli.app import Commands
 from inncli.cli.plot.group import Figures
 
-HEAVY = ("torch", "hydra", "omegaconf", "numpy", "scipy", "sklearn", "matplotlib", "pyarrow", "pydantic")
+HEAVY = ("torch", "hydra", "omegaconf", "numpy", "scipy", "sklearn", "matplotlib", "pyarrow", "pydantic", "jinja2")
 CODE = """
 import json, sys
 from inncli.cli.app import main

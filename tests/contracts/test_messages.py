@@ -22,7 +22,6 @@ ARGUMENT = re.compile(r"`([a-z_]+)(?:=[^`]*)?`")
 ALLOWED = {
     "config/messages.py": "a text of hydra's that is looked for",
     "launchers/slurm.py": "options of squeue",
-    "reporting/html.py": "variables of CSS",
     "reporting/report.py": "the commands by which a report is made again",
     "runs/provenance.py": "options of git",
     "training/distributed.py": "an option of torchrun",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import json
 import shutil
+from dataclasses import fields
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from jinja2 import UndefinedError
 
 from inncli.cli.app import main
 from inncli.evaluation import evaluate as evaluation_room
@@ -19,14 +21,14 @@ from inncli.inference.opening import open_run
 from inncli.metrics.registry import METRICS
 from inncli.metrics.verdicts import QUESTIONS, Verdict
 from inncli.plots.style import data_uri
-from inncli.reporting import figures
-from inncli.reporting import html as page
+from inncli.reporting import figures, page
 from inncli.reporting import report as report_page
 from inncli.reporting.report import report
 from inncli.runs.registry import find_run
 
 HOSTILE = '<script>alert("x")</script>'
 NO_END = {"meta", "link", "img", "br"}
+DOT = page.Picture("a dot", "", "data:image/png;base64,", 1)
 
 
 class Page(HTMLParser):
@@ -253,21 +255,59 @@ def test_hostile_column_names_and_labels_are_text(tmp_path, monkeypatch, inn):
     assert "</pre><script>" in shown.text  # the label of y, as words
 
 
-def test_pieces_escape_what_they_are_given():
-    for piece in (
-        page.paragraph(HOSTILE),
-        page.section(HOSTILE, "x"),
-        page.table(HOSTILE, [HOSTILE] * 2, [[HOSTILE] * 2]),
-        page.figure('"><script>', HOSTILE, HOSTILE),
-        page.verdicts([(HOSTILE, True, HOSTILE)]),
-        page.code(HOSTILE, HOSTILE),
-        page.page(HOSTILE),
-    ):
-        assert "<script" not in piece
-        assert "script" not in dict(Page(piece).tags)
-    assert Page(page.code(HOSTILE)).text == HOSTILE
-    assert Page(page.table("c", ["a", "b"], [["n", -1.5]])).rows[1] == ["n", "−1.5"]
-    assert page.section("empty", "", "") == page.table("c", ["a"], []) == ""
+def a_page(say=str, **fields):
+    """A page that has everything once; `say` makes the words of each place."""
+    table = page.Table(say("caption"), [say("header"), "value"], [[say("row"), say("cell")]], numeric=[1])
+    drawn = page.Picture(say("alt"), say("figcaption"), "data:image/png;base64," + say("source"), 960)
+    failed = page.Picture("a picture that failed", "", None, reason=say("reason"))
+    everything = {
+        "names": say("names"),
+        "run": say("run"),
+        "ended": say("ended"),
+        "answers": [page.Answer(say("question"), True, say("why"))],
+        "warnings": [say("warning")],
+        "numbers": [table],
+        "figures": {say("title"): [drawn, failed]},
+        "facts": table,
+        "settings": say("settings"),
+        "commands": say("commands"),
+    }
+    return page.Page(**{**everything, **fields})
+
+
+def test_every_value_is_text_wherever_it_stands():
+    said = []
+
+    def hostile(place):
+        said.append(f"{place}'\">{HOSTILE}</pre>")
+        return said[-1]
+
+    html = a_page(hostile).html()
+    assert "<script" not in html
+    shown = Page(html)
+    places = [*shown.texts, *(value for _, attrs in shown.tags for value in attrs.values() if value)]
+    assert len(said) == 17
+    assert [words for words in said if not any(words in place for place in places)] == []
+
+
+@pytest.mark.parametrize("field", [field.name for field in fields(page.Page)])
+def test_a_page_that_lacks_what_its_template_names_is_an_error(field):
+    lacking = a_page()
+    del vars(lacking)[field]
+    with pytest.raises(UndefinedError, match=f"'{field}' is undefined"):
+        lacking.html()
+
+
+def test_a_section_without_anything_to_show_is_left_out():
+    assert {"Numbers", "Density"} < set(Page(a_page(figures={"Density": [DOT]}).html()).texts)
+    assert not {"Numbers", "Density"} & set(Page(a_page(numbers=[], figures={"Density": []}).html()).texts)
+
+
+def test_numbers_stand_to_the_right_with_a_minus_sign():
+    assert [page.number(cell) for cell in (-1.5, 123456.0, 7, "a-b", None)] == ["−1.5", "1.2346e+05", "7", "a-b", ""]
+    shown = Page(a_page().html())
+    assert [attrs["class"] for attrs in shown.of("th") if "class" in attrs] == ["text", "number"] * 2
+    assert [attrs["class"] for attrs in shown.of("td")] == ["number"] * 2
 
 
 # ---- the command ------------------------------------------------------------------------------------

@@ -31,12 +31,14 @@ def killed(tmp_path_factory):
     process = subprocess.Popen(
         words, env=HERE | {"INN_OUTPUTS": str(root / "cut")}, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + 900
     while process.poll() is None and time.monotonic() < deadline:
         found = list(root.glob("cut/sweeps/*/1/run.json"))
         if found and json.loads(found[0].read_bytes())["steps"] > 5:
             break
         time.sleep(0.01)
+    else:
+        pytest.fail("job 1 of the sweep never came past step 5")
     process.kill()
     process.wait()
     (cut,), (whole,) = ((root / name / "sweeps").iterdir() for name in ("cut", "whole"))
