@@ -16,6 +16,7 @@ from inncli import runtime
 from inncli.config import registry
 from inncli.config.trust import NOTHING, Trust
 from inncli.data.pairs import Pairs, save_pairs, split
+from inncli.data.relations import Relations
 from inncli.data.stream import StreamedPairs
 from inncli.errors import CheckpointError, ConfigError, TrainingError
 from inncli.inference.opening import build_model
@@ -50,6 +51,7 @@ class Setup:
     objective: Objective
     task: Task
     trust: Trust = NOTHING
+    relations: Relations | None = None  # between columns of x: the model has the free ones alone
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def build_setup(config: dict[str, Any], group: Group, trust: Trust = NOTHING) ->
     dtype = runtime.resolve_dtype(config["dtype"])
     threads = runtime.set_threads(config["threads"])
     runtime.set_deterministic()
+    task = registry.make(config["task"], Task, trust)
     return Setup(
         config,
         group,
@@ -104,8 +107,9 @@ def build_setup(config: dict[str, Any], group: Group, trust: Trust = NOTHING) ->
         trainer=registry.make(config["trainer"], Trainer, trust),
         logger=registry.make(config["logger"], Logger, trust) if group.first else Logger(),
         objective=registry.make(config["objective"], Objective, trust).to(group.device),
-        task=registry.make(config["task"], Task, trust),
+        task=task,
         trust=trust,
+        relations=task.relations,
     )
 
 
@@ -151,7 +155,8 @@ def split_pairs(setup: Setup, pairs: Pairs | StreamedPairs) -> SplitData:
             fraction = max(fraction, min(FRESH_VALIDATION / len(pairs), 0.25))
         rng = np.random.default_rng([setup.seed, SPLIT])
         kept, held_out = split(pairs, fraction, rng, task.groups(pairs))
-    return SplitData(kept, _tensors(kept, device), _tensors(held_out, device), streamed)
+    parts = (_tensors(part, device, setup.relations) for part in (kept, held_out))
+    return SplitData(kept, *parts, streamed)
 
 
 def new_model(setup: Setup, data: SplitData, bound: AbstractContextManager[None] | None = None) -> Model:
@@ -166,7 +171,8 @@ def new_model(setup: Setup, data: SplitData, bound: AbstractContextManager[None]
         group starts from another model or other pairs.
     """
     task, objective, names = setup.task, setup.objective, setup.config.get("names") or {}
-    model = build_model(setup.config, task.x, task.y, setup.device, bound or nullcontext(), setup.trust)
+    x = task.x if setup.relations is None else setup.relations.free_columns
+    model = build_model(setup.config, x, task.y, setup.device, bound or nullcontext(), setup.trust)
     if objective.needs_density and not model.has_loss:
         raise ConfigError(
             f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
@@ -195,13 +201,13 @@ def trainer_data(setup: Setup, data: SplitData, model: Model) -> Data:
             None,
             data.validation,
             batches=lambda epoch, size, first: (
-                _tensors(pairs, setup.device) for pairs in streamed.batches(epoch, size, first)
+                _tensors(pairs, setup.device, setup.relations) for pairs in streamed.batches(epoch, size, first)
             ),
         )
     if task.fresh:
         return Data(
             task.budget,
-            lambda epoch: _tensors(task.fresh_pairs(setup.seed, epoch), setup.device),
+            lambda epoch: _tensors(task.fresh_pairs(setup.seed, epoch), setup.device, setup.relations),
             data.validation,
         )
     return Data(len(data.pairs), lambda epoch: data.training, data.validation)
@@ -217,8 +223,9 @@ def _check_same_everywhere(model: Model, group: Group) -> None:
         )
 
 
-def _tensors(pairs: Pairs, device: torch.device) -> Batch:
-    x = torch.as_tensor(pairs.x, device=device)
+def _tensors(pairs: Pairs, device: torch.device, relations: Relations | None) -> Batch:
+    """The pairs as the model takes them: of related columns of x the free ones."""
+    x = torch.as_tensor(pairs.x if relations is None else relations.take(pairs.x), device=device)
     return x, None if pairs.y is None else torch.as_tensor(pairs.y, device=device)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from inncli.data.pairs import Pairs, draw_blocks
+from inncli.data.relations import Relations
 from inncli.data.stream import StreamedPairs
 from inncli.errors import ConfigError, DataError
 from inncli.tasks.ability import Ability, overrides
@@ -70,6 +71,7 @@ class Task(ABC):
     has_data: bool = True  # training pairs are draws of the density sought; False: they only start the model
     constant_y: bool = False  # a column of y may be the same in all training pairs
     default_n_train: int = 10_000
+    relations: Relations | None = None  # of columns of x that follow from the others in every row
     notes: tuple[str, ...] = ()  # what the user is told when training starts, one line each
 
     # Abilities, which follow from what is overridden.

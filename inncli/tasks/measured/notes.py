@@ -6,10 +6,30 @@ from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
+from inncli.data.relations import Relations
 from inncli.data.suspicions import counts_rows, missing_code
 from inncli.data.tables import RawTable
+from inncli.errors import DataError
+from inncli.variables import Variables
 
 NAMED = 4  # columns at most that a line names
+
+
+def refuse_doubts(raw: RawTable, used: Mapping[str, int]) -> None:
+    """Raises DataError for a column whose commas may be decimal commas or separators of thousands."""
+    for name, i in used.items():
+        if i in raw.doubts:
+            raise DataError(
+                f"column {name!r} of {raw.path.name}: {raw.doubts[i]}; write its numbers with a decimal point and "
+                "without separators"
+            )
+
+
+def numbers_of_y(y: Variables | None, values: np.ndarray | None) -> list[tuple[str, np.ndarray]]:
+    """The columns of y without labels, by name."""
+    if y is None or values is None:
+        return []
+    return [(name, column) for name, labels, column in zip(y.names, y.labels, values.T, strict=True) if labels is None]
 
 
 def reading_notes(raw: RawTable, used: Mapping[str, int]) -> list[str]:
@@ -50,6 +70,16 @@ def suspicion_notes(columns: Iterable[tuple[str, np.ndarray]], x_names: Sequence
             for line in _line("it merely counts the rows", counters)
         ),
     ]
+
+
+def relation_notes(relations: Relations | None) -> tuple[str, ...]:
+    """A line on the columns of x that follow from the others."""
+    if relations is None:
+        return ()
+    return tuple(
+        f"{line}; left out of the model and computed for draws, or not with task.relations=false"
+        for line in _line("columns of x follow from others", relations.describe())
+    )
 
 
 def _line(said: str, entries: list[str]) -> list[str]:

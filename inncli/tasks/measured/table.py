@@ -14,6 +14,7 @@ from inncli.data.codes import without_codes
 from inncli.data.names import plain_name
 from inncli.data.observations import label_text
 from inncli.data.pairs import Pairs
+from inncli.data.relations import Relations, find_relations
 from inncli.data.scan import Columns, Scan
 from inncli.data.stream import DiskRows, StreamedPairs
 from inncli.data.tables import RawTable, known_path, read_table
@@ -21,7 +22,13 @@ from inncli.errors import ConfigError, DataError, did_you_mean
 from inncli.io.atomic import file_sha256
 from inncli.tasks.base import Task, check_spread
 from inncli.tasks.measured.base import Rows
-from inncli.tasks.measured.notes import reading_notes, suspicion_notes
+from inncli.tasks.measured.notes import (
+    numbers_of_y,
+    reading_notes,
+    refuse_doubts,
+    relation_notes,
+    suspicion_notes,
+)
 from inncli.tasks.measured.roles import Source, as_words, roles_of
 from inncli.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 from inncli.variables import Bound, Variables
@@ -61,6 +68,7 @@ class Table(Rows):
         x_except: columns that are left out where `x` is None.
         header: whether the first line of a CSV holds the names of its columns; None tells by its looks.
         missing_values: numbers and words that stand for a missing value, such as -999.
+        relations: whether columns of x that follow from the others in every row are left out of the model and computed.
 
     Attributes:
         notes: how the table was read and what is odd about it, one line each.
@@ -86,6 +94,7 @@ class Table(Rows):
         x_except: str | int | None | list[str | int] = None,
         header: bool | None = None,
         missing_values: list[str | float] | None = None,
+        relations: bool = True,
     ) -> None:
         if fresh:
             raise ConfigError("task.fresh=true needs a simulator, a table has only its rows; drop task.fresh")
@@ -101,11 +110,13 @@ class Table(Rows):
                 file, asked_x, asked_y, left_out, n_y, y_kind, on_invalid, margin, bounds, resolutions, memory_mb, codes
             )
             self._check_sizes(self._disk.rows, Path(file).name)
+            if relations:
+                self._relate(self._disk.related(self.x))
             return
         raw = read_table(file, header)
         x_names, y_names, positions = roles_of(raw, asked_x, asked_y, n_y, left_out)
         used = {name: positions[name] for name in x_names + y_names}
-        _refuse_doubts(raw, used)
+        refuse_doubts(raw, used)
         by_name = {name: without_codes(raw.columns[i], codes) for name, i in used.items()}
         rows, dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
         by_name = {name: column[rows] for name, column in by_name.items()}
@@ -118,8 +129,10 @@ class Table(Rows):
         # After `Rows.__init__`, which refuses a single row: there all columns are constant.
         check_spread(self.x, x_values, self.y, y_values)
         self.dropped = dropped
-        numbers = [*zip(x_names, x_values.T, strict=True), *_numbers_of_y(self.y, y_values)]
+        numbers = [*zip(x_names, x_values.T, strict=True), *numbers_of_y(self.y, y_values)]
         self.notes = (*raw.notes, *reading_notes(raw, used), *suspicion_notes(numbers, x_names))
+        if relations:
+            self._relate(find_relations(self.x, x_values))
         self._fingerprint = {"file": str(raw.path), "sha256": raw.sha256}
 
     def _open(
@@ -166,6 +179,11 @@ class Table(Rows):
         ]
         self.notes = (*raw.notes, *suspicion_notes(numeric))
         return DiskRows(table, len(x_names), found.valid, 1e6 * memory_mb)
+
+    def _relate(self, relations: Relations | None) -> None:
+        """Keeps the relations that were found between columns of x, and says them."""
+        self.relations = relations
+        self.notes += relation_notes(relations)
 
     def training_pairs(self, seed: int) -> Pairs | StreamedPairs:
         """Rows to train and validate on; they stay on disk where they are too large for the memory."""
@@ -226,23 +244,6 @@ def _too_large(path: Path, memory_mb: float) -> bool:
             "pandas.read_csv(...).to_parquet(...), or raise task.memory_mb"
         )
     return False
-
-
-def _refuse_doubts(raw: RawTable, used: dict[str, int]) -> None:
-    """Raises DataError for a column whose commas may be decimal commas or separators of thousands."""
-    for name, i in used.items():
-        if i in raw.doubts:
-            raise DataError(
-                f"column {name!r} of {raw.path.name}: {raw.doubts[i]}; write its numbers with a decimal point and "
-                "without separators"
-            )
-
-
-def _numbers_of_y(y: Variables | None, values: np.ndarray | None) -> list[tuple[str, np.ndarray]]:
-    """The columns of y without labels, by name."""
-    if y is None or values is None:
-        return []
-    return [(name, column) for name, labels, column in zip(y.names, y.labels, values.T, strict=True) if labels is None]
 
 
 def _valid_rows(
