@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -82,7 +82,7 @@ def draw_blocks(
     return Pairs.concatenate(parts)
 
 
-def _drawn(parts: Iterable[Pairs]) -> Iterator[Pairs]:
+def _drawn(parts: Iterable[Pairs]) -> Generator[Pairs]:
     """The parts as they come; closing it ends the processes that draw the others."""
     try:
         yield from parts

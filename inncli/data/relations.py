@@ -63,7 +63,7 @@ class Relations:
     def free_columns(self) -> Variables:
         """What is known of the free columns."""
         whole = {field.name: getattr(self.columns, field.name) for field in fields(Variables)}
-        parts = {
+        parts: dict[str, Any] = {
             key: tuple(value[i] for i in self.free)
             for key, value in whole.items()
             if isinstance(value, tuple) and len(value) == self.columns.dim
@@ -78,15 +78,19 @@ class Relations:
         """Rows with their dependent columns, rounded as they were recorded. Shape: (..., free) to (..., Dx)."""
         x = np.empty((*free.shape[:-1], self.columns.dim))
         x[..., self.free] = free
-        for j, values in zip(self.dependent, self._values(free), strict=True):
-            step = self.columns.steps[j]
-            per_unit = round(1 / step) if step else 0
-            if step and abs(per_unit * step - 1) < 1e-9:  # .3, not 3 * .1
-                values = np.round(values * per_unit) / per_unit
-            elif step:
-                values = np.round(values / step) * step
-            x[..., j] = values + 0.0  # -0.0 becomes 0.0
+        for j, values, row in zip(self.dependent, self._values(free), self.weights, strict=True):
+            x[..., j] = self._recorded(j, values, row) + 0.0  # -0.0 becomes 0.0
         return x
+
+    def _recorded(self, j: int, values: np.ndarray, row: Sequence[float]) -> np.ndarray:
+        """The values as they are recorded: rounded, where all columns that they follow from are."""
+        step = self.columns.steps[j]
+        if not step or not all(self.columns.steps[i] for i, weight in zip(self.free, row, strict=True) if weight):
+            return values
+        per_unit = round(1 / step)
+        if abs(per_unit * step - 1) < 1e-9:  # .3, not 3 * .1
+            return np.round(values * per_unit) / per_unit
+        return np.round(values / step) * step
 
     def outside(self, x: np.ndarray) -> np.ndarray:
         """Rows in which a dependent column lies beyond its bounds. Shape: (..., Dx) to (...,) bool."""

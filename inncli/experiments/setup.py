@@ -155,8 +155,8 @@ def split_pairs(setup: Setup, pairs: Pairs | StreamedPairs) -> SplitData:
             fraction = max(fraction, min(FRESH_VALIDATION / len(pairs), 0.25))
         rng = np.random.default_rng([setup.seed, SPLIT])
         kept, held_out = split(pairs, fraction, rng, task.groups(pairs))
-    parts = (_tensors(part, device, setup.relations) for part in (kept, held_out))
-    return SplitData(kept, *parts, streamed)
+    training, validation = (_tensors(part, device, setup.relations) for part in (kept, held_out))
+    return SplitData(kept, training, validation, streamed)
 
 
 def new_model(setup: Setup, data: SplitData, bound: AbstractContextManager[None] | None = None) -> Model:

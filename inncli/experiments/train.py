@@ -100,8 +100,9 @@ def _train(
         _follow(RunDir(group.same(None)), setup, data, model, resume=False)
         return None
     assert path is not None  # only a process that follows is given none
-    for line in setup.task.notes if note is not None else ():
-        note(line)
+    if note is not None:
+        for line in setup.task.notes:
+            note(line)
     run = RunDir.create(
         path,
         with_absolute_file(config),

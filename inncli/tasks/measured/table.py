@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 
 from inncli.data import chunks, columns
-from inncli.data.cells import missing, not_a_number, odd_cells
+from inncli.data.cells import not_a_number, odd_cells
 from inncli.data.codes import without_codes
 from inncli.data.names import plain_name
 from inncli.data.observations import label_text
@@ -30,6 +30,7 @@ from inncli.tasks.measured.notes import (
     suspicion_notes,
 )
 from inncli.tasks.measured.roles import Source, as_words, roles_of
+from inncli.tasks.measured.validity import valid_rows
 from inncli.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 from inncli.variables import Bound, Variables
 
@@ -118,7 +119,7 @@ class Table(Rows):
         used = {name: positions[name] for name in x_names + y_names}
         refuse_doubts(raw, used)
         by_name = {name: without_codes(raw.columns[i], codes) for name, i in used.items()}
-        rows, dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
+        rows, dropped, self.read_rows = valid_rows(raw, by_name, x_names + y_names, on_invalid)
         by_name = {name: column[rows] for name, column in by_name.items()}
         x_values = np.column_stack(
             [_numbers(raw, "x", name, by_name[name], "name the columns of x in task.x without it") for name in x_names]
@@ -244,29 +245,6 @@ def _too_large(path: Path, memory_mb: float) -> bool:
             "pandas.read_csv(...).to_parquet(...), or raise task.memory_mb"
         )
     return False
-
-
-def _valid_rows(
-    raw: RawTable, by_name: dict[str, np.ndarray], names: tuple[str, ...], on_invalid: str
-) -> tuple[np.ndarray, int, int]:
-    """Mask of rows whose cells are all present and finite, how many are not, and how many there were."""
-    invalid = {
-        name: missing(column) | (np.isinf(column) if column.dtype.kind == "f" else False)
-        for name, column in by_name.items()
-        if name in names
-    }
-    bad = np.logical_or.reduce(list(invalid.values()))
-    count = int(bad.sum())
-    if count and on_invalid == "refuse":
-        row = int(np.flatnonzero(bad)[0])
-        name = next(name for name in names if invalid[name][row])
-        raise DataError(
-            f"{count:,} of {raw.rows:,} rows of {raw.path.name} have a missing or non-finite value (the "
-            f"first: {name!r} in row {row + 1}); fill them in or pass task.on_invalid=drop"
-        )
-    if bad.all():
-        raise DataError(f"every row of {raw.path.name} has a missing or non-finite value in {', '.join(names)}")
-    return ~bad, count, raw.rows
 
 
 def _numbers(raw: Source, letter: str, name: str, column: np.ndarray, advice: str = "") -> np.ndarray:
