@@ -98,6 +98,63 @@ DEFECTS = [
         "np.load(io.BytesIO(data), allow_pickle=True)",
         "test_reading::test_an_npy_table_is_never_unpickled",
     ),
+    # pandas, numpy: a first row with a word or ? taken for the names
+    Defect(
+        "a missing value in the first row makes a header",
+        "inncli.data.csv_text:_names_first",
+        "words = [i for i, cell in enumerate(first) if i not in numbers and not is_gap(cell)]",
+        "words = [i for i, cell in enumerate(first) if i not in numbers]",
+        "test_messy_tables::test_a_messy_table_is_read_rightly_and_what_changed_is_said[a dash in row 1]",
+    ),
+    Defect(
+        "a label in the first row makes a header",
+        "inncli.data.csv_text:_names_first",
+        "a_label = any(first[i] in below[i] for i in words)",
+        "a_label = False",
+        "test_messy_tables::test_a_messy_table_is_read_rightly_and_what_changed_is_said[whole numbers and a label]",
+    ),
+    Defect(
+        "thousands that may be fractions are guessed",
+        "inncli.data.cells:_commas_are_decimal",
+        "plain and all(_WHOLE.fullmatch(text) and abs(int(text)) < 1000 for text in plain)",
+        "all(_WHOLE.fullmatch(text) and abs(int(text)) < 1000 for text in plain)",
+        "test_messy_tables::test_a_messy_table_is_refused_in_one_line[9,372 and nothing tells]",
+    ),
+    Defect(
+        "a name without a header depends on how many ys are asked for",
+        "inncli.tasks.measured.roles:_named_ys",
+        "return max(numbers, default=0 if y == [] else 1)",
+        "return len(y or [0])",
+        "test_table::test_a_name_without_a_header_is_one_column_whatever_else_is_asked",
+    ),
+    Defect(
+        "one constant column is named at a time",
+        "inncli.tasks.base:Task._check_prior",
+        "check_spread(self.x, x, None if self.constant_y else self.y, y)",
+        "check_spread(self.x, x, None, y)",
+        "test_tasks::test_a_constant_column_is_refused_before_the_budget_is_spent",
+    ),
+    Defect(
+        "a relation leans on a column that is itself computed",
+        "inncli.data.relations:_eliminated",
+        "[i for i in found if weights[i]]",
+        "[]",
+        "test_relations::test_relations_are_found_and_rows_completed[a chain]",
+    ),
+    Defect(
+        "draws are completed beyond the bounds of the computed column",
+        "inncli.inference.trained_model:TrainedModel._completed",
+        "np.zeros(x.shape[:2], dtype=bool) if self.model.is_search else self.relations.outside(x)",
+        "np.zeros(x.shape[:2], dtype=bool)",
+        "test_related_columns::test_draws_satisfy_the_relation_and_the_density_is_that_of_the_free_columns",
+    ),
+    Defect(
+        "a resumed run is given relations that it did not begin with",
+        "inncli.experiments.train:_resume",
+        "setup = replace(setup, relations=verify.relations(run.last, read_header(run.last)[1]))",
+        "pass",
+        "test_related_columns::test_a_run_goes_on_with_the_columns_that_it_began_with[all columns]",
+    ),
     # Hydra: three runs started together share one timestamped directory
     Defect(
         "two runs of one instant share a directory",

@@ -29,7 +29,7 @@ def show(
     found = find_run(run)
     info = {**found.info(), "status": found.state(), "path": str(found.path)}
     config = found.config()
-    task, health = _facts(found, info, device, config_dir)
+    task, health, remarks = _facts(found, info, device, config_dir)
     if json:
         console.as_json({"run": info, "config": config, "task": task, "diagnostics": health})
         return
@@ -45,6 +45,8 @@ def show(
     else:
         facts = [f"{name} {console.words(value)}" for name, value in health.items()]
         console.line("  " + (", ".join(facts) or "says nothing of its own health"))
+    for remark in remarks:
+        console.line(f"  {remark}")
 
 
 def _about(info: dict[str, Any]) -> list[tuple[str, object]]:
@@ -72,8 +74,8 @@ def _about(info: dict[str, Any]) -> list[tuple[str, object]]:
 
 def _facts(
     run: RunDir, info: dict[str, Any], device: str | None, config_dir: str | None
-) -> tuple[list[str], dict[str, Any] | None]:
-    """Facts of the task, and the model's diagnostics (None without a checkpoint).
+) -> tuple[list[str], dict[str, Any] | None, list[str]]:
+    """Facts of the task, the model's diagnostics (None without a checkpoint), and what its user should know.
 
     A task with a file of the user's is told from what the run kept: the file is not read or run again.
     """
@@ -90,7 +92,7 @@ def _facts(
     else:
         facts = []
     facts += [f"{key}: {value}" for key, value in (info.get("data") or {}).items() if value not in (None, 0)]
-    return facts, None if trained is None else trained.diagnostics()
+    return facts, *((None, []) if trained is None else (trained.diagnostics(), trained.model.remarks()))
 
 
 def _section(title: str, rows: list[tuple[str, object]]) -> None:

@@ -21,6 +21,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from inncli.data import tables
+from inncli.data.arrow import column_of, line_of
 from inncli.data.layout import Roles, layout_of
 from inncli.errors import DataError
 
@@ -46,6 +47,7 @@ class Blocks(ABC):
         names: one for each column, as in a `tables.RawTable`.
         columns: a handle for each column, which `read` takes.
         roles: as in a `tables.RawTable`.
+        notes: as in a `tables.RawTable`.
         sizes: rows of each block.
     """
 
@@ -53,6 +55,7 @@ class Blocks(ABC):
     names: tuple[str, ...] | None
     columns: Sequence[Any]
     roles: Roles | None = None
+    notes: tuple[str, ...] = ()
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -89,7 +92,11 @@ def open_blocks(path: Path) -> Blocks:
 
     Raises: DataError, one line, if it is damaged, no table, or compressed in a way that has no blocks.
     """
-    return ParquetBlocks(path) if path.suffix.lower() == ".parquet" else ArrayBlocks(path)
+    blocks = ParquetBlocks(path) if path.suffix.lower() == ".parquet" else ArrayBlocks(path)
+    if blocks.names is not None:
+        blocks.names, changed = tables.checked_names(path, blocks.names)
+        blocks.notes = tuple(changed)
+    return blocks
 
 
 def cells(path: Path) -> int | None:
@@ -144,7 +151,7 @@ class ArrayBlocks(Blocks):
         try:
             members = _members(path)
         except (OSError, ValueError, zipfile.BadZipFile, struct.error, EOFError) as error:
-            raise DataError(f"{path} is not a readable file of plain arrays ({tables.line_of(error)})") from error
+            raise DataError(f"{path} is not a readable file of plain arrays ({line_of(error)})") from error
         self.names, self.columns, self.roles = layout_of(path, members, _handles)
         packed = [key for key, member in members.items() if member.offset is None]
         if packed:
@@ -230,10 +237,10 @@ class ParquetBlocks(Blocks):
         try:
             self._file = parquet.ParquetFile(path, pre_buffer=False)
         except (pa.ArrowException, OSError) as error:
-            raise DataError(f"{path} is not a readable Parquet file ({tables.line_of(error)})") from error
+            raise DataError(f"{path} is not a readable Parquet file ({line_of(error)})") from error
         names = self._file.schema_arrow.names
         self.columns = tuple(tables.kept_columns(path, names))
-        self.names = tuple(name.strip() for name in self.columns)
+        self.names = tuple(self.columns)
         facts = self._file.metadata
         self.sizes = tuple(facts.row_group(i).num_rows for i in range(facts.num_row_groups))
 
@@ -242,7 +249,7 @@ class ParquetBlocks(Blocks):
             table = self._file.read_row_group(block, columns=list(columns), use_threads=False)
         except (pa.ArrowException, OSError) as error:
             raise DataError(
-                f"{self.path} is damaged in row group {block} ({tables.line_of(error)}); write it again"
+                f"{self.path} is damaged in row group {block} ({line_of(error)}); write it again"
             ) from error
         return [self._column(name, table.column(name)) for name in columns]
 
@@ -255,7 +262,7 @@ class ParquetBlocks(Blocks):
             or pa.types.is_nested(kind)
         ) or pa.types.is_temporal(kind)
         if not is_text:
-            return tables.column_of(self.path, name, column)
+            return column_of(self.path, name, column)
         coded = (column if pa.types.is_dictionary(column.type) else column.dictionary_encode()).unify_dictionaries()
         coded = coded.combine_chunks()
         coded = coded.chunk(0) if isinstance(coded, pa.ChunkedArray) else coded

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from inncli.data.tables import RawTable, missing, odd_cells, read_table
+from inncli.data.cells import missing, odd_cells
+from inncli.data.names import plain_name
+from inncli.data.tables import RawTable, read_table
 from inncli.errors import DataError, RequestError, did_you_mean
 from inncli.variables import Variables
 
@@ -80,7 +82,8 @@ def read_points(path: str | Path, variables: Variables, run_id: str, letter: str
             raise DataError(f"{where}: row {int(np.argmax(gaps)) + 1} is missing or NaN; every row needs a value")
         if labels is None and column.dtype == object:  # one cell of text makes text of them all
             row = next(iter(odd_cells(column)), 0)
-            raise DataError(f"{where}, row {row + 1}: expected a number, got {column[row]!r}; mend that cell")
+            why = f" ({raw.doubts[i]})" if i in raw.doubts else ""
+            raise DataError(f"{where}, row {row + 1}: expected a number, got {column[row]!r}; mend that cell{why}")
         columns.append([_cell(value, f"{where}, row {k + 1}", labels) for k, value in enumerate(column.tolist())])
     return np.array(columns, dtype=np.float64).T
 
@@ -188,8 +191,9 @@ def _positions(raw: RawTable, variables: Variables, run_id: str, letter: str) ->
     """Which column of the table each variable is."""
     names, roles = raw.names, raw.roles
     trained = f"run {run_id} was trained on {variables.dim} ({', '.join(variables.names)})"
-    if names is not None and set(variables.names) <= set(names):
-        return [names.index(name) for name in variables.names]
+    wanted = [plain_name(name) for name in variables.names]
+    if names is not None and set(wanted) <= set(names):
+        return [names.index(name) for name in wanted]
     count = len(raw.columns)
     if names is not None and roles is not None:
         # Bare arrays x and y: their columns have no names of their own.
@@ -200,7 +204,7 @@ def _positions(raw: RawTable, variables: Variables, run_id: str, letter: str) ->
             return [names.index(name) for name in own]
         count = len(own)
     elif names is not None:
-        absent = next(name for name in variables.names if name not in names)
+        absent = next(name for name in wanted if name not in names)
         raise DataError(
             f"{raw.path.name} has no column {absent!r}, {trained}"
             f"{did_you_mean(absent, names) or '; it has ' + ', '.join(names[:8])}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import contextlib
+from collections.abc import Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,6 +60,7 @@ def draw_blocks(
     n: int,
     key: Sequence[int],
     mapper: Callable[..., Iterable[Pairs]] = map,
+    check_first: Callable[[Pairs], None] | None = None,
 ) -> Pairs:
     """Draws n pairs, block b with the generator seeded by (*key, b).
 
@@ -67,10 +69,26 @@ def draw_blocks(
         n: pairs in all, at least 1.
         key: seed and stream, non-negative.
         mapper: `map`, or the `map` of an executor: the pairs are the same.
+        check_first: called with the first of several blocks; what it raises saves the others.
     """
     sizes = [min(BLOCK, n - start) for start in range(0, n, BLOCK)]
     generators = [np.random.default_rng([*key, block]) for block in range(len(sizes))]
-    return Pairs.concatenate(mapper(draw, sizes, generators))
+    parts: list[Pairs] = []
+    with contextlib.closing(_drawn(mapper(draw, sizes, generators))) as drawn:
+        for part in drawn:
+            if check_first is not None and not parts and len(sizes) > 1:
+                check_first(part)
+            parts.append(part)
+    return Pairs.concatenate(parts)
+
+
+def _drawn(parts: Iterable[Pairs]) -> Generator[Pairs]:
+    """The parts as they come; closing it ends the processes that draw the others."""
+    try:
+        yield from parts
+    finally:
+        if isinstance(parts, Generator):
+            parts.close()
 
 
 def row_groups(pairs: Pairs) -> np.ndarray:

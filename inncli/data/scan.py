@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 
 from inncli.data import columns
+from inncli.data.cells import not_a_number
 from inncli.data.chunks import Blocks, Text
-from inncli.data.tables import not_a_number
+from inncli.data.codes import without_codes
 from inncli.errors import DataError
 
 SAMPLED = 200_000  # values at most by which point masses are found, and how many values are distinct
@@ -27,18 +28,23 @@ class Columns:
         blocks: the table.
         names: those of the columns, x first.
         handles: the handles by which `Blocks.read` takes them.
+        codes: what stands for a missing value.
 
     Attributes:
         labels: of each column; None for numbers. They are found by a `Scan`.
     """
 
-    def __init__(self, blocks: Blocks, names: tuple[str, ...], handles: Sequence[Any]) -> None:
-        self.blocks, self.names, self.handles = blocks, names, handles
+    def __init__(
+        self, blocks: Blocks, names: tuple[str, ...], handles: Sequence[Any], codes: Sequence[str | float] = ()
+    ) -> None:
+        self.blocks, self.names, self.handles, self.codes = blocks, names, handles, codes
         self.labels: list[np.ndarray | None] = [None] * len(names)
 
     def raw(self, block: int) -> tuple[list[np.ndarray | Text], np.ndarray]:
         """The columns of a block, (n,) each, and which of its rows have a finite value in all of them, (n,) bool."""
         found = self.blocks.read(block, self.handles)
+        if self.codes:
+            found = [_without_codes(column, self.codes) for column in found]
         valid = np.ones(self.blocks.sizes[block], dtype=bool)
         for column in found:
             valid &= ~invalid(column)
@@ -184,6 +190,14 @@ class Scan:
             self._table.labels[i] = np.array(words)
             self.low[i], self.high[i] = 0.0, len(words) - 1.0
             self._sample[i], self._witness[i] = [], {}
+
+
+def _without_codes(column: np.ndarray | Text, codes: Sequence[str | float]) -> np.ndarray | Text:
+    """A column whose codes are missing values."""
+    if isinstance(column, Text):
+        coded = np.append(np.isin(column.words, [str(code) for code in codes]), False)
+        return Text(np.where(coded[column.codes], -1, column.codes), column.words)
+    return without_codes(column, codes)
 
 
 def invalid(column: np.ndarray | Text) -> np.ndarray:

@@ -21,8 +21,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from inncli.data.pairs import Pairs
+from inncli.data.relations import Relations, find_relations
 from inncli.data.scan import Columns
 from inncli.errors import DataError
+from inncli.variables import Variables
 
 HELD_OUT = 50_000  # rows at most to validate, to test, and to start a model from: more would tell no more
 BUFFER = 1 << 20  # rows at most that are shuffled together
@@ -75,6 +77,16 @@ class DiskRows:
         rows = self._take(lambda block, rows: _between(uniform(rows, seed), low, high))
         first = np.argsort(uniform(rows, seed), kind="stable")[:n]
         return self.pairs(rows[np.sort(first)])
+
+    def related(self, columns: Variables) -> Relations | None:
+        """The relations that all rows of x satisfy, found in at most `held_out` of them; None if there is none."""
+        share = self.held_out / self.rows
+        sample = self._take(lambda block, rows: np.random.default_rng([0, block]).random(len(rows)) < share)
+        found = find_relations(columns, sample[:, : self.n_x])
+        blocks = range(len(self.valid))
+        if found is None or any(found.broken(self.table.rows(block)[:, : self.n_x]).any() for block in blocks):
+            return None
+        return found
 
     def draw(self, n: int, rng: np.random.Generator) -> np.ndarray:
         """N rows of x with replacement, out of at most `held_out` of them. Shape: (n, Dx)."""

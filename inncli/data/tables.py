@@ -6,28 +6,27 @@ can't be taken for the one on record. `inncli.data.chunks` reads tables that are
 
 from __future__ import annotations
 
-import csv
 import hashlib
 import io
 import re
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-from pyarrow import csv as pa_csv
 from pyarrow import parquet
 
+from inncli.data.arrow import column_of, line_of
+from inncli.data.cells import Reading
+from inncli.data.csv_table import read_csv
 from inncli.data.layout import Roles, layout_of
+from inncli.data.names import plain_names
 from inncli.errors import DataError, did_you_mean
 from inncli.io import npz
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".npz", ".npy")
-_CSV_SAMPLE_ROWS = 20
-_ROUNDED_COMMA = re.compile(r"-?\d+,\d+")
-_TIME = re.compile(r"\d{4}-\d\d-\d\d|\d\d?:\d\d")
-_POINT = re.compile(r"\d\.\d")
 Layout = tuple["tuple[str, ...] | None", "list[np.ndarray]", "Roles | None"]  # names, columns, roles
 
 
@@ -38,9 +37,12 @@ class RawTable:
     Args:
         path: the file.
         sha256: hex digest of its bytes.
-        names: one a column, or None for a CSV without a header.
+        names: one a column, "" where the file gives none; None for a CSV without a header.
         columns: each (n,): float64 with NaN where missing, bool, or object (str, None where missing).
         roles: the columns of x and of y, where the file itself tells (an NPZ with arrays x and y).
+        notes: what was left out or called otherwise, one line each.
+        readings: by its position, a column whose cells were read in another notation than the plain one.
+        doubts: by its position, why the cells of a column that was left as text may be numbers.
     """
 
     path: Path
@@ -48,6 +50,9 @@ class RawTable:
     names: tuple[str, ...] | None
     columns: tuple[np.ndarray, ...]
     roles: Roles | None = None
+    notes: tuple[str, ...] = ()
+    readings: Mapping[int, Reading] = field(default_factory=dict)
+    doubts: Mapping[int, str] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -55,25 +60,58 @@ class RawTable:
         return len(self.columns[0])
 
 
-def read_table(path: str | Path) -> RawTable:
+def read_table(path: str | Path, header: bool | None = None) -> RawTable:
     """Reads a CSV (commas, semicolons, tabs; header or not; decimal commas), TSV, Parquet, NPZ or NPY file.
 
     Lines without a value at the end of a CSV are no rows (a spreadsheet leaves them behind); anywhere else
     an empty row is a row of missing values, so that what is said of row 3 is said of the third.
+
+    Args:
+        path: the file.
+        header: whether the first line of a CSV holds the names of its columns; None tells by its looks.
 
     Raises: DataError, one line, if the file is missing, empty, damaged, or not a table with rows.
     """
     path = known_path(path)
     data = _bytes(path)
     readers = {".npz": _read_npz, ".npy": _read_npy, ".parquet": _read_parquet}
-    names, columns, roles = readers.get(path.suffix.lower(), _read_csv)(path, data)
+    read = readers.get(path.suffix.lower())
+    notes: tuple[str, ...] = ()
+    readings: Mapping[int, Reading] = {}
+    doubts: Mapping[int, str] = {}
+    roles: Roles | None = None
+    if read is None:
+        found = read_csv(path, data, header)
+        names, columns, notes, readings, doubts = (
+            found.names,
+            list(found.columns),
+            found.notes,
+            found.readings,
+            found.doubts,
+        )
+    else:
+        names, columns, roles = read(path, data)
     if names is not None:
-        _check_names(path, names)
+        names, changed = checked_names(path, names)
+        notes += tuple(changed)
     if not columns:
         raise DataError(f"{path} has no columns")
     if not len(columns[0]):
         raise DataError(f"{path} has no rows below its header; add data" if names else f"{path} has no rows")
-    return RawTable(path.resolve(), hashlib.sha256(data).hexdigest(), names, tuple(columns), roles)
+    digest = hashlib.sha256(data).hexdigest()
+    return RawTable(path.resolve(), digest, names, tuple(columns), roles, notes, readings, doubts)
+
+
+def checked_names(path: Path, names: tuple[str, ...]) -> tuple[tuple[str, ...], list[str]]:
+    """The names of a table's columns as every file can hold them, and a line for each that changed.
+
+    Raises: DataError if two columns have one name.
+    """
+    plain, changed = plain_names(names)
+    twice = [name for name, count in Counter(plain).items() if name and count > 1]
+    if twice:
+        raise DataError(f"{path} has more than one column named {twice[0]!r}; rename all but one")
+    return plain, changed
 
 
 def known_path(path: str | Path) -> Path:
@@ -84,27 +122,6 @@ def known_path(path: str | Path) -> Path:
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe is waited for; the rest is told on opening
         raise DataError(f"a table must be a regular file, got {path}, which is a pipe or a device; write it to one")
     return path
-
-
-def missing(column: np.ndarray) -> np.ndarray:
-    """Where a column, (n,), has no value, (n,) bool. An infinite number is a value here."""
-    if column.dtype == object:
-        return np.array([value is None for value in column], dtype=bool)
-    return np.isnan(column) if column.dtype.kind == "f" else np.zeros(len(column), dtype=bool)
-
-
-def odd_cells(column: np.ndarray) -> list[int]:
-    """Which cells of a column of text, (n,), are no numbers."""
-    odd = [i for i, value in enumerate(column) if value is not None and not _is_number(value)]
-    # A decimal comma that was left as text is to blame only if no other cell is.
-    return [i for i in odd if not _is_number(column[i].replace(",", "."))] or odd
-
-
-def not_a_number(cell: str) -> tuple[str, str]:
-    """What a cell of text holds, in a word, and what the user can do where a number is needed."""
-    if _TIME.match(cell):
-        return "times", "give them as numbers, e.g. days since the first,"
-    return "text", "mend it"
 
 
 def _bytes(path: Path) -> bytes:
@@ -123,100 +140,6 @@ def _bytes(path: Path) -> bytes:
     return data
 
 
-def _check_names(path: Path, names: tuple[str, ...]) -> None:
-    for i, name in enumerate(names):
-        if not name:
-            raise DataError(f"column {i + 1} of {path} has no name; name it in the header or delete it")
-    twice = [name for name, count in Counter(names).items() if count > 1]
-    if twice:
-        raise DataError(f"{path} has more than one column named {twice[0]!r}; rename all but one")
-
-
-def _read_csv(path: Path, data: bytes) -> Layout:
-    every = _decode(path, data).split("\n")
-    lines = [line for line in every if line.strip()]
-    first_rows = lines[:_CSV_SAMPLE_ROWS]
-    delimiter = "\t" if path.suffix.lower() == ".tsv" else _delimiter(first_rows)
-    header = _fields(first_rows[0], delimiter)
-    if len(header) == 1:  # here an empty line is an empty cell
-        lines = [line if line.strip() else "" for line in every[every.index(lines[0]) :]]
-    while len(lines) > 1 and not lines[-1].strip(f'{delimiter}" \t'):
-        lines.pop()
-    text = "\n".join(lines) + "\n"
-    comma = delimiter != "," and _ROUNDED_COMMA.search(text) and not _POINT.search(text)
-    has_header = not all(_is_number(field.replace(",", ".") if comma else field) for field in header)
-    if has_header and len(header) == 1 and len(header[0].split()) > 1 and _is_number(header[0].split()[0]):
-        raise DataError(f"{path} must separate columns by commas, semicolons or tabs, got {first_rows[0].strip()!r}")
-    try:
-        table = pa_csv.read_csv(
-            io.BytesIO(text.encode()),
-            # One block, so that the type of a column is found from all its rows.
-            read_options=pa_csv.ReadOptions(
-                block_size=min(max(4 * len(text), 1 << 20), 2**31 - 1),
-                autogenerate_column_names=not has_header,
-                use_threads=False,
-            ),
-            parse_options=pa_csv.ParseOptions(delimiter=delimiter, ignore_empty_lines=False),
-            convert_options=pa_csv.ConvertOptions(
-                decimal_point="," if comma else ".", strings_can_be_null=True, timestamp_parsers=[]
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        if lines[0].lstrip().startswith("#"):  # a header may begin so too, but then it fits its rows
-            raise DataError(
-                f"{path} begins with a comment ({lines[0].strip()[:60]!r}); delete it, so that the header or the "
-                "first row comes first"
-            ) from error
-        raise DataError(f"{path} is not a readable CSV table ({line_of(error)}); mend that row") from error
-    names = tuple(name.strip() for name in table.column_names)
-    columns = [_numbers(column_of(path, name, column)) for name, column in zip(names, table.columns, strict=True)]
-    # A trailing delimiter on every line makes a last column with neither name nor values.
-    while len(columns) > 1 and missing(columns[-1]).all() and not (has_header and names[-1]):
-        names, columns = names[:-1], columns[:-1]
-    return (names if has_header else None), columns, None
-
-
-def _numbers(column: np.ndarray) -> np.ndarray:
-    """Turns text into numbers where every cell is a number that pyarrow does not read, like +3."""
-    if column.dtype != object or not all(value is None or _is_number(value) for value in column):
-        return column
-    return np.array([np.nan if value is None else float(value) for value in column])
-
-
-def _decode(path: Path, data: bytes) -> str:
-    for encoding in ("utf-16",) if data[:2] in (b"\xff\xfe", b"\xfe\xff") else ("utf-8-sig", "cp1252"):
-        try:
-            text = data.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-        if "\0" not in text:
-            # Line ends of Windows and of old Macs become newlines.
-            return text.replace("\r\n", "\n").replace("\r", "\n")
-    raise DataError(f"{path} is not a text file; save it as CSV (UTF-8)")
-
-
-def _fields(line: str, delimiter: str) -> list[str]:
-    return [field.strip() for field in next(csv.reader([line.strip("\n")], delimiter=delimiter))]
-
-
-def _delimiter(lines: list[str]) -> str:
-    """The first of tab, semicolon and bar that splits all lines alike, else the comma."""
-    for delimiter in "\t;|":
-        counts = {len(_fields(line, delimiter)) for line in lines}
-        if len(counts) == 1 and counts != {1}:
-            return delimiter
-    return ","
-
-
-def _is_number(field: str) -> bool:
-    # An empty cell in the first line of numbers is a missing number, not a name.
-    try:
-        float(field or "nan")
-    except ValueError:
-        return False
-    return True
-
-
 def _read_parquet(path: Path, data: bytes) -> Layout:
     try:
         table = parquet.read_table(pa.BufferReader(data))
@@ -224,7 +147,7 @@ def _read_parquet(path: Path, data: bytes) -> Layout:
         raise DataError(f"{path} is not a readable Parquet file ({line_of(error)})") from error
     kept = kept_columns(path, table.column_names)
     columns = [column_of(path, name, table.column(name)) for name in kept]
-    return tuple(name.strip() for name in kept), columns, None
+    return tuple(kept), columns, None
 
 
 def kept_columns(path: Path, names: list[str]) -> list[str]:
@@ -238,28 +161,6 @@ def kept_columns(path: Path, names: list[str]) -> list[str]:
     if twice:
         raise DataError(f"{path} has more than one column named {twice[0]!r}; rename all but one")
     return kept
-
-
-def column_of(path: Path, name: str, column: pa.ChunkedArray) -> np.ndarray:
-    """A pyarrow column of n rows as float64, bool, or object (str or None), (n,)."""
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = column.cast(kind.value_type)
-        kind = column.type
-    if pa.types.is_null(kind):
-        return np.full(len(column), np.nan)
-    if pa.types.is_boolean(kind) and column.null_count == 0:
-        truths: np.ndarray = column.cast(pa.int8()).to_numpy().astype(bool)
-        return truths
-    if pa.types.is_boolean(kind):
-        column = column.cast(pa.int8())
-    if pa.types.is_primitive(column.type) and not pa.types.is_temporal(kind) or pa.types.is_decimal(kind):
-        numbers: np.ndarray = column.cast(pa.float64(), safe=False).to_numpy().copy()
-        return numbers
-    if pa.types.is_nested(kind):
-        raise DataError(f"column {name!r} of {path} holds lists; a table has one value a cell")
-    texts = (None if v is None else str(v).strip() for v in column.to_pylist())
-    return np.array([text or None for text in texts], dtype=object)
 
 
 def _read_npz(path: Path, data: bytes) -> Layout:
@@ -295,8 +196,3 @@ def plain(path: Path, key: str, column: np.ndarray) -> np.ndarray:
     if column.dtype.kind == "U":
         return np.array([str(v).strip() or None for v in column], dtype=object)
     raise DataError(f"array {key!r} of {path} must hold real numbers or text, got {column.dtype}")
-
-
-def line_of(error: Exception) -> str:
-    """An exception's first line, short."""
-    return " ".join((str(error).strip().splitlines() or [type(error).__name__])[0].split())[:200]

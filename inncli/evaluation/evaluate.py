@@ -187,7 +187,7 @@ def _out_of_distribution(found: Evaluation, trained: TrainedModel, pairs: Pairs)
 
 def _own_checks(found: Evaluation, trained: TrainedModel, pairs: Pairs, seed: int) -> None:
     """Adds the model's own numbers at the held-out pairs: that of the round trip, and others."""
-    x = torch.as_tensor(pairs.x, device=trained.device)
+    x = trained.free_rows(pairs.x)
     y = None if pairs.y is None else torch.as_tensor(pairs.y, device=trained.device)
     with torch.no_grad():
         found.metrics |= trained.model.diagnostics(x, y)

@@ -51,7 +51,9 @@ class TrainingJob:
 
     def _single(self, cfg: Any, place: config.Place) -> float | None:
         try:
-            metrics = train.train(config.job_config(cfg, self.trust), place.path, place.overrides, trust=self.trust)
+            metrics = train.train(
+                config.job_config(cfg, self.trust), place.path, place.overrides, trust=self.trust, note=self.note
+            )
             self.done(place.path)
         except Interrupted:
             raise
@@ -109,7 +111,9 @@ class TrainingJob:
         self, run: RunDir, new_config: Callable[[], dict[str, Any]], overrides: list[str], prune: train.Prune | None
     ) -> dict[str, Any]:
         if not run.info_file.exists():
-            return train.train(registry.check(new_config(), self.trust), run.path, overrides, prune, self.trust)
+            return train.train(
+                registry.check(new_config(), self.trust), run.path, overrides, prune, self.trust, self.note
+            )
         info = run.info()
         if info["status"] == "done":
             metrics: dict[str, Any] = info["metrics"]

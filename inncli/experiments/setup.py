@@ -16,6 +16,7 @@ from inncli import runtime
 from inncli.config import registry
 from inncli.config.trust import NOTHING, Trust
 from inncli.data.pairs import Pairs, save_pairs, split
+from inncli.data.relations import Relations
 from inncli.data.stream import StreamedPairs
 from inncli.errors import CheckpointError, ConfigError, DataError, TrainingError
 from inncli.inference.opening import build_model
@@ -51,6 +52,7 @@ class Setup:
     objective: Objective
     task: Task
     trust: Trust = NOTHING
+    relations: Relations | None = None  # between columns of x: the model has the free ones alone
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ def build_setup(config: dict[str, Any], group: Group, trust: Trust = NOTHING) ->
     dtype = runtime.resolve_dtype(config["dtype"])
     threads = runtime.set_threads(config["threads"])
     runtime.set_deterministic()
+    task = registry.make(config["task"], Task, trust)
     return Setup(
         config,
         group,
@@ -105,8 +108,9 @@ def build_setup(config: dict[str, Any], group: Group, trust: Trust = NOTHING) ->
         trainer=registry.make(config["trainer"], Trainer, trust),
         logger=registry.make(config["logger"], Logger, trust) if group.first else Logger(),
         objective=registry.make(config["objective"], Objective, trust).to(group.device),
-        task=registry.make(config["task"], Task, trust),
+        task=task,
         trust=trust,
+        relations=task.relations,
     )
 
 
@@ -158,7 +162,8 @@ def split_pairs(setup: Setup, pairs: Pairs | StreamedPairs) -> SplitData:
             fraction = max(fraction, min(FRESH_VALIDATION / len(pairs), 0.25))
         rng = np.random.default_rng([setup.seed, SPLIT])
         kept, held_out = split(pairs, fraction, rng, task.groups(pairs))
-    return SplitData(kept, _tensors(kept, device), _tensors(held_out, device), streamed)
+    training, validation = (_tensors(part, device, setup.relations) for part in (kept, held_out))
+    return SplitData(kept, training, validation, streamed)
 
 
 def new_model(
@@ -179,7 +184,7 @@ def new_model(
         group starts from another model or other pairs.
     """
     task, objective, names = setup.task, setup.objective, setup.config.get("names") or {}
-    x, y = columns or (task.x, task.y)
+    x, y = columns or (task.x if setup.relations is None else setup.relations.free_columns, task.y)
     model = build_model(setup.config, x, y, setup.device, bound or nullcontext(), setup.trust)
     if objective.needs_density and not model.has_loss:
         raise ConfigError(
@@ -213,13 +218,13 @@ def trainer_data(setup: Setup, data: SplitData, model: Model) -> Data:
             None,
             data.validation,
             batches=lambda epoch, size, first: (
-                _tensors(pairs, setup.device) for pairs in streamed.batches(epoch, size, first)
+                _tensors(pairs, setup.device, setup.relations) for pairs in streamed.batches(epoch, size, first)
             ),
         )
     if task.fresh:
         return Data(
             task.budget,
-            lambda epoch: _tensors(task.fresh_pairs(setup.seed, epoch), setup.device),
+            lambda epoch: _tensors(task.fresh_pairs(setup.seed, epoch), setup.device, setup.relations),
             data.validation,
         )
     return Data(len(data.pairs), lambda epoch: data.training, data.validation)
@@ -235,8 +240,9 @@ def _check_same_everywhere(model: Model, group: Group) -> None:
         )
 
 
-def _tensors(pairs: Pairs, device: torch.device) -> Batch:
-    x = torch.as_tensor(pairs.x, device=device)
+def _tensors(pairs: Pairs, device: torch.device, relations: Relations | None) -> Batch:
+    """The pairs as the model takes them: of related columns of x the free ones."""
+    x = torch.as_tensor(pairs.x if relations is None else relations.take(pairs.x), device=device)
     return x, None if pairs.y is None else torch.as_tensor(pairs.y, device=device)
 
 

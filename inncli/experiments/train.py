@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,17 @@ from inncli.training.size_guard import no_larger_than
 from inncli.training.state import Progress
 
 Prune = Callable[[RunDir], Ending | None]  # a reason to stop the run here, or None
+Note = Callable[[str], None]  # says a line to the user
 
 
 # ---- training --------------------------------------------------------------------------------------
 def train(
-    config: dict[str, Any], path: Path | None, overrides: list[str], prune: Prune | None = None, trust: Trust = NOTHING
+    config: dict[str, Any],
+    path: Path | None,
+    overrides: list[str],
+    prune: Prune | None = None,
+    trust: Trust = NOTHING,
+    note: Note | None = None,
 ) -> dict[str, Any]:
     """Trains what `config` says into the new run directory `path`; returns the final metrics.
 
@@ -66,12 +73,13 @@ def train(
         overrides: what made the config.
         prune: called after each epoch; a reason ends the training as a signal does, with a checkpoint.
         trust: config folders, and the user's file that may be run.
+        note: called with each line that the task has for the user; a module-level function.
 
     Raises: RunError if the directory is taken; ConfigError or TrainingError for what fails.
     """
     # Checked before the pairs are drawn, which may take hours, and again when it is claimed.
     with _cause_kept(RunDir(path).check_new()) if path else contextlib.nullcontext():
-        metrics = distributed.run(config["device"], _train, config, path, overrides, prune, trust)
+        metrics = distributed.run(config["device"], _train, config, path, overrides, prune, trust, note)
     return metrics or {}  # a process that follows has none
 
 
@@ -82,6 +90,7 @@ def _train(
     overrides: list[str],
     prune: Prune | None = None,
     trust: Trust = NOTHING,
+    note: Note | None = None,
 ) -> dict[str, Any] | None:
     setup = build_setup(config, group, trust)
     pairs = setup.task.training_pairs(setup.seed)
@@ -91,6 +100,9 @@ def _train(
         _follow(RunDir(group.same(None)), setup, data, model, resume=False)
         return None
     assert path is not None  # only a process that follows is given none
+    if note is not None:
+        for line in [*setup.task.notes, *model.remarks()]:
+            note(line)
     run = RunDir.create(
         path,
         with_absolute_file(config),
@@ -141,6 +153,8 @@ def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | No
     with shut_for(run):
         setup = build_setup(config, group, trust)
     shapes = verify.declared(run, run.last, needed=False)  # finds what is wrong before anything is written
+    if shapes is not None:  # a run goes on with the columns that it began with
+        setup = replace(setup, relations=verify.relations(run.last, read_header(run.last)[1]))
     pairs = saved_pairs(setup, run, info)
     data = split_pairs(setup, pairs)
     declared = no_larger_than(None if shapes is None else under("model", shapes))
@@ -219,16 +233,14 @@ def _fit(
         "y": model.y.to_dict() if model.y else None,
         "seen": data.y_statistics(model.y),
     }
+    if setup.relations is not None:
+        meta["relations"] = setup.relations.to_dict()
     begun = time.monotonic()
 
     def keep(progress: Progress) -> None:
         run.update_info(steps=progress.step, seconds=seconds_before + time.monotonic() - begun)
 
-    remarks = model.remarks()
-    run.update_info(remarks=remarks)
     with show_progress(run.id) as shown:
-        for line in remarks:
-            shown.remark(line)
 
         def on_epoch(line: dict[str, Any]) -> Ending | None:
             run.append_metrics({**line, "seconds": round(seconds_before + time.monotonic() - begun, 3)})

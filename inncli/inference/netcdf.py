@@ -131,11 +131,16 @@ def _check_plain(file: h5netcdf.File) -> None:
 
 
 def _variables(x_names: tuple[str, ...], y_names: tuple[str, ...]) -> dict[str, list[str]]:
-    # A "/" would make a group, and a variable with the name of an axis would be its coordinate.
+    # A variable with the name of an axis would be its coordinate.
     return {
-        letter: distinct_columns(_AXES, **{letter: [name.replace("/", "_") for name in names]})[letter]
+        letter: distinct_columns(_AXES, **{letter: [_plain(name) for name in names]})[letter]
         for letter, names in (("x", x_names), ("y", y_names))
     }
+
+
+def _plain(name: str) -> str:
+    """A name that a variable may have: a "/" would make a group, and a "." alone is the group that it is in."""
+    return "_" if name == "." else name.replace("/", "_")
 
 
 def _group(file: h5netcdf.File, name: str, n_obs: int, n_draws: int, axes: tuple[str, ...] = _AXES) -> h5netcdf.Group:

@@ -56,7 +56,7 @@ def open_run(run: RunDir, device: str | None = None, config_dir: str | Path | No
         run.best, weights, model.state_dict(), [name for name, p in model.named_parameters() if p.requires_grad]
     )
     model.load_state_dict(weights)
-    return TrainedModel(model.eval(), meta, run.id, where, trust)
+    return TrainedModel(model.eval(), meta, run.id, where, trust, verify.relations(run.best, meta))
 
 
 def build_model(

@@ -10,7 +10,8 @@ import torch
 from numpy.typing import ArrayLike
 
 from inncli.config.trust import NOTHING, Trust
-from inncli.errors import RunError, ShapeError
+from inncli.data.relations import Relations
+from inncli.errors import ConvergenceError, RunError, ShapeError
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.metrics.out_of_distribution import familiarity, unfamiliar
 from inncli.models.base import Model
@@ -31,14 +32,22 @@ class TrainedModel:
         meta: what its checkpoint says of the run.
         has_density: whether `log_prob` answers.
         trust: the config folders that it was opened with.
+        relations: of columns of x that follow from the others. The model has the others alone; draws are completed.
     """
 
     def __init__(
-        self, model: Model, meta: dict[str, Any], id: str, device: torch.device, trust: Trust = NOTHING
+        self,
+        model: Model,
+        meta: dict[str, Any],
+        id: str,
+        device: torch.device,
+        trust: Trust = NOTHING,
+        relations: Relations | None = None,
     ) -> None:
         self.model, self.meta, self.id, self.device = model, meta, id, device
         self.trust = trust
-        self.x: Variables = model.x
+        self.relations = relations
+        self.x: Variables = model.x if relations is None else relations.columns
         self.y: Variables | None = model.y
         self.has_density = model.has_density
 
@@ -64,9 +73,10 @@ class TrainedModel:
         """
         rows = self._rows(y)
         key = (seed, "sample", start) if start else (seed, "sample")
+        noise = generator(self.device, *key)
         with torch.no_grad():
-            x = self.model.sample(rows, n, generator(self.device, *key))
-        return x.double().cpu().numpy()
+            x = self.model.sample(rows, n, noise).double().cpu().numpy()
+        return self._completed(x, rows, noise)
 
     def log_prob(self, x: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
         """Log p(x | y) of each row, (n,), in the user's units.
@@ -94,9 +104,11 @@ class TrainedModel:
         with torch.no_grad():
             for start in range(0, len(points), CHUNK):
                 part = slice(start, start + CHUNK)
-                x_part = torch.as_tensor(points[part], device=self.device)
-                out.append(self.model.log_prob(x_part, None if rows is None else rows[part]))
-        return torch.cat(out).double().cpu().numpy() if out else np.zeros(0)
+                out.append(self.model.log_prob(self.free_rows(points[part]), None if rows is None else rows[part]))
+        found = torch.cat(out).double().cpu().numpy() if out else np.zeros(0)
+        if self.relations is not None:
+            found[self.relations.broken(points) | self.relations.outside(points)] = -np.inf
+        return found
 
     def posterior(
         self, y: ArrayLike | None, n: int = 1000, seed: int = 0, starts: ArrayLike | None = None
@@ -120,7 +132,7 @@ class TrainedModel:
             )
         points = None
         if starts is not None:
-            points = torch.as_tensor(np.asarray(starts, dtype=np.float64), device=self.device)
+            points = self.free_rows(np.asarray(starts, dtype=np.float64))
         return self._posterior(rows, n, seed, generator(self.device, seed, "sample"), points)
 
     def posterior_blocks(self, y: ArrayLike | None, n: int, seed: int = 0) -> Iterator[tuple[int, int, PosteriorSet]]:
@@ -162,7 +174,7 @@ class TrainedModel:
         assert self.y is not None  # the rows are of y
         with torch.no_grad():
             drawn, numbers = self.model.posterior(rows, n, noise, starts)
-        x = drawn.double().cpu().numpy()
+        x = self._completed(drawn.double().cpu().numpy(), rows, noise)
         extra = {name: value.double().cpu().numpy() for name, value in numbers.items()}
         flat = x.reshape(-1, self.x.dim)
         y_obs = rows.cpu().numpy()
@@ -198,10 +210,40 @@ class TrainedModel:
                 f"expected (n, {self.x.dim}) of x and as many rows of y, got {points.shape} and "
                 f"{None if rows is None else len(rows)}"
             )
-        x_rows = torch.as_tensor(points, device=self.device)
+        x_rows = self.free_rows(points)
         with torch.no_grad():
             z = self.model.latent(x_rows, rows, generator(self.device, seed, "latent"))
         return z.double().cpu().numpy()
+
+    def free_rows(self, x: np.ndarray) -> torch.Tensor:
+        """Rows of x as the model takes them, without the columns that follow from others. Shape: (n, Dx)."""
+        return torch.as_tensor(x if self.relations is None else self.relations.take(x), device=self.device)
+
+    def _completed(self, x: np.ndarray, rows: torch.Tensor | None, noise: torch.Generator) -> np.ndarray:
+        """Draws with all columns; a draw whose computed column lies beyond its bounds is drawn again, but of a search.
+
+        Shape: x (n_obs, n, free columns), rows (n_obs, Dy), out (n_obs, n, Dx).
+        Raises: ConvergenceError if no draws lie within them.
+        """
+        if self.relations is None:
+            return x
+        x = self.relations.complete(x)
+        outside = np.zeros(x.shape[:2], dtype=bool) if self.model.is_search else self.relations.outside(x)
+        for _ in range(1000):
+            if not outside.any():
+                return x
+            obs = np.flatnonzero(outside.any(1))
+            with torch.no_grad():
+                again = self.model.sample(None if rows is None else rows[obs], int(outside.sum(1).max()), noise)
+            for i, drawn in zip(obs, self.relations.complete(again.double().cpu().numpy()), strict=True):
+                drawn = drawn[~self.relations.outside(drawn)]
+                places = np.flatnonzero(outside[i])[: len(drawn)]
+                x[i, places] = drawn[: len(places)]
+                outside[i, places] = False
+        raise ConvergenceError(
+            f"{int(outside.sum())} of {outside.size} draws lay beyond {', '.join(self.relations.describe())} "
+            "1,000 times over; train with task.relations=false"
+        )
 
     def unfamiliar(self, y: ArrayLike) -> list[str]:
         """One line for each row of y that is unlike the training ys."""
@@ -225,7 +267,7 @@ class TrainedModel:
         """Numbers on the model's own health, `invertibility_error` for one, at n draws given the centre of training."""
         y = self._typical_y()
         x = self.sample(None if y is None else y.cpu().numpy(), n, seed).reshape(-1, self.x.dim)
-        rows = torch.as_tensor(x, device=self.device)
+        rows = self.free_rows(x)
         return self.model.diagnostics(rows, None if y is None else y.expand(len(rows), -1))
 
     @property

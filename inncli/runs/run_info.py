@@ -96,7 +96,6 @@ def check_info(info: dict[str, Any]) -> None:
         (("seconds",), "a number", _is_number),
         (TABLES, "a mapping", _is_table),
         (("data", "scheduler"), "a mapping", lambda value: isinstance(value, dict)),
-        (("remarks",), "a list of lines", lambda value: isinstance(value, list) and all(map(_is_text, value))),
     ):
         for name in names:
             if info.get(name) is not None and not fits(info[name]):

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from inncli.data.pairs import Pairs, draw_blocks
+from inncli.data.relations import Relations
 from inncli.data.stream import StreamedPairs
 from inncli.errors import ConfigError, DataError
 from inncli.tasks.ability import Ability, overrides
@@ -25,8 +26,9 @@ from inncli.types import PositiveInt
 from inncli.variables import Variables
 
 # Streams of one seed. They never share a generator, so test pairs are never training pairs.
-TRAIN, FRESH, TEST, SPLIT, SUBSET = range(1, 6)
+TRAIN, FRESH, TEST, SPLIT, SUBSET, TRIAL = range(1, 7)
 DEFAULT_TEST_PAIRS = 1_000
+TRIAL_DRAWS, TRIAL_PAIRS = 1_000, 20  # draws of the prior, and simulations, that show a constant column at once
 
 
 class Task(ABC):
@@ -69,6 +71,8 @@ class Task(ABC):
     has_data: bool = True  # training pairs are draws of the density sought; False: they only start the model
     constant_y: bool = False  # a column of y may be the same in all training pairs
     default_n_train: int = 10_000
+    relations: Relations | None = None  # of columns of x that follow from the others in every row
+    notes: tuple[str, ...] = ()  # what the user is told when training starts, one line each
 
     # Abilities, which follow from what is overridden.
     can_simulate = Ability("observe")
@@ -167,13 +171,26 @@ class Task(ABC):
         A table that is too large for the memory gives pairs that stay on disk.
 
         Raises: DataError if all simulations failed, or a column of x or (but for `constant_y`) of y is the same in
-            all of them.
+            all of them; as soon as that shows in a few draws of the prior, or in the first of several blocks of pairs.
         """
-        pairs = self._successes(self._draw_blocks(self.budget, (seed, TRAIN)))
-        check_spread("x", self.x, pairs.x)
-        if pairs.y is not None and self.y is not None and not self.constant_y:
-            check_spread("y", self.y, pairs.y)
+        self._check_prior(seed)
+        pairs = self._successes(self._draw_blocks(self.budget, (seed, TRAIN), self._check_block))
+        self._check_block(pairs)
         return pairs
+
+    def _check_prior(self, seed: int) -> None:
+        """Raises DataError if a column of x never changes; it names the columns of y that seem to be so, too."""
+        rng = np.random.default_rng([seed, TRIAL])
+        x = self.prior(min(self.budget, TRIAL_DRAWS), rng)
+        if len(x) > 1 and (x == x[0]).all(0).any():
+            y = self._successes(self.draw_pairs(min(self.budget, TRIAL_PAIRS), rng)).y
+            check_spread(self.x, x, None if self.constant_y else self.y, y)
+
+    def _check_block(self, pairs: Pairs) -> None:
+        """Raises DataError if a column is the same in all pairs that did not fail."""
+        good = pairs if pairs.y is None else pairs.take(np.isfinite(pairs.y).all(axis=1))
+        if len(good) > 1:
+            check_spread(self.x, good.x, None if self.constant_y else self.y, good.y)
 
     def fresh_pairs(self, seed: int, epoch: int) -> Pairs:
         """As many new pairs, for one epoch, from a random stream of their own."""
@@ -213,8 +230,8 @@ class Task(ABC):
             lines.append("noise sd: " + ", ".join(f"{sd:g}" for sd in self.noise_sd))
         return lines
 
-    def _draw_blocks(self, n: int, key: tuple[int, ...]) -> Pairs:
-        return draw_blocks(self.draw_pairs, n, key, self.map_blocks)
+    def _draw_blocks(self, n: int, key: tuple[int, ...], check_first: Callable[[Pairs], None] | None = None) -> Pairs:
+        return draw_blocks(self.draw_pairs, n, key, self.map_blocks, check_first)
 
     def _successes(self, pairs: Pairs) -> Pairs:
         if pairs.y is None:
@@ -226,19 +243,41 @@ class Task(ABC):
         return pairs if good.all() else pairs.take(good)
 
 
-def check_spread(letter: str, variables: Variables, values: np.ndarray, rows: int | None = None) -> None:
-    """Raises DataError if a column is the same in all rows, since nothing can be learned from it.
+def check_spread(
+    x: Variables, x_values: np.ndarray, y: Variables | None, y_values: np.ndarray | None, rows: int | None = None
+) -> None:
+    """Raises DataError if columns are the same in all rows, since nothing can be learned from them; it names them all.
 
     Args:
-        letter: x or y, for the error.
-        variables: the columns.
-        values: all rows, or their least and largest values, (n, D).
-        rows: how many there are, where `values` are the range alone.
+        x: the columns of x.
+        x_values: all rows, or their least and largest values, (n, Dx).
+        y: the columns of y; None where they may be constant.
+        y_values: the same of y, (m, Dy).
+        rows: how many there are, where the values are the range alone.
     """
-    for name, labels, column in zip(variables.names, variables.labels, values.T, strict=True):
-        if column.min() == column.max():
-            value = labels[int(column[0])] if labels else f"{column[0]:g}"
-            raise DataError(
-                f"{letter} column {name!r} is {value} in all {rows or len(column):,} rows, so there is nothing "
-                "to learn from it; leave it out"
-            )
+    found = {"x": _constants(x, x_values)}
+    if y is not None and y_values is not None:
+        found["y"] = _constants(y, y_values)
+    said = [f"{letter} {_columns_are(constants)}" for letter, constants in found.items() if constants]
+    if said:
+        count = sum(map(len, found.values()))
+        raise DataError(
+            f"{' and '.join(said)} in all {rows or len(x_values):,} rows, so there is nothing to learn from "
+            f"{'it; leave it out' if count == 1 else 'them; leave them out'}"
+        )
+
+
+def _constants(variables: Variables, values: np.ndarray) -> dict[str, str]:
+    """The columns that are the same in all rows, with their value in words."""
+    return {
+        name: labels[int(column[0])] if labels else f"{column[0]:g}"
+        for name, labels, column in zip(variables.names, variables.labels, values.T, strict=True)
+        if len(column) and column.min() == column.max()
+    }
+
+
+def _columns_are(constants: dict[str, str]) -> str:
+    if len(constants) == 1:
+        ((name, value),) = constants.items()
+        return f"column {name!r} is {value}"
+    return "columns " + ", ".join(f"{name!r} ({value})" for name, value in constants.items()) + " are the same"

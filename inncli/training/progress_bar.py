@@ -30,9 +30,6 @@ class _Plain:
         start = f" from step {step:,}" if step else ""
         print(f"training {planned:,} steps{start}, {steps_per_epoch:,} an epoch", file=sys.stderr, flush=True)
 
-    def remark(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
-
     def step(self, progress: Progress, loss: float, lr: float) -> None:
         pass
 
@@ -53,9 +50,6 @@ class _Bar:
     def plan(self, step: int, planned: int, steps_per_epoch: int) -> None:
         self._task = self._bar.add_task(self._run_id, total=planned, completed=step, words="")
 
-    def remark(self, line: str) -> None:
-        self._bar.console.print(line, markup=False, highlight=False)
-
     def step(self, progress: Progress, loss: float, lr: float) -> None:
         now = time.monotonic()
         if now - self._drawn > 0.1 or progress.step == progress.planned_steps:
@@ -70,7 +64,7 @@ class _Bar:
 
 @contextlib.contextmanager
 def show_progress(run_id: str) -> Iterator[_Plain | _Bar]:
-    """Gives an object with `remark`, `plan`, `step` and `epoch`."""
+    """Gives an object with `plan`, `step` and `epoch`."""
     if not sys.stderr.isatty() or "NO_COLOR" in os.environ:
         yield _Plain()
         return

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from inncli.data.relations import Relations
 from inncli.errors import CheckpointError
 from inncli.models.base import Model
 from inncli.nn.features import FEATURES
@@ -67,6 +68,26 @@ def variables(path: Path, meta: Meta) -> tuple[Variables, Variables | None]:
     except (KeyError, ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{path} does not say what its columns are ({' '.join(str(error).split())[:100]}); "
+            "restore it or train again"
+        ) from error
+
+
+def relations(path: Path, meta: Meta) -> Relations | None:
+    """What a checkpoint says of the relations between columns of x; None if it says none.
+
+    Raises: CheckpointError if that is not of its type, or does not fit the model's columns.
+    """
+    if meta.get("relations") is None:
+        return None
+    try:
+        found = Relations.from_dict(meta["relations"])
+        _check_variables(found.columns)
+        if found.free_columns.names != tuple(meta["x"]["names"]):
+            raise ValueError("other columns than the model's")
+        return found
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise CheckpointError(
+            f"{path} does not say how its columns are related ({' '.join(str(error).split())[:100]}); "
             "restore it or train again"
         ) from error
 

@@ -225,8 +225,22 @@ def test_failed_simulations_are_counted_and_dropped():
     assert (pairs.x >= 0).all()
     with pytest.raises(DataError, match=r"all 2,000 simulations failed"):
         Failing(below=np.inf).training_pairs(0)
-    with pytest.raises(DataError, match=r"y column 'b' is 3 in all 2,000 rows"):
-        Failing(below=-np.inf, constant=True).training_pairs(0)
+
+
+def test_a_constant_column_is_refused_before_the_budget_is_spent():
+    task = Failing(below=-np.inf, constant=True)
+    drawn = []
+    draw = task.draw_pairs
+    task.draw_pairs = lambda n, rng: drawn.append(n) or draw(n, rng)
+    with pytest.raises(DataError, match=r"^y column 'b' is 3 in all 1,000 rows, so there is nothing to learn from it"):
+        task.training_pairs(0)
+    assert drawn == [1_000]
+    # Of x the prior tells; the ys that are constant beside it are named at once.
+    task.prior = lambda n, rng: np.full((n, 1), 2.0)
+    drawn.clear()
+    with pytest.raises(DataError, match=r"^x column 'a' is 2 and y column 'b' is 3 in all .* them; leave them out"):
+        task.training_pairs(0)
+    assert drawn == [20]
 
 
 # --- abilities ----------------------------------------------------------------------------------------------

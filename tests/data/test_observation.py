@@ -139,7 +139,11 @@ def test_read_points_npz_and_labels(tmp_path):
         ("strength,age\n1,old\n", "o.csv, column age, row 1: expected a number, got 'old'; mend that cell"),
         ("strength,age\n1,22\n2,x\n", "o.csv, column age, row 2: expected a number, got 'x'; mend that cell"),
         ("strength;age\n1;2,5\n2;x\n", "o.csv, column age, row 2: expected a number, got 'x'; mend that cell"),
-        ("strength;age\n1.5;2\n2;2,5\n", "o.csv, column age, row 2: expected a number, got '2,5'; mend that cell"),
+        (
+            "strength;age\n1.5;2\n2;2,5\n",
+            "o.csv, column age, row 2: expected a number, got '2,5'; mend that cell "
+            "('2,5' has a comma where other numbers of the file have a decimal point)",
+        ),
         ("strength,age\n1,2\n,\n3,4\n", "o.csv, column strength: row 2 is missing or NaN; every row needs a value"),
     ],
 )

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from inncli.data.tables import missing, read_table
+from inncli.data.cells import missing
+from inncli.data.tables import read_table
 from inncli.errors import DataError
 
 
@@ -100,9 +101,9 @@ def test_missing_cells_infinities_and_text(write):
 
 
 def test_one_word_among_numbers_makes_text_even_far_down(write):
-    column = read_table(write("a\n" + "1\n" * 300_000 + "?\n")).columns[0]
+    column = read_table(write("a\n" + "1\n" * 300_000 + "high\n")).columns[0]
     assert column.dtype == object
-    assert column[-1] == "?"
+    assert column[-1] == "high"
 
 
 def test_true_and_false_are_bool(write):
@@ -135,9 +136,6 @@ def test_the_checksum_is_of_the_files_bytes(write):
         (b"a,b\n", "no rows below its header"),
         (b"a,b\n,\n,\n", "no rows below its header"),
         (b"a,a\n1,2\n", "more than one column named 'a'"),
-        (b"a,,c\n1,2,3\n", "column 2 of .* has no name"),
-        (b",a\n0,2\n1,3\n", "column 1 of .* has no name"),
-        (b"# log of today\n\na,b\n1,2\n", "begins with a comment .'# log of today'.; delete it, so that the header or"),
         (b"a,b\n1,2\n3\n", "not a readable CSV table .*Expected 2 columns, got 1"),
         (b"a,b\n1,2\n3,4,5\n", "Expected 2 columns, got 3"),
         (b"1.0 2.0\n3.0 4.0\n", "separate columns by commas"),

@@ -111,6 +111,7 @@ def test_netcdf_is_arviz_layout(tmp_path):
         {"y": np.empty((2, 0)), "y_names": ()},
         {"x_names": ("obs", "strength"), "y_names": ("strength", "log_prob")},
         {"x_names": ("draw", "a/b"), "y_names": ("x.draw", "chain")},
+        {"x_names": (".", "_"), "y_names": ("..", "file")},
         {"meta": {}},
         {"meta": {"note": "é\n", "seed": np.int64(3), "y_labels_of": [1, None]}},
     ],

@@ -10,6 +10,7 @@ import yaml
 
 from inncli import config
 from inncli.data import columns
+from inncli.data.suspicions import missing_code
 from inncli.errors import ConfigError, DataError
 from inncli.io.atomic import file_sha256
 from inncli.tasks.measured.table import Table
@@ -82,6 +83,90 @@ def test_without_a_header_the_last_columns_are_y(write):
     assert Table(write(table), y=[]).x.dim == 4
     with pytest.raises(ConfigError, match="no header and 4 columns, 4 of them y: none is left for x"):
         Table(write(table), n_y=4)
+
+
+def test_a_name_without_a_header_is_one_column_whatever_else_is_asked(write):
+    table = np.random.default_rng(0).random((20, 3))
+    found = {}
+    for x, y in (
+        (["y1"], ["x1", "x2"]), (["x3"], ["x1", "x2"]),
+        (["x1"], ["x2", "x3"]), (None, ["x1", "x2"]), (["x1", "x2"], None),
+        (["x1"], ["y1"]), (["x2", "y1"], ["x1"]), (["x3"], []),
+    ):  # fmt: skip
+        task = Table(write(table), x=x, y=y)
+        rows = np.concatenate([task.training_pairs(0).x, task.test_pairs(0).x])
+        for name, column in zip(task.x.names, rows.T, strict=True):
+            found.setdefault(name, set()).add(tuple(sorted(column)))
+    columns = [tuple(sorted(column)) for column in table.T]
+    assert found == {"x1": {columns[0]}, "x2": {columns[1]}, "x3": {columns[2]}, "y1": {columns[2]}}
+    assert Table(write(table), y=["y1", "y2"]).x.names == ("x1",)
+    with pytest.raises(ConfigError, match="'x3' is in task.x and in task.y"):
+        Table(write(table), x=["x3"], y=["y1"])
+
+
+def test_all_columns_but_some(write, mixes):
+    file = write({"id": [f"s{i}" for i in range(40)], **mixes})
+    task = Table(file, y=["strength"], x_except=["id"])
+    assert task.x.names == ("cement", "water")
+    assert Table(file, y=["strength"], x_except=["id", "water"]).x.names == ("cement",)
+    assert Table(file, y=[], x_except="id").x.names == ("cement", "water", "strength")
+    (job,) = config.plan(["task=table", f"task.file={file}", "task.y=[strength]", "task.x_except=[id]"])
+    assert config.instantiate(job.config["task"]).x.names == ("cement", "water")
+    with pytest.raises(DataError, match=r"no column 'ids' \(task.x_except\); did you mean 'id'"):
+        Table(file, y=["strength"], x_except=["ids"])
+    with pytest.raises(ConfigError, match="pass only one"):
+        Table(file, x=["water"], y=["strength"], x_except=["id"])
+
+
+def test_codes_of_missing_values_are_suspected_and_taken_for_none_on_request(write, mixes):
+    mixes["water"] = [-999 if i in (3, 7) else value for i, value in enumerate(mixes["water"])]
+    mixes["strength"] = ["n.d." if i == 5 else value for i, value in enumerate(mixes["strength"])]
+    with pytest.raises(DataError, match=r"'n.d.' in row 6"):
+        Table(write(mixes), y=["strength"])
+    task = Table(write(mixes), y=["strength"], missing_values=["n.d."], on_invalid="drop")
+    assert task.notes == (
+        "a value far from all others may stand for a missing one: water (-999); if so pass "
+        "'task.missing_values=[-999]' task.on_invalid=drop",
+    )
+    assert task.dropped == 1
+    task = Table(write(mixes), y=["strength"], missing_values=["n.d.", -999], on_invalid="drop")
+    assert (task.notes, task.dropped) == ((), 3)
+    assert task.x.bounds[1][0] == 0
+    with pytest.raises(DataError, match="3 of 40 rows"):
+        Table(write(mixes), y=["strength"], missing_values=["n.d.", -999])
+
+
+@pytest.mark.parametrize(
+    ("values", "code"),
+    [
+        ([-999, *range(60, 90)], -999),
+        ([9999.0, *np.linspace(0, 1, 30)], 9999),
+        ([1e30, *np.linspace(-5, 5, 30)], 1e30),
+        ([-99.9, *np.linspace(0, 1, 30)], -99.9),
+        ([-1000, -1000, *range(60, 90)], -1000),  # no such digits, but far and in two rows
+        ([-1000, *range(60, 90)], None),
+        ([99, *range(0, 98)], None),
+        ([-1, *range(0, 98)], None),
+        (np.random.default_rng(0).standard_cauchy(10_000), None),
+        (np.exp(8 * np.random.default_rng(0).standard_normal(10_000)), None),
+        ([0, 999], None),
+    ],
+)
+def test_codes_for_missing_values_are_told_from_numbers(values, code):
+    assert missing_code(np.array(values, dtype=float)) == code
+
+
+def test_a_column_that_counts_the_rows_is_named(write, mixes):
+    task = Table(write({"Unnamed: 0": range(40), **mixes}), y=["strength"])
+    assert task.x.names[0] == "Unnamed: 0"
+    assert task.notes == ("it merely counts the rows: Unnamed: 0; leave it out with 'task.x_except=[Unnamed: 0]'",)
+
+
+def test_the_header_may_be_said(write):
+    file = write({str(2019 + i): column for i, column in enumerate(np.random.default_rng(0).random((3, 40)))})
+    task = Table(file, y=[2020], header=True)
+    assert (task.x.names, task.read_rows) == (("2019", "2021"), 40)
+    assert Table(file, header=False).read_rows == 41
 
 
 def test_a_first_row_of_numbers_is_no_header(write):

@@ -9,16 +9,28 @@ from typing import Literal
 import numpy as np
 
 from inncli.data import chunks, columns
+from inncli.data.cells import not_a_number, odd_cells
+from inncli.data.codes import without_codes
+from inncli.data.names import plain_name
 from inncli.data.observations import label_text
 from inncli.data.pairs import Pairs
+from inncli.data.relations import Relations, find_relations
 from inncli.data.scan import Columns, Scan
 from inncli.data.stream import DiskRows, StreamedPairs
-from inncli.data.tables import RawTable, known_path, missing, not_a_number, odd_cells, read_table
+from inncli.data.tables import RawTable, known_path, read_table
 from inncli.errors import ConfigError, DataError, did_you_mean
 from inncli.io.atomic import file_sha256
 from inncli.tasks.base import Task, check_spread
 from inncli.tasks.measured.base import Rows
+from inncli.tasks.measured.notes import (
+    numbers_of_y,
+    reading_notes,
+    refuse_doubts,
+    relation_notes,
+    suspicion_notes,
+)
 from inncli.tasks.measured.roles import Source, as_words, roles_of
+from inncli.tasks.measured.validity import valid_rows
 from inncli.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
 from inncli.variables import Bound, Variables
 
@@ -38,10 +50,11 @@ class Table(Rows):
 
     Args:
         file: path of a .csv, .tsv, .parquet, .npz or .npy file.
-        x: columns of x (one name, or a list); None is all columns but those of y.
+        x: columns of x (one name, or a list); None is all columns but those of y and of `x_except`.
         y: columns of y; [] is none, the density p(x). None is the last `n_y` columns of a CSV without a
             header, array y of an NPZ, and a mistake where the columns have names.
-        n_y: columns of y at the end of a CSV without a header; None is 1.
+        n_y: columns of y at the end of a CSV without a header; None is 1, or as many as the names y1, y2, ... in `x`
+            and `y` say.
         y_kind: class makes every column of y categorical; number none; auto those that hold text.
         on_invalid: whether rows with a missing or infinite value in x or y are refused or dropped.
         test_fraction: share of the rows set aside for `test_pairs`.
@@ -53,6 +66,13 @@ class Table(Rows):
         fresh: must be false.
         memory_mb: memory that the rows may take, in 10^6 bytes. A table that would take more is read block by block,
             several times; so it must not be CSV, nor compressed NPZ. None reads any table whole.
+        x_except: columns that are left out where `x` is None.
+        header: whether the first line of a CSV holds the names of its columns; None tells by its looks.
+        missing_values: numbers and words that stand for a missing value, such as -999.
+        relations: whether columns of x that follow from the others in every row are left out of the model and computed.
+
+    Attributes:
+        notes: how the table was read and what is odd about it, one line each.
 
     Raises: ConfigError and DataError, one line each, for a wrong name, option or value in the table.
     """
@@ -72,25 +92,35 @@ class Table(Rows):
         n_train: PositiveInt | None = None,
         fresh: bool = False,
         memory_mb: PositiveFloat | None = 2000,
+        x_except: str | int | None | list[str | int] = None,
+        header: bool | None = None,
+        missing_values: list[str | float] | None = None,
+        relations: bool = True,
     ) -> None:
         if fresh:
             raise ConfigError("task.fresh=true needs a simulator, a table has only its rows; drop task.fresh")
-        asked_x, asked_y = as_words(x), as_words(y)
-        bounds = {str(name): ends for name, ends in (x_bounds or {}).items()}
-        resolutions = {str(name): step for name, step in (steps or {}).items()}
+        asked_x, asked_y, left_out = as_words(x), as_words(y), as_words(x_except)
+        bounds = {plain_name(str(name)): ends for name, ends in (x_bounds or {}).items()}
+        resolutions = {plain_name(str(name)): step for name, step in (steps or {}).items()}
+        codes = missing_values or []
         self._disk: DiskRows | None = None
         if memory_mb is not None and _too_large(known_path(file), memory_mb):
             Task.__init__(self, n_train, fresh=False)
             self.test_fraction = test_fraction
             self._disk = self._open(
-                file, asked_x, asked_y, n_y, y_kind, on_invalid, margin, bounds, resolutions, memory_mb
+                file, asked_x, asked_y, left_out, n_y, y_kind, on_invalid, margin, bounds, resolutions, memory_mb, codes
             )
             self._check_sizes(self._disk.rows, Path(file).name)
+            if relations:
+                self._relate(self._disk.related(self.x))
             return
-        raw = read_table(file)
-        x_names, y_names, by_name = roles_of(raw, asked_x, asked_y, n_y)
-        rows, dropped, self.read_rows = _valid_rows(raw, by_name, x_names + y_names, on_invalid)
-        by_name = {name: by_name[name][rows] for name in x_names + y_names}
+        raw = read_table(file, header)
+        x_names, y_names, positions = roles_of(raw, asked_x, asked_y, n_y, left_out)
+        used = {name: positions[name] for name in x_names + y_names}
+        refuse_doubts(raw, used)
+        by_name = {name: without_codes(raw.columns[i], codes) for name, i in used.items()}
+        rows, dropped, self.read_rows = valid_rows(raw, by_name, x_names + y_names, on_invalid)
+        by_name = {name: column[rows] for name, column in by_name.items()}
         x_values = np.column_stack(
             [_numbers(raw, "x", name, by_name[name], "name the columns of x in task.x without it") for name in x_names]
         )
@@ -98,10 +128,12 @@ class Table(Rows):
         self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
         super().__init__(Pairs(x_values, y_values), raw.path.name, test_fraction, n_train)
         # After `Rows.__init__`, which refuses a single row: there all columns are constant.
-        check_spread("x", self.x, x_values)
-        if self.y is not None and y_values is not None:
-            check_spread("y", self.y, y_values)
+        check_spread(self.x, x_values, self.y, y_values)
         self.dropped = dropped
+        numbers = [*zip(x_names, x_values.T, strict=True), *numbers_of_y(self.y, y_values)]
+        self.notes = (*raw.notes, *reading_notes(raw, used), *suspicion_notes(numbers, x_names))
+        if relations:
+            self._relate(find_relations(self.x, x_values))
         self._fingerprint = {"file": str(raw.path), "sha256": raw.sha256}
 
     def _open(
@@ -109,6 +141,7 @@ class Table(Rows):
         file: str,
         x: list[str] | None,
         y: list[str] | None,
+        x_except: list[str] | None,
         n_y: int | None,
         y_kind: str,
         on_invalid: str,
@@ -116,6 +149,7 @@ class Table(Rows):
         x_bounds: dict[str, list[float | None]],
         steps: dict[str, float],
         memory_mb: float,
+        codes: Sequence[str | float],
     ) -> DiskRows:
         """Sets the facts of a table that stays on disk, and returns its rows."""
         path = known_path(file)
@@ -123,8 +157,9 @@ class Table(Rows):
         raw = chunks.open_blocks(path)
         if not raw.columns or not raw.rows:
             raise DataError(f"{path} has no rows")
-        x_names, y_names, by_name = roles_of(raw, x, y, n_y)
-        table = Columns(raw, x_names + y_names, [by_name[name] for name in x_names + y_names])
+        x_names, y_names, positions = roles_of(raw, x, y, n_y, x_except)
+        handles = [raw.columns[positions[name]] for name in x_names + y_names]
+        table = Columns(raw, x_names + y_names, handles, codes)
         found = Scan(table, len(x_names), y_kind, on_invalid == "refuse", 1e6 * memory_mb)
         values = [
             _numbers(raw, "x", name, column) for name, column in zip(x_names, found.values[: len(x_names)], strict=True)
@@ -136,11 +171,20 @@ class Table(Rows):
             _numbers(raw, "y", name, column)
         self.y = Variables(y_names, labels=tuple(labels)) if y_names else None
         ends = np.stack([found.low, found.high])
-        check_spread("x", self.x, ends[:, : len(x_names)], found.rows)
-        if self.y is not None:
-            check_spread("y", self.y, ends[:, len(x_names) :], found.rows)
+        check_spread(self.x, ends[:, : len(x_names)], self.y, ends[:, len(x_names) :], found.rows)
         self.read_rows, self.dropped = raw.rows, found.dropped
+        numeric = [
+            (name, column)
+            for name, words, column in zip(table.names, table.labels, found.values, strict=True)
+            if words is None
+        ]
+        self.notes = (*raw.notes, *suspicion_notes(numeric))
         return DiskRows(table, len(x_names), found.valid, 1e6 * memory_mb)
+
+    def _relate(self, relations: Relations | None) -> None:
+        """Keeps the relations that were found between columns of x, and says them."""
+        self.relations = relations
+        self.notes += relation_notes(relations)
 
     def training_pairs(self, seed: int) -> Pairs | StreamedPairs:
         """Rows to train and validate on; they stay on disk where they are too large for the memory."""
@@ -164,6 +208,7 @@ class Table(Rows):
     def describe(self) -> list[str]:
         rows = len(self._pairs) if self._disk is None else self._disk.rows
         lines = [*super().describe(), f"rows: {rows:,} of {self.read_rows:,} in {self._fingerprint['file']}"]
+        lines += self.notes
         if self.dropped:
             lines.append(f"dropped: {self.dropped:,} rows with a missing or non-finite value")
         if self._disk is not None:
@@ -202,29 +247,6 @@ def _too_large(path: Path, memory_mb: float) -> bool:
     return False
 
 
-def _valid_rows(
-    raw: RawTable, by_name: dict[str, np.ndarray], names: tuple[str, ...], on_invalid: str
-) -> tuple[np.ndarray, int, int]:
-    """Mask of rows whose cells are all present and finite, how many are not, and how many there were."""
-    invalid = {
-        name: missing(column) | (np.isinf(column) if column.dtype.kind == "f" else False)
-        for name, column in by_name.items()
-        if name in names
-    }
-    bad = np.logical_or.reduce(list(invalid.values()))
-    count = int(bad.sum())
-    if count and on_invalid == "refuse":
-        row = int(np.flatnonzero(bad)[0])
-        name = next(name for name in names if invalid[name][row])
-        raise DataError(
-            f"{count:,} of {raw.rows:,} rows of {raw.path.name} have a missing or non-finite value (the "
-            f"first: {name!r} in row {row + 1}); fill them in or pass task.on_invalid=drop"
-        )
-    if bad.all():
-        raise DataError(f"every row of {raw.path.name} has a missing or non-finite value in {', '.join(names)}")
-    return ~bad, count, raw.rows
-
-
 def _numbers(raw: Source, letter: str, name: str, column: np.ndarray, advice: str = "") -> np.ndarray:
     """A column as float64, (n,). Raises: DataError for text, and for numbers too large to be squared.
 
@@ -246,7 +268,7 @@ def _numbers(raw: Source, letter: str, name: str, column: np.ndarray, advice: st
     if np.abs(values).max() > LARGEST:
         raise DataError(
             f"{letter} column {name!r} of {raw.path.name} reaches {np.abs(values).max():g}, beyond "
-            f"{LARGEST:g}; give it in a larger unit"
+            f"{LARGEST:g}; give it in a larger unit, or name it in task.missing_values if it stands for none"
         )
     return values
 

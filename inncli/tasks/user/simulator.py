@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from inncli.config.trust import Trust, gate
+from inncli.data.names import plain_name
 from inncli.data.pairs import Pairs
 from inncli.errors import ConfigError, DataError
 from inncli.io.worker_path import leave_safe_path, safe_path, spawning
@@ -156,12 +157,13 @@ class Simulator(Task):
 
     def map_blocks(
         self, draw: Callable[[int, np.random.Generator], Pairs], *arguments: Iterable[Any]
-    ) -> Iterable[Pairs]:
+    ) -> Iterator[Pairs]:
         """`map(draw, sizes, generators)`, by `workers` processes, each of which has run the file for itself."""
         lists = [list(argument) for argument in arguments]
         workers = min(self.workers, len(lists[0]))
         if workers == 1:
-            return map(draw, *lists)
+            yield from map(draw, *lists)
+            return
         # spawn, since a fork of a process whose libraries run threads can hang
         pool = ProcessPoolExecutor(workers, mp_context=spawning(), initializer=leave_safe_path)
         with pool:
@@ -169,7 +171,7 @@ class Simulator(Task):
                 with safe_path():  # the processes start with the first call
                     call = functools.partial(_draw_in_worker, str(self._file.path), self._file.permission)
                     drawn = pool.map(call, *lists)
-                return list(drawn)
+                yield from drawn
             except BrokenProcessPool as error:
                 raise DataError(
                     f"{self._file.path.name} ended a worker process (out of memory, or a crash in compiled code); "
@@ -208,8 +210,9 @@ class Simulator(Task):
             return Variables.numbered(letter, dim).names
         name = self._file.path.name
         listed = isinstance(given, (list, tuple, np.ndarray))
-        if not listed or not all(isinstance(entry, str) and entry.strip() for entry in given):
+        if not listed or not all(isinstance(entry, str) and plain_name(entry) for entry in given):
             raise DataError(f"{name}: {fact} must be a list of names, got {given!r}")
+        given = [plain_name(entry) for entry in given]
         if len(given) != dim:
             function = {"x": "prior", "y": "simulate"}[letter]
             raise DataError(
@@ -217,7 +220,7 @@ class Simulator(Task):
             )
         if len(set(given)) < dim:
             raise DataError(f"{name}: {fact} must be different names, got {list(given)}")
-        return tuple(entry.strip() for entry in given)
+        return tuple(given)
 
     def _bounds(self, names: tuple[str, ...]) -> tuple[Bound, ...]:
         given = self._file.fact("x_bounds")
