@@ -172,7 +172,7 @@ def new_model(
         group starts from another model or other pairs.
     """
     task, objective, names = setup.task, setup.objective, setup.config.get("names") or {}
-    x, y = columns or (task.x, task.y)
+    x, y = columns or task.columns_of(data.pairs)
     model = build_model(setup.config, x, y, setup.device, bound or nullcontext(), setup.trust)
     if objective.needs_density and not model.has_loss:
         raise ConfigError(

@@ -175,6 +175,10 @@ class Task(ABC):
             check_spread("y", self.y, pairs.y)
         return pairs
 
+    def columns_of(self, pairs: Pairs) -> tuple[Variables, Variables | None]:
+        """What is known of the columns of x and y once there are training pairs; by default what was known before."""
+        return self.x, self.y
+
     def fresh_pairs(self, seed: int, epoch: int) -> Pairs:
         """As many new pairs, for one epoch, from a random stream of their own."""
         return self._successes(self._draw_blocks(self.budget, (seed, FRESH, epoch)))
@@ -211,7 +215,7 @@ class Task(ABC):
             lines.append("y: " + ", ".join(self.y.names))
         if self.noise_sd is not None:
             lines.append("noise sd: " + ", ".join(f"{sd:g}" for sd in self.noise_sd))
-        return lines
+        return lines + self.x.notes
 
     def _draw_blocks(self, n: int, key: tuple[int, ...]) -> Pairs:
         return draw_blocks(self.draw_pairs, n, key, self.map_blocks)
