@@ -50,6 +50,7 @@ NonNegativeFloat = Annotated[float, Range("a number of 0 or more", low=0.0)]
 Fraction = Annotated[float, Range("a number between 0 and 1", low=0.0, high=1.0, open_low=True)]
 Share = Annotated[float, Range("a number of 0 or more and below 1", low=0.0, high=1.0)]
 BlockName = Literal["nice", "rnvp", "glow", "spline", "iresnet"]  # of `transforms.blocks.BLOCKS`
+BoundsMode = Literal["auto", "logit", "truncate", "clip"]  # see `models.preprocessing.Scaling`
 
 if TYPE_CHECKING or "jaxtyping" in sys.modules:  # the tests import it first
     from jaxtyping import Bool, Float, Int, Real

@@ -12,13 +12,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from inncli.models.preprocessing import BoundsMode, map_bounds
+from inncli.models.preprocessing import map_bounds
 from inncli.nn.components import PREDICTIONS, number_of_components
 from inncli.nn.features import PLAIN, ROBUST, WIDE, Features
 from inncli.numerics.ridge import Design, rows_for
 from inncli.transforms.circle import Circle
 from inncli.transforms.column_maps import MAPS
-from inncli.types import Float
+from inncli.types import BoundsMode, Float
 from inncli.variables import Bound, Variables
 
 MOST_ROWS = 5_000  # that the choice looks at

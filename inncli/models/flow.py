@@ -12,7 +12,7 @@ from torch import Tensor
 from inncli.errors import ConfigError, ConvergenceError
 from inncli.models.base import Draws, Model, Observations, PerRow, Scalar, X, Y
 from inncli.models.column_choice import choose
-from inncli.models.preprocessing import BoundsMode, Scaling
+from inncli.models.preprocessing import Scaling
 from inncli.nn.components import Components
 from inncli.nn.embedding import Embedding
 from inncli.nn.features import Edges, Features
@@ -25,7 +25,7 @@ from inncli.transforms.class_gaussian import ClassGaussian
 from inncli.transforms.linear import LinearGaussian
 from inncli.transforms.residual import health
 from inncli.transforms.whitening import Whitening
-from inncli.types import BlockName, NonNegativeInt, PositiveInt
+from inncli.types import BlockName, BoundsMode, NonNegativeInt, PositiveInt
 from inncli.variables import Variables
 
 

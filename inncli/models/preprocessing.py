@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Literal
 
 import torch
 from torch import Tensor
@@ -16,10 +15,8 @@ from inncli.transforms.column_maps import ColumnMaps
 from inncli.transforms.marginal import BoundsTransform, QuantileTransform, Standardise
 from inncli.transforms.power import PowerMap
 from inncli.transforms.simplex import Simplex
-from inncli.types import Bool
+from inncli.types import Bool, BoundsMode
 from inncli.variables import Bound, Variables
-
-BoundsMode = Literal["auto", "logit", "truncate", "clip"]
 
 
 def map_bounds(x: Variables, bounds: BoundsMode = "auto", on_circle: bool = False) -> tuple[Bound, ...]:

@@ -14,7 +14,7 @@ FOLDS = 5
 def inverse_regression(f: Float[Tensor, "rows dim_f"], x: Float[Tensor, "rows dim"]) -> Ridge:
     r"""The linear prediction of x where the entries of f are independent once x is known.
 
-    .. math:: f = B x + \epsilon, \; \epsilon \sim N(0, \Psi) \text{ with } \Psi \text{ diagonal} \quad \Rightarrow \quad
+    .. math:: f = B x + \epsilon, \; \epsilon \sim N(0, \Psi), \; \Psi \text{ diagonal} \quad \Rightarrow \quad
         A = (S_x^{-1} + B^\top \Psi^{-1} B)^{-1} B^\top \Psi^{-1}
 
     B is least squares with as many unknowns as x has columns, so that it needs few rows however many entries f has:
