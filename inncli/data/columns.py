@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from inncli.numerics import circle
 from inncli.variables import Bound, Circle
 
 HEAP_SHARE = 0.02
@@ -70,7 +71,7 @@ def circle_step(values: np.ndarray, on: Circle) -> float:
     step = recording_step(values)
     if not step:
         return 0.0
-    period, found = on[1] - on[0], np.unique(values)
+    period, found = on[1] - on[0], np.unique(circle.turned(values, on))
     gap = float(np.diff(found, append=found[0] + period).min())
     turns = np.append(found, period) / gap
     return gap if 1.5 * step < gap < period and (np.abs(turns - np.round(turns)) < 1e-6).all() else step

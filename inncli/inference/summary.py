@@ -79,7 +79,7 @@ class Column:
         direction = low + unit * np.arctan2(self._direction[1], self._direction[0])
         off = float(circle.unrolled(direction - self._start, 0.0, self._on))  # of the mean direction from the start
         centre = float(circle.turned(np.array(direction), self._on))
-        turns = centre - off - self._start  # whole periods, where the mean direction is past the ends
+        turns = (high - low) * round((centre - off - self._start) / (high - low))  # where it is past the ends
         return {
             "mean": centre,
             "sd": float(np.sqrt(square + (self._mean - off) ** 2)),
