@@ -1,5 +1,7 @@
 """Sets and samples whose columns lie on a circle: their summaries, their files."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -75,3 +77,44 @@ def test_what_is_no_circle_is_refused_by_the_name_of_the_file(tmp_path, periodic
     posterior_files.save(made, tmp_path / "set.npz")
     with pytest.raises(DataError, match=r"set.npz"):
         posterior_files.load(tmp_path / "set.npz")
+
+
+# ---- by commands -------------------------------------------------------------------------------------
+SIMULATOR = """
+import numpy as np
+
+x_names = ["angle", "k"]
+x_periodic = {"angle": (0, 360)}
+gain = np.array([1.0, 2.0, 4.0])
+
+
+def prior(n, rng):
+    return np.column_stack([rng.integers(0, 361, n), rng.integers(0, 3, n)])
+
+
+def simulate(x, rng):
+    a = np.radians(x[:, 0])
+    y = gain[x[:, 1].astype(int)][:, None] * np.column_stack([np.cos(a), np.sin(a)])  # of k = 3 an IndexError
+    return y + 0.2 * rng.standard_normal(y.shape)
+"""
+
+
+def test_a_circle_and_a_discrete_unknown_from_training_to_a_verdict(inn, tmp_path):
+    (tmp_path / "sim.py").write_text(SIMULATOR)
+    inn("train", "task=simulator", "task.file=sim.py", "task.n_train=1000", "trainer.max_steps=60",
+        "model=spline", "model.n_blocks=2")  # fmt: skip
+    (found,) = json.loads(inn("invert", "--y", "4,0", "-n", 500, "--out", "set.npz", "--json"))["observations"]
+    draws = posterior_files.load(tmp_path / "set.npz")
+    angle, k = draws.x[0].T
+    assert set(k) <= {0, 1, 2} and set(angle) <= set(range(360))
+    assert draws.circles == ((0, 360), None)
+    assert abs(off(found["x"]["angle"]["mean"])) < 20 and found["x"]["angle"]["sd"] < 40
+    assert (angle < 90).any() and (angle > 270).any()
+    assert "periodic: angle in [0, 360)" in inn("show")
+    sampled = json.loads(inn("sample", "-n", 200, "--out", "draws.csv", "--json"))["columns"]
+    assert 0 <= sampled["angle"]["mean"] < 360 and sampled["angle"]["sd"] < 130
+    assert json.loads(inn("density", "--grid", 300, "--y", "4,0", "--json"))["integral"] == pytest.approx(1, abs=0.05)
+    inn("plot", "posterior", "--set", "set.npz", "--out", "set.png")
+    inn("plot", "density", "--y", "4,0", "--grid", 40, "--out", "density.png")
+    measured = json.loads(inn("evaluate", "--resimulate", "--json"))["metrics"]
+    assert measured["nonfinite_draws"] == 0 and measured["resimulation_error"] < 3
