@@ -6,6 +6,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 Bound = tuple[float | None, float | None]
+Circle = tuple[float, float]  # (low, high), which are one point
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,20 @@ class Variables:
     def categorical(self) -> bool:
         """Whether any column holds labels."""
         return any(entry is not None for entry in self.labels)
+
+    @property
+    def circles(self) -> tuple[Circle | None, ...]:
+        """The circle of each column: its lower bound and that plus the period; None for a line."""
+        return tuple(
+            None if period is None else (low or 0.0, (low or 0.0) + period if high is None else high)
+            for (low, high), period in zip(self.bounds, self.periods, strict=True)
+        )
+
+    @property
+    def notes(self) -> list[str]:
+        """What is special about the columns, a line for each kind, in words."""
+        circles = [f"{name} in [{on[0]:g}, {on[1]:g})" for name, on in zip(self.names, self.circles, strict=True) if on]
+        return [f"periodic: {', '.join(circles)}"] if circles else []
 
     @property
     def cells(self) -> tuple[Bound, ...]:

@@ -41,8 +41,8 @@ DEFECTS = [
     Defect(
         "a standard error that forgets the root of n",
         "inncli.evaluation.cache:Evaluation.add",
-        "np.std(values, ddof=1) / np.sqrt(len(values))",
-        "np.std(values, ddof=1)",
+        "float(spread / np.sqrt(len(values)))",
+        "float(spread)",
         "test_evaluate::test_the_models_own_numbers_join_the_metrics",
     ),
     Defect(

@@ -65,7 +65,7 @@ def density(
     if grid is None:
         axes, x = None, data.observations.read_points(points or "", trained.x, found.id, letter="x")
     else:
-        axes = numerics.grid.axes_around(trained.sample(given, 10_000)[0], grid, trained.x.cells)
+        axes = numerics.grid.axes_around(trained.sample(given, 10_000)[0], grid, trained.x.cells, trained.x.circles)
         x = numerics.grid.points(axes)
     log_prob = trained.log_prob(x, given)
     rows = None if given is None else given.repeat(len(x), axis=0)
@@ -93,7 +93,7 @@ def density(
         return
     console.line(f"log density at {len(x):,} points from run {found.id}")
     if axes is None:
-        columns = [console.numbers(column[:SHOWN], column.std()) for column in x.T]
+        columns = [console.numbers(column[:SHOWN], float(numerics.statistics.sd(column))) for column in x.T]
         console.table(
             [*trained.x.names, "log_prob"],
             [[*row, float(value)] for *row, value in zip(*columns, log_prob, strict=False)],

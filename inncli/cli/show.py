@@ -88,6 +88,7 @@ def _facts(
         facts = [
             f"x: {', '.join(names['x'])}",
             f"y: {', '.join(names['y'])}" if names["y"] else "no y: the density p(x)",
+            *trained.x.notes,
         ]
     else:
         facts = []

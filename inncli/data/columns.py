@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from inncli.variables import Bound
+from inncli.numerics import circle
+from inncli.variables import Bound, Circle
 
 HEAP_SHARE = 0.02
 HEAP_ROWS = 5
@@ -40,6 +41,52 @@ def recording_step(values: np.ndarray) -> float:
         return 0.0
     finest = 10.0 ** np.floor(np.log10(1e-6 * np.ptp(values))) if heaped else 0.0
     return next((10.0**-k for k in range(1, FINEST_STEP + 1) if on_grid(values, k)), float(finest))
+
+
+def draws_step(values: np.ndarray) -> float:
+    """The resolution of draws, as `recording_step` finds it in measured values.
+
+    Beside a point mass what is continuous may be small: the cell of the point mass holds no other draw. Numbers beyond
+    2^52 are whole, as floats are there, and continuous.
+
+    Shape: values (n,). Units: those of the values.
+    """
+    step = recording_step(values)
+    if not step or np.abs(values).min() >= 2.0**52:
+        return 0.0
+    if any(on_grid(values, decimals) for decimals in range(FINEST_STEP + 1)):
+        return step
+    apart = np.abs(values[:, None] - np.array(heaps(values)))
+    nearest = apart[apart > 0].min(initial=step)
+    return float(10.0 ** np.floor(np.log10(max(nearest, 1e-7 * np.ptp(values)))))
+
+
+def circle_step(values: np.ndarray, on: Circle) -> float:
+    """The resolution of a column on a circle: 0, that of `recording_step`, or a larger step that divides the circle.
+
+    Sixteen wind directions are multiples of 22.5, not only of .1.
+
+    Shape: values (n,). Units: those of the values.
+    """
+    step = recording_step(values)
+    if not step:
+        return 0.0
+    period, found = on[1] - on[0], np.unique(circle.turned(values, on))
+    gap = float(np.diff(found, append=found[0] + period).min())
+    turns = np.append(found, period) / gap
+    return gap if 1.5 * step < gap < period and (np.abs(turns - np.round(turns)) < 1e-6).all() else step
+
+
+def ends(values: np.ndarray) -> Bound:
+    """(low, high): the range of draws on a grid, open where fewer than 5 of them share the end.
+
+    What follows a value that is common at the end of 10,000 draws is rarer than 1 in 2,000, or can't be. Beyond one
+    that came once or twice, as in the tail of a Poisson count, further ones may well come.
+
+    Shape: values (n,).
+    """
+    low, high = (float(end) if (values == end).sum() >= HEAP_ROWS else None for end in (values.min(), values.max()))
+    return low, high
 
 
 def on_grid(values: np.ndarray, decimals: int) -> bool:

@@ -24,6 +24,7 @@ from inncli._version import __version__
 from inncli.evaluation.request import EvaluationRequest
 from inncli.io.atomic import file_sha256
 from inncli.metrics.verdicts import Verdict
+from inncli.numerics.statistics import mean_and_sd
 from inncli.runs.run_dir import RunDir
 from inncli.runs.snapshot import RunSnapshot, identity
 
@@ -57,9 +58,10 @@ class Evaluation:
             name: of the metric.
             values: (n,).
         """
-        self.metrics[name] = float(np.mean(values))
+        middle, spread = mean_and_sd(values, ddof=min(1, len(values) - 1))
+        self.metrics[name] = float(middle)
         if len(values) > 1:
-            self.se[name] = float(np.std(values, ddof=1) / np.sqrt(len(values)))
+            self.se[name] = float(spread / np.sqrt(len(values)))
 
     @classmethod
     def from_dict(cls, fields: dict[str, Any]) -> Evaluation:

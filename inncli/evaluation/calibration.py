@@ -13,9 +13,9 @@ from inncli.data.pairs import Pairs
 from inncli.evaluation.cache import Evaluation
 from inncli.inference.trained_model import CHUNK, TrainedModel
 from inncli.metrics import sbc as metric
-from inncli.metrics.diagnosis import Diagnosis, diagnose
+from inncli.metrics.diagnosis import Diagnosis, diagnose, unrolled
 from inncli.metrics.diagnosis_words import calibrated
-from inncli.variables import Variables
+from inncli.variables import Circle, Variables
 
 ROWS = 1_000  # held-out ys at most
 DRAWS = 100  # at each; the number of rows limits what the tests detect
@@ -35,7 +35,8 @@ def add_calibration(
 ) -> None:
     """Adds metrics, details and the verdict `calibrated`; nothing if the model has no y, or for fewer than 20 rows.
 
-    Recorded unknowns are spread over their quantisation bins, true values and draws alike, so that ranks are even.
+    Recorded unknowns are spread over their quantisation bins, true values and draws alike, so that ranks are even. A
+    circle is cut opposite to where the draws lie.
 
     Args:
         found: to which they are added.
@@ -62,8 +63,10 @@ def add_calibration(
     draws = draws + steps * (rng.random(draws.shape) - 0.5)
     on_progress("testing")
     log_prob = _log_prob_ranks(trained, draws, truth, y, seed, on_progress) if trained.has_density else None
-    diagnosis = diagnose(draws, truth, numbers(y, trained.y), trained.x.names, seed, log_prob)
-    _metrics(found, diagnosis, draws, truth)
+    circles = trained.x.circles
+    draws, truth = unrolled(draws, truth, circles)
+    diagnosis = diagnose(draws, truth, numbers(y, trained.y), trained.x.names, seed, log_prob, circles)
+    _metrics(found, diagnosis, draws, truth, circles)
     found.settings["calibration"] = {"observations": len(truth), "draws": n}
     found.verdicts["calibrated"] = calibrated(diagnosis, found.metrics["coverage_90"], found.se["coverage_90"])
 
@@ -126,7 +129,13 @@ def _log_prob_ranks(
     )
 
 
-def _metrics(found: Evaluation, diagnosis: Diagnosis, draws: np.ndarray, truth: np.ndarray) -> None:
+def _metrics(
+    found: Evaluation,
+    diagnosis: Diagnosis,
+    draws: np.ndarray,
+    truth: np.ndarray,
+    circles: tuple[Circle | None, ...],
+) -> None:
     checks = diagnosis.checks
     names = list(diagnosis.recalibrations)
     u = np.column_stack([checks.u[name] for name in names])
@@ -137,7 +146,7 @@ def _metrics(found: Evaluation, diagnosis: Diagnosis, draws: np.ndarray, truth: 
     found.metrics["follows_y"], found.se["follows_y"] = checks.y_dependence.share, checks.y_dependence.share_se
     if not np.isfinite(checks.y_dependence.share):
         del found.metrics["follows_y"], found.se["follows_y"]
-    contraction, error = metric.contraction(draws, truth)
+    contraction, error = metric.contraction(draws, truth, circles)
     found.metrics["contraction"], found.se["contraction"] = float(contraction.mean()), float(error.mean())
     z = metric.z_scores(draws, truth)
     found.add("z_score", (z**2).mean(1))

@@ -28,6 +28,7 @@ from inncli.inference.trained_model import TrainedModel
 from inncli.metrics.ess import effective_sample_size
 from inncli.metrics.resimulation import resimulation_error
 from inncli.metrics.verdicts import reproduces_y, round_trip
+from inncli.numerics.statistics import mean_and_variance
 from inncli.runs.run_dir import RunDir
 from inncli.runtime import generator
 from inncli.tasks.base import Task
@@ -234,7 +235,7 @@ def _resimulation(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: 
         found.se["resimulation_error"] = found.se["err_resim"] / (2 * error)  # d sqrt(u) = du / 2 sqrt(u)
     found.metrics["resimulation_error_truth"] = truth
     found.settings["resimulation"] = {"observations": len(squares), "draws": RESIMULATED_DRAWS}
-    spread = float(np.sqrt(pairs.y.var(0).sum()))
+    spread = float(np.sqrt(mean_and_variance(pairs.y)[1].sum()))
     found.verdicts["reproduces_y"] = reproduces_y(squares, truth, spread)
 
 

@@ -184,7 +184,9 @@ def new_model(
         group starts from another model or other pairs.
     """
     task, objective, names = setup.task, setup.objective, setup.config.get("names") or {}
-    x, y = columns or (task.x if setup.relations is None else setup.relations.free_columns, task.y)
+    x, y = columns or task.columns_of(data.pairs)
+    if columns is None and setup.relations is not None:
+        x = setup.relations.free_columns
     model = build_model(setup.config, x, y, setup.device, bound or nullcontext(), setup.trust)
     if objective.needs_density and not model.has_loss:
         raise ConfigError(

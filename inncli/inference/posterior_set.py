@@ -12,6 +12,7 @@ import numpy as np
 from inncli.errors import DataError, ShapeError
 from inncli.io.tables import Labels, labels_of, matrix, names_of
 from inncli.numerics.statistics import statistics
+from inncli.variables import Circle
 
 WHAT = "posterior set"  # as messages call it
 FORMAT = 1  # of its files; a set whose meta has no `format` is of format 1
@@ -30,7 +31,8 @@ class PosteriorSet:
         x_names: one name for each column of x.
         y_names: one name for each column of y.
         y_labels: the labels of a categorical column of y, None for a number; empty: all numbers.
-        meta: run id, model, seed, versions: anything JSON can hold.
+        meta: run id, model, seed, versions: anything JSON can hold. Its `periodic`, name to [low, high], says which
+            columns of x lie on a circle.
         extra: further numbers of each draw, by name (an optimiser's loss, say).
 
     Shape: x (n_obs, S, Dx); log_prob (n_obs, S); y (n_obs, Dy); each extra (n_obs, S).
@@ -67,6 +69,7 @@ class PosteriorSet:
             if name in _TAKEN or "/" in name:
                 raise ShapeError(f"extra: {name!r} is taken or has a /; pick another name")
         self.extra = {name: matrix(name, value, (n_obs, s), per_draw) for name, value in self.extra.items()}
+        self.circles = circles_of(self.x_names, self.meta)
 
     @property
     def n_obs(self) -> int:
@@ -95,8 +98,14 @@ class PosteriorSet:
         }
 
     def summary(self) -> list[dict[str, Any]]:
-        """A dict for each observation and unknown: obs, name, mean, sd (of the draws), q05, q50, q95."""
+        """A dict for each observation and unknown: obs, name, mean, sd (of the draws), q05, q50, q95.
+
+        Of an unknown on a circle they are relative to the mean direction, see `numerics.statistics.statistics`.
+        """
         found = statistics(self.x, axis=1)
+        for i, on in enumerate(self.circles):
+            for key, values in (statistics(self.x[..., i], axis=1, on=on) if on else {}).items():
+                found[key][:, i] = values
         return [
             {"obs": obs, "name": name, **{key: float(value[obs, i]) for key, value in found.items()}}
             for obs in range(self.n_obs)
@@ -110,6 +119,21 @@ class PosteriorSet:
             for name, value in self.extra.items()
             if np.isfinite(value[obs]).any()
         }
+
+
+def circles_of(names: tuple[str, ...], meta: dict[str, Any]) -> tuple[Circle | None, ...]:
+    """The circle of each column of x that `meta["periodic"]` names, None for the others.
+
+    Raises: ShapeError for what is no circle: the file of a set is untrusted.
+    """
+    periodic = meta.get("periodic", {})
+    try:
+        ends = {name: (float(low), float(high)) for name, (low, high) in periodic.items()}
+        if not all(np.isfinite(pair).all() and pair[0] < pair[1] for pair in ends.values()):
+            raise ValueError
+    except (AttributeError, TypeError, ValueError):
+        raise ShapeError(f"meta: expected periodic as name: [low, high], got {str(periodic)[:60]!r}") from None
+    return tuple(map(ends.get, names))
 
 
 def known_format(path: Path, meta: dict[str, Any]) -> dict[str, Any]:

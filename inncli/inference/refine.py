@@ -12,7 +12,8 @@ from inncli.config.trust import NOTHING, Trust
 from inncli.errors import RequestError, UserFileRefused
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.inference.run_task import kept_pairs, task_of
-from inncli.numerics import gauss_newton
+from inncli.numerics import circle, gauss_newton
+from inncli.numerics.statistics import sd
 from inncli.runs.run_dir import RunDir
 from inncli.tasks.base import Task
 
@@ -90,9 +91,21 @@ def refiner(run: RunDir, task: Task) -> Callable[[np.ndarray, np.ndarray], gauss
     """
     pairs = kept_pairs(run, run.info())
     assert pairs.y is not None  # those of a task that simulates
-    x_sd, y_sd = pairs.x.std(0), pairs.y.std(0)
+    columns = task.columns_of(pairs)[0]
+    x_sd, y_sd = sd(pairs.x), sd(pairs.y)
     bounds = np.array(
-        [[-np.inf if low is None else low, np.inf if high is None else high] for low, high in task.x.bounds]
+        [
+            [-np.inf if low is None or on else low, np.inf if high is None or on else high]
+            for (low, high), on in zip(columns.bounds, columns.circles, strict=True)
+        ]
     ).T
-    fixed = np.array(task.x.steps) > 0
-    return lambda x, y: gauss_newton.refine(task.observe, x, y, x_sd, y_sd, bounds, fixed)
+    fixed = np.array(columns.steps) > 0
+
+    def move(x: np.ndarray, y: np.ndarray) -> gauss_newton.Refined:
+        found = gauss_newton.refine(task.observe, x, y, x_sd, y_sd, bounds, fixed)
+        for i, on in enumerate(columns.circles):
+            if on is not None:
+                found.x[:, i] = circle.turned(found.x[:, i], on)
+        return found
+
+    return move

@@ -23,6 +23,7 @@ from inncli.io.tables import (
     write_table,
 )
 from inncli.numerics.statistics import statistics
+from inncli.variables import Circle
 
 SUFFIXES = (".npz", ".csv", ".parquet")
 
@@ -31,7 +32,8 @@ SUFFIXES = (".npz", ".csv", ".parquet")
 class SampleSet:
     """Draws from p(x), or pairs: y from the training ys and x from p(x|y).
 
-    Shape: x (n, Dx); y (n, Dy) or None, a categorical column in codes.
+    Shape: x (n, Dx); y (n, Dy) or None, a categorical column in codes; `circles`, those of the columns of x, tell the
+    summary.
     """
 
     x: np.ndarray
@@ -39,6 +41,7 @@ class SampleSet:
     x_names: tuple[str, ...]
     y_names: tuple[str, ...] = ()
     y_labels: Labels = ()
+    circles: tuple[Circle | None, ...] = ()
 
     def __post_init__(self) -> None:
         self.x = matrix("x", self.x, (None, None), "(n, Dx)")
@@ -72,10 +75,16 @@ class SampleSet:
         columns = dict(zip(self.x_names, self.x.T, strict=True))
         return {**columns, **{name: column for name, column, labels in y if labels is None and name not in columns}}
 
+    @property
+    def circle_by_name(self) -> dict[str, Circle | None]:
+        """The circle of each column of x, by its name."""
+        return dict(zip(self.x_names, self.circles, strict=False))  # none are given where no column has one
+
     def summary(self) -> dict[str, dict[str, float]]:
         """Mean, sd, q05, q50 and q95 of each column of numbers; a column of labels has none."""
+        circles = self.circle_by_name
         return {
-            name: {key: float(value) for key, value in statistics(column).items()}
+            name: {key: float(value) for key, value in statistics(column, on=circles.get(name)).items()}
             for name, column in self.numbers().items()
         }
 

@@ -29,7 +29,8 @@ def sample_blocks(
         # Each block is drawn whole: the last draws of a generator depend on how many it makes.
         x, y = sample_block(trained, ys, size, seed, start)
         left = n - start
-        yield 0, start, SampleSet(x[:left], None if y is None else y[:left], trained.x.names, names, labels)
+        some_y = None if y is None else y[:left]
+        yield 0, start, SampleSet(x[:left], some_y, trained.x.names, names, labels, trained.x.circles)
 
 
 def sample_block(

@@ -13,7 +13,9 @@ import numpy as np
 
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.inference.sample_set import SampleSet
-from inncli.numerics.statistics import QUANTILES, name_of_quantile
+from inncli.numerics import circle
+from inncli.numerics.statistics import QUANTILES, mean, name_of_quantile
+from inncli.variables import Circle
 
 BINS = 4_000
 HOW = "quantiles are read from 4,000 bins of equal mass in the first block, filled with all draws"
@@ -26,19 +28,34 @@ class Column:
     edge is exact and is interpolated between edges, so that a quantile is off by at most 1/4,000 of the mass. If the
     numbers have few values (recorded ones), the edges are these values, and a quantile is one of them.
 
+    On a circle the mean is the mean direction of all numbers. The sd and the quantiles take each number within half a
+    period of the mean direction of the first block, which differs from it as little as 100,000 draws scatter.
+
+    Args:
+        on: the circle on which the numbers lie; None is a line.
+
     Reference: Chan, Golub and LeVeque 1979, Updating formulae and a pairwise algorithm for computing sample variances.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, on: Circle | None = None) -> None:
+        self._on = on
         self._n, self._mean, self._square = 0, 0.0, 0.0
+        self._start = 0.0  # the mean of the first block, from which the others are counted: no digit is lost far from 0
+        self._direction = np.zeros(2)  # sums of cosine and sine
         self._edges: np.ndarray | None = None
 
     def add(self, values: np.ndarray) -> None:
         """Takes more numbers, (n,)."""
-        n, mean = len(values), float(values.mean())
-        step = mean - self._mean
+        if self._edges is None:
+            self._start = float(mean(values) if self._on is None else circle.mean(values, self._on))
+        if self._on is not None:
+            angle = circle.embedded(values[:, None], (self._on,))
+            self._direction += angle.sum(0)
+            values = circle.unrolled(values, self._start, self._on)
+        n, middle = len(values), float(mean(values - self._start))
+        step = middle - self._mean
         total = self._n + n
-        self._square += float(((values - mean) ** 2).sum()) + step**2 * self._n * n / total
+        self._square += float(((values - self._start - middle) ** 2).sum()) + step**2 * self._n * n / total
         self._mean += step * n / total
         self._n = total
         if self._edges is None:
@@ -53,15 +70,25 @@ class Column:
 
     def summary(self, quantiles: Sequence[float] = QUANTILES) -> dict[str, float]:
         """The mean, the sd, and each quantile by its name (q05, ...)."""
+        found = {name_of_quantile(q): self.quantile(q) for q in quantiles}
+        square = self._square / self._n
+        if self._on is None:
+            return {"mean": self._start + self._mean, "sd": float(np.sqrt(square)), **found}
+        low, high = self._on
+        unit = (high - low) / (2 * np.pi)
+        direction = low + unit * np.arctan2(self._direction[1], self._direction[0])
+        off = float(circle.unrolled(direction - self._start, 0.0, self._on))  # of the mean direction from the start
+        centre = float(circle.turned(np.array(direction), self._on))
+        turns = (high - low) * round((centre - off - self._start) / (high - low))  # where it is past the ends
         return {
-            "mean": self._mean,
-            "sd": float(np.sqrt(self._square / self._n)),
-            **{name_of_quantile(q): self.quantile(q) for q in quantiles},
+            "mean": centre,
+            "sd": float(np.sqrt(square + (self._mean - off) ** 2)),
+            **{name: value + turns for name, value in found.items()},
         }
 
     def quantile(self, q: float) -> float:
         """The number below which the share q lies; NaN if any was NaN."""
-        if np.isnan(self._mean):
+        if np.isnan(self._start + self._mean):
             return float("nan")
         edges = self._edges
         assert edges is not None  # `add` was called
@@ -75,9 +102,11 @@ class Column:
 class _Columns(dict[str, Column]):
     """Columns by name; one is made when its name first comes."""
 
-    def add(self, parts: Mapping[str, np.ndarray]) -> None:
+    def add(self, parts: Mapping[str, np.ndarray], circles: Mapping[str, Circle | None] | None = None) -> None:
         for name, values in parts.items():
-            self.setdefault(name, Column()).add(values)
+            if name not in self:
+                self[name] = Column((circles or {}).get(name))
+            self[name].add(values)
 
 
 @dataclass
@@ -125,7 +154,8 @@ class PosteriorSummary:
         self.how = HOW
         if draw == 0:
             self._x, self._extra = _Columns(), _Columns()
-        self._x.add(dict(zip(part.x_names, part.x[0].T, strict=True)))
+        circles = dict(zip(part.x_names, part.circles, strict=True))
+        self._x.add(dict(zip(part.x_names, part.x[0].T, strict=True)), circles)
         self._extra.add({name: values[0] for name, values in part.extra.items()})
         if draw + part.n_draws == self.n_draws:
             x = {name: column.summary() for name, column in self._x.items()}
@@ -151,11 +181,17 @@ def solutions_of(part: PosteriorSet, obs: int) -> list[dict[str, Any]]:
         {
             "solution": number,
             "draws": int((which == number).sum()),
-            "centre": dict(zip(part.x_names, x[which == number].mean(0).tolist(), strict=True)),
+            "centre": dict(zip(part.x_names, _centre(x[which == number], part.circles), strict=True)),
             "loss": float(np.median(loss[which == number])),
         }
         for number in range(int(which.max()) + 1)
     ]
+
+
+def _centre(x: np.ndarray, circles: tuple[Circle | None, ...]) -> list[float]:
+    """The mean of each column, on its circle where it has one. Shape: x (n, Dx)."""
+    columns = zip(x.T, circles, strict=True)
+    return [float(mean(column) if on is None else circle.mean(column, on)) for column, on in columns]
 
 
 class SampleSummary:
@@ -175,6 +211,6 @@ class SampleSummary:
         if len(part.x) == self._n:
             self.columns = part.summary()
             return
-        self._columns.add(part.numbers())
+        self._columns.add(part.numbers(), part.circle_by_name)
         if draw + len(part.x) == self._n:
             self.columns = {name: column.summary() for name, column in self._columns.items()}

@@ -187,6 +187,9 @@ class TrainedModel:
             "seed": seed,
             "versions": self.meta["versions"],
         }
+        circles = zip(self.x.names, self.x.circles, strict=True)
+        periodic = {name: list(on) for name, on in circles if on is not None}
+        meta |= {"periodic": periodic} if periodic else {}
         return PosteriorSet(x, log_prob, y_obs, self.x.names, self.y.names, self.y.labels, meta, extra)
 
     def latent(self, x: ArrayLike, y: ArrayLike | None = None, seed: int = 0) -> np.ndarray:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-MOST = 15  # digits that a 64-bit float surely has
+MOST = 16  # digits that tell a 64-bit float from nearly all others
 
 
 def shown(value: float, sd: float | None = None, least: int = 5) -> str:
@@ -17,7 +17,8 @@ def shown(value: float, sd: float | None = None, least: int = 5) -> str:
         whole = math.floor(math.log10(abs(value))) + 1
         needed = whole + 2 - math.floor(math.log10(sd))
         if needed > least:
-            digits = min(
-                max(needed, whole), MOST
-            )  # at least `whole`: with fewer, a number far above its sd gets an exponent
-    return f"{value + 0.0:.{digits}g}"  # no -0
+            # At least `whole`: with fewer, a number far above its sd gets an exponent.
+            digits = min(max(needed, whole), MOST)
+    text = f"{value + 0.0:.{digits}g}"  # no -0
+    # The last of 16 digits may be rounding: 8.1 is not 8.100000000000001.
+    return text if digits < MOST else min(text, repr(float(value)), key=len)

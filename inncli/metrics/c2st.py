@@ -12,6 +12,7 @@ from sklearn.model_selection import KFold
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
+from inncli.numerics.statistics import mean_and_sd
 from inncli.types import Real
 
 CLASSIFIER = "scikit-learn MLP, 2 hidden layers of 10 * Dx, 5-fold"
@@ -60,7 +61,7 @@ def _accuracy(
     x: Real[np.ndarray, "n dim"], reference: Real[np.ndarray, "m dim"], seed: int, folds: int, fold: int
 ) -> float:
     """The accuracy on one fold of a classifier that learned on the others."""
-    mean, sd = reference.mean(0), reference.std(0, ddof=1)
+    mean, sd = mean_and_sd(reference, ddof=1)
     rows = (np.concatenate([reference, x]) - mean) / sd
     side = np.concatenate([np.zeros(len(reference)), np.ones(len(x))])
     width = 10 * x.shape[1]

@@ -18,7 +18,9 @@ from inncli.metrics.recalibration import Recalibration, recalibrated, recalibrat
 from inncli.metrics.sbc import centre_p, chi_square, kolmogorov_smirnov_p, ranks, spread_p
 from inncli.metrics.tarp import tarp_ranks
 from inncli.metrics.y_dependence import YDependence, y_dependence
+from inncli.numerics import circle
 from inncli.types import Float, Real
+from inncli.variables import Circle
 
 # Chance that a right posterior raises any alarm, over all of its tests together (Bonferroni). It is small, so that a
 # user who evaluates a hundred runs can believe an alarm. That costs little: on 1,000 rows a width off by half has
@@ -73,6 +75,28 @@ class Diagnosis:
     wrong: dict[str, list[str]]
 
 
+def unrolled(
+    draws: Float[np.ndarray, "rows draws dim"],
+    truth: Float[np.ndarray, "rows dim"],
+    circles: tuple[Circle | None, ...],
+) -> tuple[Float[np.ndarray, "rows draws dim"], Float[np.ndarray, "rows dim"]]:
+    """Each circle is cut, at each y opposite to the mean direction of the draws and the truth together.
+
+    Together, since whatever treats the true value as one of the draws ranks it evenly where it is one of them.
+
+    Shape: draws (n, S, Dx), truth (n, Dx); out as given.
+    """
+    if not any(circles):
+        return draws, truth
+    draws, truth = draws.copy(), truth.copy()
+    for i, on in enumerate(circles):
+        if on is not None:
+            both = np.concatenate([draws[:, :, i], truth[:, [i]]], 1)
+            both = circle.unrolled(both, circle.mean(both, on, 1, keepdims=True), on)
+            draws[:, :, i], truth[:, i] = both[:, :-1], both[:, -1]
+    return draws, truth
+
+
 def check(
     draws: Float[np.ndarray, "rows draws dim"],
     truth: Float[np.ndarray, "rows dim"],
@@ -80,6 +104,7 @@ def check(
     names: tuple[str, ...],
     seed: int,
     log_prob: Float[np.ndarray, " rows"] | None = None,
+    circles: tuple[Circle | None, ...] = (),
 ) -> Checks:
     """All tests of one set of draws.
 
@@ -90,6 +115,7 @@ def check(
         names: of the unknowns, one for each column of x.
         seed: of the ties between ranks and of the regression on y.
         log_prob: rank of log q(x*|y) among the log densities of the draws, (n,), where there is a density.
+        circles: of the columns of x; draws and truth are `unrolled`. Empty: none has one.
     """
     rng = np.random.default_rng([seed, 0])
     u = dict(zip(names, ranks(draws, truth, rng).T, strict=True))
@@ -98,6 +124,7 @@ def check(
         for name in names
         for test, function in (("centre", centre_p), ("spread", spread_p), ("ranks", lambda u: chi_square(u)[1]))
     }
+    draws, truth = (circle.embedded(values, circles) for values in (draws, truth))
     u["tarp"] = tarp_ranks(draws, truth, y, np.random.default_rng([seed, 1]))
     p["tarp"] = kolmogorov_smirnov_p(u["tarp"])
     if log_prob is not None:
@@ -115,13 +142,14 @@ def diagnose(
     names: tuple[str, ...],
     seed: int,
     log_prob: Float[np.ndarray, " rows"] | None = None,
+    circles: tuple[Circle | None, ...] = (),
 ) -> Diagnosis:
     """Tests the draws and names what is wrong with them; see the module, and `check` for the arguments."""
-    checks = check(draws, truth, y, names, seed, log_prob)
+    checks = check(draws, truth, y, names, seed, log_prob, circles)
     fixes = {name: recalibration(draws[:, :, k], truth[:, k]) for k, name in enumerate(names)}
     if not checks.alarms:
         return Diagnosis([], checks, fixes, {})
-    after = check(recalibrated(draws, list(fixes.values())), truth, y, names, seed)
+    after = check(recalibrated(draws, list(fixes.values())), truth, y, names, seed, circles=circles)
     wrong = {fault: found for fault, found in _by_remedy(fixes).items() if found}
     if "follows_y" in after.alarms and after.y_dependence.share < PARTLY:
         first = ["ignores y" if after.y_dependence.share < FOLLOWS else "follows y too little"]

@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 
 from inncli.data.columns import recording_step
 from inncli.io.digits import shown
+from inncli.numerics.statistics import mean, sd
 from inncli.types import Float, Real
 from inncli.variables import Variables
 
@@ -45,7 +46,7 @@ def training_statistics(y: Float[np.ndarray, "rows dim_y"], variables: Variables
     seen: Statistics = {"low": y.min(0).tolist(), "high": y.max(0).tolist(), "columns": numeric}
     if not numeric:
         return seen
-    seen["centre"] = y[:, numeric].mean(0).tolist()
+    seen["centre"] = mean(y[:, numeric]).tolist()
     if len(y) < FEWEST:
         return seen
     rng = np.random.default_rng(0)
@@ -150,7 +151,7 @@ def _scale(y: Float[np.ndarray, "rows dim"]) -> Float[np.ndarray, " dim"]:
     """Distance of the quartiles in sds of a normal, or the sd where half of a column is one value; never 0."""
     low, high = np.quantile(y, (0.25, 0.75), axis=0)
     apart = high - low > 1e-12 * np.maximum(np.abs(low), np.abs(high))
-    scale = np.where(apart, (high - low) / 1.349, y.std(0))
+    scale = np.where(apart, (high - low) / 1.349, sd(y))
     return np.where(scale > 0, scale, 1.0)
 
 

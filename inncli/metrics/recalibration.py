@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inncli.numerics.statistics import mean_and_sd
 from inncli.types import Float
 
 ALIKE = 1e-9  # of the spread of the true values: draws that vary less are one value
@@ -53,8 +54,8 @@ def recalibration(draws: Float[np.ndarray, "rows draws"], truth: Float[np.ndarra
 
     Shape: draws (n, S), truth (n,), one unknown.
     """
-    mean, sd = draws.mean(1), draws.std(1)
-    least = ALIKE * (_quartiles_apart(truth) or truth.std())
+    mean, sd = mean_and_sd(draws, 1)
+    least = ALIKE * (_quartiles_apart(truth) or mean_and_sd(truth)[1])
     if sd.max() <= least:  # no sd to count a shift in
         return Recalibration(0.0, np.inf, ALIKE, 0.0)
     sd = np.maximum(sd, max(least, np.finfo(float).tiny ** 0.25))
@@ -95,7 +96,7 @@ def recalibrated(
 ) -> Float[np.ndarray, "rows draws dim"]:
     """The draws as they should be, every unknown by its own recalibration. Shape: draws, out (n, S, Dx)."""
     b, w = np.array([c.shift for c in recalibrations]), np.array([c.width for c in recalibrations])
-    mean, sd = draws.mean(1, keepdims=True), draws.std(1, keepdims=True)
+    mean, sd = mean_and_sd(draws, 1, keepdims=True)
     return mean + (draws - mean) / w - b * sd
 
 

@@ -17,7 +17,10 @@ from __future__ import annotations
 import numpy as np
 from scipy import stats
 
+from inncli.numerics import circle
+from inncli.numerics.statistics import mean, mean_and_sd, mean_and_variance
 from inncli.types import Bool, Float, Int, Real
+from inncli.variables import Circle
 
 BINS = 20
 
@@ -89,7 +92,9 @@ def coverage_band(
 
 
 def contraction(
-    draws: Float[np.ndarray, "rows draws dim"], truth: Float[np.ndarray, "rows dim"]
+    draws: Float[np.ndarray, "rows draws dim"],
+    truth: Float[np.ndarray, "rows dim"],
+    circles: tuple[Circle | None, ...] = (),
 ) -> tuple[Float[np.ndarray, " dim"], Float[np.ndarray, " dim"]]:
     r"""How much narrower than the prior the posterior of each unknown is, and the standard error of that.
 
@@ -98,10 +103,16 @@ def contraction(
     0 where y tells nothing, or the model ignores it; 1 where y tells all. The prior's variance is that of the true
     values over the rows. The standard error is by the delta method, which takes both variances as means over rows.
 
-    Shape: draws (n, S, Dx), truth (n, Dx); out (Dx,) each.
+    On a circle both variances are about the mean direction.
+
+    Shape: draws (n, S, Dx), unrolled at each y where on a circle, truth (n, Dx); out (Dx,) each.
     """
-    posterior = draws.var(1, ddof=1)
-    prior = (truth - truth.mean(0)) ** 2 * len(truth) / (len(truth) - 1)
+    posterior = mean_and_variance(draws, 1, ddof=1)[1]
+    away = truth - mean(truth)
+    for i, on in enumerate(circles):
+        if on is not None:
+            away[:, i] = circle.unrolled(truth[:, i] - circle.mean(truth[:, i], on), 0.0, on)
+    prior = away**2 * len(truth) / (len(truth) - 1)
     share = posterior.mean(0) / prior.mean(0)
     return 1 - share, (posterior - share * prior).std(0, ddof=1) / np.sqrt(len(truth)) / prior.mean(0)
 
@@ -113,8 +124,8 @@ def z_scores(
 
     Shape: draws (n, S, Dx), truth (n, Dx), out (n, Dx).
     """
-    sd = draws.std(1, ddof=1)
-    return (truth - draws.mean(1)) / np.where(sd > 0, sd, np.finfo(float).tiny ** 0.25)
+    middle, spread = mean_and_sd(draws, 1, ddof=1)
+    return (truth - middle) / np.where(spread > 0, spread, np.finfo(float).tiny ** 0.25)
 
 
 def _two_sided(z: float) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from inncli.metrics.sbc import ranks
+from inncli.numerics.statistics import sd
 from inncli.types import Float, Int, Real
 
 
@@ -29,11 +30,11 @@ def tarp_ranks(
     Reference: Lemos et al. 2023, Sampling-based accuracy testing of posterior estimators for general inference,
         arXiv:2302.03026.
     """
-    sd = truth.std(0)
-    scale = np.where(sd > 0, sd, 1.0)
-    reference = truth[nearest_before(y, rng)] / scale
-    distance = np.linalg.norm(truth / scale - reference, axis=-1)
-    return ranks(np.linalg.norm(draws / scale - reference[:, None], axis=-1), distance, rng)
+    spread = sd(truth)
+    scale = np.where(spread > 0, spread, 1.0)
+    reference = truth[nearest_before(y, rng)]
+    distance = np.linalg.norm((truth - reference) / scale, axis=-1)
+    return ranks(np.linalg.norm((draws - reference[:, None]) / scale, axis=-1), distance, rng)
 
 
 def nearest_before(y: Real[np.ndarray, "rows dim_y"], rng: np.random.Generator) -> Int[np.ndarray, " rows"]:
@@ -44,7 +45,7 @@ def nearest_before(y: Real[np.ndarray, "rows dim_y"], rng: np.random.Generator) 
     """
     n = len(y)
     order = rng.permutation(n)
-    spread = y.std(0)
+    spread = sd(y)
     rows = (y / np.where(spread > 0, spread, 1.0))[order]
     rows = rows + 1e-9 * rng.standard_normal(rows.shape)
     found = np.empty(n, dtype=int)

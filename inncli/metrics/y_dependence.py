@@ -20,6 +20,7 @@ from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import Ridge
 
 from inncli.metrics.sbc import ranks
+from inncli.numerics.statistics import mean_and_sd
 from inncli.types import Float, Real
 
 BLOCKS = 5  # of rows; h only learns from the first
@@ -59,10 +60,10 @@ def y_dependence(
 
     Shape: draws (n, S, Dx), truth (n, Dx), y (n, Dy), labels as one-hot columns.
     """
-    spread = y.std(0)
+    middle, spread = mean_and_sd(y)
     if not spread.any():  # a constant y: nothing to follow
         return YDependence(rng.random(len(y)), float("nan"), float("nan"), 0.0)
-    y = (y - y.mean(0))[:, spread > 0] / spread[spread > 0]
+    y = (y - middle)[:, spread > 0] / spread[spread > 0]
     draws = draws[:, :DRAWS]
     order = rng.permutation(len(y))
     blocks = np.array_split(order, BLOCKS)
@@ -88,12 +89,16 @@ def _regression(
     x: Float[np.ndarray, "m dim"], y: Float[np.ndarray, "m dim_y"], seed: int
 ) -> Callable[[np.ndarray], np.ndarray]:
     """A function (m, Dx) -> (m, Dy) that was fitted to these pairs."""
-    mean, sd = x.mean(0), x.std(0)
+    mean, sd = mean_and_sd(x)
     sd = np.where(sd > 0, sd, 1.0)
-    line = Ridge(alpha=1.0).fit((x - mean) / sd, y)
+    x = (x - mean) / sd  # for the trees too, which see 32-bit floats
+    line = Ridge(alpha=1.0).fit(x, y)
     trees = ExtraTreesRegressor(TREES, min_samples_leaf=LEAF, random_state=seed)
-    left = y - line.predict((x - mean) / sd).reshape(y.shape)
+    left = y - line.predict(x).reshape(y.shape)
     trees.fit(x, left if y.shape[1] > 1 else left[:, 0])
-    return lambda points: (
-        line.predict((points - mean) / sd).reshape(len(points), -1) + trees.predict(points).reshape(len(points), -1)
-    )
+
+    def predict(points: np.ndarray) -> np.ndarray:
+        z = (points - mean) / sd
+        return line.predict(z).reshape(len(z), -1) + trees.predict(z).reshape(len(z), -1)
+
+    return predict

@@ -17,6 +17,7 @@ from inncli.models.preprocessing import map_bounds
 from inncli.nn.components import PREDICTIONS, number_of_components
 from inncli.nn.features import CLIPPED, PLAIN, ROBUST, WIDE, Features
 from inncli.numerics.ridge import Design, rows_for
+from inncli.transforms.circle import Circle
 from inncli.transforms.column_maps import MAPS
 from inncli.types import BoundsMode, Float
 from inncli.variables import Bound, Variables
@@ -64,6 +65,7 @@ def choose(
     rows = np.random.default_rng(0).permutation(len(values_x))[:MOST_ROWS]
     part_x = torch.as_tensor(values_x[rows], dtype=torch.float64)
     part_x = part_x + torch.tensor(x.steps, dtype=torch.float64) * (_uniform(part_x) - 0.5)
+    part_x = _on_circle(x, part_x)
     if y is None or values_y is None:
         return x if x.simplex else replace(x, maps=_maps(x, part_x, [None], bounds, power)[0]), y
     part_y = torch.as_tensor(values_y[rows], dtype=torch.float64)
@@ -107,6 +109,11 @@ def remarks(x: Variables, y: Variables | None) -> list[str]:
 
 def _listed(names: list[str]) -> str:
     return ", ".join(names[:5]) + (f" and {len(names) - 5:,} more" if len(names) > 5 else "")
+
+
+def _on_circle(x: Variables, values: Tensor) -> Tensor:
+    """The values as `Circle` shows them to the maps, cut opposite to their mean direction. Shape: (rows, Dx)."""
+    return Circle(x).initialise(values) if any(x.circles) else values
 
 
 def _uniform(like: Tensor) -> Tensor:

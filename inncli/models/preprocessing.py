@@ -71,8 +71,8 @@ class Scaling(Chain):
                 "pass model.bounds=auto"
             )
         if bounds == "clip":
-            for name, pair, step in zip(x.names, x.bounds, x.steps, strict=True):
-                if not step and pair != (None, None):
+            for name, pair, step, period in zip(x.names, x.bounds, x.steps, x.periods, strict=True):
+                if not step and pair != (None, None) and not (on_circle and period is not None):
                     raise ConfigError(
                         f"model.bounds=clip is for recorded columns, {name!r} is bounded and has no "
                         "recording step; pass model.bounds=auto"
@@ -80,10 +80,11 @@ class Scaling(Chain):
             x = replace(x, heaps=((),) * x.dim)
         mapped = map_bounds(x, bounds, on_circle)
         super().__init__(x.dim, [QuantileTransform(x), *_maps(x, mapped, power)])
-        truncated = x.cells if bounds == "truncate" else ((None, None),) * x.dim
-        self.truncated = replace(
-            x, bounds=tuple((None, None) if heaps else b for b, heaps in zip(truncated, x.heaps, strict=True))
+        left = tuple(  # to the model: what no map keeps inside
+            cell if bounds == "truncate" and pair == (None, None) and not heaps else (None, None)
+            for cell, pair, heaps in zip(x.cells, mapped, x.heaps, strict=True)
         )
+        self.truncated = replace(x, bounds=left)
         self.recorded = any(x.steps)  # known here, so that no step waits for the device to say so
         cells = replace(x, bounds=x.cells)
         self.circular = [i for i, period in enumerate(x.periods) if period is not None]
@@ -110,6 +111,9 @@ class Scaling(Chain):
         if self.circular:
             k[:, self.circular] = torch.round(x / step)[:, self.circular]
         grid = torch.where(decimal, k / per_unit, k * step) + 0.0  # -0.0 becomes 0.0
+        if self.circular:  # a product of floats may lie a hair below the upper end, which is the lower one
+            end = (self.high - grid).abs() < 1e-9 * step
+            grid[:, self.circular] = torch.where(end, self.low, grid)[:, self.circular]
         return self._turned(torch.where(self.step > 0, grid, x))
 
     def _turned(self, x: Points) -> Points:

@@ -1,7 +1,7 @@
 """Numerical methods that know nothing of this project: arrays or tensors in, arrays or tensors out.
 
 Contents: `fixed_point.solve`, `gauss_newton.refine`, `polyak.descend`, `mmd.mmd2` and the tests made of it,
-`clusters.distinct`, `iterated_maps` of the line, `grid`.
+`clusters.distinct`, `iterated_maps` of the line, `grid`, `statistics` and `circle` for what is printed.
 May import the ground alone.
 """
 
@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from inncli.rooms import on_demand
 
 if TYPE_CHECKING:  # the command line names these; each is imported when it first does
-    from inncli.numerics import grid, iterated_maps
+    from inncli.numerics import circle, grid, iterated_maps, statistics
 
-__all__ = ["grid", "iterated_maps"]
+__all__ = ["circle", "grid", "iterated_maps", "statistics"]
 __getattr__ = on_demand(__name__, __all__)

@@ -5,16 +5,20 @@ from __future__ import annotations
 import numpy as np
 
 from inncli.errors import RequestError
-from inncli.variables import Bound
+from inncli.numerics import circle
+from inncli.variables import Bound, Circle
 
 MAX_POINTS = 4_000_000
 MARGIN = 0.25  # of the draws' range, added at either end: the part of a normal tail that 10,000 draws miss lies within
 
 
-def axes_around(draws: np.ndarray, grid: int, bounds: tuple[Bound, ...]) -> list[np.ndarray]:
+def axes_around(
+    draws: np.ndarray, grid: int, bounds: tuple[Bound, ...], circles: tuple[Circle | None, ...] = ()
+) -> list[np.ndarray]:
     """Divides the range of the draws and a margin, inside the bounds, into `grid` even cells along each unknown.
 
-    Points are the midpoints of the cells, so that the sum times the cell's volume is the integral.
+    Points are the midpoints of the cells, so that the sum times the cell's volume is the integral. On a circle they
+    surround the mean direction, at most once round, and may lie outside [low, high).
 
     Shape: draws (S, Dx); returns Dx arrays (grid,).
     Raises: RequestError where the grid would have more than four million points.
@@ -28,7 +32,11 @@ def axes_around(draws: np.ndarray, grid: int, bounds: tuple[Bound, ...]) -> list
             "points",
         )
     axes = []
-    for column, (lowest, highest) in zip(draws.T, bounds, strict=True):
+    known = circles or (None,) * dim
+    for column, (lowest, highest) in (
+        (column, bound) if on is None else circle.cut(column, on)
+        for column, bound, on in zip(draws.T, bounds, known, strict=True)
+    ):
         margin = MARGIN * max(float(np.ptp(column)), 1e-6 * max(1.0, float(np.abs(column).max())))
         low, high = float(column.min()) - margin, float(column.max()) + margin
         low = low if lowest is None else max(low, lowest)

@@ -39,6 +39,7 @@ def pair_grid(
     x: np.ndarray,
     truth: np.ndarray | None = None,
     mark: np.ndarray | None = None,
+    ends: Sequence[tuple[float, float] | None] | None = None,
 ) -> np.ndarray:
     """Fills the figure with the cells; without `truth` those above the diagonal are left out.
 
@@ -48,6 +49,7 @@ def pair_grid(
         x: the rows.
         truth: rows to compare with: an outline on the diagonal, and the cells above it.
         mark: one row to point at in every cell.
+        ends: beyond which the frame of a column does not reach, None where it may; None for all.
 
     Shape: x (n, d); truth (m, d); mark (d,). Returns the frame of each column, (d, 2).
     """
@@ -55,7 +57,7 @@ def pair_grid(
     grid = fig.subplots(d, d, squeeze=False)
     truths = [None] * d if truth is None else truth.T
     marks = [None] * d if mark is None else mark
-    frames = [_frame(x[:, i], truths[i], marks[i]) for i in range(d)]
+    frames = [_frame(x[:, i], truths[i], marks[i], None if ends is None else ends[i]) for i in range(d)]
     small = 7 if d > 4 else 8
     width = int(cell_size(d) * 72 / (small + 1) / 0.68)  # characters along a cell's side; the font's mean is .6
     for row in range(d):
@@ -81,13 +83,16 @@ def pair_grid(
     return np.array(frames)
 
 
-def _frame(values: np.ndarray, truth: np.ndarray | None, mark: float | None) -> tuple[float, float]:
+def _frame(
+    values: np.ndarray, truth: np.ndarray | None, mark: float | None, ends: tuple[float, float] | None
+) -> tuple[float, float]:
     """The ends of an axis: the central 99.8 % of the rows (a stray row must not shrink the rest), mark and margin."""
     both = [np.quantile(v, (0.001, 0.999)) for v in (values, truth) if v is not None]
     both += [] if mark is None else [(mark, mark)]
     low, high = min(q[0] for q in both), max(q[1] for q in both)
     margin = 0.06 * (high - low) or 0.5 * abs(low) or 0.5
-    return float(low - margin), float(high + margin)
+    low, high = float(low - margin), float(high + margin)
+    return (low, high) if ends is None else (max(low, ends[0]), min(high, ends[1]))
 
 
 def _marginal(

@@ -8,6 +8,7 @@ from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from inncli.errors import DataError, ShapeError
+from inncli.numerics.statistics import mean
 from inncli.plots.style import BLUE, GREY, INK, ORANGE, RED, new_figure, shorten, styled
 
 MOST = 400  # thin lines; more run together
@@ -100,7 +101,7 @@ def _panel(axes: Axes, lines: np.ndarray, target: np.ndarray | None) -> None:
 def _apart(lines: np.ndarray, n: int) -> list[int]:
     """N different rows at even quantiles of the first principal component."""
     flat = lines.reshape(len(lines), -1)
-    flat = flat - flat.mean(0)
+    flat = flat - mean(flat)
     along = flat @ np.linalg.svd(flat, full_matrices=False)[2][0]
     order = np.argsort(along, kind="stable")
     return list(dict.fromkeys(int(order[int((2 * k + 1) / (2 * n) * len(lines))]) for k in range(n)))

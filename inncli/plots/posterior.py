@@ -13,13 +13,51 @@ from matplotlib.patches import Patch
 
 from inncli.errors import DataError, ShapeError, did_you_mean
 from inncli.inference.posterior_set import PosteriorSet
+from inncli.numerics import circle
 from inncli.plots.pairs import MARK, cell_size, pair_grid
 from inncli.plots.style import BLUE, GREY, INK, ORANGE, RED, new_figure, shorten, styled, values_text
+from inncli.variables import Circle
 
 MOST = 12  # cells smaller than about 2 cm can't be read
 MOST_Y = 4  # of the cloud beside them
 LARGEST = 1e150  # its square is finite
 _TIGHT = {"w_pad": 0.02, "h_pad": 0.02, "wspace": 0.02, "hspace": 0.02}
+
+
+class _Rows:
+    """The rows of one figure; those on a circle are cut opposite to the draws' mean direction.
+
+    So an angle near 0 is drawn from -10 to 10, or from 350 to 370: never at both ends.
+
+    Attributes:
+        x: draws, (S, d).
+        reference: draws to compare with, (n, d), or None.
+        truth: the x that y came from, (d,), or None.
+        circles: of the columns.
+        ends: those of the period in which a column lies, None for a line.
+    """
+
+    def __init__(
+        self,
+        x: np.ndarray,
+        reference: np.ndarray | None,
+        truth: np.ndarray | None,
+        circles: tuple[Circle | None, ...],
+    ) -> None:
+        self.x, self.reference, self.truth, self.circles = x, reference, truth, circles
+        self.ends: list[Circle | None] = [None] * x.shape[1]
+        if not any(circles):
+            return
+        self.x = x.copy()
+        self.reference = None if reference is None else reference.copy()
+        for i, on in enumerate(circles):
+            if on is None:
+                continue
+            self.x[:, i], ends = circle.cut(x[:, i], on)
+            self.ends[i] = ends
+            for others in (self.reference, self.truth):
+                if others is not None:
+                    others[..., i] = circle.unrolled(others[..., i], sum(ends) / 2, on)
 
 
 def posterior_pairs(
@@ -71,19 +109,23 @@ def posterior_pairs(
             raise DataError(
                 f"expected finite draws of {name}, got some that are not, or beyond {LARGEST:g}; they can't be drawn"
             )
-    reference = None if reference is None else reference[:, index]
-    truth = None if truth is None else np.asarray(truth)[index]
+    rows = _Rows(
+        draws.x[obs][:, index],
+        None if reference is None else reference[:, index],
+        None if truth is None else np.asarray(truth, dtype=np.float64)[index],
+        tuple(draws.circles[i] for i in index),
+    )
     wide, high = _size(len(shown), heading=len(shown) == 1 or reference is not None)
     with styled():
         if cloud is None:
             fig = new_figure(wide, high, **_TIGHT)
-            _pairs(fig, wide, high, draws, obs, shown, draws.x[obs][:, index], reference, truth)
+            _pairs(fig, wide, high, draws, obs, shown, rows)
             return fig
         few = min(len(draws.y_names), MOST_Y)
         wide_y, high_y = (3.4, 3.6) if few == 1 else _size(few, heading=True)
         fig = new_figure(wide + wide_y, max(high, high_y), **_TIGHT)
         left, right = fig.subfigures(1, 2, squeeze=False, width_ratios=[wide, wide_y])[0]
-        _pairs(left, wide, max(high, high_y), draws, obs, shown, draws.x[obs][:, index], reference, truth)
+        _pairs(left, wide, max(high, high_y), draws, obs, shown, rows)
         _cloud(right, wide_y, draws, obs, cloud, few)
     return fig
 
@@ -100,12 +142,13 @@ def _pairs(
     draws: PosteriorSet,
     obs: int,
     names: tuple[str, ...],
-    x: np.ndarray,
-    reference: np.ndarray | None,
-    truth: np.ndarray | None,
+    rows: _Rows,
 ) -> None:
-    frames = pair_grid(fig, names, x, reference, truth)
-    _heading(fig, wide, high, draws, obs, x, frames, reference is not None, truth is not None)
+    frames = pair_grid(fig, names, rows.x, rows.reference, rows.truth, rows.ends)
+    periodic = [
+        f"{name} is periodic, {on[0]:g} is {on[1]:g}" for name, on in zip(names, rows.circles, strict=True) if on
+    ]
+    _heading(fig, wide, high, draws, obs, rows, frames, periodic)
 
 
 def _cloud(fig: FigureBase, wide: float, draws: PosteriorSet, obs: int, cloud: np.ndarray, few: int) -> None:
@@ -134,11 +177,11 @@ def _heading(
     high: float,
     draws: PosteriorSet,
     obs: int,
-    x: np.ndarray,
+    rows: _Rows,
     frames: np.ndarray,
-    referred: bool,
-    marked: bool,
+    notes: list[str],
 ) -> None:
+    x, referred, marked = rows.x, rows.reference is not None, rows.truth is not None
     d = x.shape[1]
     width = max(34, int(13 * wide))
     given = values_text(draws.y_outside(obs))
@@ -152,6 +195,7 @@ def _heading(
         lines.append(f"{d} of {len(draws.x_names)} unknowns")
     if outside > 0:
         lines.append(f"{100 * outside:.2g} % of the draws lie outside the frame")
+    lines += notes
     handles = [
         Patch(facecolor=BLUE, alpha=0.45, edgecolor=BLUE, label="model"),
         Line2D([], [], color=INK, linewidth=1.0, label="median"),

@@ -148,7 +148,7 @@ def interval_text(middle: float, low: float, high: float) -> str:
         form = f".{max(digits, 0)}f"
         texts = [format(round(v, digits) + 0.0, form) for v in (middle, low, high)]  # + 0.0: no -0
     else:
-        texts = [format(v, ".3g") for v in (middle, low, high)]
+        texts = [shown(v, width if digits > 0 else None, least=3) for v in (middle, low, high)]
     return "{}  [{}, {}]".format(*texts).replace("-", "\N{MINUS SIGN}")
 
 

@@ -14,6 +14,7 @@ from inncli.errors import RequestError
 from inncli.evaluation.cache import Evaluation
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.inference.trained_model import TrainedModel
+from inncli.numerics import circle
 from inncli.plots.calibration import calibration as draw_calibration
 from inncli.plots.convergence import Convergence
 from inncli.plots.convergence import convergence as draw_convergence
@@ -195,11 +196,19 @@ def density(
     if trained.y is not None and y is None:
         raise RequestError(f"run {run.id} models x given y ({', '.join(trained.y.names)}); pass `y`, e.g. `y=0.3`", "y")
     draws = trained.sample(y, max(4_000, samples or 0), seed)[0]
-    axes = [window(draws[:, i], bounds, n) for i, bounds in enumerate(trained.x.cells)]
+    cells = list(trained.x.cells)
+    over, what = (rows, "held-out rows") if rows is not None else (draws[:samples] if samples else None, "draws")
+    over = None if over is None else over.copy()
+    for i, on in enumerate(trained.x.circles):
+        if on is not None:
+            draws[:, i], ends = circle.cut(draws[:, i], on)
+            cells[i] = ends
+            if over is not None:
+                over[:, i] = circle.unrolled(over[:, i], sum(ends) / 2, on)
+    axes = [window(draws[:, i], bounds, n) for i, bounds in enumerate(cells)]
     points = np.stack(np.meshgrid(*axes), axis=-1)  # rows follow the second unknown
     log_prob = trained.log_prob(points.reshape(-1, 2), y).reshape(n, n)
     title = run.id if y is None or trained.y is None else f"p(x | {values_text(outside(y[0], trained.y))})"
-    over, what = (rows, "held-out rows") if rows is not None else (draws[:samples] if samples else None, "draws")
     names = (trained.x.names[0], trained.x.names[1])
     return density2d(axes[0], axes[1], log_prob, over, names, title, what)
 

@@ -262,6 +262,7 @@ def _facts(it: _Subject) -> Table:
         ("task", info.get("task")),
         ("unknowns x", _listed(x)),
         ("observed y", _listed(y) if y else "none: a density p(x)"),
+        *(("unknowns", line) for line in (it.trained.x.notes if it.task is None else ())),
         *(("task says", line) for line in (it.task.describe() if it.task else ()) if not line.startswith(("x:", "y:"))),
         ("pairs", f"{data['pairs']:,}" if data.get("pairs") else None),
         ("failed simulations", data.get("failed") or None),

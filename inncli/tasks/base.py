@@ -178,6 +178,10 @@ class Task(ABC):
         self._check_block(pairs)
         return pairs
 
+    def columns_of(self, pairs: Pairs) -> tuple[Variables, Variables | None]:
+        """What is known of the columns of x and y once there are training pairs; by default what was known before."""
+        return self.x, self.y
+
     def _check_prior(self, seed: int) -> None:
         """Raises DataError if a column of x never changes; it names the columns of y that seem to be so, too."""
         rng = np.random.default_rng([seed, TRIAL])
@@ -228,7 +232,7 @@ class Task(ABC):
             lines.append("y: " + ", ".join(self.y.names))
         if self.noise_sd is not None:
             lines.append("noise sd: " + ", ".join(f"{sd:g}" for sd in self.noise_sd))
-        return lines
+        return lines + self.x.notes
 
     def _draw_blocks(self, n: int, key: tuple[int, ...], check_first: Callable[[Pairs], None] | None = None) -> Pairs:
         return draw_blocks(self.draw_pairs, n, key, self.map_blocks, check_first)

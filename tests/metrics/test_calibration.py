@@ -14,7 +14,7 @@ from inncli.evaluation.cache import Evaluation
 from inncli.evaluation.calibration import add_calibration, numbers
 from inncli.inference.trained_model import TrainedModel
 from inncli.metrics import sbc as metric
-from inncli.metrics.diagnosis import check, diagnose, visible
+from inncli.metrics.diagnosis import check, diagnose, unrolled, visible
 from inncli.metrics.diagnosis_words import calibrated
 from inncli.metrics.recalibration import recalibrated, recalibration
 from inncli.metrics.tarp import nearest_before, tarp_ranks
@@ -385,3 +385,49 @@ def test_ranks_of_the_log_density():
         add_calibration(found, trained, gaussian_pairs(), 0)
         details = found.details["calibration"]
         assert details["names"] == ["x1", "tarp", "log_prob"] and (details["p"]["log_prob"] < 1e-4) == alarm
+
+
+# ---- on a circle -------------------------------------------------------------------------------------
+ANGLE = Variables(("angle",), bounds=((0.0, 360.0),), steps=(1.0,), periods=(360.0,))
+
+
+def angle_pairs(n=400, seed=0):
+    """Angles to the degree on both sides of 0; y lies 20 degrees about them."""
+    rng = np.random.default_rng(seed)
+    y = 30 * rng.standard_normal((n, 1))
+    return Pairs(np.round(y + 20 * rng.standard_normal((n, 1))) % 360, y)
+
+
+@pytest.mark.parametrize(
+    ("width", "shift", "fault"), [(1.0, 0.0, None), (1.7, 0.0, "too wide"), (0.6, 0.0, "too narrow"), (1, 20, "biased")]
+)
+def test_an_angle_near_its_cut_is_judged_as_any_other(width, shift, fault):
+    found = asked(
+        ANGLE, Y, lambda y, n, e: torch.remainder((y[:, None] + shift + 20 * width * e).round(), 360), angle_pairs()
+    )
+    details = found.details["calibration"]
+    assert details["faults"] == ([] if fault is None else [fault])
+    assert details["contraction"]["angle"] == pytest.approx(1 - (20 * width) ** 2 / (900 + 400), abs=0.12)
+    if fault is None:
+        assert found.metrics["coverage_90"] == pytest.approx(0.9, abs=0.06)
+        assert found.metrics["z_score"] == pytest.approx(1, abs=0.15)
+    else:
+        assert details["width"]["angle"][0] == pytest.approx(width, rel=0.1)
+        assert details["shift"]["angle"][0] == pytest.approx(shift / 20, abs=0.15)
+
+
+def test_ranks_on_an_even_circle_are_even():
+    """Twenty draws of nothing known, where the cut is anywhere: as even as ranks on a line."""
+    rng = np.random.default_rng(0)
+    circles = ((0.0, 360.0),)
+    draws, truth = unrolled(rng.uniform(0, 360, (20_000, 20, 1)), rng.uniform(0, 360, (20_000, 1)), circles)
+    u = metric.ranks(draws, truth, rng)[:, 0]
+    assert metric.chi_square(u)[1] > 1e-3 and metric.spread_p(u) > 1e-3
+
+
+def test_beside_an_offset_the_same_is_found():
+    pairs = gaussian_pairs()
+    here = asked(X, Y, lambda y, n, e: y[:, None] + 0.5 * e, pairs).metrics
+    there = asked(X, Y, lambda y, n, e: 1e9 + y[:, None] + 0.5 * e, Pairs(1e9 + pairs.x, pairs.y)).metrics
+    for name, value in here.items():
+        assert there[name] == pytest.approx(value, abs=1e-3), name

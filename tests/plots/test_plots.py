@@ -80,6 +80,28 @@ def test_marginals_carry_the_quantiles():
         assert at == pytest.approx(np.quantile(given.x[0, :, i], [0.05, 0.5, 0.95]).tolist())
 
 
+@pytest.mark.parametrize("centre", [0.3, 200.0, 359.7])
+def test_angles_are_drawn_together_whatever_their_cut(centre):
+    rng = np.random.default_rng(0)
+    x = np.stack([rng.normal(centre, 5, (1, 800)) % 360, rng.normal(size=(1, 800))], -1)
+    given = PosteriorSet(x, None, [[0.3]], ("angle", "r"), ("y1",), meta={"periodic": {"angle": [0, 360]}})
+    truth = np.array([(centre - 1) % 360, 0.0])
+    fig = posterior_pairs(given, reference=x[0, :300], truth=truth)
+    low, high = panel(fig, 0, 0, 2).get_xlim()
+    assert 20 < high - low < 60 and abs((low + high) / 2 - given.summary()[0]["mean"]) < 5
+    marked = [line.get_xdata()[0] for line in panel(fig, 0, 0, 2).lines]
+    assert all(low < at < high for at in marked)
+    assert any("angle is periodic, 0 is 360" in text.get_text() for text in [*fig.texts, fig._suptitle])
+    assert truth[0] == (centre - 1) % 360  # what was given stays as it was
+
+
+def test_an_even_circle_fills_one_period():
+    x = np.random.default_rng(0).uniform(0, 360, (1, 2_000, 1))
+    fig = posterior_pairs(PosteriorSet(x, None, [[0.3]], ("angle",), ("y1",), meta={"periodic": {"angle": [0, 360]}}))
+    low, high = fig.axes[0].get_xlim()
+    assert high - low == pytest.approx(360, abs=1e-6)
+
+
 def test_the_reference_fills_the_upper_cells():
     given = draws()
     truth = np.random.default_rng(5).normal(size=(400, 3))
@@ -280,6 +302,7 @@ assert "matplotlib.pyplot" not in sys.modules and "torch" not in sys.modules
         ((0.0, 0.0, 0.0), "0.000  [0.000, 0.000]"),
         ((1.5e9, 1.1e9, 2e9), "1.5e+09  [1.1e+09, 2e+09]"),
         ((2e-9, 1e-9, 3e-9), "2e−09  [1e−09, 3e−09]"),
+        ((1.0000003, 1.0000001, 1.0000005), "1.0000003  [1.0000001, 1.0000005]"),
     ],
 )
 def test_interval_text(numbers, text):

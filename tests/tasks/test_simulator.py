@@ -262,6 +262,26 @@ WRONG = {
         GOOD + "x_bounds = [(0, 1), (0, .5)]\n",
         r"prior drew x2 = 0\.\d+, outside its x_bounds \(0.0, 0.5\)",
     ),
+    "no circles": (GOOD + "x_periodic = [(0, 1)]\n", r"x_periodic must be a dict from names of unknowns, got \[\(0, 1"),
+    "a circle of none": (
+        GOOD + "x_periodic = {'x3': (0, 1)}\n",
+        r"x_periodic names 'x3', which is not in x \(x1, x2\)",
+    ),
+    "odd circle": (GOOD + "x_periodic = {'x1': 1}\n", r"x_periodic of x1 must be \(low, high\) with low < high, got 1"),
+    "open circle": (GOOD + "x_periodic = {'x1': (0, None)}\n", "x_periodic of x1 must be"),
+    "endless circle": (GOOD + "x_periodic = {'x1': (0, np.inf)}\n", "x_periodic of x1 must be"),
+    "turned circle": (GOOD + "x_periodic = {'x1': (1, 0)}\n", "x_periodic of x1 must be"),
+    "two ranges": (
+        GOOD + "x_bounds = [(0, None), (0, 1)]\nx_periodic = {'x1': (0, 1)}\n",
+        r"x_bounds of x1 are \(0.0, None\), x_periodic says \(0.0, 1.0\); leave it in one of them",
+    ),
+    "off the circle": (
+        GOOD + "x_periodic = {'x2': (0, .5)}\n",
+        r"prior drew x2 = 0\.\d+, outside its x_periodic \(0.0, 0.5\); mend one of them, or return it modulo",
+    ),
+    "a step of none": (GOOD + "x_steps = {'k': 1}\n", "x_steps names 'k', which is not in x"),
+    "odd step": (GOOD + "x_steps = {'x1': -1}\n", "x_steps of x1 must be 0"),
+    "step in words": (GOOD + "x_steps = {'x1': 'one'}\n", "x_steps of x1 must be 0"),
 }
 
 
@@ -278,6 +298,68 @@ def test_a_rare_draw_outside_the_bounds_is_found_in_training(write):
     )
     with pytest.raises(DataError, match="prior drew .* outside its x_bounds"):
         trusted_simulator(write(text), n_train=9_000).training_pairs(0)
+
+
+DISCRETE = """
+import numpy as np
+
+x_names = ["k", "count", "v", "spike"]
+
+def prior(n, rng):
+    spike = np.where(rng.random(n) < 0.3, 0.0, rng.lognormal(0, 2, n))
+    return np.column_stack([rng.integers(0, 3, n), rng.poisson(2, n), rng.normal(size=n), spike])
+
+def simulate(x, rng):
+    return x[:, :1] + rng.normal(size=(len(x), 1))
+"""
+
+
+def columns_of(task):
+    return task.columns_of(task.training_pairs(0))[0]
+
+
+def test_what_the_draws_show_of_discrete_unknowns(write):
+    task = trusted_simulator(write(DISCRETE), n_train=2_000)
+    assert task.x.steps == (0, 0, 0, 0)  # before there are pairs
+    x = columns_of(task)
+    assert x.steps[:3] == (1, 1, 0) and 0 < x.steps[3] < 0.01
+    assert x.heaps[0] == (0, 1, 2) and x.heaps[1][:5] == (0, 1, 2, 3, 4) and x.heaps[2:] == ((), (0,))
+    assert x.bounds == ((0, 2), (0, None), (None, None), (0, None))
+
+
+def test_the_file_says_what_is_discrete_and_where_it_ends(write):
+    text = DISCRETE + "x_steps = {'k': 0, 'v': 0.5}\nx_bounds = [(None, None), (0, 50), (-9, 9), (0, None)]\n"
+    x = columns_of(trusted_simulator(write(text), n_train=2_000))
+    assert x.steps[:3] == (0, 1, 0.5) and x.heaps[0] == ()
+    assert x.bounds == ((None, None), (0, 50), (-9, 9), (0, None))
+
+
+def test_any_number_of_workers_finds_the_same_columns(write):
+    one, two = (columns_of(trusted_simulator(write(DISCRETE), workers=w, n_train=1_200)) for w in (1, 2))
+    assert one == two
+
+
+def test_unknowns_on_a_circle(write):
+    circles = """
+x_names = ["phase", "angle"]
+x_periodic = {"phase": (0, 1), "angle": (0, 360)}
+x_bounds = [(0, 1), (None, None)]
+
+def prior(n, rng):
+    return np.column_stack([np.round(rng.random(n), 12), rng.integers(0, 361, n)])
+
+def reference_posterior(y, n, rng):
+    return np.column_stack([rng.uniform(-.5, .5, n), rng.integers(-9, 9, n)])
+"""
+    task = trusted_simulator(write(GOOD + circles), n_train=2_000)
+    assert task.x.bounds == ((0, 1), (0, 360)) and task.x.periods == (1, 360)
+    assert "periodic: phase in [0, 1), angle in [0, 360)" in task.describe()
+    pairs = task.training_pairs(0)
+    assert set(pairs.x[:, 1]) <= set(range(360))  # 360 is 0
+    x = task.columns_of(pairs)[0]
+    assert x.steps == (0, 1) and x.heaps == ((), ()) and x.bounds == task.x.bounds
+    exact = task.reference_posterior(np.zeros(1), 1_000, np.random.default_rng(0))
+    assert (exact >= 0).all() and (exact < [1, 360]).all() and exact[:, 0].max() > 0.9
 
 
 def test_constant_columns_are_refused(write):

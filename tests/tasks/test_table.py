@@ -213,6 +213,19 @@ def test_npz_tells_x_and_y(tmp_path):
         ({"y": ["strength"], "x_bounds": {"water": [0]}}, ConfigError, r"must be \[low, high\]"),
         ({"y": ["strength"], "x_bounds": {"water": [2, 1]}}, ConfigError, "low < high"),
         (
+            {"y": ["strength"], "periodic": {"water": [0.5, 1.5]}},
+            DataError,
+            r"rows of t.csv have 'water' outside task.periodic.water=.*; name the ends between which it lies, or turn",
+        ),
+        ({"y": ["strength"], "periodic": {"sand": [0, 1]}}, ConfigError, "task.periodic names 'sand'"),
+        ({"y": ["strength"], "periodic": {"water": [1, 1]}}, ConfigError, r"must be \[low, high\] with low < high"),
+        ({"y": ["strength"], "periodic": {"water": [1]}}, ConfigError, r"must be \[low, high\] with low < high"),
+        (
+            {"y": ["strength"], "periodic": {"water": [0, 1]}, "x_bounds": {"water": [0, 2]}},
+            ConfigError,
+            "task.x_bounds.water is .*, task.periodic.water is .*; leave it in one of them",
+        ),
+        (
             {"y": ["strength"], "x_bounds": {"water": [0.5, None]}},
             DataError,
             "rows of t.csv have 'water' outside",
@@ -487,3 +500,23 @@ def test_the_concrete_recipe_builds():
     task = Table(str(CONCRETE), **node["task"])
     assert task.x.names == tuple(CONCRETE.read_text().splitlines()[0].split(","))[:-1]
     assert task.y.names == ("compressive_strength",)
+
+
+# --- circles ------------------------------------------------------------------------------------------------
+
+
+def test_angles_stay_on_their_grid_and_the_end_is_the_beginning(write):
+    rng = np.random.default_rng(0)
+    phase = np.append(rng.integers(0, 361, 400), [0, 360, 360])
+    table = {"phase": phase, "wind": 22.5 * rng.integers(0, 16, 403), "y": rng.random(403)}
+    (job,) = config.plan(["task=table", f"task.file={write(table)}", "task.y=[y]",
+                          "task.periodic={phase: [0, 360], wind: [-10, 350]}"])  # fmt: skip
+    task = config.instantiate(job.config["task"])
+    assert task.x.bounds == ((0, 360), (-10, 350)) and task.x.periods == (360, 360)  # no margin
+    assert task.x.steps == (1, 22.5) and task.x.heaps == ((), ())
+    assert task.x.circles == ((0, 360), (-10, 350))
+    x = np.concatenate([task.training_pairs(0).x, task.test_pairs(0).x])
+    assert x[:, 0].max() < 360 and (x[:, 0] == 0).sum() >= 3
+    assert "periodic: phase in [0, 360), wind in [-10, 350)" in task.describe()
+    task = Table(write(table), y=["y"], periodic={"phase": [0, 360]}, steps={"phase": 0})
+    assert task.x.steps[0] == 0

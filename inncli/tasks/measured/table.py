@@ -20,6 +20,7 @@ from inncli.data.stream import DiskRows, StreamedPairs
 from inncli.data.tables import RawTable, known_path, read_table
 from inncli.errors import ConfigError, DataError, did_you_mean
 from inncli.io.atomic import file_sha256
+from inncli.numerics import circle
 from inncli.tasks.base import Task, check_spread
 from inncli.tasks.measured.base import Rows
 from inncli.tasks.measured.notes import (
@@ -32,7 +33,7 @@ from inncli.tasks.measured.notes import (
 from inncli.tasks.measured.roles import Source, as_words, roles_of
 from inncli.tasks.measured.validity import valid_rows
 from inncli.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
-from inncli.variables import Bound, Variables
+from inncli.variables import Bound, Circle, Variables
 
 COPIES = 20  # times the size of its numbers is the most memory that a table takes, while equal rows are found
 LARGEST = 1e30  # squares of larger numbers overflow a 32-bit float
@@ -62,6 +63,8 @@ class Table(Rows):
             column without a negative value stays non-negative.
         x_bounds: name -> [low, high] instead of those bounds; null is open.
         steps: name -> resolution instead of the one found; 0 is continuous.
+        periodic: name -> [low, high] of a column of x on a circle, where these two are one point. It has no margin and
+            no point masses.
         n_train: rows to train and validate on, at random; None is all but the test rows.
         fresh: must be false.
         memory_mb: memory that the rows may take, in 10^6 bytes. A table that would take more is read block by block,
@@ -96,19 +99,33 @@ class Table(Rows):
         header: bool | None = None,
         missing_values: list[str | float] | None = None,
         relations: bool = True,
+        periodic: dict[str | int, list[float]] | None = None,
     ) -> None:
         if fresh:
             raise ConfigError("task.fresh=true needs a simulator, a table has only its rows; drop task.fresh")
         asked_x, asked_y, left_out = as_words(x), as_words(y), as_words(x_except)
         bounds = {plain_name(str(name)): ends for name, ends in (x_bounds or {}).items()}
         resolutions = {plain_name(str(name)): step for name, step in (steps or {}).items()}
+        circles = _circles(bounds, {plain_name(str(name)): ends for name, ends in (periodic or {}).items()})
         codes = missing_values or []
         self._disk: DiskRows | None = None
         if memory_mb is not None and _too_large(known_path(file), memory_mb):
             Task.__init__(self, n_train, fresh=False)
             self.test_fraction = test_fraction
             self._disk = self._open(
-                file, asked_x, asked_y, left_out, n_y, y_kind, on_invalid, margin, bounds, resolutions, memory_mb, codes
+                file,
+                asked_x,
+                asked_y,
+                left_out,
+                n_y,
+                y_kind,
+                on_invalid,
+                margin,
+                bounds,
+                resolutions,
+                circles,
+                memory_mb,
+                codes,
             )
             self._check_sizes(self._disk.rows, Path(file).name)
             if relations:
@@ -124,7 +141,10 @@ class Table(Rows):
         x_values = np.column_stack(
             [_numbers(raw, "x", name, by_name[name], "name the columns of x in task.x without it") for name in x_names]
         )
-        self.x = _x_variables(raw, x_names, x_values.T, margin, bounds, resolutions)
+        self.x = _x_variables(raw, x_names, x_values.T, margin, bounds, resolutions, circles)
+        for i, on in enumerate(self.x.circles):
+            if on is not None:
+                x_values[:, i] = circle.turned(x_values[:, i], on)
         self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
         super().__init__(Pairs(x_values, y_values), raw.path.name, test_fraction, n_train)
         # After `Rows.__init__`, which refuses a single row: there all columns are constant.
@@ -148,6 +168,7 @@ class Table(Rows):
         margin: float,
         x_bounds: dict[str, list[float | None]],
         steps: dict[str, float],
+        circles: dict[str, Circle],
         memory_mb: float,
         codes: Sequence[str | float],
     ) -> DiskRows:
@@ -164,7 +185,7 @@ class Table(Rows):
         values = [
             _numbers(raw, "x", name, column) for name, column in zip(x_names, found.values[: len(x_names)], strict=True)
         ]
-        self.x = _x_variables(raw, x_names, values, margin, x_bounds, steps)
+        self.x = _x_variables(raw, x_names, values, margin, x_bounds, steps, circles)
         labels: list[tuple[str, ...] | None] = []
         for name, words, column in list(zip(table.names, table.labels, found.values, strict=True))[len(x_names) :]:
             labels.append(None if words is None else tuple(label_text(word) for word in words.tolist()))
@@ -280,26 +301,48 @@ def _x_variables(
     margin: float,
     x_bounds: dict[str, list[float | None]],
     steps: dict[str, float],
+    circles: dict[str, Circle],
 ) -> Variables:
-    for key, given in (("x_bounds", x_bounds), ("steps", steps)):
+    for key, given in (("x_bounds", x_bounds), ("steps", steps), ("periodic", circles)):
         for name in given:
             if name not in names:
                 raise ConfigError(f"task.{key} names {name!r}, which is not in x{did_you_mean(name, names)}")
     for name, step in steps.items():
         if not 0 <= step < np.inf:
             raise ConfigError(f"task.steps.{name} must be 0 (continuous) or a step above it, got {step}")
-    columns_of_x = list(zip(names, values, strict=True))
-    grid = [float(steps[name]) if name in steps else columns.recording_step(column) for name, column in columns_of_x]
-    bounds = [
-        _given_box(raw, name, column, x_bounds[name]) if name in x_bounds else columns.box(column, margin, step)
-        for (name, column), step in zip(columns_of_x, grid, strict=True)
-    ]
-    # A column that the user calls continuous (step 0) has no cells that a heap could fill.
-    heaps = [columns.heaps(column) if step else () for (_, column), step in zip(columns_of_x, grid, strict=True)]
-    return Variables(names, tuple(bounds), tuple(grid), tuple(heaps))
+    bounds: list[Bound] = []
+    grid, heaps = [], []
+    for name, column in zip(names, values, strict=True):
+        on = circles.get(name)
+        step = float(steps.get(name, columns.circle_step(column, on) if on else columns.recording_step(column)))
+        grid.append(step)
+        # A column that the user calls continuous (step 0) has no cells that a heap could fill.
+        heaps.append(columns.heaps(column) if step and not on else ())
+        if on:
+            bounds.append(_given_box(raw, name, column, on, "periodic"))
+        elif name in x_bounds:
+            bounds.append(_given_box(raw, name, column, x_bounds[name]))
+        else:
+            bounds.append(columns.box(column, margin, step))
+    periods = [circles[name][1] - circles[name][0] if name in circles else None for name in names]
+    return Variables(names, tuple(bounds), tuple(grid), tuple(heaps), periods=tuple(periods))
 
 
-def _given_box(raw: Source, name: str, column: np.ndarray, given: list[float | None]) -> Bound:
+def _circles(x_bounds: dict[str, list[float | None]], periodic: dict[str, list[float]]) -> dict[str, Circle]:
+    """The circles that a config names. Raises: ConfigError for what is none, or has other bounds."""
+    for name, ends in periodic.items():
+        if len(ends) != 2 or not -np.inf < ends[0] < ends[1] < np.inf:
+            raise ConfigError(f"task.periodic.{name} must be [low, high] with low < high, got {ends}")
+        if list(x_bounds.get(name, ends)) != list(ends):
+            raise ConfigError(
+                f"task.x_bounds.{name} is {x_bounds[name]}, task.periodic.{name} is {ends}; leave it in one of them"
+            )
+    return {name: (float(ends[0]), float(ends[1])) for name, ends in periodic.items()}
+
+
+def _given_box(
+    raw: Source, name: str, column: np.ndarray, given: Sequence[float | None], key: str = "x_bounds"
+) -> Bound:
     if len(given) != 2:
         raise ConfigError(f"task.x_bounds.{name} must be [low, high], null where open, got {given}")
     low, high = given
@@ -308,7 +351,8 @@ def _given_box(raw: Source, name: str, column: np.ndarray, given: list[float | N
     outside = int(((column < (-np.inf if low is None else low)) | (column > (np.inf if high is None else high))).sum())
     if outside:
         count = f"{outside:,}" if isinstance(raw, RawTable) else "some"  # of a table on disk only a sample is here
-        raise DataError(f"{count} rows of {raw.path.name} have {name!r} outside task.x_bounds.{name}={given}; widen it")
+        mend = "widen it" if key == "x_bounds" else "name the ends between which it lies, or turn it modulo the period"
+        raise DataError(f"{count} rows of {raw.path.name} have {name!r} outside task.{key}.{name}={given}; {mend}")
     return low, high
 
 

@@ -25,7 +25,7 @@ OPTIONAL = {
     "reference_posterior": ("y", "n", "rng"),
 }
 FAILED = "; mend it, or where a simulation may fail so, catch it and return a row of NaN, which counts as failed"
-FACTS = ("x_names", "y_names", "x_bounds", "differentiable")
+FACTS = ("x_names", "y_names", "x_bounds", "x_periodic", "x_steps", "differentiable")
 
 
 class UserFile:

@@ -15,10 +15,12 @@ from inncli.data.names import plain_name
 from inncli.data.pairs import Pairs
 from inncli.errors import ConfigError, DataError
 from inncli.io.worker_path import leave_safe_path, safe_path, spawning
+from inncli.numerics import circle
 from inncli.tasks.base import Task
+from inncli.tasks.user import facts
 from inncli.tasks.user.module import UserFile
 from inncli.types import PositiveInt
-from inncli.variables import Bound, Variables
+from inncli.variables import Variables
 
 _TRIAL_PRIOR = 100  # so many that two independent draws of a discrete prior never coincide
 _TRIAL_SIMULATIONS = 2
@@ -31,7 +33,9 @@ class Simulator(Task):
     once: `prior` for 100 draws, `simulate` for 2, each twice with equal generators, which must give equal
     results.
 
-    Optional in the file: `x_names`, `y_names`; `x_bounds`, a list of (low, high) with None for open;
+    Optional in the file: `x_names`, `y_names`; `x_bounds`, a list of (low, high) with None for open; `x_periodic`, name
+    to (low, high) of an unknown on a circle, where these two are one point; `x_steps`, name to the step between the
+    values of a discrete unknown, 0 where it is continuous (None: found in the training pairs, see `columns_of`);
     `observe(x)`, y without its noise, for the resimulation error (where it lacks, `simulate` is called with a
     fixed seed); `log_prior(x)`, `log_likelihood(y, x)`, `reference_posterior(y, n, rng)`; `differentiable = True`
     where `observe` (or a `simulate` without noise) works on torch tensors too, for `inn invert --refine`.
@@ -65,7 +69,8 @@ class Simulator(Task):
         shared = sorted(set(x_names) & set(y_names))
         if shared:
             raise DataError(f"{self._file.path.name}: {shared[0]!r} is in x_names and in y_names; rename one")
-        self.x = Variables(x_names, bounds=self._bounds(x_names))
+        self.x = facts.x_variables(self._file, x_names)
+        self._steps = facts.steps(self._file, x_names)
         self.y = Variables(y_names)
         self._check_inside(x)
         # The class overrides the methods, but the file need not define the functions.
@@ -94,11 +99,18 @@ class Simulator(Task):
         return not np.allclose(one, self.observe(x), rtol=0, atol=close, equal_nan=True)
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
-        """N draws of x. Shape: (n, Dx). Raises: DataError if one is not finite or outside `x_bounds`."""
+        """N draws of x; the upper end of a circle becomes its lower one. Shape: (n, Dx).
+
+        Raises: DataError if one is not finite, or outside `x_bounds` or `x_periodic`.
+        """
         x = self._file.call("prior", n, rng, shape=(n, self.x.dim))
         self._check_finite(x)
         self._check_inside(x)
-        return x
+        return self._turned(x)
+
+    def columns_of(self, pairs: Pairs) -> tuple[Variables, Variables | None]:
+        """Adds to the columns of x what their draws show, see `facts.found_in`."""
+        return facts.found_in(self.x, self._steps, pairs.x), self.y
 
     def simulate(self, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Y of each x; a row with a NaN or an infinite value is a failed simulation. Shape: x (n, Dx), y (n, Dy)."""
@@ -125,11 +137,16 @@ class Simulator(Task):
         return self._file.call("observe", x.copy(), shape=(len(x), self.y.dim))
 
     def reference_posterior(self, y: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
-        """Draws of p(x | y) of the file. Shape: y (Dy,), out (n, Dx). Raises: ConfigError if the file has none."""
+        """Draws of p(x | y) of the file, on a circle turned into its period. Shape: y (Dy,), out (n, Dx).
+
+        Raises: ConfigError if the file has none.
+        """
         if not self.has_reference:
             return super().reference_posterior(y, n, rng)
-        return self._file.call(
-            "reference_posterior", np.asarray(y, dtype=np.float64).reshape(-1), n, rng, shape=(n, self.x.dim)
+        return self._turned(
+            self._file.call(
+                "reference_posterior", np.asarray(y, dtype=np.float64).reshape(-1), n, rng, shape=(n, self.x.dim)
+            )
         )
 
     def log_prior(self, x: np.ndarray) -> np.ndarray:
@@ -146,8 +163,8 @@ class Simulator(Task):
         lines = [*super().describe(), f"simulator: {self._file.path}"]
         boxed = [
             f"{name} in [{'-inf' if low is None else f'{low:g}'}, {'inf' if high is None else f'{high:g}'}]"
-            for name, (low, high) in zip(self.x.names, self.x.bounds, strict=True)
-            if (low, high) != (None, None)
+            for name, (low, high), on in zip(self.x.names, self.x.bounds, self.x.circles, strict=True)
+            if (low, high) != (None, None) and on is None
         ]
         if boxed:
             lines.append("bounds: " + ", ".join(boxed))
@@ -222,25 +239,12 @@ class Simulator(Task):
             raise DataError(f"{name}: {fact} must be different names, got {list(given)}")
         return tuple(given)
 
-    def _bounds(self, names: tuple[str, ...]) -> tuple[Bound, ...]:
-        given = self._file.fact("x_bounds")
-        if given is None:
-            return ()
-        file = self._file.path.name
-        if isinstance(given, (str, dict)) or not hasattr(given, "__len__") or len(given) != len(names):
-            raise DataError(f"{file}: x_bounds must be {len(names)} pairs (low, high), None where open, got {given!r}")
-        bounds = []
-        for name, pair in zip(names, given, strict=True):
-            try:
-                low, high = (_end(end, open_end) for end, open_end in zip(pair, (-np.inf, np.inf), strict=True))
-            except (TypeError, ValueError):
-                raise DataError(
-                    f"{file}: x_bounds of {name} must be (low, high), None where open, got {pair!r}"
-                ) from None
-            if low is not None and high is not None and not low < high:
-                raise DataError(f"{file}: x_bounds of {name} must have low < high, got {pair!r}")
-            bounds.append((low, high))
-        return tuple(bounds)
+    def _turned(self, x: np.ndarray) -> np.ndarray:
+        """X with each column on a circle turned into [low, high). Shape: (n, Dx)."""
+        if not any(self.x.circles):
+            return x
+        columns = zip(x.T, self.x.circles, strict=True)
+        return np.stack([column if on is None else circle.turned(column, on) for column, on in columns], 1)
 
     def _check_finite(self, x: np.ndarray) -> None:
         bad = ~np.isfinite(x).all(axis=1)
@@ -251,28 +255,21 @@ class Simulator(Task):
             )
 
     def _check_inside(self, x: np.ndarray) -> None:
-        for name, (low, high), column in zip(self.x.names, self.x.bounds, x.T, strict=True):
+        known = zip(self.x.names, self.x.bounds, self.x.circles, x.T, strict=True)
+        for name, (low, high), on, column in known:
             outside = column[
                 (column < (-np.inf if low is None else low)) | (column > (np.inf if high is None else high))
             ]
             if len(outside):
+                fact, way = ("x_bounds", "") if on is None else ("x_periodic", ", or return it modulo the period")
                 raise DataError(
-                    f"{self._file.path.name}: prior drew {name} = {outside[0]:g}, outside its x_bounds "
-                    f"({low}, {high}); mend one of them"
+                    f"{self._file.path.name}: prior drew {name} = {outside[0]:g}, outside its {fact} "
+                    f"({low}, {high}); mend one of them{way}"
                 )
 
     def _need(self, function: str) -> None:
         if not self._file.has(function):
             raise DataError(f"{self._file.path.name} defines no {function}; add it to the file")
-
-
-def _end(value: float | None, open_end: float) -> float | None:
-    """One end of a bound; None and the matching infinity are open."""
-    if value is None or float(value) == open_end:
-        return None
-    if not np.isfinite(float(value)):
-        raise ValueError
-    return float(value)
 
 
 @functools.lru_cache(maxsize=1)
