@@ -90,7 +90,7 @@ DEFECTS = [
     ),
     Defect(
         "workers wait for ever for the next job of a killed sweep",
-        "inncli.launchers.joblib:_end_with",
+        "inncli.launchers.joblib:_end_after_job",
         "with _working:\n    os._exit(1)",
         "",
         "test_sweep::test_joblib_leaves_no_worker_behind_when_its_sweep_is_killed",

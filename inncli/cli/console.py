@@ -15,6 +15,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from types import ModuleType
 
 from inncli.errors import InnError
+from inncli.io import standard_streams
 from inncli.io.digits import shown
 
 # What steers a terminal, turns the direction of writing or can't be encoded: names and messages may be a stranger's.
@@ -103,7 +104,8 @@ def progress() -> Iterator[Callable[[str], None]]:
 
 def as_json(value: object) -> None:
     """Prints JSON; what is not finite becomes null, which every reader takes."""
-    print(harmless(json.dumps(_finite(value), indent=1, ensure_ascii=False)))
+    plain = not standard_streams.carries_all(sys.stdout)
+    print(harmless(json.dumps(_finite(value), indent=1, ensure_ascii=plain)))
 
 
 def words(cell: object, sd: float | None = None) -> str:

@@ -67,6 +67,7 @@ class RunDir(RunFiles):
                 "started": now,
                 "ended": None,
                 "seconds": None,
+                "error": None,
                 "task": None,
                 "model": None,
                 "seed": None,
