@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -161,6 +162,8 @@ def _line(error: Exception, words: list[str]) -> str:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         # Our files name themselves (`files.atomic_path`), stdout has no name.
         return f"the output can't be written: {error.strerror}; free the place or send it elsewhere"
+    if isinstance(error, MemoryError) or re.search("can't allocate memory|out of memory", str(error), re.IGNORECASE):
+        return f"not enough memory ({str(error).partition('.')[0] or 'none is left'}); ask for less, or free some"
     return f"internal error, {type(error).__name__}: {error}; run it again with --debug and report the traceback"
 
 

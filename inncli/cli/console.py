@@ -21,7 +21,7 @@ from inncli.io.digits import shown
 # What steers a terminal, turns the direction of writing or can't be encoded: names and messages may be a stranger's.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
-_OPTIONS = {"metrics": "--metric"}  # of arguments whose option is not called as they are
+_OPTIONS = {"metrics": "--metric", "n": "--samples"}  # of arguments whose option is not called as they are
 
 
 class Number(str):

@@ -22,9 +22,11 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException
 
+from inncli.config.compose import quoted
 from inncli.config.registry import GROUPS, SETTINGS, choices
 from inncli.config.trust import Trust
 from inncli.errors import ConfigError
+from inncli.io.paths import user_path
 
 # Settings of a launcher or a sweeper whose plain values ask for resources, and for nothing else.
 PARENTS = (
@@ -77,6 +79,20 @@ def key(override: str) -> str:
 def names(overrides: Iterable[str], name: str) -> bool:
     """Whether one of the overrides sets the key `name`."""
     return any(key(override) == name for override in overrides)
+
+
+def with_literal_files(overrides: Iterable[str]) -> list[str]:
+    """The overrides, where a `task.file` that is there is that file, whatever hydra would read into its name.
+
+    Such are `${...}`, commas and blanks.
+    """
+    return [
+        f"task.file={quoted(value)}"
+        if name == "task.file" and re.search(r"[^\w./~+-]", value) and user_path(value).is_file()
+        else override
+        for override in overrides
+        for name, _, value in [override.partition("=")]
+    ]
 
 
 def launcher_overrides(overrides: Iterable[str]) -> list[str]:

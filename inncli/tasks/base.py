@@ -20,12 +20,14 @@ import numpy as np
 from inncli.data.pairs import Pairs, draw_blocks
 from inncli.data.stream import StreamedPairs
 from inncli.errors import ConfigError, DataError
+from inncli.io.capacity import check_memory
 from inncli.tasks.ability import Ability, overrides
 from inncli.types import PositiveInt
 from inncli.variables import Variables
 
 # Streams of one seed. They never share a generator, so test pairs are never training pairs.
 TRAIN, FRESH, TEST, SPLIT, SUBSET = range(1, 6)
+COPIES = 3  # of the pairs that are in memory at once: the blocks, the whole, the model's tensors
 DEFAULT_TEST_PAIRS = 1_000
 
 
@@ -214,6 +216,8 @@ class Task(ABC):
         return lines
 
     def _draw_blocks(self, n: int, key: tuple[int, ...]) -> Pairs:
+        numbers = self.x.dim + (0 if self.y is None else self.y.dim)
+        check_memory(n, 8 * COPIES * numbers, "pairs", "task.n_train")
         return draw_blocks(self.draw_pairs, n, key, self.map_blocks)
 
     def _successes(self, pairs: Pairs) -> Pairs:
