@@ -165,6 +165,6 @@ def quoted(text: str) -> str:
     return "'" + re.sub(r"(\\*)'", r"\1\1\\'", literal(text)) + "'"
 
 
-def unresolved(node: DictConfig, key: str) -> Any:
+def unresolved(node: Any, key: str) -> Any:
     """What hydra itself has put there, such as a path in which `${...}` is no interpolation."""
     return cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))[key]

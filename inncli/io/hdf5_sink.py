@@ -28,7 +28,7 @@ class Hdf5Sink(io.RawIOBase):
         if self.error is not None:
             raise self.error
 
-    def write(self, data: object) -> int:  # type: ignore[override]  # the stub names a private type
+    def write(self, data: object) -> int:
         block = bytes(data)  # type: ignore[call-overload]
         done = 0
         try:
@@ -41,7 +41,7 @@ class Hdf5Sink(io.RawIOBase):
         self._at += len(block)
         return len(block)
 
-    def readinto(self, buffer: object) -> int:  # type: ignore[override]  # the stub names a private type
+    def readinto(self, buffer: object) -> int:
         view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
         self._file.seek(self._at)
         there = self._file.read(len(view)) or b""

@@ -67,7 +67,7 @@ def secure() -> None:
         stream.flush()
         raw = _Stream(number)
         secured = io.TextIOWrapper(
-            raw if stream.write_through else io.BufferedWriter(raw),  # type: ignore[type-var]  # as Python does with -u
+            raw if stream.write_through else io.BufferedWriter(raw),  # as Python does with -u
             encoding=stream.encoding,
             errors=_ERRORS,
             line_buffering=stream.line_buffering,
