@@ -67,6 +67,7 @@ ADDRESSES = ("local", "auto", "null")  # any other is a cluster that would be se
 UNUSED = r"hydra\.(verbose|output_subdir|mode|(job|run|job_logging|hydra_logging)(\.[a-z]\w*)+)"
 LAUNCHER = r"hydra(/launcher$|\.launcher(\.|$))"
 SWEEPER = r"hydra(/sweeper(/|$)|\.sweeper(\.|$))"
+FILE = "task.file="
 PARAMS = r"hydra\.sweeper\.params"
 
 
@@ -84,15 +85,18 @@ def names(overrides: Iterable[str], name: str) -> bool:
 def with_literal_files(overrides: Iterable[str]) -> list[str]:
     """The overrides, where a `task.file` that is there is that file, whatever hydra would read into its name.
 
-    Such are `${...}`, commas and blanks.
+    Such are `${...}`, commas and blanks. A `~` at its start hydra can't read at all.
     """
     return [
-        f"task.file={quoted(value)}"
-        if name == "task.file" and re.search(r"[^\w./~+-]", value) and user_path(value).is_file()
-        else override
+        f"{FILE}{quoted(value)}" if override.startswith(FILE) and _is_file_name(value) else override
         for override in overrides
-        for name, _, value in [override.partition("=")]
+        for value in [override.removeprefix(FILE)]
     ]
+
+
+def _is_file_name(value: str) -> bool:
+    plain = re.fullmatch(r"(~?)[\w./+-]*", value)
+    return plain[1] == "~" if plain else user_path(value).is_file()
 
 
 def launcher_overrides(overrides: Iterable[str]) -> list[str]:
