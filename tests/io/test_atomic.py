@@ -12,6 +12,7 @@ from inncli.inference import posterior_files
 from inncli.inference.posterior_set import PosteriorSet
 from inncli.io import atomic
 from inncli.io.paths import user_path
+from inncli.plots import style
 
 GONE = 2**22 + 1  # no process id that Linux gives
 
@@ -32,6 +33,15 @@ def test_a_limit_on_the_size_of_files_is_an_error_and_leaves_nothing(suffix, tmp
     with pytest.raises(OSError) as refused:
         posterior_files.save(PosteriorSet(draws, draws[..., 0], np.ones((1, 1)), ("a", "b"), ("y",)), path)
     assert (refused.value.strerror, refused.value.filename) == ("File too large", str(path))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_a_picture_that_does_not_fit(suffix, tmp_path, limited):
+    figure = style.new_figure(9, 9)
+    figure.add_subplot().imshow(np.random.default_rng(0).random((300, 300)))
+    with pytest.raises(OSError, match="File too large"):
+        style.save(figure, tmp_path / f"big{suffix}")
     assert list(tmp_path.iterdir()) == []
 
 
