@@ -6,14 +6,14 @@ DEFECTS = [
     Defect(
         "a dead process counts as alive",
         "inncli.runs.liveness:state",
-        'return "running" if _alive(record, lock) else "killed"',
+        'return "running" if _alive(record, lock, file) else "killed"',
         'return "running"',
         "test_sweep::test_every_state_is_told_from_the_files",
     ),
     Defect(
         "a stale heartbeat of another host counts as alive",
-        "inncli.runs.liveness:_alive",
-        'return _age(record.get("heartbeat")) < stale_seconds()',
+        "inncli.runs.liveness:_is_fresh",
+        "return _age(stamp) < stale_seconds()",
         "return True",
         "test_sweep::test_a_holder_on_another_host_counts_while_its_heart_beats",
     ),
@@ -90,7 +90,7 @@ DEFECTS = [
     ),
     Defect(
         "workers wait for ever for the next job of a killed sweep",
-        "inncli.launchers.joblib:_end_with",
+        "inncli.launchers.joblib:_end_after_job",
         "with _working:\n    os._exit(1)",
         "",
         "test_sweep::test_joblib_leaves_no_worker_behind_when_its_sweep_is_killed",

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
+import re
 import signal
 import sys
 import threading
@@ -17,7 +19,7 @@ from inncli._version import __version__
 from inncli.cli import console
 from inncli.cli.lazy import LazyGroup, new_app
 from inncli.errors import InnError, RequestError, did_you_mean
-from inncli.io import torchrun
+from inncli.io import standard_streams, torchrun
 
 
 class Commands(LazyGroup):
@@ -83,9 +85,13 @@ def main(argv: list[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's kill ends as Ctrl-C does
-    _open_closed_streams()
+    standard_streams.secure()
+    logging.raiseExceptions = False  # a line of a log that can't be written is no reason for a traceback
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"] or ["--help"]
+    if not _has_working_folder() and not {"--help", "-h", "--version"}.intersection(words):
+        console.note("the working folder is gone, or closed to you; change to another: cd")
+        return RequestError.exit_code
     try:
         code = typer.main.get_command(app).main(args=words, prog_name="inn", standalone_mode=False)
         sys.stdout.flush()
@@ -93,27 +99,28 @@ def main(argv: list[str] | None = None) -> int:
         if code == 130:
             print("interrupted", file=sys.stderr)
         return code
-    except SystemExit as stop:  # shell completion leaves this way, and where typer or rich see a closed pipe before us
-        if isinstance(stop.__context__, OSError) and stop.__context__.errno == errno.EPIPE:
-            return _pipe_closed()
+    except SystemExit as stop:  # shell completion leaves this way, and typer where a pipe that is written to is closed
+        if isinstance(stop.__context__, BrokenPipeError):
+            return _failed(stop.__context__, words, debug)
         return stop.code if isinstance(stop.code, int) else 0
-    except BrokenPipeError:
-        return _pipe_closed()
     except KeyboardInterrupt:
         print("interrupted", file=sys.stderr)
         return 130
     except Exception as error:  # the last stop: whatever it is, the user gets one line
-        if isinstance(error, OSError) and error.errno == errno.EPIPE:
-            return _pipe_closed()
-        if isinstance(error, OSError):
-            _forget_failing_stdout()
-        if _said_elsewhere(error):
-            return _exit_code(error)
-        if debug:
-            traceback.print_exc()
-        else:
-            console.note(" ".join(_line(error, words).split()))
+        return _failed(error, words, debug)
+
+
+def _failed(error: Exception, words: list[str], debug: bool) -> int:
+    """Says what went wrong and returns the exit code."""
+    if isinstance(error, OSError):
+        _forget_failing_stdout()
+    if _said_elsewhere(error):
         return _exit_code(error)
+    if debug:
+        traceback.print_exception(error)
+    else:
+        console.note(" ".join(_line(error, words).split()))
+    return _exit_code(error)
 
 
 def _said_elsewhere(error: Exception) -> bool:
@@ -128,6 +135,15 @@ def _said_elsewhere(error: Exception) -> bool:
     except KeyboardInterrupt:
         return True
     return False
+
+
+def _has_working_folder() -> bool:
+    """Whether the folder that this was started in is still there."""
+    try:
+        os.getcwd()
+    except OSError:
+        return False
+    return True
 
 
 def _exit_code(error: Exception) -> int:
@@ -146,6 +162,8 @@ def _line(error: Exception, words: list[str]) -> str:
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):
         # Our files name themselves (`files.atomic_path`), stdout has no name.
         return f"the output can't be written: {error.strerror}; free the place or send it elsewhere"
+    if isinstance(error, MemoryError) or re.search("can't allocate memory|out of memory", str(error), re.IGNORECASE):
+        return f"not enough memory ({str(error).partition('.')[0] or 'none is left'}); ask for less, or free some"
     return f"internal error, {type(error).__name__}: {error}; run it again with --debug and report the traceback"
 
 
@@ -165,33 +183,9 @@ def _usage(error: Any, words: list[str]) -> str:
     return f"{text[0].lower()}{text[1:]}; try `{asked} --help`"
 
 
-def _pipe_closed() -> int:
-    """`inn runs | head` closed the pipe: nobody reads, so the rest goes nowhere, quietly."""
-    _forget_stdout()
-    return 0
-
-
-def _open_closed_streams() -> None:
-    """Opens the stdout and stderr that who started us, a daemon say, has closed: what is said goes nowhere.
-
-    In child processes too.
-    """
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        if getattr(sys, name) is None:
-            free = os.open(os.devnull, os.O_WRONLY)
-            if free != number:
-                os.dup2(free, number)
-            os.set_inheritable(number, True)
-            setattr(sys, name, os.fdopen(number, "w", encoding="utf-8", closefd=False))
-
-
 def _forget_failing_stdout() -> None:
     """Python would try to write what is left as it ends, and say that it failed in lines of its own."""
     try:
         sys.stdout.flush()
     except OSError:
-        _forget_stdout()
-
-
-def _forget_stdout() -> None:
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

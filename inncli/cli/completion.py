@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import typer
@@ -31,18 +33,31 @@ def overrides(ctx: typer.Context, args: list[str], incomplete: str) -> list[str]
 
 def runs(incomplete: str) -> list[str]:
     """Completes a run id, the newest first."""
-    return [run.id for run in reversed(list_runs()) if run.id.startswith(incomplete)]
+    return _offered([run.id for run in reversed(list_runs())], incomplete)
 
 
 def sweeps(incomplete: str) -> list[str]:
     """Completes the id of a sweep, the newest first."""
     names = sorted((file.parent.name for file in (outputs_root() / "sweeps").glob("*/sweep.json")), reverse=True)
-    return [name for name in names if name.startswith(incomplete)]
+    return _offered(names, incomplete)
 
 
 def runs_and_sweeps(incomplete: str) -> list[str]:
     """Completes the id of a sweep or of a run."""
     return sweeps(incomplete) + runs(incomplete)
+
+
+def _offered(names: Iterable[str], incomplete: str) -> list[str]:
+    """Those names that begin so, as they may stand on a command line.
+
+    The name of a directory, a stranger's maybe, may be a command. bash inserts what it is given as it is, so signs are
+    escaped; not where the working folder has this very name, since bash 5.0 would put the bare name in its place. For
+    other shells, which have rules of their own, a name with signs is left out.
+    """
+    found = [name for name in names if name.startswith(incomplete)]
+    escaped = [(name, re.sub(r"[^\w.,:+@%/=-]", r"\\\g<0>", name)) for name in found if name.isprintable()]
+    in_bash = os.environ.get("_INN_COMPLETE", "").endswith("bash")
+    return [safe for name, safe in escaped if safe == name or (in_bash and not os.path.lexists(name))]
 
 
 def _words(ctx: typer.Context) -> list[str]:

@@ -15,12 +15,13 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from types import ModuleType
 
 from inncli.errors import InnError
+from inncli.io import standard_streams
 from inncli.io.digits import shown
 
 # What steers a terminal, turns the direction of writing or can't be encoded: names and messages may be a stranger's.
 _STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 
-_OPTIONS = {"metrics": "--metric"}  # of arguments whose option is not called as they are
+_OPTIONS = {"metrics": "--metric", "n": "--samples"}  # of arguments whose option is not called as they are
 
 
 class Number(str):
@@ -103,7 +104,8 @@ def progress() -> Iterator[Callable[[str], None]]:
 
 def as_json(value: object) -> None:
     """Prints JSON; what is not finite becomes null, which every reader takes."""
-    print(harmless(json.dumps(_finite(value), indent=1, ensure_ascii=False)))
+    plain = not standard_streams.carries_all(sys.stdout)
+    print(harmless(json.dumps(_finite(value), indent=1, ensure_ascii=plain)))
 
 
 def words(cell: object, sd: float | None = None) -> str:

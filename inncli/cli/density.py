@@ -77,7 +77,7 @@ def density(
         values = log_prob.reshape(len(axes[0]), len(axes[1])).T
         first, second = trained.x.names
         figure = plots.density.density2d(axes[0], axes[1], values, names=(first, second))
-        picture = plots.style.save(figure, path.with_suffix(".png"))
+        picture = plots.style.save(figure, checked_out(str(path.with_suffix(".png")), (".png",)) or path)
     mass = numerics.grid.integral(axes, log_prob) if axes else None
     if json:
         console.as_json(

@@ -11,6 +11,7 @@ import typer
 
 from inncli.cli import completion
 from inncli.errors import RequestError
+from inncli.io.paths import user_path
 
 RunOption = Annotated[
     str | None,
@@ -54,11 +55,13 @@ OutOption = Annotated[
 def checked_out(out: str | None, suffixes: Sequence[str]) -> Path | None:
     """The path of `--out`, checked before anything is computed; None where none was given.
 
-    Raises: RequestError for a folder, an unknown suffix, or a place that can't be written to.
+    Where it is a link, what it leads to is written.
+
+    Raises: RequestError for a folder, an unknown suffix, a pipe or a device, or a place that can't be written to.
     """
     if out is None:
         return None
-    path = Path(out).expanduser()
+    path = user_path(out)
     if path.is_dir():
         raise RequestError(
             f"--out: expected a file name, got the folder {out}; add a name, e.g. {path / ('result' + suffixes[0])}"
@@ -67,6 +70,14 @@ def checked_out(out: str | None, suffixes: Sequence[str]) -> Path | None:
         raise RequestError(
             f"--out: expected a name that ends in one of {' '.join(suffixes)}, got {out!r}; change its suffix"
         )
+    if path.is_symlink():
+        suffix, path = path.suffix.lower(), Path(os.path.realpath(path))
+        if path.suffix.lower() != suffix or path.is_symlink():  # a circle stays a link
+            raise RequestError(
+                f"--out: expected a link to a file that ends in {suffix}, got {out}, which leads to {path}; name a file"
+            )
+    if path.exists() and not path.is_file():
+        raise RequestError(f"--out: expected a file, got {out}, which is a pipe or a device; name a file")
     if (above := _closed(path)) is not None:
         raise RequestError(f"--out: {above} can't be written to; name a file elsewhere")
     return path

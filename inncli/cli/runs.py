@@ -13,6 +13,7 @@ from inncli.cli import completion, console, sweep_table
 from inncli.cli.cells import duration, steps
 from inncli.cli.options import JsonOption
 from inncli.errors import RequestError
+from inncli.io import standard_streams
 from inncli.runs.registry import outputs_root, read_runs
 from inncli.runs.sweep_dir import SweepDir
 from inncli.runs.sweeps import find_sweep
@@ -107,11 +108,13 @@ def _watch(sweep: SweepDir) -> None:
 
 
 def _looks(sweep: SweepDir) -> Iterator[list[dict[str, Any]]]:
-    """The sweep's jobs, every second until it has ended."""
+    """The sweep's jobs, every second until it has ended or nobody reads on."""
     quiet_since = None
     while True:
         jobs = sweep.jobs()
         yield jobs
+        if standard_streams.is_unread():
+            return
         if sweep.state() != "running":
             # A scheduler's jobs outlive the process that submitted them.
             alive = any(job["status"] in ("running", "preempted") for job in jobs)

@@ -81,6 +81,7 @@ def train(
     if for_sweeps:
         raise RequestError(f"{for_sweeps[0]!r} is for a sweep, and this trains one run; add -m, or leave it out")
     trust = Trust.of(config_dir)
+    words = config.with_literal_files(words)
     jobs = config.plan(words, multirun, trust)
     if cfg:
         sys.stdout.write(config.shown(jobs[0], cfg))

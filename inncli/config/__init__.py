@@ -38,7 +38,7 @@ from inncli.config.trust import Trust
 
 if TYPE_CHECKING:
     from inncli.config.launching import carry, launch, run, shown
-    from inncli.config.overrides import names, sweep_overrides
+    from inncli.config.overrides import names, sweep_overrides, with_literal_files
     from inncli.config.place import Place, job_config, job_place
     from inncli.config.planning import Job, plan
     from inncli.config.sweeps import jobs
@@ -65,6 +65,7 @@ __all__ = [
     "run",
     "shown",
     "sweep_overrides",
+    "with_literal_files",
 ]
 
 _WITH_HYDRA = {
@@ -74,6 +75,7 @@ _WITH_HYDRA = {
     "shown": "launching",
     "names": "overrides",
     "sweep_overrides": "overrides",
+    "with_literal_files": "overrides",
     "Place": "place",
     "job_config": "place",
     "job_place": "place",

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
+from typing import Any, cast
 
 from hydra import compose as hydra_compose
 from hydra import initialize_config_dir
@@ -154,6 +155,16 @@ def own_presets() -> None:
             schemas.pop(preset.name, None)
 
 
+def literal(text: str) -> str:
+    """A path as a value of a config, in which `${...}` is no interpolation."""
+    return re.sub(r"(\\*)\$\{", r"\1\1\\${", text)
+
+
 def quoted(text: str) -> str:
-    """A path as a quoted value of hydra's override grammar."""
-    return "'" + re.sub(r"(\\*)'", r"\1\1\\'", text) + "'"
+    """A path as a quoted value of hydra's override grammar; `${...}` in it is no interpolation."""
+    return "'" + re.sub(r"(\\*)'", r"\1\1\\'", literal(text)) + "'"
+
+
+def unresolved(node: Any, key: str) -> Any:
+    """What hydra itself has put there, such as a path in which `${...}` is no interpolation."""
+    return cast(dict[str, Any], OmegaConf.to_container(node, resolve=False))[key]

@@ -7,6 +7,7 @@ Everything goes through hydra's public functions, and does what `hydra.main` doe
 from __future__ import annotations
 
 import copy
+import os
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -17,13 +18,15 @@ from hydra.core.plugins import Plugins
 from hydra.core.utils import configure_log, run_job
 from hydra.types import HydraContext, RunMode
 from hydra.utils import instantiate
-from omegaconf import DictConfig, OmegaConf, flag_override, read_write
+from omegaconf import DictConfig, OmegaConf, flag_override, open_dict, read_write
 
-from inncli.config.compose import NAME, composer, loader, quoted
+from inncli.config.compose import NAME, composer, literal, loader, quoted
 from inncli.config.messages import plain_errors
+from inncli.config.overrides import key
 from inncli.config.planning import Job
 from inncli.config.trust import NOTHING, Trust
 
+LOG = "hydra.job_logging"
 HELP = ("hydra_help", "help")  # parts of hydra's config that only its own --help reads
 
 
@@ -44,8 +47,9 @@ def run(task: Callable[[DictConfig], Any], job: Job, directory: Path | None = No
     with read_write(cfg.hydra):
         cfg.hydra.mode = RunMode.RUN
         if directory is not None:
-            cfg.hydra.run.dir = str(directory)
+            cfg.hydra.run.dir = literal(str(directory))
             cfg.hydra.overrides.hydra.insert(0, f"hydra.run.dir={quoted(str(directory))}")
+        _keep_log_path(cfg)
     with plain_errors(job.overrides, trust), composer(trust):
         HydraConfig.instance().set_config(cfg)
         configure_log(cfg.hydra.hydra_logging, cfg.hydra.verbose)
@@ -75,6 +79,8 @@ def launch(task: Callable[[DictConfig], Any], overrides: list[str], *, directory
     """
     trust.enter_path()
     request = [f"hydra.sweep.dir={quoted(str(directory))}", *overrides, f"hydra.mode={RunMode.MULTIRUN.name}"]
+    if "${" in str(directory) and not any(key(override).startswith(("hydra/job_log", LOG)) for override in overrides):
+        request.append(f"{LOG}.handlers.file.filename='${{hydra.sweep.dir}}/${{hydra.sweep.subdir}}/{NAME}.log'")
     try:
         with plain_errors(overrides, trust), composer(trust):
             cfg = loader().load_configuration(NAME, request, RunMode.MULTIRUN)
@@ -90,6 +96,18 @@ def launch(task: Callable[[DictConfig], Any], overrides: list[str], *, directory
             callbacks.on_multirun_end(config=cfg, config_name=NAME)
     except _Carried as carried:
         raise carried.error from None
+
+
+def _keep_log_path(cfg: DictConfig) -> None:
+    """Lets the log of a single run lie in its directory if that has `${...}` in its name.
+
+    Hydra puts the directory into `hydra.runtime.output_dir` as it is. Where the config of the log refers to that, the
+    name would be taken for an interpolation.
+    """
+    directory = os.path.abspath(str(OmegaConf.select(cfg, "hydra.run.dir")))
+    if "${" in directory and OmegaConf.select(cfg, f"{LOG}.handlers") and "file" in cfg.hydra.job_logging.handlers:
+        with open_dict(cfg.hydra.job_logging):
+            cfg.hydra.job_logging.handlers.file.filename = literal(f"{directory}/{NAME}.log")
 
 
 def shown(job: Job, part: str) -> str:

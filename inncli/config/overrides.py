@@ -22,9 +22,11 @@ from hydra.core.override_parser.types import (
 )
 from hydra.errors import HydraException
 
+from inncli.config.compose import quoted
 from inncli.config.registry import GROUPS, SETTINGS, choices
 from inncli.config.trust import Trust
 from inncli.errors import ConfigError
+from inncli.io.paths import user_path
 
 # Settings of a launcher or a sweeper whose plain values ask for resources, and for nothing else.
 PARENTS = (
@@ -65,6 +67,7 @@ ADDRESSES = ("local", "auto", "null")  # any other is a cluster that would be se
 UNUSED = r"hydra\.(verbose|output_subdir|mode|(job|run|job_logging|hydra_logging)(\.[a-z]\w*)+)"
 LAUNCHER = r"hydra(/launcher$|\.launcher(\.|$))"
 SWEEPER = r"hydra(/sweeper(/|$)|\.sweeper(\.|$))"
+FILE = "task.file="
 PARAMS = r"hydra\.sweeper\.params"
 
 
@@ -77,6 +80,23 @@ def key(override: str) -> str:
 def names(overrides: Iterable[str], name: str) -> bool:
     """Whether one of the overrides sets the key `name`."""
     return any(key(override) == name for override in overrides)
+
+
+def with_literal_files(overrides: Iterable[str]) -> list[str]:
+    """The overrides, where a `task.file` that is there is that file, whatever hydra would read into its name.
+
+    Such are `${...}`, commas and blanks. A `~` at its start hydra can't read at all.
+    """
+    return [
+        f"{FILE}{quoted(value)}" if override.startswith(FILE) and _is_file_name(value) else override
+        for override in overrides
+        for value in [override.removeprefix(FILE)]
+    ]
+
+
+def _is_file_name(value: str) -> bool:
+    plain = re.fullmatch(r"(~?)[\w./+-]*", value)
+    return plain[1] == "~" if plain else user_path(value).is_file()
 
 
 def launcher_overrides(overrides: Iterable[str]) -> list[str]:

@@ -10,7 +10,7 @@ from hydra.core.hydra_config import HydraConfig
 from hydra.types import RunMode
 from omegaconf import DictConfig
 
-from inncli.config.compose import register_resolvers
+from inncli.config.compose import register_resolvers, unresolved
 from inncli.config.planning import plain
 from inncli.config.sweeps import NUMBER
 from inncli.config.trust import NOTHING, Trust
@@ -40,7 +40,7 @@ def job_place(cfg: DictConfig) -> Place:
         cfg: what hydra passed to the task.
     """
     hydra = HydraConfig.get()
-    path, overrides = Path(hydra.runtime.output_dir), list(hydra.overrides.task)
+    path, overrides = Path(unresolved(hydra.runtime, "output_dir")), list(hydra.overrides.task)
     if hydra.mode != RunMode.MULTIRUN:
         return Place(path, None, overrides)
     if (number := cfg.get(NUMBER)) is not None:

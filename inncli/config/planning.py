@@ -9,7 +9,7 @@ from typing import Any, cast
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf, open_dict
 
-from inncli.config.compose import by_choices, composer
+from inncli.config.compose import by_choices, composer, unresolved
 from inncli.config.messages import not_a_choice, plain_errors
 from inncli.config.registry import GROUPS, check, choices
 from inncli.config.sweeps import expand
@@ -53,9 +53,9 @@ def plan(overrides: list[str], multirun: bool = False, trust: Trust = NOTHING) -
         for one in expanded:
             cfg = compose(one)
             HydraConfig.instance().set_config(cfg)  # for ${hydra:...} in a user's yaml
-            for source in cfg.hydra.runtime.config_sources:
-                if source.schema == "file":
-                    Trust.of(source.path)  # hydra passes over a folder that is not there
+            for source in unresolved(cfg.hydra.runtime, "config_sources"):
+                if source["schema"] == "file":
+                    Trust.of(source["path"])  # hydra passes over a folder that is not there
             config = plain(cfg, cfg.hydra.runtime.choices, trust)
             jobs.append(Job(config, one, exact, None if multirun else cfg))
     return jobs

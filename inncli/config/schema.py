@@ -15,6 +15,7 @@ RANGES: dict[str, tuple[type, types.Range]] = {
     name: get_args(alias) for name, alias in vars(types).items() if hasattr(alias, "__metadata__")
 }
 PLAIN = {"int": "a whole number", "float": "a number", "str": "text", "bool": "true or false"}
+LARGEST = 2**63 - 1  # of a whole number: what checkpoints and run.json can hold
 LISTS = ("list", "tuple", "Sequence")
 NAMED = {  # aliases of `types` for a few words: BlockName
     name: ast.parse(f"Literal{list(get_args(alias))}", mode="eval").body
@@ -168,6 +169,8 @@ def _fit_one(value: Any, hint: ast.expr) -> tuple[bool, object]:
         if kind == "int" and value != value // 1:
             return False, value
         cast = int(value) if kind == "int" else float(value)
+        if kind == "int" and abs(cast) > LARGEST:
+            return False, value
         return within is None or cast in within, cast
     if kind in LISTS:
         return isinstance(value, (list, tuple)), value
@@ -224,6 +227,8 @@ def _shown(value: object) -> str:
 
 def _advice(value: object, hint: ast.expr, where: str, default: ast.expr | None) -> str:
     """What to do next: the nearest choice, quotes, or the default as an example."""
+    if isinstance(value, (int, float)) and LARGEST < abs(value) < float("inf"):
+        return f"; at most {LARGEST}"
     choices = [
         ast.literal_eval(i)
         for option in _options(hint)

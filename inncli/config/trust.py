@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 from inncli.errors import ConfigError, UserFileRefused
+from inncli.io.paths import user_path
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Trust:
         """The trust in a config folder; in nothing for None. Raises: ConfigError if it is no folder."""
         if config_dir is None:
             return cls()
-        path = Path(config_dir).resolve()
+        path = user_path(config_dir).resolve()
         if not path.is_dir():
             raise ConfigError(
                 f"`config_dir`: expected a folder, got {config_dir}, which is none; it holds e.g. model/mine.yaml and "
@@ -90,7 +91,7 @@ def ask_to_run(file: str | Path) -> Trust:
 
 
 def _absolute(file: str | Path) -> str:
-    return os.path.abspath(os.path.expanduser(file))
+    return os.path.abspath(user_path(file))
 
 
 def python_files(node: object) -> Iterator[str]:

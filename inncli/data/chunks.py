@@ -7,6 +7,7 @@ that was ever looked at would count as memory in use.
 
 from __future__ import annotations
 
+import math
 import os
 import struct
 import zipfile
@@ -24,6 +25,7 @@ from inncli.data import tables
 from inncli.data.arrow import column_of, line_of
 from inncli.data.layout import Roles, layout_of
 from inncli.errors import DataError
+from inncli.io import npz
 
 SUFFIXES = (".npy", ".npz", ".parquet")
 BLOCK = 16_384  # rows of an array that are read at once
@@ -202,30 +204,23 @@ def _members(path: Path) -> dict[str, _Member]:
     """The arrays of a file by name, by their headers; an .npy has one, without a name."""
     if path.suffix.lower() == ".npy":
         with open(path, "rb") as file:
-            return {"": _Member(path, *_header(file))}
+            return {"": _Member(path, *npz.read_header(file, os.fstat(file.fileno()).st_size))}
     found = {}
     with zipfile.ZipFile(path) as archive, open(path, "rb") as raw:
         for info in archive.infolist():
             if not info.filename.endswith(".npy"):
                 continue
             with archive.open(info) as file:
-                offset, dtype, shape, fortran = _header(file)
+                offset, dtype, shape, fortran = npz.read_header(file, info.file_size, info.filename)
             stored = info.compress_type == zipfile.ZIP_STORED
             if stored:
                 raw.seek(info.header_offset + 26)  # the header before the data has lengths of its own
                 name, extra = struct.unpack("<HH", raw.read(4))
                 offset += info.header_offset + 30 + name + extra
+                if offset + dtype.itemsize * math.prod(shape) > os.fstat(raw.fileno()).st_size:
+                    raise ValueError(f"{info.filename} declares more than the file holds")
             found[info.filename.removesuffix(".npy")] = _Member(path, offset if stored else None, dtype, shape, fortran)
     return found
-
-
-def _header(file: IO[bytes]) -> tuple[int, np.dtype, tuple[int, ...], bool]:
-    version = np.lib.format.read_magic(file)
-    if version not in ((1, 0), (2, 0)):
-        raise ValueError(f"its header has version {version}")
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
-    return file.tell(), dtype, shape, fortran
 
 
 # ---- Parquet -----------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from inncli.data.layout import Roles, layout_of
 from inncli.data.names import plain_names
 from inncli.errors import DataError, did_you_mean
 from inncli.io import npz
+from inncli.io.paths import user_path
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".npz", ".npy")
 Layout = tuple["tuple[str, ...] | None", "list[np.ndarray]", "Roles | None"]  # names, columns, roles
@@ -116,7 +117,7 @@ def checked_names(path: Path, names: tuple[str, ...]) -> tuple[tuple[str, ...], 
 
 def known_path(path: str | Path) -> Path:
     """The path of a table; DataError if its suffix is not a known one, or it is a pipe or a device."""
-    path = Path(path).expanduser()
+    path = user_path(path)
     if not path.suffix or path.suffix.lower() not in SUFFIXES:
         raise DataError(f"a table must be one of {', '.join(SUFFIXES)}, got {str(path)!r}; convert it first")
     if path.exists() and not (path.is_file() or path.is_dir()):  # a pipe is waited for; the rest is told on opening
@@ -173,9 +174,10 @@ def _read_npz(path: Path, data: bytes) -> Layout:
 
 def _read_npy(path: Path, data: bytes) -> Layout:
     try:
-        array = np.load(io.BytesIO(data), allow_pickle=False)
-        if not isinstance(array, np.ndarray):
+        if data[:2] == b"PK":
             raise ValueError("it is an archive of arrays; name it .npz")
+        npz.read_header(io.BytesIO(data), len(data))
+        array = np.load(io.BytesIO(data), allow_pickle=False)
     except (ValueError, OSError, EOFError, TypeError) as error:
         raise DataError(f"{path} is not a readable NPY file of plain numbers ({line_of(error)})") from error
     return layout_of(path, {"": array}, lambda key, array: [plain(path, key, column) for column in _columns_of(array)])

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from inncli.inference.trained_model import BYTES
+from inncli.io.capacity import check_memory
+
 
 @dataclass(frozen=True)
 class EvaluationRequest:
@@ -19,6 +22,8 @@ class EvaluationRequest:
         resimulate: whether a simulator file of the user's may be run.
         refine: whether draws moved onto y = s(x) are compared too.
         device: where to compute, as `open_run` takes it.
+
+    Raises: RequestError if so many samples fit into no memory.
     """
 
     seed: int = 0
@@ -29,6 +34,8 @@ class EvaluationRequest:
     device: str | None = None
 
     def __post_init__(self) -> None:
+        if self.samples is not None:  # of one unknown, and of both sides: a run that is asked has no fewer
+            check_memory(self.samples, 2 * 3 * BYTES, "draws", "`samples`", ("samples",))
         if self.y is not None:
             rows = np.atleast_2d(np.asarray(self.y, dtype=np.float64)).tolist()
             object.__setattr__(self, "y", tuple(map(tuple, rows)))

@@ -17,6 +17,7 @@ from inncli.config.trust import Trust
 from inncli.errors import Interrupted, RequestError, TrainingError
 from inncli.experiments import train
 from inncli.inference.run_task import WENT_ON, changed_simulator
+from inncli.io import standard_streams
 from inncli.launchers import requeue
 from inncli.launchers.pruning import job_pruning
 from inncli.runs.run_dir import RunDir
@@ -46,6 +47,7 @@ class TrainingJob:
         A job of a sweep writes its error into its record and raises none, so that the other jobs go on. A single run
         raises its error.
         """
+        standard_streams.secure()  # this may be a process that a launcher started
         place = config.job_place(cfg)
         return self._single(cfg, place) if place.number is None else self._of_sweep(cfg, place, place.number)
 
@@ -61,7 +63,7 @@ class TrainingJob:
             if isinstance(error, RequestError):
                 with contextlib.suppress(OSError):
                     place.path.rmdir()  # only if empty: hydra.run.dir may name a folder of the user's
-            elif place.path.is_dir() and not isinstance(error, (TrainingError, BrokenPipeError)):
+            elif place.path.is_dir() and not isinstance(error, TrainingError):
                 keep_traceback(place.path / "train.log", error)
             raise
         return metrics.get("val_loss")

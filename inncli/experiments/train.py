@@ -35,6 +35,7 @@ from inncli.experiments.setup import (
     trainer_data,
 )
 from inncli.inference.run_task import shut_for
+from inncli.io.paths import user_path
 from inncli.loggers.base import Tracker, tracked
 from inncli.models.base import Model
 from inncli.runs import provenance
@@ -195,7 +196,7 @@ def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | No
 def with_absolute_file(config: dict[str, Any]) -> dict[str, Any]:
     """The config with the task's file as an absolute path, so that the run can be resumed from anywhere."""
     task = config["task"]
-    return {**config, "task": {**task, "file": str(Path(task["file"]).absolute())}} if "file" in task else config
+    return {**config, "task": {**task, "file": str(user_path(task["file"]).absolute())}} if "file" in task else config
 
 
 def _follow(run: RunDir, setup: Setup, data: SplitData, model: Model, resume: bool) -> None:

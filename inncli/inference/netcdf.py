@@ -11,10 +11,7 @@ exploratory analysis of Bayesian models in Python, JOSS 4(33), 1143.
 from __future__ import annotations
 
 import contextlib
-import errno
 import json
-import os
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -23,6 +20,7 @@ import h5py
 import numpy as np
 
 from inncli.inference.posterior_set import WHAT, PosteriorSet, known_format
+from inncli.io.hdf5_sink import Hdf5Sink
 from inncli.io.streams import whole
 from inncli.io.tables import absent, column_codes, column_outside, distinct_columns, labels_of, unreadable
 from inncli.io.untrusted import parse_json
@@ -51,8 +49,7 @@ def stream(
     """
     names = _variables(first.x_names, first.y_names)
     note = {"x_names": first.x_names, "y_names": first.y_names, "y_labels": first.y_labels, "meta": first.meta}
-    _check_room(path, 8 * len(y) * n_draws * (first.x.shape[2] + 1 + len(first.extra)))
-    with whole(path) as tmp, h5netcdf.File(tmp, "w") as file:
+    with whole(path) as tmp, _written(tmp) as (file, sink):
         file.attrs["inn"] = json.dumps(note)
         posterior = _group(file, "posterior", len(y), n_draws)
         for name in names["x"]:
@@ -74,8 +71,18 @@ def stream(
                 _draws(posterior, name, obs, draw, part.x[..., i])
             for name, value in {"lp": part.log_prob, **part.extra}.items():
                 _draws(stats, name, obs, draw, value)
+            sink.check()
 
         yield add
+
+
+@contextlib.contextmanager
+def _written(tmp: Path) -> Iterator[tuple[h5netcdf.File, Hdf5Sink]]:
+    """A new file, and what HDF5 writes it to. Raises: OSError if not all of it could be written."""
+    with Hdf5Sink(tmp) as sink:
+        with h5netcdf.File(sink, "w") as file:
+            yield file, sink
+        sink.check()
 
 
 def read(path: Path) -> PosteriorSet:
@@ -156,13 +163,6 @@ def _group(file: h5netcdf.File, name: str, n_obs: int, n_draws: int, axes: tuple
         for start in range(0, sizes[axis], 1 << 20):
             numbers[start : start + (1 << 20)] = np.arange(start, min(start + (1 << 20), sizes[axis]))
     return group
-
-
-def _check_room(path: Path, size: int) -> None:
-    """Raises OSError if `size` bytes have no room: on a full disk HDF5 ends the process with a segmentation fault."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if shutil.disk_usage(path.parent).free < 1.05 * size + 2**20:
-        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
 
 
 def _create(group: h5netcdf.Group, name: str) -> None:

@@ -23,10 +23,12 @@ from inncli.inference.sample_set import SampleSet
 from inncli.inference.sampling import sample_blocks
 from inncli.inference.summary import PosteriorSummary, SampleSummary
 from inncli.inference.trained_model import TrainedModel
+from inncli.io.capacity import check_disk
 from inncli.io.tables import check_suffix
 from inncli.metrics.resimulation import resimulation_error, squared_errors
 
 Draws = TypeVar("Draws", PosteriorSet, SampleSet)
+LEAST = {".npz": 8, ".nc": 8, ".parquet": 1, ".csv": 2}  # bytes of a number in a file; few values pack well
 Observe = Callable[[np.ndarray], np.ndarray]
 
 
@@ -49,13 +51,15 @@ def write_posterior(
         observe: the task's s(x); None leaves the errors out.
         on_progress: called with a line of progress.
 
-    Raises: RequestError for an unknown suffix.
+    Raises: RequestError for an unknown suffix, or if so many draws don't fit onto the disk.
     """
     form = FORMATS[check_suffix(path, SUFFIXES)]
     summary, errors = PosteriorSummary(n), None if observe is None else _ResimulationErrors(observe, len(y))
     _write(
         parts,
-        len(y) * n,
+        path,
+        len(y),
+        n,
         write=lambda whole: form.write(path, whole),
         stream=lambda first: form.stream(path, first, y, n),
         takers=[summary.add] if errors is None else [summary.add, errors.add],
@@ -82,11 +86,13 @@ def write_sample(
         path: the file; its suffix chooses the format.
         on_progress: called with a line of progress.
 
-    Raises: RequestError for an unknown suffix.
+    Raises: RequestError for an unknown suffix, or if so many draws don't fit onto the disk.
     """
     summary = SampleSummary(n)
     _write(
         sample_blocks(trained, ys, n, seed),
+        path,
+        1,
         n,
         write=lambda whole: whole.save(path),
         stream=lambda first: sample_set.stream(path, first, n),
@@ -98,7 +104,9 @@ def write_sample(
 
 def _write(
     parts: Iterable[tuple[int, int, Draws]],
-    total: int,
+    path: Path,
+    n_obs: int,
+    n: int,
     *,
     write: Callable[[Draws], object],
     stream: Callable[[Draws], AbstractContextManager[Callable[[int, int, Draws], None]]],
@@ -111,16 +119,24 @@ def _write(
 
     Args:
         parts: the number of the first observation, that of the first draw, and the part.
-        total: draws in the whole set.
+        path: the file.
+        n_obs: observations.
+        n: draws at each.
         write: writes a whole set.
         stream: gives add(obs, draw, part), from the first part.
         takers: called with each part.
         on_progress: called with a line of progress.
+
+    Raises: RequestError if so many draws don't fit onto the disk.
     """
+    total = n_obs * n
     report = _progress(total, on_progress)
     whole = add = None
     with contextlib.ExitStack() as stack:
         for obs, draw, part in parts:
+            if add is None:
+                each = n_obs * part.x.shape[-1] * LEAST[path.suffix.lower()]
+                check_disk(path, n, each, "draws" if n_obs == 1 else f"draws at each of {n_obs:,} ys", "`n`", ("n",))
             for take in takers:
                 take(obs, draw, part)
             made = part.x[..., 0].size

@@ -13,12 +13,14 @@ from inncli.config.trust import NOTHING, Trust
 from inncli.data.relations import Relations
 from inncli.errors import ConvergenceError, RunError, ShapeError
 from inncli.inference.posterior_set import PosteriorSet
+from inncli.io.capacity import check_memory
 from inncli.metrics.out_of_distribution import familiarity, unfamiliar
 from inncli.models.base import Model
 from inncli.runtime import generator
 from inncli.variables import Variables
 
 BLOCK = 100_000  # draws that are made together; a larger set is drawn, written and summarised block by block
+BYTES = 24  # of memory that a draw takes for each number of x, y and the density, copies on the way included
 CHUNK = 8192  # rows of a call to the model: memory is bounded, and the working set stays in the cache
 
 
@@ -69,14 +71,21 @@ class TrainedModel:
             seed: of the draws.
             start: the number of the first draw in a set that is drawn in blocks; each block has its own random stream.
 
-        Raises: ShapeError if y does not fit the run.
+        Raises: ShapeError if y does not fit the run; RequestError if the draws don't fit into memory.
         """
         rows = self._rows(y)
+        self.check_fits(1 if rows is None else len(rows), n)
         key = (seed, "sample", start) if start else (seed, "sample")
         noise = generator(self.device, *key)
         with torch.no_grad():
             x = self.model.sample(rows, n, noise).double().cpu().numpy()
         return self._completed(x, rows, noise)
+
+    def check_fits(self, n_obs: int, n: int) -> None:
+        """Raises RequestError if n draws at each of n_obs ys don't fit into memory."""
+        numbers = self.x.dim + (self.y.dim if self.y else 0) + 1
+        what = "draws" if n_obs == 1 else f"draws at each of {n_obs:,} ys"
+        check_memory(n, n_obs * numbers * BYTES, what, "`n`", ("n",))
 
     def log_prob(self, x: ArrayLike, y: ArrayLike | None = None) -> np.ndarray:
         """Log p(x | y) of each row, (n,), in the user's units.
@@ -172,6 +181,7 @@ class TrainedModel:
         self, rows: torch.Tensor, n: int, seed: int, noise: torch.Generator, starts: torch.Tensor | None
     ) -> PosteriorSet:
         assert self.y is not None  # the rows are of y
+        self.check_fits(len(rows), n)
         with torch.no_grad():
             drawn, numbers = self.model.posterior(rows, n, noise, starts)
         x = self._completed(drawn.double().cpu().numpy(), rows, noise)

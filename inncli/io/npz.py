@@ -11,7 +11,7 @@ import os
 import zipfile
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, Any, BinaryIO
 
 import numpy as np
 
@@ -50,6 +50,30 @@ def read_npz(source: Path | BinaryIO) -> dict[str, np.ndarray]:
         raise ValueError(" ".join(str(error).split()) or type(error).__name__) from error
 
 
+def read_header(file: IO[bytes], size: int, name: str = "the file") -> tuple[int, np.dtype[Any], tuple[int, ...], bool]:
+    """The header of an .npy file.
+
+    Args:
+        file: at its start.
+        size: its bytes in all.
+        name: what an error calls it.
+
+    Returns: where the numbers begin, their type, their shape, and whether columns come first.
+    Raises: ValueError for another version, or if the header declares more or less than the file holds.
+    """
+    version = np.lib.format.read_magic(file)
+    readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    if version not in readers:
+        raise ValueError(f"{name} has .npy format {version}")
+    shape, fortran, dtype = readers[version](file)
+    if dtype.hasobject:
+        raise ValueError(f"{name} holds Python objects; save plain numbers")
+    declared, there = math.prod(shape) * dtype.itemsize, size - file.tell()
+    if min(shape, default=0) < 0 or declared != there:
+        raise ValueError(f"{name} declares {declared:,} bytes of shape {shape} and holds {there:,}")
+    return file.tell(), dtype, shape, fortran
+
+
 def _check_archive(members: list[zipfile.ZipInfo], source: Path | BinaryIO) -> None:
     names = [member.filename for member in members]
     if len(names) > MAX_MEMBERS or len(set(names)) != len(names):
@@ -66,16 +90,9 @@ def _check_archive(members: list[zipfile.ZipInfo], source: Path | BinaryIO) -> N
 
 def _array(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> np.ndarray:
     with archive.open(member) as file:
-        version = np.lib.format.read_magic(file)
-        readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
-        if version not in readers:
-            raise ValueError(f"{member.filename} has .npy format {version}")
-        shape, _, dtype = readers[version](file)
+        _, dtype, _, _ = read_header(file, member.file_size, member.filename)
         if dtype.hasobject or dtype.kind not in KINDS:
             raise ValueError(f"{member.filename} holds {dtype}, no plain numbers or text")
-        declared, there = math.prod(shape) * dtype.itemsize, member.file_size - file.tell()
-        if min(shape, default=0) < 0 or declared != there:
-            raise ValueError(f"{member.filename} declares {declared:,} bytes of shape {shape} and holds {there:,}")
     with archive.open(member) as file:  # reads to the end, so that zipfile compares its checksum
         array = np.lib.format.read_array(file, allow_pickle=False)
         if file.read(1):

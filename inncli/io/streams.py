@@ -33,7 +33,7 @@ def table_writer(path: Path, note: dict[str, Any]) -> Iterator[Callable[[dict[st
 
     Shape: each column of one call (n,), with the same n.
     """
-    with whole(path) as tmp, contextlib.ExitStack() as stack:
+    with whole(path) as tmp, open(tmp, "wb") as out, contextlib.ExitStack() as stack:
         file: csv.CSVWriter | parquet.ParquetWriter | None = None
 
         def write(columns: dict[str, np.ndarray]) -> None:
@@ -41,16 +41,16 @@ def table_writer(path: Path, note: dict[str, Any]) -> Iterator[Callable[[dict[st
             table = pa.table({name: pa.array(values) for name, values in columns.items()})
             table = table.replace_schema_metadata({"inn": json.dumps(note)})
             if file is None:
-                file = stack.enter_context(_table(path, tmp, table.schema))
+                file = stack.enter_context(_table(path, out, table.schema))
             file.write_table(table)
 
         yield write
 
 
-def _table(path: Path, tmp: Path, schema: pa.Schema) -> csv.CSVWriter | parquet.ParquetWriter:
+def _table(path: Path, out: IO[bytes], schema: pa.Schema) -> csv.CSVWriter | parquet.ParquetWriter:
     if path.suffix.lower() == ".csv":
-        return csv.CSVWriter(tmp, schema)
-    return parquet.ParquetWriter(tmp, schema)
+        return csv.CSVWriter(out, schema)
+    return parquet.ParquetWriter(out, schema)
 
 
 @contextlib.contextmanager

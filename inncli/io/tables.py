@@ -182,11 +182,12 @@ def write_table(path: Path, columns: dict[str, np.ndarray], note: dict[str, Any]
     Shape: each column (n,), with the same n.
     """
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
-    with atomic_path(path) as tmp:
+    with atomic_path(path) as tmp, open(tmp, "wb") as file:  # pyarrow itself opens no name that is not UTF-8
         if path.suffix.lower() == ".csv":
-            csv.write_csv(table, tmp)
+            csv.write_csv(table, file)
         else:
-            parquet.write_table(table.replace_schema_metadata({"inn": json.dumps(note)}), tmp, write_page_checksum=True)
+            noted = table.replace_schema_metadata({"inn": json.dumps(note)})
+            parquet.write_table(noted, file, write_page_checksum=True)
 
 
 def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:

@@ -21,7 +21,8 @@ from hydra_plugins.hydra_joblib_launcher.joblib_launcher import JoblibLauncher
 from joblib.externals.loky.process_executor import ProcessPoolExecutor, ShutdownExecutorError
 
 from inncli.errors import RequestError
-from inncli.io.worker_path import leave_safe_path, safe_path
+from inncli.io.worker_life import begin
+from inncli.io.worker_path import safe_path
 from inncli.launchers.planned import execute_job
 
 log = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ class _Pools:
 
 
 def _pool() -> ProcessPoolExecutor:
-    return ProcessPoolExecutor(max_workers=1, initializer=_end_with, initargs=(os.getpid(),))
+    return ProcessPoolExecutor(max_workers=1, initializer=begin, initargs=(os.getpid(), _end_after_job))
 
 
 _working = threading.Lock()  # held by a worker while it runs a job
@@ -123,22 +124,14 @@ def _work(*job: Any) -> JobReturn:
         return execute_job(*job)
 
 
-def _end_with(parent: int) -> None:
-    """Watches the sweep's own process. When it is gone, this worker's job writes its checkpoint, and both end.
+def _end_after_job() -> None:
+    """Ends a worker whose sweep is gone, once its job has written its checkpoint.
 
-    Otherwise the job would train on unseen, so that `inn resume` would have to wait for it, and the worker would then
-    wait for a next job for ever.
+    Otherwise the job would train on unseen, so that `inn resume` would have to wait for it.
     """
-    leave_safe_path()
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(1.0)
-        os.kill(os.getpid(), signal.SIGTERM)
-        with _working:
-            os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    os.kill(os.getpid(), signal.SIGTERM)
+    with _working:
+        os._exit(1)
 
 
 def _gone() -> JobReturn:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Sequence
 
@@ -12,6 +13,7 @@ from sklearn.model_selection import KFold
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
+from inncli.io.worker_life import begin
 from inncli.numerics.statistics import mean_and_sd
 from inncli.types import Real
 
@@ -52,7 +54,9 @@ def c2st_scores(
         with threadpool_limits(1):
             accuracies = [_accuracy(*job) for job in jobs]
     else:
-        with joblib.parallel_config("loky", n_jobs=cores, inner_max_num_threads=1):
+        with joblib.parallel_config(
+            "loky", n_jobs=cores, inner_max_num_threads=1, initializer=begin, initargs=(os.getpid(),)
+        ):
             accuracies = joblib.Parallel()(joblib.delayed(_accuracy)(*job) for job in jobs)
     return np.reshape(accuracies, (-1, folds)).mean(1).tolist()
 

@@ -19,7 +19,7 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from inncli.io.atomic import atomic_path
+from inncli.io.atomic import atomic_write
 from inncli.io.digits import shown
 from inncli.io.tables import check_suffix
 
@@ -109,8 +109,10 @@ def save(fig: Figure, path: str | Path) -> Path:
     """
     path = Path(path)
     suffix = check_suffix(path, SUFFIXES)
-    with styled(), atomic_path(path) as tmp:
-        fig.savefig(tmp, format=suffix[1:], metadata=_METADATA[suffix])
+    picture = io.BytesIO()  # on a full disk matplotlib's own writer of PDF raises another error than the disk's
+    with styled():
+        fig.savefig(picture, format=suffix[1:], metadata=_METADATA[suffix])
+    atomic_write(path, picture.getvalue())
     return path
 
 

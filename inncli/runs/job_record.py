@@ -32,10 +32,10 @@ def is_entry(entry: object) -> bool:
     )
 
 
-def lives_elsewhere(record: dict[str, Any]) -> bool:
-    """Whether a living process on another host works on this record's job."""
+def lives_elsewhere(record: dict[str, Any], file: Path) -> bool:
+    """Whether a living process on another host works on the job of this record, which stands in `file`."""
     # Not every shared file system hands locks on to other hosts: there the heartbeat speaks.
-    return record.get("host") != liveness.here()["host"] and liveness.state(record) == "running"
+    return record.get("host") != liveness.here()["host"] and liveness.state(record, file=file) == "running"
 
 
 class Record:

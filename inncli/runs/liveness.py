@@ -7,9 +7,11 @@ a living process renews it every few seconds from a thread, however long an epoc
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime, timezone
 from pathlib import Path
@@ -36,7 +38,7 @@ def here() -> dict[str, Any]:
     return {"host": socket.gethostname(), "pid": os.getpid(), "scheduler": provenance.scheduler(), "heartbeat": now()}
 
 
-def state(record: dict[str, Any], lock: Path | None = None) -> str:
+def state(record: dict[str, Any], lock: Path | None = None, file: Path | None = None) -> str:
     """The record's status, in finer words.
 
     A record that says `running` is `killed` if its process is dead. An interrupted one is `preempted` if a scheduler
@@ -45,15 +47,16 @@ def state(record: dict[str, Any], lock: Path | None = None) -> str:
     Args:
         record: what run.json, or the record of a job or a sweep, holds.
         lock: the file that the process locks while it works, where there is one.
+        file: that of the record.
     """
     status = str(record.get("status"))
     if status == "running":
-        return "running" if _alive(record, lock) else "killed"
+        return "running" if _alive(record, lock, file) else "killed"
     ending = ending_of(record)
     return ending.value if ending in MARKED else status
 
 
-def _alive(record: dict[str, Any], lock: Path | None) -> bool:
+def _alive(record: dict[str, Any], lock: Path | None, file: Path | None) -> bool:
     host, pid = record.get("host"), record.get("pid")
     if host == socket.gethostname():
         holds = locks.held(lock) if lock is not None else None
@@ -63,7 +66,27 @@ def _alive(record: dict[str, Any], lock: Path | None) -> bool:
     ours = provenance.scheduler()
     if ours and record.get("scheduler") and _job(ours) == _job(record["scheduler"]):
         return False  # a requeued job keeps its id: the process that had it before is gone
-    return _age(record.get("heartbeat")) < stale_seconds()
+    return _is_fresh(record.get("heartbeat"), file)
+
+
+def ahead(stamp: object) -> float:
+    """Seconds by which a heartbeat shows that the clock of its host is ahead of this one's; 0 if it does not."""
+    early = -_age(stamp)
+    return early if stale_seconds() < early < math.inf else 0.0
+
+
+def _is_fresh(stamp: object, file: Path | None) -> bool:
+    """Whether a heartbeat of another host is recent.
+
+    If its clock runs ahead, the heartbeat tells nothing, and until that time comes would hold the run of a dead
+    process. Then the file that it stands in decides: a living process writes it every few seconds.
+    """
+    if not ahead(stamp):
+        return _age(stamp) < stale_seconds()
+    try:
+        return file is not None and time.time() - file.stat().st_mtime < stale_seconds()
+    except OSError:
+        return False
 
 
 def _job(scheduler: dict[str, Any]) -> tuple[object, ...]:

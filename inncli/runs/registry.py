@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from inncli.errors import RunError, did_you_mean
+from inncli.io.paths import user_path
 from inncli.io.untrusted import read_json
 from inncli.runs.run_dir import RunDir
 from inncli.runs.run_info import STATUSES, check_info
@@ -22,7 +23,7 @@ from inncli.runs.run_info import STATUSES, check_info
 
 def outputs_root() -> Path:
     """Where runs are kept: `$INN_OUTPUTS`, else `./outputs`."""
-    return Path(os.environ.get("INN_OUTPUTS") or "outputs")
+    return user_path(os.environ.get("INN_OUTPUTS") or "outputs")
 
 
 def new_run_id(task: str, model: str) -> str:
@@ -91,7 +92,7 @@ def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir
             )
         return max(done, key=lambda entry: entry[0])[1].check_own()
     spec = os.fspath(spec)
-    for folder in (Path(spec), root / spec, root / "sweeps" / spec):
+    for folder in (user_path(spec), root / spec, root / "sweeps" / spec):
         if spec and (folder / "run.json").is_file():
             return RunDir(folder).check_own()
     known = {run.id: run for run in list_runs(root)}
@@ -101,7 +102,7 @@ def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir
     if matches:
         shown = ", ".join(matches[:5]) + (", ..." if len(matches) > 5 else "")
         raise RunError(f"`run` {spec!r} fits {len(matches)} runs: {shown}; give more of the id", "run")
-    if spec and Path(spec).is_dir():
+    if spec and user_path(spec).is_dir():
         raise RunError(f"expected a run directory, got {spec}, which has no run.json; try `inn runs`")
     raise RunError(f"no run {spec!r} under {root}{did_you_mean(spec, known) or ';'} try `inn runs`")
 

@@ -67,6 +67,7 @@ class RunDir(RunFiles):
                 "started": now,
                 "ended": None,
                 "seconds": None,
+                "error": None,
                 "task": None,
                 "model": None,
                 "seed": None,
@@ -119,14 +120,8 @@ class RunDir(RunFiles):
         except BaseException:
             self.release()
             raise
-        # Remove what killed writers left. An `inn invert` may be writing its set now: such files stay for a day.
-        for folder, seconds in (
-            (self.path, 0),
-            (self.last.parent, 0),
-            (self.pairs.parent, 0),
-            (self.posteriors, 86_400),
-        ):
-            clear_leftovers(folder, seconds)
+        for folder in (self.path, self.last.parent, self.pairs.parent, self.posteriors):
+            clear_leftovers(folder)
         self.update_info(
             status="running",
             ended=None,
@@ -170,6 +165,8 @@ class RunDir(RunFiles):
 
     def _busy(self, info: dict[str, Any] | None) -> RunError:
         who = f" (pid {info.get('pid')} on {info.get('host')})" if info else ""
+        if info and (seconds := liveness.ahead(info.get("heartbeat"))):
+            who += f", whose clock is {seconds:,.0f} s ahead of this one's"
         return RunError(f"run {self.id} is being trained by another process{who}; wait for it or stop it first")
 
     def _lives_elsewhere(self, info: dict[str, Any]) -> bool:
@@ -292,7 +289,7 @@ class RunDir(RunFiles):
 
     def fine_state(self, info: dict[str, Any] | None = None) -> str:
         """The `state`, where an interrupted run may be `killed`, `preempted` or `pruned`."""
-        return liveness.state(self.info() if info is None else info, self._lock_file)
+        return liveness.state(self.info() if info is None else info, self._lock_file, self.info_file)
 
     def _write_info(self, info: dict[str, Any]) -> None:
         atomic_write(self.info_file, json.dumps(jsonl.plain(info), indent=1) + "\n")

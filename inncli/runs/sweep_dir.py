@@ -213,7 +213,7 @@ class SweepDir:
         number = entry["job"]
         run, log = self.run(number), self.log(number)
         state, error, info = entry.get("status") or "waiting", entry.get("error"), {}
-        of_record = liveness.state(record, self._job_lock(number)) if record else None
+        of_record = liveness.state(record, self._job_lock(number), self._record(number)) if record else None
         try:
             info = run.info()
         except CheckpointError as damage:
@@ -258,6 +258,13 @@ class SweepDir:
     def _job_lock(self, number: int) -> Path:
         return self._records / f"{number}.lock"
 
+    def _record(self, number: int) -> Path:
+        return self._records / f"{number}.json"
+
+    @property
+    def _holder_file(self) -> Path:
+        return self._records / "sweep.json"
+
     @property
     def runs_here(self) -> bool:
         """Whether this very process runs the sweep."""
@@ -268,11 +275,11 @@ class SweepDir:
         status = str(self.manifest().get("status"))
         if status != "running":
             return status
-        return liveness.state({"status": status, **(self._holder() or {})}, self._lock)
+        return liveness.state({"status": status, **(self._holder() or {})}, self._lock, self._holder_file)
 
     def _holder(self) -> dict[str, Any] | None:
         try:
-            holder = read_json(self._records / "sweep.json")
+            holder = read_json(self._holder_file)
         except (OSError, ValueError):
             return None
         return holder if isinstance(holder, dict) else None
@@ -288,13 +295,13 @@ class SweepDir:
             f"sweep {self.id} is being run by another process (pid {holder.get('pid')} on "
             f"{holder.get('host')}); watch it with `inn runs --sweep {self.id} --watch`, or stop it first"
         )
-        if lives_elsewhere({"status": "running", **holder}):
+        if lives_elsewhere({"status": "running", **holder}, self._holder_file):
             raise busy
         try:
             locks.hold(self._lock)
         except locks.LockTakenError:
             raise busy from None
-        record = Record(self._records / "sweep.json", {})
+        record = Record(self._holder_file, {})
         try:
             yield
         finally:
@@ -312,7 +319,7 @@ class SweepDir:
         self.check_job(number)
         self._records.mkdir(exist_ok=True)
         lock, before = self._job_lock(number), self._job_records().get(number)
-        if before and lives_elsewhere(before):
+        if before and lives_elsewhere(before, self._record(number)):
             yield None
             return
         try:
@@ -320,7 +327,7 @@ class SweepDir:
         except locks.LockTakenError:
             yield None
             return
-        record = Record(self._records / f"{number}.json", {"job": number, "overrides": overrides, "error": None})
+        record = Record(self._record(number), {"job": number, "overrides": overrides, "error": None})
         try:
             run = self.run(number)
             if not run.info_file.exists():

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 
 from inncli.errors import InnError, RunError, did_you_mean
+from inncli.io.paths import user_path
 from inncli.runs.registry import find_run, outputs_root, read_runs
 from inncli.runs.run_dir import RunDir
 from inncli.runs.sweep_dir import SweepDir
@@ -19,13 +20,13 @@ def find(spec: str | os.PathLike[str], root: Path | None = None) -> RunDir | Swe
     """
     root = outputs_root() if root is None else root
     spec = os.fspath(spec)
-    for folder in (Path(spec), root / "sweeps" / spec):
+    for folder in (user_path(spec), root / "sweeps" / spec):
         if spec and (folder / "sweep.json").is_file():
             return SweepDir(folder)
     sweeps = {file.parent.name: file.parent for file in sorted((root / "sweeps").glob("*/sweep.json"))}
     plain = [run.id for run, _ in read_runs(root) if "/" not in run.id]
     fits = [name for name in (*sweeps, *plain) if name.startswith(spec)]
-    if len(fits) > 1 and spec not in fits and not (Path(spec) / "run.json").is_file():
+    if len(fits) > 1 and spec not in fits and not (user_path(spec) / "run.json").is_file():
         raise RunError(
             f"{spec!r} fits {len(fits)} runs and sweeps: {', '.join(fits[:5])}"
             f"{', ...' if len(fits) > 5 else ''}; give more of the id"

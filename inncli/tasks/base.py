@@ -21,12 +21,14 @@ from inncli.data.pairs import Pairs, draw_blocks
 from inncli.data.relations import Relations
 from inncli.data.stream import StreamedPairs
 from inncli.errors import ConfigError, DataError
+from inncli.io.capacity import check_memory
 from inncli.tasks.ability import Ability, overrides
 from inncli.types import PositiveInt
 from inncli.variables import Variables
 
 # Streams of one seed. They never share a generator, so test pairs are never training pairs.
 TRAIN, FRESH, TEST, SPLIT, SUBSET, TRIAL = range(1, 7)
+COPIES = 3  # of the pairs that are in memory at once: the blocks, the whole, the model's tensors
 DEFAULT_TEST_PAIRS = 1_000
 TRIAL_DRAWS, TRIAL_PAIRS = 1_000, 20  # draws of the prior, and simulations, that show a constant column at once
 
@@ -235,6 +237,8 @@ class Task(ABC):
         return lines + self.x.notes
 
     def _draw_blocks(self, n: int, key: tuple[int, ...], check_first: Callable[[Pairs], None] | None = None) -> Pairs:
+        numbers = self.x.dim + (0 if self.y is None else self.y.dim)
+        check_memory(n, 8 * COPIES * numbers, "pairs", "task.n_train")
         return draw_blocks(self.draw_pairs, n, key, self.map_blocks, check_first)
 
     def _successes(self, pairs: Pairs) -> Pairs:

@@ -32,7 +32,8 @@ from torch import distributed
 from inncli import runtime
 from inncli.errors import ConfigError, LostProcessError, TrainingError
 from inncli.io import torchrun
-from inncli.io.worker_path import leave_safe_path, safe_path, spawning
+from inncli.io.worker_life import begin
+from inncli.io.worker_path import safe_path, spawning
 from inncli.training.group import alone, joined
 from inncli.training.stop_signals import stop_signals
 
@@ -85,11 +86,12 @@ def _work(
     args: tuple[Any, ...],
 ) -> None:
     """The life of a process that was started here."""
-    leave_safe_path()
+    starter = multiprocessing.parent_process()
+    assert starter is not None and starter.pid is not None  # `_spawn` started this process
+    begin(starter.pid, _stop)
     os.setpgid(0, 0)  # Ctrl-C on the terminal reaches the starting process alone, which hands it on once
     for number in stops:
         signal.signal(number, signal.default_int_handler)  # until the training looks out for them
-    threading.Thread(target=_follow_to_the_end, daemon=True).start()
     os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo0" if sys.platform == "darwin" else "lo")
     if devices[rank].type == "cuda":
         os.environ.setdefault("NCCL_SOCKET_IFNAME", "lo")
@@ -103,11 +105,8 @@ def _work(
         os._exit(1)  # not through the closing of a group that may wait for the others
 
 
-def _follow_to_the_end() -> None:
-    """Stops this process, with a checkpoint, when the one that started it is gone."""
-    starter = multiprocessing.parent_process()
-    assert starter is not None  # this runs in processes that `_spawn` started
-    starter.join()
+def _stop() -> None:
+    """Stops this process, with a checkpoint."""
     os.kill(os.getpid(), signal.SIGTERM)
 
 

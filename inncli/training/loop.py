@@ -30,6 +30,9 @@ if TYPE_CHECKING:  # a loop belongs to a trainer, which makes it
     from inncli.training.trainer import Trainer
 
 
+MOST_STEPS = 2**62  # that run.json can hold: no budget of epochs or seconds is ever spent so far
+
+
 class Loop:
     """One run of `Trainer.fit`: the state that changes from step to step."""
 
@@ -223,7 +226,7 @@ class Loop:
             budgets.append(trainer.max_steps)
         if trainer.max_seconds is not None:
             budgets.append(self._steps_in(trainer.max_seconds))
-        return max(min(budgets, default=trainer.steps_for(self.data.rows)), 1)
+        return max(min(*budgets, MOST_STEPS) if budgets else trainer.steps_for(self.data.rows), 1)
 
     def _steps_in(self, seconds: float) -> int:
         """Steps that fit into `seconds`, timed on a copy that is thrown away."""

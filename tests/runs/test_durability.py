@@ -28,6 +28,7 @@ from inncli.training.checkpoint import load_checkpoint, under
 from killing import TINY
 
 KEPT = Path(__file__).parents[1] / "fixtures" / "runs" / "1"
+GONE = 2**22 + 1  # no process id that Linux gives
 
 
 @pytest.fixture
@@ -316,11 +317,12 @@ def test_what_killed_writers_left_is_cleared_when_a_run_goes_on(runs, said):
     run = RunDir(runs / "flow_stopped")
     run.posteriors.mkdir()
     left = [
-        run.path / ".run.json.1.abcd.tmp",
-        run.last.parent / ".last.safetensors.1.abcd.tmp",
-        run.pairs.parent / ".p.1.tmp",
+        run.path / f".run.json.{GONE}.abcd.tmp",
+        run.last.parent / f".last.safetensors.{GONE}.abcd.tmp",
+        run.pairs.parent / f".p.{GONE}.ab.tmp",
     ]
-    fresh, old = run.posteriors / ".fresh.npz.1.tmp", run.posteriors / ".old.npz.1.tmp"
+    fresh = run.posteriors / f".fresh.npz.{os.getpid()}.ab.tmp"
+    old = run.posteriors / f".old.npz.{os.getpid()}.cd.tmp"
     for path in (*left, fresh, old):
         path.write_bytes(b"half a file")
     os.utime(old, (1e9, 1e9))
@@ -331,7 +333,7 @@ def test_what_killed_writers_left_is_cleared_when_a_run_goes_on(runs, said):
 
 
 def test_leftovers_are_only_temporary_files(tmp_path):
-    for name in (".a.npz.7.ff.tmp", "b.tmp", ".hidden", "c.npz"):
+    for name in (f".a.npz.{GONE}.ff.tmp", "b.tmp", ".hidden", "c.npz"):
         (tmp_path / name).touch()
     clear_leftovers(tmp_path)
     clear_leftovers(tmp_path / "nowhere")

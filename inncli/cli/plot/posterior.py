@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,6 +12,7 @@ from inncli.cli.plot.kept import SUFFIXES, keep, warn
 from inncli.cli.plot.options import ResimulateOption, YOption
 from inncli.config.trust import Trust
 from inncli.errors import RequestError
+from inncli.io.paths import user_path
 from inncli.runs.registry import find_run
 from inncli.runs.run_dir import RunDir
 
@@ -67,7 +67,7 @@ def posterior(
     if resimulate and not (cloud or reference):
         raise RequestError("--resimulate goes with --cloud or --reference here; leave it out")
     if set_file is not None and run is None and not (cloud or reference):  # from another machine, maybe
-        file = Path(set_file).expanduser()
+        file = user_path(set_file)
         draws = inference.posterior_files.load(file)
         keep(_pairs(draws, obs, x), path or file.with_suffix(".png"))
         return
@@ -92,7 +92,7 @@ def _draws(
     if y is not None:
         trained = inference.opening.open_run(run, device, config_dir)
         return trained.posterior(data.observations.parse_y(y, trained.y, run.id), n, seed)
-    file = Path(set_file).expanduser() if set_file is not None else run.latest_posterior()
+    file = user_path(set_file) if set_file is not None else run.latest_posterior()
     if file is None:
         raise RequestError(
             f"run {run.id} has kept no posterior set; draw one with `inn invert --y ...`, or pass --y here"

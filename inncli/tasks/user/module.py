@@ -16,6 +16,7 @@ import numpy as np
 from inncli.config.trust import ask_to_run
 from inncli.errors import DataError, did_you_mean
 from inncli.io.atomic import file_sha256
+from inncli.io.paths import user_path
 
 REQUIRED = {"prior": ("n", "rng"), "simulate": ("x", "rng")}
 OPTIONAL = {
@@ -39,9 +40,9 @@ class UserFile:
     """
 
     def __init__(self, path: str | Path) -> None:
-        self.path = Path(path).expanduser().resolve()
+        self.path = user_path(path).resolve()
         self.permission = ask_to_run(path)
-        self.module = _run(Path(path).expanduser(), self.path)
+        self.module = _run(user_path(path), self.path)
         self.sha256 = file_sha256(self.path)  # now: pairs may be drawn for hours, and the file edited meanwhile
         for name, arguments in (REQUIRED | OPTIONAL).items():
             function = getattr(self.module, name, None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -14,7 +15,8 @@ from inncli.config.trust import Trust, gate
 from inncli.data.names import plain_name
 from inncli.data.pairs import Pairs
 from inncli.errors import ConfigError, DataError
-from inncli.io.worker_path import leave_safe_path, safe_path, spawning
+from inncli.io.worker_life import begin
+from inncli.io.worker_path import safe_path, spawning
 from inncli.numerics import circle
 from inncli.tasks.base import Task
 from inncli.tasks.user import facts
@@ -182,7 +184,7 @@ class Simulator(Task):
             yield from map(draw, *lists)
             return
         # spawn, since a fork of a process whose libraries run threads can hang
-        pool = ProcessPoolExecutor(workers, mp_context=spawning(), initializer=leave_safe_path)
+        pool = ProcessPoolExecutor(workers, mp_context=spawning(), initializer=begin, initargs=(os.getpid(),))
         with pool:
             try:
                 with safe_path():  # the processes start with the first call
