@@ -101,6 +101,11 @@ def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir
     if matches:
         shown = ", ".join(matches[:5]) + (", ..." if len(matches) > 5 else "")
         raise RunError(f"`run` {spec!r} fits {len(matches)} runs: {shown}; give more of the id", "run")
+    if spec and RunDir(spec).was_claimed():
+        raise RunError(
+            f"expected a run directory, got {spec}, which has no run.json: its training ended before it began; "
+            "give the same `inn train` again"
+        )
     if spec and Path(spec).is_dir():
         raise RunError(f"expected a run directory, got {spec}, which has no run.json; try `inn runs`")
     raise RunError(f"no run {spec!r} under {root}{did_you_mean(spec, known) or ';'} try `inn runs`")
