@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import sys
-import threading
 import time
 import traceback
 from typing import Annotated, Any
@@ -18,6 +16,7 @@ from inncli.cli import console
 from inncli.cli.lazy import LazyGroup, new_app
 from inncli.errors import InnError, RequestError, did_you_mean
 from inncli.io import torchrun
+from inncli.training import stop_signals
 
 
 class Commands(LazyGroup):
@@ -81,8 +80,7 @@ def main(argv: list[str] | None = None) -> int:
     An error is exactly one line on stderr; `--debug` shows the traceback instead.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's kill ends as Ctrl-C does
+    stop_signals.end_as_ctrl_c_does()  # a scheduler's kill, a closed terminal
     _open_closed_streams()
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"] or ["--help"]

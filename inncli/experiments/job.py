@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from inncli.launchers.pruning import job_pruning
 from inncli.runs.run_dir import RunDir
 from inncli.runs.run_info import Ending
 from inncli.runs.sweep_dir import SweepDir
+from inncli.training.stop_signals import end_as_ctrl_c_does
 
 NAN = float("nan")  # what a job without a result returns to the sweeper; its run.json says why
 
@@ -70,7 +69,7 @@ class TrainingJob:
         What it does depends on its directory alone, so that a job may be run again at any time: by `inn resume`, or by
         a scheduler under the same number. What it may run depends on this object's trust alone.
         """
-        _end_as_ctrl_c_does(signal.SIGTERM)
+        end_as_ctrl_c_does()  # in a worker process, where `inncli.cli.app.main` has not done so
         sweep = SweepDir(place.path.parent)
         run = sweep.run(number)
         entry: dict[str, Any] = {"overrides": place.overrides, "config": None}
@@ -124,9 +123,3 @@ def keep_traceback(log: Path, error: Exception) -> None:
     """Adds the traceback of an error to a run's log; on a full disk it is lost."""
     with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
         traceback.print_exception(error, file=file)
-
-
-def _end_as_ctrl_c_does(number: signal.Signals) -> None:
-    """Lets a signal raise KeyboardInterrupt in a worker process, where `inncli.cli.app.main` has not done so."""
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(number) == signal.SIG_DFL:
-        signal.signal(number, signal.default_int_handler)

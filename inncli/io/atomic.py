@@ -41,16 +41,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
             tmp.unlink()
 
 
-def clear_leftovers(folder: Path, seconds: float = 0.0, name: str = "*") -> None:
-    """Removes temporary files of writers that were killed, where they are older than `seconds`.
-
-    Args:
-        folder: where they lie.
-        seconds: their least age.
-        name: of the file that they were to become; by default any.
-    """
+def clear_leftovers(folder: Path, seconds: float = 0.0) -> None:
+    """Removes temporary files of writers that were killed, where they are older than `seconds`."""
     with contextlib.suppress(OSError):
-        for path in folder.glob(f".{name}.*.tmp"):
+        for path in folder.glob(".*.tmp"):
             if time.time() - path.lstat().st_mtime >= seconds:
                 path.unlink()
 

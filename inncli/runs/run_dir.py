@@ -69,9 +69,10 @@ class RunDir(RunFiles):
         return run
 
     def _begin(self, config: dict[str, Any] | None, overrides: list[str], fields: dict[str, Any]) -> None:
-        """Writes the first files of a run; what a process that was killed here has left is cleared away."""
+        """Writes the first files of a run, and clears away what a process that was killed here has left of them."""
         for name in ("config.yaml", "overrides.yaml", "run.json"):  # other files here are the user's
-            clear_leftovers(self.path, name=name)
+            for left in self.path.glob(f".{name}.*.tmp"):
+                left.unlink(missing_ok=True)
         if config is not None:
             self.write_config(config, overrides)
         self._write_info(
