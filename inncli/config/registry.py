@@ -28,7 +28,7 @@ LATER = {
     "evaluation": {"_target_": "inncli.evaluation.settings.EvaluationSettings"},
     "logger": {"_target_": "inncli.loggers.base.Logger"},
 }
-LATER_SETTINGS = {"inncli.tasks.measured.table.Table": {"memory_mb": None}}
+LATER_SETTINGS = {"inncli.tasks.measured.table.Table": {"memory_mb": None, "keep_mb": 0}}
 SETTINGS = {
     "seed": "NonNegativeInt",
     "device": "str | list[str]",

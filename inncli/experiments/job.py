@@ -12,8 +12,9 @@ from typing import Any
 from inncli import config
 from inncli.config import registry
 from inncli.config.trust import Trust
-from inncli.errors import Interrupted, RequestError, TrainingError
+from inncli.errors import Interrupted, RequestError, RunError, TrainingError
 from inncli.experiments import train
+from inncli.inference.run_table import at_tables
 from inncli.inference.run_task import WENT_ON, changed_simulator
 from inncli.launchers import requeue
 from inncli.launchers.pruning import job_pruning
@@ -33,11 +34,13 @@ class TrainingJob:
         trust: the config folders and the user's files that the command of this sweep or run names.
         note: called with a line about the job for the user; a module-level function.
         done: called with the directory of a single run that has ended; a module-level function.
+        tables: where the tables of a sweep's jobs lie now, as far as the command says so.
     """
 
     trust: Trust
     note: Callable[[str], None]
     done: Callable[[Path], None]
+    tables: tuple[str, ...] = ()
 
     def __call__(self, cfg: Any) -> float | None:
         """Trains what `cfg`, hydra's config, says; returns the validation loss.
@@ -108,15 +111,36 @@ class TrainingJob:
         self, run: RunDir, new_config: Callable[[], dict[str, Any]], overrides: list[str], prune: train.Prune | None
     ) -> dict[str, Any]:
         if not run.info_file.exists():
-            return train.train(registry.check(new_config(), self.trust), run.path, overrides, prune, self.trust)
+            config = registry.check(new_config(), self.trust)
+            return train.train(config, run.path, overrides, prune, self.trust, self._begun_on(run.path.parent, config))
         info = run.info()
         if info["status"] == "done":
             metrics: dict[str, Any] = info["metrics"]
             return metrics
-        metrics = train.resume(run, self.trust, prune)
+        metrics = train.resume(self._at_table(run), self.trust, prune)
         for warning in changed_simulator(run, bool(self.trust.files), WENT_ON):
             self.note(f"warning: {warning}")
         return metrics
+
+    def _at_table(self, run: RunDir) -> RunDir:
+        """The run, told which of the tables is its own."""
+        for table in self.tables:
+            with contextlib.suppress(RunError):  # it belongs to another job
+                at_tables([run], [table])
+        return run
+
+    def _begun_on(self, sweep: Path, config: dict[str, Any]) -> RunDir | None:
+        """A job of the sweep that has begun on the same task, if the table of this one has been moved since."""
+        file = config["task"].get("file")
+        if not isinstance(file, str) or Path(file).is_file():
+            return None
+        begun = (RunDir(path) for path in sorted(sweep.iterdir()) if path.name.isdigit())
+        found = (
+            run
+            for run in begun
+            if run.info_file.exists() and registry.check(run.config(), self.trust)["task"] == config["task"]
+        )
+        return next(map(self._at_table, found), None)
 
 
 def keep_traceback(log: Path, error: Exception) -> None:

@@ -29,11 +29,12 @@ from inncli.experiments.setup import (
     build_setup,
     keep_pairs,
     new_model,
+    new_pairs,
     saved_pairs,
     split_pairs,
     trainer_data,
 )
-from inncli.inference.run_task import shut_for
+from inncli.inference.run_task import make_task
 from inncli.loggers.base import Tracker, tracked
 from inncli.models.base import Model
 from inncli.runs import provenance
@@ -52,7 +53,12 @@ Prune = Callable[[RunDir], Ending | None]  # a reason to stop the run here, or N
 
 # ---- training --------------------------------------------------------------------------------------
 def train(
-    config: dict[str, Any], path: Path | None, overrides: list[str], prune: Prune | None = None, trust: Trust = NOTHING
+    config: dict[str, Any],
+    path: Path | None,
+    overrides: list[str],
+    prune: Prune | None = None,
+    trust: Trust = NOTHING,
+    like: RunDir | None = None,
 ) -> dict[str, Any]:
     """Trains what `config` says into the new run directory `path`; returns the final metrics.
 
@@ -66,12 +72,13 @@ def train(
         overrides: what made the config.
         prune: called after each epoch; a reason ends the training as a signal does, with a checkpoint.
         trust: config folders, and the user's file that may be run.
+        like: a run of the same task, from whose copy of a table the rows are taken; None reads the table itself.
 
     Raises: RunError if the directory is taken; ConfigError or TrainingError for what fails.
     """
     # Checked before the pairs are drawn, which may take hours, and again when it is claimed.
     with _cause_kept(RunDir(path).check_new()) if path else contextlib.nullcontext():
-        metrics = distributed.run(config["device"], _train, config, path, overrides, prune, trust)
+        metrics = distributed.run(config["device"], _train, config, path, overrides, prune, trust, like)
     return metrics or {}  # a process that follows has none
 
 
@@ -82,9 +89,10 @@ def _train(
     overrides: list[str],
     prune: Prune | None = None,
     trust: Trust = NOTHING,
+    like: RunDir | None = None,
 ) -> dict[str, Any] | None:
-    setup = build_setup(config, group, trust)
-    pairs = setup.task.training_pairs(setup.seed)
+    setup = build_setup(config, group, trust, None if like is None else lambda: make_task(like, config, trust))
+    pairs = new_pairs(setup)
     data = split_pairs(setup, pairs)
     model = new_model(setup, data)
     if not group.first:
@@ -101,6 +109,8 @@ def _train(
         device=",".join(group.names),
         dtype=config["dtype"],
         threads=setup.threads,
+        # At once: a run that names a table without its checksum could have any table of the user's opened.
+        **({"data": facts} if (facts := setup.task.fingerprint()) is not None else {}),
     )
     with tracked(setup.logger, run) as tracker:
         try:
@@ -138,8 +148,7 @@ def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | No
     info = run.refuse_done()
     config = run.config()
     config = registry.check(config if info.get("threads") is None else {**config, "threads": info["threads"]}, trust)
-    with shut_for(run):
-        setup = build_setup(config, group, trust)
+    setup = build_setup(config, group, trust, lambda: make_task(run, config, trust))
     shapes = verify.declared(run, run.last, needed=False)  # finds what is wrong before anything is written
     pairs = saved_pairs(setup, run, info)
     data = split_pairs(setup, pairs)

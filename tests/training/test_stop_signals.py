@@ -5,6 +5,7 @@ import signal
 
 import pytest
 import torch
+from test_trainer import fit
 
 from inncli.errors import Interrupted
 from inncli.runs.run_dir import RunDir
@@ -14,7 +15,6 @@ from inncli.training.checkpoint import load_checkpoint
 from inncli.training.stop_signals import StopFlag, end_as_ctrl_c_does
 from signalling import BEFORE_A_CHECKPOINT, BEFORE_THE_RUN, INSTANTS, train
 from small_training import stop_at
-from test_trainer import fit
 
 SENT = [signal.SIGHUP, signal.SIGQUIT, signal.SIGUSR1, signal.SIGXCPU]
 named = pytest.mark.parametrize("number", SENT, ids=lambda number: number.name)
