@@ -16,6 +16,7 @@ from inncli.cli import console
 from inncli.cli.lazy import LazyGroup, new_app
 from inncli.errors import InnError, RequestError, did_you_mean
 from inncli.io import torchrun
+from inncli.io.permissions import closed
 from inncli.training import stop_signals
 
 
@@ -130,6 +131,8 @@ def _said_elsewhere(error: Exception) -> bool:
 
 def _exit_code(error: Exception) -> int:
     # typer's own errors are known by their looks: it vendors click, which must not be imported.
+    if isinstance(error, PermissionError):
+        return RequestError.exit_code
     known = isinstance(error, InnError) or hasattr(error, "format_message")
     return int(getattr(error, "exit_code", 1)) if known else 1
 
@@ -139,6 +142,8 @@ def _line(error: Exception, words: list[str]) -> str:
         return console.said(error)
     if hasattr(error, "format_message"):
         return _usage(error, words)
+    if isinstance(error, PermissionError) and error.filename:
+        return str(closed(error.filename))
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}; free the place or name another"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):

@@ -17,6 +17,7 @@ import numpy as np
 from inncli.data.pairs import Pairs
 from inncli.errors import CheckpointError
 from inncli.io.npz import read_npz
+from inncli.io.permissions import closed
 from inncli.io.untrusted import parse_json
 from inncli.variables import Variables
 
@@ -85,6 +86,8 @@ def read(path: Path) -> tuple[Pairs, dict[str, Any]]:
         if not isinstance(facts, dict) or not all(isinstance(facts.get(key), kind) for key, kind in types.items()):
             raise ValueError("it does not say what its rows are")
         return Pairs(arrays["x"], arrays.get("y")), facts
+    except PermissionError:
+        raise closed(path) from None
     except (OSError, ValueError, KeyError) as error:
         raise damaged(path, error) from error
 

@@ -22,6 +22,7 @@ from pyarrow import parquet
 from inncli.data.layout import Roles, layout_of
 from inncli.errors import DataError, did_you_mean
 from inncli.io import npz
+from inncli.io.permissions import closed
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".npz", ".npy")
 _CSV_SAMPLE_ROWS = 20
@@ -116,6 +117,8 @@ def _bytes(path: Path) -> bytes:
         raise DataError(f"{path} is not there{did_you_mean(path.name, near)}") from None
     except IsADirectoryError:
         raise DataError(f"{path} is a folder; pass a file in it") from None
+    except PermissionError:
+        raise closed(path) from None
     except OSError as error:
         raise DataError(f"{path} can't be read ({error.strerror})") from error
     if not data.strip(b"\xef\xbb\xbf \t\r\n"):

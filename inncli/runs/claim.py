@@ -1,4 +1,4 @@
-"""The claim of a new run directory: `.lock`, in which the process that makes it the directory of its run says who it is.
+"""The claim of a new run directory: `.lock`, in which the process that claims it for its run says who it is.
 
     mkdir  ->  .lock, locked  ->  who claims it  ->  config.yaml, overrides.yaml  ->  run.json
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from inncli.errors import RunError, did_you_mean
+from inncli.io.permissions import check_open
 from inncli.io.untrusted import read_json
 from inncli.runs.run_dir import RunDir
 from inncli.runs.run_info import STATUSES, check_info
@@ -53,6 +54,7 @@ def read_runs(root: Path | None = None) -> list[tuple[RunDir, dict[str, Any]]]:
     status `damaged`. A run whose process was killed has the status `interrupted`.
     """
     root = Path(root) if root is not None else outputs_root()
+    check_open(root)
     found = []
     for folder in [*_folders(root), *(job for sweep in _folders(root / "sweeps") for job in _folders(sweep))]:
         run = RunDir(folder)

@@ -137,7 +137,10 @@ class RunDir(RunFiles):
         # Not every file system has locks, and not every shared one hands them on to other hosts: see `liveness`.
         if not locks.held_here(self._lock_file) and self.fine_state(info) == "running":
             raise self._busy(info)
-        self._hold(os.open(self._lock_file, os.O_CREAT | os.O_RDWR, 0o644), info)
+        try:
+            self._hold(os.open(self._lock_file, os.O_CREAT | os.O_RDWR, 0o644), info)
+        except PermissionError:
+            raise RunError(f"run {self.id} can't be written to; copy {self.path} and resume the copy") from None
         try:
             self.refuse_done()  # only now: the process that had the lock may have finished a moment ago
         except BaseException:

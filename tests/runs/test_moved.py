@@ -113,12 +113,17 @@ def commands(run: Path, out: str = "") -> list[list[str]]:
     ]
 
 
-# What compares draws of the ring with exact ones takes a minute.
-KINDS_TO_TRY = [
-    pytest.param("table", ()),
-    pytest.param("simulator", ()),
-    pytest.param("built_in", ("evaluate", "compare", "report", "calibration"), id="built_in"),
+LONG = ("evaluate", "compare", "report", "calibration")  # they evaluate, and where nothing is kept, each for itself
+MOVED = [
+    pytest.param("table", (), id="table"),
+    pytest.param("simulator", LONG, id="simulator"),
+    pytest.param("built_in", LONG, id="built_in"),
+    pytest.param("simulator", (), id="simulator, all", marks=pytest.mark.slow),
     pytest.param("built_in", (), id="built_in, all", marks=pytest.mark.slow),
+]
+READ_ONLY = [
+    pytest.param("table", LONG[1:], id="table"),
+    *(pytest.param(kind, (), id=f"{kind}, all", marks=pytest.mark.slow) for kind in KINDS),
 ]
 
 
@@ -135,7 +140,7 @@ def assert_good(told):
     assert not [(number, err) for number, (code, _, err) in enumerate(told) if code]
 
 
-@pytest.mark.parametrize("kind, without", KINDS_TO_TRY)
+@pytest.mark.parametrize("kind, without", MOVED)
 def test_every_command_works_from_another_folder(moved, kind, without):
     runs, work = moved
     told = elsewhere.run(tried(runs / f"my {kind}", without), work)
@@ -203,15 +208,16 @@ def test_a_table_that_the_run_does_not_keep_is_named(moved, home):
     assert err_gone == "--table: nowhere.csv is not there, or no file; name the table that the run was trained on\n"
 
 
-@pytest.mark.parametrize("kind, without", KINDS_TO_TRY)
+@pytest.mark.parametrize("kind, without", READ_ONLY)
 def test_another_user_works_with_a_run_that_is_not_theirs(moved, kind, without):
     elsewhere.skip_unless_root()
     runs, work = moved
     run = runs / f"my {kind}"
     before = {path: path.stat().st_mtime_ns for path in runs.rglob("*")}
+    elsewhere.belongs_to_another(runs)
     closed = [["invert", "--run", run, *Y], ["resume", runs / f"my {kind}_stopped"]]
     *told, (code, _, err), (code_resume, _, err_resume) = elsewhere.run(
-        [*tried(run, without, "out_"), *closed], work, as_nobody=True
+        [*tried(run, without, "out_"), *closed], work, bound=True
     )
     assert_good(told)
     assert all(len(err.splitlines()) <= 1 for (_, _, err) in told if "evaluating" not in err), told
