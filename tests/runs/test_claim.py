@@ -266,3 +266,14 @@ def test_a_claim_that_is_taken_over_is_overwritten_by_one_write(tmp_path):
         claim.check(lock)
     locks.release(lock)
     assert lock.stat().st_size == claim.SIZE
+
+
+def test_a_claim_that_this_process_has_is_not_taken_again(tmp_path):
+    """Record locks don't keep the threads of a process apart."""
+    lock = tmp_path / ".lock"
+    claim.take(lock)
+    with pytest.raises(claim.ClaimTakenError):
+        claim.take(lock)
+    locks.release(lock)
+    claim.take(lock)
+    locks.release(lock)
