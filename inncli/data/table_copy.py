@@ -22,6 +22,16 @@ from inncli.io.untrusted import parse_json
 from inncli.variables import Variables
 
 
+FACTS: dict[str, type | tuple[type, ...]] = {
+    "x": dict,
+    "y": (dict, type(None)),
+    "read_rows": int,
+    "dropped": int,
+    "file": str,
+    "sha256": str,
+}
+
+
 @dataclass(frozen=True)
 class TableCopy:
     """The rows of a table as a model sees them.
@@ -70,7 +80,8 @@ class TableCopy:
         }
         arrays = {"x": self.pairs.x} if self.pairs.y is None else {"x": self.pairs.x, "y": self.pairs.y}
         written = io.BytesIO()
-        np.savez(written, facts=np.array(json.dumps(facts, sort_keys=True)), **arrays)
+        arrays["facts"] = np.array(json.dumps(facts, sort_keys=True))
+        np.savez(written, **arrays)  # type: ignore[arg-type]  # the stub gives `**arrays` to `allow_pickle` too
         return written.getvalue()
 
 
@@ -82,8 +93,7 @@ def read(path: Path) -> tuple[Pairs, dict[str, Any]]:
     try:
         arrays = read_npz(path)
         facts = parse_json(str(arrays["facts"]))
-        types = {"x": dict, "y": (dict, type(None)), "read_rows": int, "dropped": int, "file": str, "sha256": str}
-        if not isinstance(facts, dict) or not all(isinstance(facts.get(key), kind) for key, kind in types.items()):
+        if not isinstance(facts, dict) or not all(isinstance(facts.get(key), kind) for key, kind in FACTS.items()):
             raise ValueError("it does not say what its rows are")
         return Pairs(arrays["x"], arrays.get("y")), facts
     except PermissionError:

@@ -24,6 +24,7 @@ from inncli._version import __version__
 from inncli.evaluation.request import EvaluationRequest
 from inncli.inference.run_table import table_sha256
 from inncli.io.atomic import file_sha256
+from inncli.io.permissions import is_readable
 from inncli.metrics.verdicts import Verdict
 from inncli.runs.run_dir import RunDir
 from inncli.runs.snapshot import RunSnapshot, identity
@@ -154,7 +155,7 @@ class Question:
         before = self._file_identity()
         file = self.run.config()["task"].get("file")
         elsewhere = table_sha256(self.run)  # of the same table, so that what was cached is found
-        return elsewhere or (file_sha256(Path(file)) if file and Path(file).is_file() else None), before
+        return elsewhere or (file_sha256(Path(file)) if file and is_readable(file) else None), before
 
     def _file_identity(self) -> tuple[int, ...] | None:
         file = self.run.config()["task"].get("file")

@@ -16,6 +16,7 @@ from inncli.errors import Interrupted, RequestError, RunError, TrainingError
 from inncli.experiments import train
 from inncli.inference.run_table import at_tables
 from inncli.inference.run_task import WENT_ON, changed_simulator
+from inncli.io.permissions import is_readable
 from inncli.launchers import requeue
 from inncli.launchers.pruning import job_pruning
 from inncli.runs.run_dir import RunDir
@@ -132,7 +133,7 @@ class TrainingJob:
     def _begun_on(self, sweep: Path, config: dict[str, Any]) -> RunDir | None:
         """A job of the sweep that has begun on the same task, if the table of this one has been moved since."""
         file = config["task"].get("file")
-        if not isinstance(file, str) or Path(file).is_file():
+        if not isinstance(file, str) or is_readable(file):
             return None
         begun = (RunDir(path) for path in sorted(sweep.iterdir()) if path.name.isdigit())
         found = (

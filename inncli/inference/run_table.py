@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from inncli.data import table_copy
 from inncli.errors import RunError
 from inncli.io.atomic import file_sha256
+from inncli.io.permissions import is_readable
 from inncli.runs.run_dir import RunDir
 from inncli.tasks.measured.kept_table import KeptTable
 
@@ -69,7 +69,7 @@ def kept_table(run: RunDir, info: dict[str, Any], task: dict[str, Any]) -> KeptT
         if data["sha256"] == file_sha256(run.table):
             return None
         copy = run.table
-    elif file.is_file() and os.access(file, os.R_OK):
+    elif is_readable(file):
         if copy is not None and file_sha256(file) != data["sha256"]:
             raise changed(run, file, copy)
     elif copy is None:
@@ -93,7 +93,7 @@ def table_sha256(run: RunDir) -> str | None:
     """Checksum of the table that the run's rows come from, if they don't come from the file that its config names."""
     info = run.info()
     file = run.config()["task"].get("file")
-    if not isinstance(file, str) or (run.table is None and (Path(file).is_file() or copy_of(run, info) is None)):
+    if not isinstance(file, str) or (run.table is None and (is_readable(file) or copy_of(run, info) is None)):
         return None
     found: str | None = (info.get("data") or {}).get("sha256")
     return found

@@ -16,6 +16,7 @@ from inncli.data.stream import StreamedPairs
 from inncli.errors import CheckpointError, RequestError, RunError, UserFileRefused
 from inncli.inference.run_table import changed, kept_table
 from inncli.io.atomic import file_sha256
+from inncli.io.permissions import is_readable
 from inncli.runs.run_dir import RunDir
 from inncli.tasks.base import SPLIT, Task
 
@@ -182,6 +183,6 @@ def changed_simulator(
         return []
     before = (run.info().get("data") or {}).get("simulator_sha256")
     file = run.config()["task"].get("file")
-    if before is None or not file or not Path(file).is_file() or file_sha256(Path(file)) == before:
+    if before is None or not file or not is_readable(file) or file_sha256(Path(file)) == before:
         return []
     return [f"{file} has changed since run {run.id} was trained on it: {means}; restore the file or train again"]

@@ -13,6 +13,11 @@ def closed(path: str | os.PathLike[str]) -> RequestError:
     return RequestError(f"{_closed_part(Path(path))} (permission denied); ask its owner, or name another")
 
 
+def is_readable(file: str | os.PathLike[str]) -> bool:
+    """Whether it is a file that this user may read; `Path.is_file` raises an error below a closed folder."""
+    return os.path.isfile(file) and os.access(file, os.R_OK)
+
+
 def check_open(folder: Path) -> None:
     """Checks that a folder can be listed: `glob` takes a closed one for an empty one. One that is absent passes.
 

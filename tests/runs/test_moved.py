@@ -209,9 +209,13 @@ def test_a_table_that_the_run_does_not_keep_is_named(moved, home):
 
 
 @pytest.mark.parametrize("kind, without", READ_ONLY)
-def test_another_user_works_with_a_run_that_is_not_theirs(moved, kind, without):
+def test_another_user_works_with_a_run_that_is_not_theirs(moved, home, kind, without, request):
     elsewhere.skip_unless_root()
     runs, work = moved
+    shutil.copytree(home / "away", home / "first")  # the table and the simulator are still there, and closed
+    request.addfinalizer(lambda: shutil.rmtree(home / "first"))
+    (home / "first").chmod(0o700)
+    elsewhere.belongs_to_another(home / "first")
     run = runs / f"my {kind}"
     before = {path: path.stat().st_mtime_ns for path in runs.rglob("*")}
     elsewhere.belongs_to_another(runs)
