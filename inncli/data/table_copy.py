@@ -21,7 +21,6 @@ from inncli.io.permissions import closed
 from inncli.io.untrusted import parse_json
 from inncli.variables import Variables
 
-
 FACTS: dict[str, type | tuple[type, ...]] = {
     "x": dict,
     "y": (dict, type(None)),
