@@ -6,9 +6,7 @@ import errno
 import logging
 import os
 import re
-import signal
 import sys
-import threading
 import time
 import traceback
 from typing import Annotated, Any
@@ -20,6 +18,8 @@ from inncli.cli import console
 from inncli.cli.lazy import LazyGroup, new_app
 from inncli.errors import InnError, RequestError, did_you_mean
 from inncli.io import standard_streams, torchrun
+from inncli.io.permissions import closed
+from inncli.training import stop_signals
 
 
 class Commands(LazyGroup):
@@ -83,8 +83,7 @@ def main(argv: list[str] | None = None) -> int:
     An error is exactly one line on stderr; `--debug` shows the traceback instead.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # a scheduler's kill ends as Ctrl-C does
+    stop_signals.end_as_ctrl_c_does()  # a scheduler's kill, a closed terminal
     standard_streams.secure()
     logging.raiseExceptions = False  # a line of a log that can't be written is no reason for a traceback
     debug = "--debug" in words
@@ -148,6 +147,8 @@ def _has_working_folder() -> bool:
 
 def _exit_code(error: Exception) -> int:
     # typer's own errors are known by their looks: it vendors click, which must not be imported.
+    if isinstance(error, PermissionError):
+        return RequestError.exit_code
     known = isinstance(error, InnError) or hasattr(error, "format_message")
     return int(getattr(error, "exit_code", 1)) if known else 1
 
@@ -157,6 +158,8 @@ def _line(error: Exception, words: list[str]) -> str:
         return console.said(error)
     if hasattr(error, "format_message"):
         return _usage(error, words)
+    if isinstance(error, PermissionError) and error.filename:
+        return str(closed(error.filename))
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}; free the place or name another"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):

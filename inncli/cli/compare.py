@@ -9,7 +9,7 @@ import typer
 
 from inncli import evaluation, inference
 from inncli.cli import compare_picture, compare_table, completion, console
-from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, SeedOption, checked_out
+from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, SeedOption, TableOption, checked_out
 from inncli.errors import InnError, RequestError, did_you_mean
 from inncli.runs.registry import outputs_root, read_runs
 from inncli.runs.run_dir import RunDir
@@ -86,6 +86,7 @@ def compare(
     ] = None,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
+    tables: TableOption = None,
     json: JsonOption = False,
 ) -> None:
     """Compare runs in one table: metrics by column, seeds taken together as mean +- sd, the best marked.
@@ -112,6 +113,7 @@ def compare(
     picture = checked_out(out, PICTURES)
     table = checked_out(None if csv == "-" else csv, (".csv",))
     entries, left_out, folder = _named(runs) if runs else _finished()
+    inference.run_table.at_tables([entry.run for entry in entries if entry.problem is None], tables or [])
     evaluate = bool(runs) if evaluate is None else evaluate
     request = evaluation.request.EvaluationRequest(seed, samples, resimulate=resimulate, device=device)
     _add_evaluations(entries, evaluate, request, config_dir)

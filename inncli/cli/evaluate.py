@@ -9,7 +9,7 @@ import typer
 
 from inncli import data, evaluation, inference, metrics
 from inncli.cli import console
-from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, RunOption, SeedOption
+from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, RunOption, SeedOption, TableOption
 from inncli.errors import RequestError
 from inncli.io.digits import shown
 from inncli.metrics import registry
@@ -58,6 +58,7 @@ def evaluate(
     ] = False,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
+    table: TableOption = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Measure anew what an earlier call has found.")] = False,
     json: JsonOption = False,
 ) -> None:
@@ -78,6 +79,7 @@ def evaluate(
     if y and y_file is not None:
         raise RequestError("expected one of --y and --y-file, got both; leave one out")
     found = RunSnapshot.of(find_run(run))
+    inference.run_table.at_tables([found], table or [])
     trained, points, warnings = None, None, []
     if y or y_file is not None:
         trained, points = _given(found, y, y_file, device, config_dir)

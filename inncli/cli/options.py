@@ -37,6 +37,14 @@ ConfigDirOption = Annotated[
         help="Your own config folder (DIR/model/mine.yaml); its classes may then be built.",
     ),
 ]
+TableOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--table",
+        metavar="FILE",
+        help="The table that the run was trained on, where it has been moved and the run keeps no copy.",
+    ),
+]
 SeedOption = Annotated[int, typer.Option("--seed", min=0, metavar="N", help="Seed of the draws.")]
 SamplesOption = Annotated[int, typer.Option("--samples", "-n", min=1, metavar="N", help="Number of draws.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON and nothing else on stdout.")]

@@ -8,7 +8,7 @@ import typer
 
 from inncli import data, evaluation, inference, reporting
 from inncli.cli import completion, console
-from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, SeedOption, checked_out, in_run
+from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, SeedOption, TableOption, checked_out, in_run
 from inncli.errors import RequestError
 from inncli.io.atomic import atomic_write
 from inncli.runs.registry import find_run
@@ -50,6 +50,7 @@ def report(
     ] = False,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
+    table: TableOption = None,
 ) -> None:
     """Write one HTML file that says what a run is and what it is worth, and print where it is.
 
@@ -66,6 +67,7 @@ def report(
         raise RequestError(f"expected one run, got {run} and --run {named}; leave one out")
     path = checked_out(out, (".html",))
     found = RunSnapshot.of(find_run(run or named))
+    inference.run_table.at_tables([found], table or [])
     path = path or in_run(found.path / "report.html")
     trained = inference.opening.open_run(found, device, config_dir)
     rows = data.observations.parse_ys(y, trained.y, found.id) if y else None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import os
 from typing import Annotated
 
 import typer
 
 from inncli import experiments, inference
 from inncli.cli import completion, console, sweep_table
-from inncli.cli.options import ConfigDirOption
+from inncli.cli.options import ConfigDirOption, TableOption
 from inncli.cli.training_job import job, report
 from inncli.config.trust import Trust
 from inncli.errors import RequestError
@@ -41,6 +43,7 @@ def resume(
         ),
     ] = False,
     config_dir: ConfigDirOption = None,
+    table: TableOption = None,
 ) -> None:
     """Continue what was stopped, killed or failed, bit for bit as if it never had been.
 
@@ -55,10 +58,14 @@ def resume(
     """
     found, trust, words = find(name), Trust.of(config_dir), list(overrides or [])
     if isinstance(found, SweepDir):
-        sweep_table.report_end(experiments.sweep.resume(found, words, job, trust, resimulate))
+        begun = [found.run(number) for number, _ in found.configs() if found.run(number).info_file.exists()]
+        inference.run_table.at_tables(list({run.path: run for run in begun}.values()), table or [])
+        launch = functools.partial(job, tables=tuple(os.path.abspath(file) for file in table or []))
+        sweep_table.report_end(experiments.sweep.resume(found, words, launch, trust, resimulate))
         return
     if words:
         raise RequestError(f"a run is resumed with its own config and nothing else; leave out {words[0]!r}")
+    inference.run_table.at_tables([found], table or [])
     experiments.train.resume(found, trust.to_run([found.config()]) if resimulate else trust)
     report(found.path)
     for warning in inference.run_task.changed_simulator(found, resimulate, inference.run_task.WENT_ON):

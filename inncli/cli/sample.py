@@ -12,6 +12,7 @@ from inncli.cli.options import (
     RunOption,
     SamplesOption,
     SeedOption,
+    TableOption,
     checked_out,
     in_run,
 )
@@ -25,6 +26,7 @@ def sample(
     out: OutOption = None,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
+    table: TableOption = None,
     json: JsonOption = False,
 ) -> None:
     """Draw x, or pairs (x, y), without an observation.
@@ -42,6 +44,7 @@ def sample(
     """
     path = checked_out(out, inference.sample_set.SUFFIXES)
     found = find_run(run)
+    inference.run_table.at_tables([found], table or [])
     path = path or in_run(found.path / "draws" / found.next_posterior_path().name)
     trained = inference.opening.open_run(found, device, config_dir)
     ys = None if trained.y is None else inference.run_task.training_ys(found, trained.trust)

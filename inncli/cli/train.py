@@ -11,7 +11,7 @@ import typer
 
 from inncli import config, experiments
 from inncli.cli import completion, sweep_table
-from inncli.cli.options import ConfigDirOption
+from inncli.cli.options import ConfigDirOption, TableOption
 from inncli.cli.resume import resume as resume_command
 from inncli.cli.training_job import job
 from inncli.config.trust import Trust
@@ -47,6 +47,7 @@ def train(
         bool, typer.Option("--resimulate", help="With --resume: run the simulator file that the run was trained on.")
     ] = False,
     config_dir: ConfigDirOption = None,
+    table: TableOption = None,
 ) -> None:
     """Train a model on a task and keep it in a new run directory.
 
@@ -71,10 +72,13 @@ def train(
                 "--resume takes the run's own config and nothing else; leave out "
                 + (repr(words[0]) if words else "-m and -c")
             )
-        resume_command(resume, None, resimulate, config_dir)
+        resume_command(resume, None, resimulate, config_dir, table)
         return
-    if resimulate:
-        raise RequestError("--resimulate goes with --resume; a new run is trained on the file that you name")
+    if resimulate or table:
+        option = "--resimulate" if resimulate else "--table"
+        raise RequestError(
+            f"{option} goes with --resume; a new run is trained on the file that you name, task.file=FILE"
+        )
     if cfg and multirun:
         raise RequestError("-c prints one config and -m trains several; give one of them")
     for_sweeps = [] if multirun or cfg else config.sweep_overrides(words)  # a recipe may have some, and train alone too

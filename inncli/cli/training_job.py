@@ -11,9 +11,9 @@ from inncli.runs.registry import name_of
 from inncli.runs.run_dir import RunDir
 
 
-def job(trust: Trust) -> experiments.job.TrainingJob:
+def job(trust: Trust, tables: tuple[str, ...] = ()) -> experiments.job.TrainingJob:
     """What hydra calls for each training of this command."""
-    return experiments.job.TrainingJob(trust, console.note, report)
+    return experiments.job.TrainingJob(trust, console.note, report, tables)
 
 
 SAID = ("best_epoch", "loss", "val_loss", "val_loss_last", "val_loss_untrained")  # by lines of their own

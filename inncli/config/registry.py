@@ -20,6 +20,7 @@ from typing import Any, TypeVar
 from inncli.config import renamed, schema, signatures
 from inncli.config.trust import NOTHING, Trust, gate
 from inncli.errors import ConfigError, InnError, did_you_mean
+from inncli.io.permissions import check_open
 
 T = TypeVar("T")
 GROUPS = ("task", "model", "objective", "trainer", "evaluation", "logger")
@@ -28,7 +29,7 @@ LATER = {
     "evaluation": {"_target_": "inncli.evaluation.settings.EvaluationSettings"},
     "logger": {"_target_": "inncli.loggers.base.Logger"},
 }
-LATER_SETTINGS = {"inncli.tasks.measured.table.Table": {"memory_mb": None}}
+LATER_SETTINGS = {"inncli.tasks.measured.table.Table": {"memory_mb": None, "keep_mb": 0}}
 SETTINGS = {
     "seed": "NonNegativeInt",
     "device": "str | list[str]",
@@ -59,6 +60,8 @@ def data_dir() -> Path:
 def choices(group: str, trust: Trust = NOTHING) -> list[str]:
     """The names that `group=NAME` can take, from the file names of the shipped and the trusted folders."""
     folders = [root / group for root in (conf_dir(), *trust.folders)]
+    for folder in folders:
+        check_open(folder)
     return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})
 
 
@@ -85,6 +88,7 @@ def _targets_below(root: Path) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {group: set() for group in GROUPS}
     # Only the groups: a working folder that is named as config_dir must not allow the configs saved under ./outputs.
     for folder in (*GROUPS, "experiment"):
+        check_open(root / folder)
         for path in sorted((root / folder).rglob("*.yaml")):
             tree = renamed.current(_yaml(path))
             # A recipe holds groups, `model: {...}`; a group's yaml is what stands below one.

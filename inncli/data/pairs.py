@@ -12,6 +12,7 @@ import numpy as np
 from inncli.errors import CheckpointError, DataError, ShapeError
 from inncli.io.atomic import atomic_path
 from inncli.io.npz import read_npz
+from inncli.io.permissions import closed
 
 # Pairs are drawn this many at a time, each block from a generator of its own, so that the result
 # depends on the seed alone and not on how many workers shared the blocks.
@@ -159,6 +160,8 @@ def load_pairs(path: Path) -> Pairs:
         return pairs
     except FileNotFoundError:
         raise CheckpointError(f"{path} is missing; train again") from None
+    except PermissionError:
+        raise closed(path) from None
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())
         raise CheckpointError(f"{path} is not a whole pairs file ({reason}); restore it or train again") from error

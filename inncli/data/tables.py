@@ -26,6 +26,7 @@ from inncli.data.names import plain_names
 from inncli.errors import DataError, did_you_mean
 from inncli.io import npz
 from inncli.io.paths import user_path
+from inncli.io.permissions import closed
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".npz", ".npy")
 Layout = tuple["tuple[str, ...] | None", "list[np.ndarray]", "Roles | None"]  # names, columns, roles
@@ -134,6 +135,8 @@ def _bytes(path: Path) -> bytes:
         raise DataError(f"{path} is not there{did_you_mean(path.name, near)}") from None
     except IsADirectoryError:
         raise DataError(f"{path} is a folder; pass a file in it") from None
+    except PermissionError:
+        raise closed(path) from None
     except OSError as error:
         raise DataError(f"{path} can't be read ({error.strerror})") from error
     if not data.strip(b"\xef\xbb\xbf \t\r\n"):

@@ -22,7 +22,9 @@ import numpy as np
 
 from inncli._version import __version__
 from inncli.evaluation.request import EvaluationRequest
+from inncli.inference.run_table import table_sha256
 from inncli.io.atomic import file_sha256
+from inncli.io.permissions import is_readable
 from inncli.metrics.verdicts import Verdict
 from inncli.numerics.statistics import mean_and_sd
 from inncli.runs.run_dir import RunDir
@@ -154,7 +156,8 @@ class Question:
         """SHA-256 and identity of the file that the run's task names; None if it names none or the file is gone."""
         before = self._file_identity()
         file = self.run.config()["task"].get("file")
-        return (file_sha256(Path(file)) if file and Path(file).is_file() else None), before
+        elsewhere = table_sha256(self.run)  # of the same table, so that what was cached is found
+        return elsewhere or (file_sha256(Path(file)) if file and is_readable(file) else None), before
 
     def _file_identity(self) -> tuple[int, ...] | None:
         file = self.run.config()["task"].get("file")

@@ -17,7 +17,8 @@ from inncli.runs.run_dir import RunDir
 from inncli.runs.snapshot import RunSnapshot
 from inncli.runs.sweep_dir import SweepDir
 
-NOT_CONFIG = ("seed", "device", "threads", "names", "trainer.checkpoint_seconds")  # change no result, or are the seed
+# Change no result, or are the seed.
+NOT_CONFIG = ("seed", "device", "threads", "names", "trainer.checkpoint_seconds", "task.keep_mb")
 
 
 @dataclass

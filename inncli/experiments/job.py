@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import threading
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -14,15 +12,18 @@ from typing import Any
 from inncli import config
 from inncli.config import registry
 from inncli.config.trust import Trust
-from inncli.errors import Interrupted, RequestError, TrainingError
+from inncli.errors import Interrupted, RequestError, RunError, TrainingError
 from inncli.experiments import train
+from inncli.inference.run_table import at_tables
 from inncli.inference.run_task import WENT_ON, changed_simulator
 from inncli.io import standard_streams
+from inncli.io.permissions import is_readable
 from inncli.launchers import requeue
 from inncli.launchers.pruning import job_pruning
 from inncli.runs.run_dir import RunDir
 from inncli.runs.run_info import Ending
 from inncli.runs.sweep_dir import SweepDir
+from inncli.training.stop_signals import end_as_ctrl_c_does
 
 NAN = float("nan")  # what a job without a result returns to the sweeper; its run.json says why
 
@@ -35,11 +36,13 @@ class TrainingJob:
         trust: the config folders and the user's files that the command of this sweep or run names.
         note: called with a line about the job for the user; a module-level function.
         done: called with the directory of a single run that has ended; a module-level function.
+        tables: where the tables of a sweep's jobs lie now, as far as the command says so.
     """
 
     trust: Trust
     note: Callable[[str], None]
     done: Callable[[Path], None]
+    tables: tuple[str, ...] = ()
 
     def __call__(self, cfg: Any) -> float | None:
         """Trains what `cfg`, hydra's config, says; returns the validation loss.
@@ -74,7 +77,7 @@ class TrainingJob:
         What it does depends on its directory alone, so that a job may be run again at any time: by `inn resume`, or by
         a scheduler under the same number. What it may run depends on this object's trust alone.
         """
-        _end_as_ctrl_c_does(signal.SIGTERM)
+        end_as_ctrl_c_does()  # in a worker process, where `inncli.cli.app.main` has not done so
         sweep = SweepDir(place.path.parent)
         run = sweep.run(number)
         entry: dict[str, Any] = {"overrides": place.overrides, "config": None}
@@ -113,26 +116,40 @@ class TrainingJob:
         self, run: RunDir, new_config: Callable[[], dict[str, Any]], overrides: list[str], prune: train.Prune | None
     ) -> dict[str, Any]:
         if not run.info_file.exists():
-            return train.train(
-                registry.check(new_config(), self.trust), run.path, overrides, prune, self.trust, self.note
-            )
+            config = registry.check(new_config(), self.trust)
+            like = self._begun_on(run.path.parent, config)
+            return train.train(config, run.path, overrides, prune, self.trust, self.note, like)
         info = run.info()
         if info["status"] == "done":
             metrics: dict[str, Any] = info["metrics"]
             return metrics
-        metrics = train.resume(run, self.trust, prune)
+        metrics = train.resume(self._at_table(run), self.trust, prune)
         for warning in changed_simulator(run, bool(self.trust.files), WENT_ON):
             self.note(f"warning: {warning}")
         return metrics
+
+    def _at_table(self, run: RunDir) -> RunDir:
+        """The run, told which of the tables is its own."""
+        for table in self.tables:
+            with contextlib.suppress(RunError):  # it belongs to another job
+                at_tables([run], [table])
+        return run
+
+    def _begun_on(self, sweep: Path, config: dict[str, Any]) -> RunDir | None:
+        """A job of the sweep that has begun on the same task, if the table of this one has been moved since."""
+        file = config["task"].get("file")
+        if not isinstance(file, str) or is_readable(file):
+            return None
+        begun = (RunDir(path) for path in sorted(sweep.iterdir()) if path.name.isdigit())
+        found = (
+            run
+            for run in begun
+            if run.info_file.exists() and registry.check(run.config(), self.trust)["task"] == config["task"]
+        )
+        return next(map(self._at_table, found), None)
 
 
 def keep_traceback(log: Path, error: Exception) -> None:
     """Adds the traceback of an error to a run's log; on a full disk it is lost."""
     with contextlib.suppress(OSError), log.open("a", encoding="utf-8") as file:
         traceback.print_exception(error, file=file)
-
-
-def _end_as_ctrl_c_does(number: signal.Signals) -> None:
-    """Lets a signal raise KeyboardInterrupt in a worker process, where `inncli.cli.app.main` has not done so."""
-    if threading.current_thread() is threading.main_thread() and signal.getsignal(number) == signal.SIG_DFL:
-        signal.signal(number, signal.default_int_handler)

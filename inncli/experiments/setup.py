@@ -5,6 +5,8 @@ config --build_setup--> Setup --task.training_pairs--> pairs --split_pairs--> Sp
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -18,10 +20,11 @@ from inncli.config.trust import NOTHING, Trust
 from inncli.data.pairs import Pairs, save_pairs, split
 from inncli.data.relations import Relations
 from inncli.data.stream import StreamedPairs
-from inncli.errors import CheckpointError, ConfigError, DataError, TrainingError
+from inncli.errors import CheckpointError, ConfigError, DataError, RunError, TrainingError
 from inncli.inference.opening import build_model
 from inncli.inference.run_task import kept_pairs, same_table
-from inncli.io.atomic import file_sha256
+from inncli.io.atomic import atomic_write, file_sha256
+from inncli.io.capacity import check_memory
 from inncli.loggers.base import Logger
 from inncli.metrics.out_of_distribution import training_statistics
 from inncli.models.base import Model
@@ -34,6 +37,8 @@ from inncli.training.state import Data
 from inncli.training.trainer import Trainer
 from inncli.variables import Variables
 
+PAIR_COPIES = 3  # in memory at once, while pairs are drawn, split and moved to the device
+MOST_AGAIN = 10_000_000  # pairs at most that are drawn because a run directory, which may be a stranger's, says so
 FRESH_VALIDATION = 4_000  # validation pairs of a run that trains on fresh ones, at most a quarter of its first pairs
 
 
@@ -84,20 +89,23 @@ class SplitData:
         return {**training_statistics(self.pairs.y, variables), **ends}
 
 
-def build_setup(config: dict[str, Any], group: Group, trust: Trust = NOTHING) -> Setup:
+def build_setup(
+    config: dict[str, Any], group: Group, trust: Trust = NOTHING, make_task: Callable[[], Task] | None = None
+) -> Setup:
     """Builds all but the model, and sets this process's threads and determinism as the config says.
 
     Args:
         config: checked.
         group: the processes that train together.
         trust: what may be imported and run.
+        make_task: makes the task of a run that there is; None builds a new one.
 
     Raises: ConfigError for an object that can't be built.
     """
     dtype = runtime.resolve_dtype(config["dtype"])
     threads = runtime.set_threads(config["threads"])
     runtime.set_deterministic()
-    task = registry.make(config["task"], Task, trust)
+    task = make_task() if make_task is not None else registry.make(config["task"], Task, trust)
     return Setup(
         config,
         group,
@@ -114,6 +122,15 @@ def build_setup(config: dict[str, Any], group: Group, trust: Trust = NOTHING) ->
     )
 
 
+def new_pairs(setup: Setup) -> Pairs | StreamedPairs:
+    """The pairs that the task draws or reads. Raises: RequestError if the memory can't hold so many."""
+    task = setup.task
+    if not task.is_measured:
+        columns = task.x.dim + (0 if task.y is None else task.y.dim)
+        check_memory(task.budget, 8 * columns * PAIR_COPIES, "pairs", "task.n_train")
+    return task.training_pairs(setup.seed)
+
+
 def saved_pairs(setup: Setup, run: RunDir, info: dict[str, Any]) -> Pairs | StreamedPairs:
     """The pairs of a run that is resumed; drawn again if it was killed before it saved them.
 
@@ -123,7 +140,7 @@ def saved_pairs(setup: Setup, run: RunDir, info: dict[str, Any]) -> Pairs | Stre
         info: its run.json.
 
     Raises: CheckpointError if the file of the pairs is missing, damaged or another task's; RunError if the table has
-        changed.
+        changed, or more pairs would be drawn than a run directory may ask for.
     """
     task = setup.task
     fingerprint = task.fingerprint()
@@ -137,7 +154,12 @@ def saved_pairs(setup: Setup, run: RunDir, info: dict[str, Any]) -> Pairs | Stre
                 )
         return pairs
     same_table(run, info, fingerprint)
-    return task.training_pairs(setup.seed)
+    if fingerprint is None and task.budget > MOST_AGAIN:
+        raise RunError(
+            f"run {run.id} keeps no pairs, and its config asks for {task.budget:,} to be simulated again; more than "
+            f"{MOST_AGAIN:,} are not drawn for a run that there is: start a new one with `inn train`"
+        )
+    return new_pairs(setup)
 
 
 def split_pairs(setup: Setup, pairs: Pairs | StreamedPairs) -> SplitData:
@@ -249,7 +271,9 @@ def _tensors(pairs: Pairs, device: torch.device, relations: Relations | None) ->
 
 
 def keep_pairs(run: RunDir, task: Task, pairs: Pairs | StreamedPairs) -> None:
-    """Saves drawn pairs with the checksum of the file that simulated them; of a table only its checksum.
+    """Saves drawn pairs with the checksum of the file that simulated them; of a table its checksum, and a copy.
+
+    The jobs of a sweep share a copy, which lies beside them.
 
     Args:
         run: the run.
@@ -265,4 +289,11 @@ def keep_pairs(run: RunDir, task: Task, pairs: Pairs | StreamedPairs) -> None:
         facts = {"pairs_sha256": file_sha256(run.pairs)}
         if task.simulator_sha256 is not None:
             facts["simulator_sha256"] = task.simulator_sha256
+    elif (rows := task.rows_to_keep()) is not None:
+        written = rows.to_bytes()
+        facts["copy_sha256"] = hashlib.sha256(written).hexdigest()
+        alone, shared = run.table_copies(facts["copy_sha256"])
+        copy = shared if (run.path.parent / "sweep.json").is_file() else alone
+        if not copy.is_file():
+            atomic_write(copy, written)
     run.update_info(data={"pairs": len(pairs), "failed": task.failed, "dropped": task.dropped, **facts})

@@ -30,11 +30,12 @@ from inncli.experiments.setup import (
     build_setup,
     keep_pairs,
     new_model,
+    new_pairs,
     saved_pairs,
     split_pairs,
     trainer_data,
 )
-from inncli.inference.run_task import shut_for
+from inncli.inference.run_task import make_task
 from inncli.io.paths import user_path
 from inncli.loggers.base import Tracker, tracked
 from inncli.models.base import Model
@@ -61,6 +62,7 @@ def train(
     prune: Prune | None = None,
     trust: Trust = NOTHING,
     note: Note | None = None,
+    like: RunDir | None = None,
 ) -> dict[str, Any]:
     """Trains what `config` says into the new run directory `path`; returns the final metrics.
 
@@ -75,12 +77,13 @@ def train(
         prune: called after each epoch; a reason ends the training as a signal does, with a checkpoint.
         trust: config folders, and the user's file that may be run.
         note: called with each line that the task has for the user; a module-level function.
+        like: a run of the same task, from whose copy of a table the rows are taken; None reads the table itself.
 
     Raises: RunError if the directory is taken; ConfigError or TrainingError for what fails.
     """
     # Checked before the pairs are drawn, which may take hours, and again when it is claimed.
     with _cause_kept(RunDir(path).check_new()) if path else contextlib.nullcontext():
-        metrics = distributed.run(config["device"], _train, config, path, overrides, prune, trust, note)
+        metrics = distributed.run(config["device"], _train, config, path, overrides, prune, trust, note, like)
     return metrics or {}  # a process that follows has none
 
 
@@ -92,9 +95,10 @@ def _train(
     prune: Prune | None = None,
     trust: Trust = NOTHING,
     note: Note | None = None,
+    like: RunDir | None = None,
 ) -> dict[str, Any] | None:
-    setup = build_setup(config, group, trust)
-    pairs = setup.task.training_pairs(setup.seed)
+    setup = build_setup(config, group, trust, None if like is None else lambda: make_task(like, config, trust))
+    pairs = new_pairs(setup)
     data = split_pairs(setup, pairs)
     model = new_model(setup, data)
     if not group.first:
@@ -114,6 +118,8 @@ def _train(
         device=",".join(group.names),
         dtype=config["dtype"],
         threads=setup.threads,
+        # At once: a run that names a table without its checksum could have any table of the user's opened.
+        **({"data": facts} if (facts := setup.task.fingerprint()) is not None else {}),
     )
     with tracked(setup.logger, run) as tracker:
         try:
@@ -151,8 +157,7 @@ def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | No
     info = run.refuse_done()
     config = run.config()
     config = registry.check(config if info.get("threads") is None else {**config, "threads": info["threads"]}, trust)
-    with shut_for(run):
-        setup = build_setup(config, group, trust)
+    setup = build_setup(config, group, trust, lambda: make_task(run, config, trust))
     shapes = verify.declared(run, run.last, needed=False)  # finds what is wrong before anything is written
     if shapes is not None:  # a run goes on with the columns that it began with
         setup = replace(setup, relations=verify.relations(run.last, read_header(run.last)[1]))

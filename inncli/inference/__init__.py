@@ -4,6 +4,7 @@
 
     opening          the run's model, from its config and best checkpoint
     run_task         its task, its pairs, held-out pairs
+    run_table        where the rows of its table come from
     trained_model    `TrainedModel`: draws and densities in the user's units
     sampling         draws without an observation
     starts           the draws from which the search of another run starts
@@ -31,6 +32,7 @@ if TYPE_CHECKING:  # the command line names these; each is imported when it firs
         posterior_set,
         refine,
         residual_block,
+        run_table,
         run_task,
         sample_set,
         starts,
@@ -45,6 +47,7 @@ __all__ = [
     "posterior_set",
     "refine",
     "residual_block",
+    "run_table",
     "run_task",
     "sample_set",
     "starts",

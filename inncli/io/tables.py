@@ -14,6 +14,7 @@ from pyarrow import csv, parquet
 from inncli.errors import DataError, RequestError, ShapeError
 from inncli.io import npz
 from inncli.io.atomic import atomic_path
+from inncli.io.permissions import closed
 from inncli.io.untrusted import parse_json
 
 Labels = tuple["tuple[str, ...] | None", ...]  # a column's labels, None for a number
@@ -164,6 +165,8 @@ def read_npz(path: Path, what: str, needed: Sequence[str]) -> dict[str, np.ndarr
         arrays = npz.read_npz(path)
     except FileNotFoundError:
         raise absent(path, what) from None
+    except PermissionError:
+        raise closed(path) from None
     except (OSError, ValueError) as error:
         raise unreadable(path, what, error) from None
     missing = [name for name in needed if name not in arrays]
@@ -205,6 +208,8 @@ def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict[str, 
         note = parse_json((table.schema.metadata or {}).get(b"inn", b"{}"))
     except FileNotFoundError:
         raise absent(path, what) from None
+    except PermissionError:
+        raise closed(path) from None
     except (OSError, ValueError, pa.ArrowException) as error:
         raise unreadable(path, what, error) from None
     columns = {}

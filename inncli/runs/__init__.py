@@ -1,6 +1,7 @@
 """Run directories and sweeps on disk. No numpy and no torch, so that `inn runs` is quick.
 
     run_files    the name of every file in a run directory
+    claim        who is making a directory that of a run
     run_dir      `RunDir`: claims a run directory, reads and writes its files
     run_info     what run.json may hold, and why a run ended (`Ending`)
     snapshot     `RunSnapshot`: a run whose config and weights are read once

@@ -62,7 +62,8 @@ def _alive(record: dict[str, Any], lock: Path | None, file: Path | None) -> bool
         holds = locks.held(lock) if lock is not None else None
         if holds is not None:
             return holds
-        return _process_lives(pid)
+        # No lock can be seen. The number may be another process's by now, so the heart must beat too.
+        return _process_lives(pid) and _age(record.get("heartbeat")) < stale_seconds()
     ours = provenance.scheduler()
     if ours and record.get("scheduler") and _job(ours) == _job(record["scheduler"]):
         return False  # a requeued job keeps its id: the process that had it before is gone
@@ -94,7 +95,7 @@ def _job(scheduler: dict[str, Any]) -> tuple[object, ...]:
 
 
 def _process_lives(pid: object) -> bool:
-    if not isinstance(pid, int) or pid <= 0:
+    if not isinstance(pid, int) or pid <= 0 or pid == os.getpid():  # this process would know its own lock
         return False
     try:
         os.kill(pid, 0)

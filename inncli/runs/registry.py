@@ -16,6 +16,7 @@ from typing import Any
 
 from inncli.errors import RunError, did_you_mean
 from inncli.io.paths import user_path
+from inncli.io.permissions import check_open
 from inncli.io.untrusted import read_json
 from inncli.runs.run_dir import RunDir
 from inncli.runs.run_info import STATUSES, check_info
@@ -54,6 +55,7 @@ def read_runs(root: Path | None = None) -> list[tuple[RunDir, dict[str, Any]]]:
     status `damaged`. A run whose process was killed has the status `interrupted`.
     """
     root = Path(root) if root is not None else outputs_root()
+    check_open(root)
     found = []
     for folder in [*_folders(root), *(job for sweep in _folders(root / "sweeps") for job in _folders(sweep))]:
         run = RunDir(folder)
@@ -102,6 +104,11 @@ def find_run(spec: str | Path | None = None, root: Path | None = None) -> RunDir
     if matches:
         shown = ", ".join(matches[:5]) + (", ..." if len(matches) > 5 else "")
         raise RunError(f"`run` {spec!r} fits {len(matches)} runs: {shown}; give more of the id", "run")
+    if spec and RunDir(spec).was_claimed():
+        raise RunError(
+            f"expected a run directory, got {spec}, which has no run.json: its training ended before it began; "
+            "give the same `inn train` again"
+        )
     if spec and user_path(spec).is_dir():
         raise RunError(f"expected a run directory, got {spec}, which has no run.json; try `inn runs`")
     raise RunError(f"no run {spec!r} under {root}{did_you_mean(spec, known) or ';'} try `inn runs`")

@@ -1,9 +1,9 @@
 """The run directory: how a process claims it, and how its files are read and written.
 
 `inncli.runs.run_files` names the files, `inncli.runs.registry` finds runs. Files appear whole or not at all;
-`metrics.jsonl` grows by one write() a line. `.lock` is created once, exclusively, so that two processes never share a
-new directory. A process holds it (`inncli.runs.locks`) for as long as it trains there; meanwhile a thread renews the
-heartbeat in run.json. Nothing here imports numpy, torch or hydra: `inn runs` stays fast.
+`metrics.jsonl` grows by one write() a line. A process holds `.lock` (`inncli.runs.locks`) from its claim of a new
+directory (`inncli.runs.claim`) for as long as it trains there; meanwhile a thread renews the heartbeat in run.json.
+Nothing here imports numpy, torch or hydra: `inn runs` stays fast.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from inncli.errors import CheckpointError, RunError
 from inncli.io import jsonl
 from inncli.io.atomic import atomic_write, clear_leftovers, file_sha256
 from inncli.io.untrusted import read_bytes, read_json, untrusted_entry
-from inncli.runs import liveness, locks, provenance
+from inncli.runs import claim, liveness, locks, provenance
 from inncli.runs.run_files import OWN, RunFiles
 from inncli.runs.run_info import STATUSES, Ending, check_info, ending_fields
 
@@ -39,7 +39,8 @@ class RunDir(RunFiles):
     ) -> RunDir:
         """Claims `path` for this process and writes config.yaml, then its first run.json (status running).
 
-        The order matters: a run that has a run.json can be resumed, even if the process is killed in this function.
+        The order matters: a run that has a run.json can be resumed, even if the process is killed in this function. If
+        it is killed before, the next process that wants the directory takes it over.
 
         Args:
             path: the new run directory.
@@ -54,17 +55,31 @@ class RunDir(RunFiles):
         run = cls(path).check_new()
         try:
             run.path.mkdir(parents=True, exist_ok=True)
-            run._hold(os.open(run._lock_file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644))
-        except (FileExistsError, NotADirectoryError):
+            claim.take(run._lock_file)
+        except (FileExistsError, NotADirectoryError, claim.ClaimTakenError):
             raise run._taken() from None
+        try:
+            if run.info_file.exists():  # the process that had the claim is a moment ahead
+                raise run._taken()
+            run._begin(config, overrides or [], fields)
+        except BaseException:
+            run.release()
+            raise
+        run._start_heartbeat()
+        return run
+
+    def _begin(self, config: dict[str, Any] | None, overrides: list[str], fields: dict[str, Any]) -> None:
+        """Writes the first files of a run, and clears away what a process that was killed here has left of them."""
+        for name in ("config.yaml", "overrides.yaml", "run.json"):  # other files here are the user's
+            for left in self.path.glob(f".{name}.*.tmp"):
+                left.unlink(missing_ok=True)
         if config is not None:
-            run.write_config(config, overrides or [])
-        now = liveness.now()
-        run._write_info(
+            self.write_config(config, overrides)
+        self._write_info(
             {
-                "id": run.id,
+                "id": self.id,
                 "status": "running",
-                "started": now,
+                "started": liveness.now(),
                 "ended": None,
                 "seconds": None,
                 "error": None,
@@ -84,25 +99,33 @@ class RunDir(RunFiles):
                 **fields,
             }
         )
-        run._start_heartbeat()
-        return run
 
     def check_new(self) -> RunDir:
         """Checks that the directory can take a new run, and returns this object.
 
-        The directory may be absent, or hold files that no run writes; hydra's log may be there already.
+        The directory may be absent, or hold files that no run writes; hydra's log may be there already, and what is
+        left of a claim whose process is dead.
 
         Raises: RunError otherwise: a `config.yaml` or `data` of the user's must not be overwritten.
         """
-        if self.info_file.exists() or self._lock_file.exists():
+        try:
+            left = FIRST_FILES if claim.check(self._lock_file) else (".lock",)
+        except claim.ClaimTakenError:
+            raise self._taken() from None
+        if self.info_file.exists():
             raise self._taken()
-        theirs = [name for name in OWN if name != "train.log" and os.path.lexists(self.path / name)]
+        passed = ("train.log", *left)
+        theirs = [name for name in OWN if name not in passed and os.path.lexists(self.path / name)]
         if theirs:
             raise RunError(
                 f"expected a new directory for the run, got {self.path}, which holds another {theirs[0]}; "
                 "leave hydra.run.dir out or name another"
             )
         return self
+
+    def was_claimed(self) -> bool:
+        """Whether a process claimed this directory for a run and has not begun it."""
+        return self._lock_file.is_file() and not self.info_file.exists()
 
     def reopen(self, **fields: Any) -> None:
         """Claims a stopped run to continue it: its status is running again, with this process's id and host.
@@ -112,9 +135,13 @@ class RunDir(RunFiles):
             CheckpointError: run.json is damaged.
         """
         info = self.info()
-        if self._lives_elsewhere(info):
+        # Not every file system has locks, and not every shared one hands them on to other hosts: see `liveness`.
+        if not locks.held_here(self._lock_file) and self.fine_state(info) == "running":
             raise self._busy(info)
-        self._hold(os.open(self._lock_file, os.O_CREAT | os.O_RDWR, 0o644), info)
+        try:
+            self._hold(os.open(self._lock_file, os.O_CREAT | os.O_RDWR, 0o644), info)
+        except PermissionError:
+            raise RunError(f"run {self.id} can't be written to; copy {self.path} and resume the copy") from None
         try:
             self.refuse_done()  # only now: the process that had the lock may have finished a moment ago
         except BaseException:
@@ -151,7 +178,7 @@ class RunDir(RunFiles):
                 heart.stop()
             locks.release(self._lock_file)
 
-    def _hold(self, fd: int, info: dict[str, Any] | None = None) -> None:
+    def _hold(self, fd: int, info: dict[str, Any]) -> None:
         try:
             locks.hold(self._lock_file, fd)
         except locks.LockTakenError:
@@ -163,15 +190,11 @@ class RunDir(RunFiles):
             "leave hydra.run.dir out or name another"
         )
 
-    def _busy(self, info: dict[str, Any] | None) -> RunError:
-        who = f" (pid {info.get('pid')} on {info.get('host')})" if info else ""
-        if info and (seconds := liveness.ahead(info.get("heartbeat"))):
+    def _busy(self, info: dict[str, Any]) -> RunError:
+        who = f" (pid {info.get('pid')} on {info.get('host')}"
+        if seconds := liveness.ahead(info.get("heartbeat")):
             who += f", whose clock is {seconds:,.0f} s ahead of this one's"
-        return RunError(f"run {self.id} is being trained by another process{who}; wait for it or stop it first")
-
-    def _lives_elsewhere(self, info: dict[str, Any]) -> bool:
-        # On some shared file systems other hosts don't see the lock.
-        return info.get("host") != liveness.here()["host"] and self.fine_state(info) == "running"
+        return RunError(f"run {self.id} is being trained by another process{who}); wait for it or stop it first")
 
     def _start_heartbeat(self) -> None:
         def beat() -> None:

@@ -1,7 +1,7 @@
 """The name of every file in a run directory.
 
 <run>/  config.yaml overrides.yaml run.json metrics.jsonl .lock
-        checkpoints/{last,best}.safetensors  data/pairs.npz  posteriors/  plots/  evaluations/
+        checkpoints/{last,best}.safetensors  data/{pairs,table}.npz  posteriors/  plots/  evaluations/
 """
 
 from __future__ import annotations
@@ -31,10 +31,16 @@ OWN = (
 
 
 class RunFiles:
-    """Where the files of one run are, or would be. Making the object touches nothing."""
+    """Where the files of one run are, or would be. Making the object touches nothing.
+
+    Attributes:
+        path: the run directory.
+        table: where the table that it was trained on lies now, if the command says so.
+    """
 
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path)
+        self.table: Path | None = None
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({str(self.path)!r})"
@@ -59,6 +65,10 @@ class RunFiles:
     def pairs(self) -> Path:
         """The pairs of a simulator run."""
         return self.path / "data" / "pairs.npz"
+
+    def table_copies(self, sha256: str) -> tuple[Path, Path]:
+        """Where the copy of its table with this checksum may be: in the run, or beside the jobs of its sweep."""
+        return self.path / "data" / "table.npz", self.path.parent / "tables" / f"{sha256[:16]}.npz"
 
     @property
     def posteriors(self) -> Path:

@@ -32,7 +32,7 @@ TEXT = (
     "ended_by",
 )
 COUNTS = ("seed", "threads", "pid", "steps", "planned_steps", "steps_per_epoch", "epochs", "parameters")
-DATA_TEXT = ("file", "sha256", "pairs_sha256", "simulator_sha256")  # of the mapping `data`
+DATA_TEXT = ("file", "sha256", "copy_sha256", "pairs_sha256", "simulator_sha256")  # of the mapping `data`
 TABLES = ("versions", "metrics")  # of single values
 MAX_COUNT = 2**63
 

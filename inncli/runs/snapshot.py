@@ -30,7 +30,11 @@ class RunSnapshot(RunDir):
     @classmethod
     def of(cls, run: RunDir) -> RunSnapshot:
         """The snapshot of a run; the run itself if it is a snapshot already."""
-        return run if isinstance(run, cls) else cls(run.path)
+        if isinstance(run, cls):
+            return run
+        made = cls(run.path)
+        made.table = run.table
+        return made
 
     def config_bytes(self) -> bytes:
         return self._config_bytes

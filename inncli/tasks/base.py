@@ -20,6 +20,7 @@ import numpy as np
 from inncli.data.pairs import Pairs, draw_blocks
 from inncli.data.relations import Relations
 from inncli.data.stream import StreamedPairs
+from inncli.data.table_copy import TableCopy
 from inncli.errors import ConfigError, DataError
 from inncli.io.capacity import check_memory
 from inncli.tasks.ability import Ability, overrides
@@ -208,6 +209,10 @@ class Task(ABC):
 
     def groups(self, pairs: Pairs) -> np.ndarray | None:
         """Ids of rows that must stay on one side of a split, (n,) int; None where rows are independent."""
+        return None
+
+    def rows_to_keep(self) -> TableCopy | None:
+        """The rows of a table that a run keeps, so that it needs the table no more; None where it keeps none."""
         return None
 
     def fingerprint(self) -> dict[str, str] | None:

@@ -23,6 +23,7 @@ from torch import Tensor
 
 from inncli.errors import CheckpointError
 from inncli.io.atomic import atomic_write
+from inncli.io.permissions import closed
 from inncli.io.untrusted import parse_json
 
 FORMAT = 1
@@ -65,6 +66,8 @@ def read_header(path: Path) -> tuple[Shapes, Meta]:
         declared = sum(ITEM_BYTES[entries[name]["dtype"]] * math.prod(shape) for name, shape in shapes.items())
         if declared != rest:
             raise ValueError(f"its tensors declare {declared:,} bytes, it holds {rest:,}")
+    except PermissionError:
+        raise closed(path) from None
     except (KeyError, ValueError, TypeError, AttributeError, OSError) as error:
         raise _damaged(path, error) from error
     if meta.get("format") != FORMAT:
@@ -97,6 +100,8 @@ def load_checkpoint(path: Path) -> tuple[dict[str, Tensor], Meta]:
     try:
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 a safetensors file is no dict: it can't be iterated
+    except PermissionError:
+        raise closed(path) from None
     except (SafetensorError, KeyError, ValueError, OSError) as error:
         raise _damaged(path, error) from error
     if _checksum(tensors, meta) != meta.get("checksum"):

@@ -110,7 +110,8 @@ def test_an_existing_log_file_is_fine_but_a_run_or_a_file_is_not(tmp_path):
         RunDir.create(tmp_path / "old")
     assert (tmp_path / "old" / "run.json").read_text() == "{}"
     (tmp_path / "claimed").mkdir()
-    (tmp_path / "claimed" / ".lock").touch()  # another process is about to write its run.json
+    with open(tmp_path / "claimed" / ".lock", "w") as lock:  # another program's
+        lock.write("4711")
     with pytest.raises(RunError, match="taken"):
         RunDir.create(tmp_path / "claimed")
     (tmp_path / "file").write_text("")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from inncli import evaluation, reporting
-from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, RunOption, SeedOption, checked_out
+from inncli import evaluation, inference, reporting
+from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, RunOption, SeedOption, TableOption, checked_out
 from inncli.cli.plot.kept import SUFFIXES, keep, warn
 from inncli.cli.plot.options import ResimulateOption
 from inncli.runs.registry import find_run
@@ -16,6 +16,7 @@ def calibration(
     seed: SeedOption = 0,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
+    table: TableOption = None,
 ) -> None:
     """Draw ranks and coverage of held-out pairs, as `inn evaluate` measures them.
 
@@ -26,6 +27,7 @@ def calibration(
     """
     path = checked_out(out, SUFFIXES)
     found = find_run(run)
+    inference.run_table.at_tables([found], table or [])
     request = evaluation.request.EvaluationRequest(seed, resimulate=resimulate, device=device)
     question = evaluation.cache.Question(found, request)
     known = evaluation.cache.cached_calibration(question)

@@ -10,7 +10,7 @@ import typer
 from inncli.cli.lazy import LazyGroup, new_app
 from inncli.errors import RequestError, did_you_mean
 
-EVERYWHERE = ("--seed", "--device", "--config-dir")  # taken by figures too that have no use for them
+EVERYWHERE = ("--seed", "--device", "--config-dir", "--table")  # taken by figures too that have no use for them
 
 
 class Figures(LazyGroup):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from inncli import data, inference, plots, reporting
-from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, RunOption, SeedOption, checked_out
+from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, RunOption, SeedOption, TableOption, checked_out
 from inncli.cli.plot.kept import SUFFIXES, keep, warn
 from inncli.cli.plot.options import ResimulateOption, YOption
 from inncli.config.trust import Trust
@@ -49,6 +49,7 @@ def posterior(
     seed: SeedOption = 0,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
+    table: TableOption = None,
 ) -> None:
     """Draw a posterior set: each unknown, and each pair of them.
 
@@ -72,6 +73,7 @@ def posterior(
         keep(_pairs(draws, obs, x), path or file.with_suffix(".png"))
         return
     found = find_run(run)
+    inference.run_table.at_tables([found], table or [])
     draws = _draws(found, set_file, y, samples or 10_000, seed, device, config_dir)
     beside = {}
     if (cloud or reference) and obs < draws.n_obs:  # `posterior_pairs` says what is wrong with another

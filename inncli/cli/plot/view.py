@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from inncli import data, inference, reporting
-from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, RunOption, SeedOption, checked_out
+from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, RunOption, SeedOption, TableOption, checked_out
 from inncli.cli.plot.kept import SUFFIXES, keep, warn
 from inncli.cli.plot.options import ResimulateOption, YOption
 from inncli.runs.registry import find_run
@@ -22,6 +22,7 @@ def view(
     seed: SeedOption = 0,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
+    table: TableOption = None,
 ) -> None:
     """Draw arms, trajectories or images, where the task has such.
 
@@ -32,6 +33,7 @@ def view(
     """
     path = checked_out(out, SUFFIXES)
     found = find_run(run)
+    inference.run_table.at_tables([found], table or [])
     trained = inference.opening.open_run(found, device, config_dir)
     row = None if y is None else data.observations.parse_y(y, trained.y, found.id)
     task = inference.run_task.task_to_ask(found, resimulate, trained.trust)

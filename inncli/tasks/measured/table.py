@@ -17,6 +17,7 @@ from inncli.data.pairs import Pairs
 from inncli.data.relations import Relations, find_relations
 from inncli.data.scan import Columns, Scan
 from inncli.data.stream import DiskRows, StreamedPairs
+from inncli.data.table_copy import TableCopy
 from inncli.data.tables import RawTable, known_path, read_table
 from inncli.errors import ConfigError, DataError, did_you_mean
 from inncli.io.atomic import file_sha256
@@ -69,6 +70,8 @@ class Table(Rows):
         fresh: must be false.
         memory_mb: memory that the rows may take, in 10^6 bytes. A table that would take more is read block by block,
             several times; so it must not be CSV, nor compressed NPZ. None reads any table whole.
+        keep_mb: the most that a copy of the rows in the run may take, in 10^6 bytes; 0 keeps none. Of a table that is
+            read block by block there is none.
         x_except: columns that are left out where `x` is None.
         header: whether the first line of a CSV holds the names of its columns; None tells by its looks.
         missing_values: numbers and words that stand for a missing value, such as -999.
@@ -95,6 +98,7 @@ class Table(Rows):
         n_train: PositiveInt | None = None,
         fresh: bool = False,
         memory_mb: PositiveFloat | None = 2000,
+        keep_mb: NonNegativeFloat = 50,
         x_except: str | int | None | list[str | int] = None,
         header: bool | None = None,
         missing_values: list[str | float] | None = None,
@@ -109,6 +113,7 @@ class Table(Rows):
         circles = _circles(bounds, {plain_name(str(name)): ends for name, ends in (periodic or {}).items()})
         codes = missing_values or []
         self._disk: DiskRows | None = None
+        self._keep = 1e6 * keep_mb
         if memory_mb is not None and _too_large(known_path(file), memory_mb):
             Task.__init__(self, n_train, fresh=False)
             self.test_fraction = test_fraction
@@ -222,6 +227,14 @@ class Table(Rows):
 
     def prior(self, n: int, rng: np.random.Generator) -> np.ndarray:
         return super().prior(n, rng) if self._disk is None else self._disk.draw(n, rng)
+
+    def rows_to_keep(self) -> TableCopy | None:
+        if self._disk is not None:
+            return None
+        width = self.x.dim + (0 if self.y is None else self.y.dim)
+        if 8 * len(self._pairs) * width > self._keep:
+            return None
+        return TableCopy(self._pairs, self.x, self.y, self.read_rows, self.dropped, **self._fingerprint)
 
     def fingerprint(self) -> dict[str, str]:
         return dict(self._fingerprint)

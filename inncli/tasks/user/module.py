@@ -17,6 +17,7 @@ from inncli.config.trust import ask_to_run
 from inncli.errors import DataError, did_you_mean
 from inncli.io.atomic import file_sha256
 from inncli.io.paths import user_path
+from inncli.io.permissions import closed
 
 REQUIRED = {"prior": ("n", "rng"), "simulate": ("x", "rng")}
 OPTIONAL = {
@@ -155,6 +156,10 @@ def _run(given: Path, path: Path) -> types.ModuleType:
     if not path.is_file():
         near = [p.name for p in path.parent.glob("*.py")] if path.parent.is_dir() else []
         raise DataError(f"{given} is not there{did_you_mean(path.name, near)}")
+    try:
+        text = path.read_bytes()
+    except PermissionError:
+        raise closed(given) from None
     module = types.ModuleType(f"inn_user_{path.stem}")
     module.__file__ = str(path)
     # The file may use dataclasses or pickle, which look a module up by its name, and import its neighbours.
@@ -163,7 +168,7 @@ def _run(given: Path, path: Path) -> types.ModuleType:
         sys.path.append(str(path.parent))
     try:
         with contextlib.redirect_stdout(sys.stderr):
-            exec(compile(path.read_bytes(), str(path), "exec"), vars(module))  # the user names this file to run it
+            exec(compile(text, str(path), "exec"), vars(module))  # the user names this file to run it
     except (Exception, SystemExit) as error:  # a user's code may raise anything
         raise DataError(f"{path.name}{_where(error, path)}: does not run: {_what(error)}") from error
     return module
