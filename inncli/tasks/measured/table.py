@@ -8,8 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-from inncli.data import chunks, columns
-from inncli.data.cells import not_a_number, odd_cells
+from inncli.data import chunks
 from inncli.data.codes import without_codes
 from inncli.data.names import plain_name
 from inncli.data.observations import label_text
@@ -18,12 +17,13 @@ from inncli.data.relations import Relations, find_relations
 from inncli.data.scan import Columns, Scan
 from inncli.data.stream import DiskRows, StreamedPairs
 from inncli.data.table_copy import TableCopy
-from inncli.data.tables import RawTable, known_path, read_table
-from inncli.errors import ConfigError, DataError, did_you_mean
+from inncli.data.tables import known_path, read_table
+from inncli.errors import ConfigError, DataError
 from inncli.io.atomic import file_sha256
 from inncli.numerics import circle
 from inncli.tasks.base import Task, check_spread
 from inncli.tasks.measured.base import Rows
+from inncli.tasks.measured.described import circles_of, numbers, x_variables, y_variables
 from inncli.tasks.measured.notes import (
     numbers_of_y,
     reading_notes,
@@ -31,15 +31,12 @@ from inncli.tasks.measured.notes import (
     relation_notes,
     suspicion_notes,
 )
-from inncli.tasks.measured.roles import Source, as_words, roles_of
+from inncli.tasks.measured.roles import as_words, roles_of
 from inncli.tasks.measured.validity import valid_rows
 from inncli.types import Fraction, NonNegativeFloat, PositiveFloat, PositiveInt
-from inncli.variables import Bound, Circle, Variables
+from inncli.variables import Circle, Variables
 
 COPIES = 20  # times the size of its numbers is the most memory that a table takes, while equal rows are found
-LARGEST = 1e30  # squares of larger numbers overflow a 32-bit float
-MANY_LABELS = 20
-FEW_ODD = 0.1  # share of cells of text below which a column counts as one of numbers
 
 
 class Table(Rows):
@@ -110,7 +107,7 @@ class Table(Rows):
         asked_x, asked_y, left_out = as_words(x), as_words(y), as_words(x_except)
         bounds = {plain_name(str(name)): ends for name, ends in (x_bounds or {}).items()}
         resolutions = {plain_name(str(name)): step for name, step in (steps or {}).items()}
-        circles = _circles(bounds, {plain_name(str(name)): ends for name, ends in (periodic or {}).items()})
+        circles = circles_of(bounds, {plain_name(str(name)): ends for name, ends in (periodic or {}).items()})
         codes = missing_values or []
         self._disk: DiskRows | None = None
         self._keep = 1e6 * keep_mb
@@ -144,13 +141,13 @@ class Table(Rows):
         rows, dropped, self.read_rows = valid_rows(raw, by_name, x_names + y_names, on_invalid)
         by_name = {name: column[rows] for name, column in by_name.items()}
         x_values = np.column_stack(
-            [_numbers(raw, "x", name, by_name[name], "name the columns of x in task.x without it") for name in x_names]
+            [numbers(raw, "x", name, by_name[name], "name the columns of x in task.x without it") for name in x_names]
         )
-        self.x = _x_variables(raw, x_names, x_values.T, margin, bounds, resolutions, circles)
+        self.x = x_variables(raw, x_names, x_values.T, margin, bounds, resolutions, circles)
         for i, on in enumerate(self.x.circles):
             if on is not None:
                 x_values[:, i] = circle.turned(x_values[:, i], on)
-        self.y, y_values = _y_variables(raw, y_names, by_name, y_kind)
+        self.y, y_values = y_variables(raw, y_names, by_name, y_kind)
         super().__init__(Pairs(x_values, y_values), raw.path.name, test_fraction, n_train)
         # After `Rows.__init__`, which refuses a single row: there all columns are constant.
         check_spread(self.x, x_values, self.y, y_values)
@@ -188,13 +185,13 @@ class Table(Rows):
         table = Columns(raw, x_names + y_names, handles, codes)
         found = Scan(table, len(x_names), y_kind, on_invalid == "refuse", 1e6 * memory_mb)
         values = [
-            _numbers(raw, "x", name, column) for name, column in zip(x_names, found.values[: len(x_names)], strict=True)
+            numbers(raw, "x", name, column) for name, column in zip(x_names, found.values[: len(x_names)], strict=True)
         ]
-        self.x = _x_variables(raw, x_names, values, margin, x_bounds, steps, circles)
+        self.x = x_variables(raw, x_names, values, margin, x_bounds, steps, circles)
         labels: list[tuple[str, ...] | None] = []
         for name, words, column in list(zip(table.names, table.labels, found.values, strict=True))[len(x_names) :]:
             labels.append(None if words is None else tuple(label_text(word) for word in words.tolist()))
-            _numbers(raw, "y", name, column)
+            numbers(raw, "y", name, column)
         self.y = Variables(y_names, labels=tuple(labels)) if y_names else None
         ends = np.stack([found.low, found.high])
         check_spread(self.x, ends[:, : len(x_names)], self.y, ends[:, len(x_names) :], found.rows)
@@ -279,118 +276,3 @@ def _too_large(path: Path, memory_mb: float) -> bool:
             "pandas.read_csv(...).to_parquet(...), or raise task.memory_mb"
         )
     return False
-
-
-def _numbers(raw: Source, letter: str, name: str, column: np.ndarray, advice: str = "") -> np.ndarray:
-    """A column as float64, (n,). Raises: DataError for text, and for numbers too large to be squared.
-
-    Args:
-        raw: the table, for an error.
-        letter: x or y, for an error.
-        name: the column's name.
-        column: its values, (n,).
-        advice: what else the user can do about text, where there may be some.
-    """
-    if column.dtype == object:
-        row = next(iter(odd_cells(column)), 0)
-        kind, mend = not_a_number(column[row])
-        raise DataError(
-            f"{letter} column {name!r} of {raw.path.name} holds {kind} ({column[row]!r} in row {row + 1} of "
-            f"those used), a number was expected; {mend} or {advice}"
-        )
-    values = column.astype(np.float64)
-    if np.abs(values).max() > LARGEST:
-        raise DataError(
-            f"{letter} column {name!r} of {raw.path.name} reaches {np.abs(values).max():g}, beyond "
-            f"{LARGEST:g}; give it in a larger unit, or name it in task.missing_values if it stands for none"
-        )
-    return values
-
-
-def _x_variables(
-    raw: Source,
-    names: tuple[str, ...],
-    values: Sequence[np.ndarray],
-    margin: float,
-    x_bounds: dict[str, list[float | None]],
-    steps: dict[str, float],
-    circles: dict[str, Circle],
-) -> Variables:
-    for key, given in (("x_bounds", x_bounds), ("steps", steps), ("periodic", circles)):
-        for name in given:
-            if name not in names:
-                raise ConfigError(f"task.{key} names {name!r}, which is not in x{did_you_mean(name, names)}")
-    for name, step in steps.items():
-        if not 0 <= step < np.inf:
-            raise ConfigError(f"task.steps.{name} must be 0 (continuous) or a step above it, got {step}")
-    bounds: list[Bound] = []
-    grid, heaps = [], []
-    for name, column in zip(names, values, strict=True):
-        on = circles.get(name)
-        step = float(steps.get(name, columns.circle_step(column, on) if on else columns.recording_step(column)))
-        grid.append(step)
-        # A column that the user calls continuous (step 0) has no cells that a heap could fill.
-        heaps.append(columns.heaps(column) if step and not on else ())
-        if on:
-            bounds.append(_given_box(raw, name, column, on, "periodic"))
-        elif name in x_bounds:
-            bounds.append(_given_box(raw, name, column, x_bounds[name]))
-        else:
-            bounds.append(columns.box(column, margin, step))
-    periods = [circles[name][1] - circles[name][0] if name in circles else None for name in names]
-    return Variables(names, tuple(bounds), tuple(grid), tuple(heaps), periods=tuple(periods))
-
-
-def _circles(x_bounds: dict[str, list[float | None]], periodic: dict[str, list[float]]) -> dict[str, Circle]:
-    """The circles that a config names. Raises: ConfigError for what is none, or has other bounds."""
-    for name, ends in periodic.items():
-        if len(ends) != 2 or not -np.inf < ends[0] < ends[1] < np.inf:
-            raise ConfigError(f"task.periodic.{name} must be [low, high] with low < high, got {ends}")
-        if list(x_bounds.get(name, ends)) != list(ends):
-            raise ConfigError(
-                f"task.x_bounds.{name} is {x_bounds[name]}, task.periodic.{name} is {ends}; leave it in one of them"
-            )
-    return {name: (float(ends[0]), float(ends[1])) for name, ends in periodic.items()}
-
-
-def _given_box(
-    raw: Source, name: str, column: np.ndarray, given: Sequence[float | None], key: str = "x_bounds"
-) -> Bound:
-    if len(given) != 2:
-        raise ConfigError(f"task.x_bounds.{name} must be [low, high], null where open, got {given}")
-    low, high = given
-    if low is not None and high is not None and not low < high:
-        raise ConfigError(f"task.x_bounds.{name} must have low < high, got {given}")
-    outside = int(((column < (-np.inf if low is None else low)) | (column > (np.inf if high is None else high))).sum())
-    if outside:
-        count = f"{outside:,}" if isinstance(raw, RawTable) else "some"  # of a table on disk only a sample is here
-        mend = "widen it" if key == "x_bounds" else "name the ends between which it lies, or turn it modulo the period"
-        raise DataError(f"{count} rows of {raw.path.name} have {name!r} outside task.{key}.{name}={given}; {mend}")
-    return low, high
-
-
-def _y_variables(
-    raw: RawTable, names: tuple[str, ...], by_name: dict[str, np.ndarray], y_kind: str
-) -> tuple[Variables | None, np.ndarray | None]:
-    """What is known of y, and its columns, (n, Dy): numbers, or the codes of labels."""
-    if not names:
-        return None, None
-    labels: list[tuple[str, ...] | None] = []
-    values = []
-    for name in names:
-        column = by_name[name]
-        if y_kind == "number" or (y_kind == "auto" and column.dtype.kind == "f"):
-            labels.append(None)
-            values.append(_numbers(raw, "y", name, column, "leave task.y_kind at auto"))
-        else:
-            found, codes = np.unique(column.astype(str) if column.dtype == object else column, return_inverse=True)
-            if len(found) > max(MANY_LABELS, len(column) / 2):
-                if column.dtype == object and 0 < len(odd_cells(column)) < FEW_ODD * len(column):
-                    _numbers(raw, "y", name, column, "empty it and pass task.on_invalid=drop")
-                raise DataError(
-                    f"y column {name!r} of {raw.path.name} has {len(found):,} different labels in "
-                    f"{len(column):,} rows; a class needs several rows a label, is it a name or a number?"
-                )
-            labels.append(tuple(label_text(value) for value in found.tolist()))
-            values.append(codes.reshape(-1).astype(np.float64))
-    return Variables(names, labels=tuple(labels)), np.column_stack(values)
