@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from inncli.numerics.ridge import rows_for
 from inncli.types import Float
 
 PREDICTIONS = 32  # the most that say what is linear in x
@@ -33,6 +34,7 @@ class Components(nn.Module):
     @torch.no_grad()
     def initialise(self, f: Float[Tensor, "rows dim_in"], a: Float[Tensor, "dim dim_in"]) -> None:
         """Sets the axes from features of training ys and the linear fit of x on them; each component gets sd 1."""
+        f = f[: rows_for(len(f), f.shape[1])]
         self.mean.copy_(f.mean(0))
         f = f - self.mean
         predictions = f @ a.T

@@ -47,9 +47,13 @@ class ColumnMaps(Transform):
         return self._each(z, "inverse")
 
     def _each(self, points: Points, way: str) -> Moved:
-        moved = [getattr(each, way)(column) for each, column in zip(self.maps, points.double().unbind(1), strict=True)]
-        out, ladj = (torch.stack(parts, 1) for parts in zip(*moved, strict=True))
-        return out.to(points.dtype), ladj.sum(1).to(points.dtype)
+        total = points.new_zeros(points.shape[0], dtype=torch.float64)
+        columns = list(points.double().unbind(1))
+        for i, each in enumerate(self.maps):
+            if not isinstance(each, Identity):
+                columns[i], ladj = getattr(each, way)(columns[i])
+                total = total + ladj
+        return torch.stack(columns, 1).to(points.dtype), total.to(points.dtype)
 
     @torch.no_grad()
     def initialise(self, x: Points, context: Context = None) -> Points:
