@@ -1,6 +1,11 @@
-"""Shared by all tests: the tests' own modules are importable, torch uses one thread, and shapes are checked."""
+"""Shared by all tests.
+
+The tests' own modules are importable, torch uses one thread, shapes are checked, and no signal is ignored: a shell starts
+what runs in its background with SIGINT and SIGQUIT ignored, nohup with SIGHUP, and `inn` leaves it at that.
+"""
 
 import importlib
+import signal
 import sys
 from pathlib import Path
 
@@ -9,6 +14,9 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 torch.set_num_threads(1)
+for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 importlib.import_module("shape_checks").install()  # before any module of inncli
 
 
