@@ -83,8 +83,8 @@ DEFECTS = [
     ),
     Defect(
         "what steers a terminal is printed",
-        "inncli.cli.console:harmless",
-        'return _STEERING.sub(lambda found: f"\\\\u{ord(found.group()):04x}", text)',
+        "inncli.io.harmless:harmless",
+        "return _STEERING.sub(_spelt, text)",
         "return text",
         "test_hostile::test_what_steers_a_terminal_is_spelt_out",
     ),

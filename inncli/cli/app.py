@@ -18,6 +18,7 @@ from inncli.cli import console
 from inncli.cli.lazy import LazyGroup, new_app
 from inncli.errors import InnError, RequestError, did_you_mean
 from inncli.io import torchrun
+from inncli.io.harmless import harmless
 
 
 class Commands(LazyGroup):
@@ -110,7 +111,7 @@ def main(argv: list[str] | None = None) -> int:
         if _said_elsewhere(error):
             return _exit_code(error)
         if debug:
-            traceback.print_exc()
+            sys.stderr.write(harmless(traceback.format_exc()))
         else:
             console.note(" ".join(_line(error, words).split()))
         return _exit_code(error)

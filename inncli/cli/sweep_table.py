@@ -69,6 +69,6 @@ def report(sweep: SweepDir, jobs: list[dict[str, Any]]) -> None:
             f"best config: {sweep.best_config}; "
             f"train it with `inn train --config-dir {shlex.quote(str(sweep.path))} experiment=best`"
         )
-    console.line(f"next: inn compare {sweep.id}" if done + pruned == len(jobs) else f"next: inn resume {sweep.id}")
+    console.line(f"next: inn compare {sweep.word}" if done + pruned == len(jobs) else f"next: inn resume {sweep.word}")
     for line in failures(jobs):
         console.note(line)

@@ -23,6 +23,7 @@ from inncli.config.compose import NAME, composer, loader, quoted
 from inncli.config.messages import plain_errors
 from inncli.config.planning import Job
 from inncli.config.trust import NOTHING, Trust
+from inncli.io.harmless import in_line
 
 HELP = ("hydra_help", "help")  # parts of hydra's config that only its own --help reads
 
@@ -169,7 +170,8 @@ class Callbacks:
                 getattr(callback, event)(**given)
             except Exception as error:  # the user's own code may raise anything
                 warnings.warn(
-                    f"Callback {type(callback).__name__}.{event} raised {type(error).__name__}: {error}", stacklevel=2
+                    in_line(f"Callback {type(callback).__name__}.{event} raised {type(error).__name__}: {error}"),
+                    stacklevel=2,
                 )
 
 

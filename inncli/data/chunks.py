@@ -236,6 +236,7 @@ class ParquetBlocks(Blocks):
         self.names = tuple(name.strip() for name in self.columns)
         facts = self._file.metadata
         self.sizes = tuple(facts.row_group(i).num_rows for i in range(facts.num_row_groups))
+        tables.check_room(path, 8 * max(self.sizes, default=0) * len(self.columns))  # of a block of them
 
     def _read(self, block: int, columns: Sequence[str]) -> list[np.ndarray | Text]:
         try:
@@ -259,6 +260,7 @@ class ParquetBlocks(Blocks):
         coded = (column if pa.types.is_dictionary(column.type) else column.dictionary_encode()).unify_dictionaries()
         coded = coded.combine_chunks()
         coded = coded.chunk(0) if isinstance(coded, pa.ChunkedArray) else coded
+        tables.check_words(self.path, name, coded.dictionary)
         words = np.array([str(word).strip() for word in coded.dictionary.to_pylist()], dtype=np.str_)
         codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         return Text(np.where((codes < 0) | (np.append(words, "") == "")[codes], -1, codes), words)

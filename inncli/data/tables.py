@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import os
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -16,15 +17,18 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pyarrow import csv as pa_csv
 from pyarrow import parquet
 
 from inncli.data.layout import Roles, layout_of
 from inncli.errors import DataError, did_you_mean
 from inncli.io import npz
+from inncli.io.harmless import unguarded
 
 SUFFIXES = (".csv", ".tsv", ".parquet", ".npz", ".npy")
 _CSV_SAMPLE_ROWS = 20
+LONGEST_WORD = 10_000  # bytes of a cell of text
 _ROUNDED_COMMA = re.compile(r"-?\d+,\d+")
 _TIME = re.compile(r"\d{4}-\d\d-\d\d|\d\d?:\d\d")
 _POINT = re.compile(r"\d\.\d")
@@ -168,7 +172,7 @@ def _read_csv(path: Path, data: bytes) -> Layout:
                 "first row comes first"
             ) from error
         raise DataError(f"{path} is not a readable CSV table ({line_of(error)}); mend that row") from error
-    names = tuple(name.strip() for name in table.column_names)
+    names = tuple(unguarded(name.strip()) for name in table.column_names)
     columns = [_numbers(column_of(path, name, column)) for name, column in zip(names, table.columns, strict=True)]
     # A trailing delimiter on every line makes a last column with neither name nor values.
     while len(columns) > 1 and missing(columns[-1]).all() and not (has_header and names[-1]):
@@ -178,8 +182,10 @@ def _read_csv(path: Path, data: bytes) -> Layout:
 
 def _numbers(column: np.ndarray) -> np.ndarray:
     """Turns text into numbers where every cell is a number that pyarrow does not read, like +3."""
-    if column.dtype != object or not all(value is None or _is_number(value) for value in column):
+    if column.dtype != object:
         return column
+    if not all(value is None or _is_number(value) for value in column):
+        return np.array([None if value is None else unguarded(value) for value in column], dtype=object)
     return np.array([np.nan if value is None else float(value) for value in column])
 
 
@@ -219,12 +225,25 @@ def _is_number(field: str) -> bool:
 
 def _read_parquet(path: Path, data: bytes) -> Layout:
     try:
-        table = parquet.read_table(pa.BufferReader(data))
+        facts = parquet.read_metadata(pa.BufferReader(data))
+        check_room(path, 8 * facts.num_rows * facts.num_columns)
+        words = [field.name for field in facts.schema.to_arrow_schema() if pa.types.is_string(field.type)]
+        # As codes and words: a word that stands in every row is unpacked once, and looked at first.
+        table = parquet.read_table(pa.BufferReader(data), read_dictionary=words)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is not a readable Parquet file ({line_of(error)})") from error
     kept = kept_columns(path, table.column_names)
     columns = [column_of(path, name, table.column(name)) for name in kept]
     return tuple(name.strip() for name in kept), columns, None
+
+
+def check_room(path: Path, size: int) -> None:
+    """Raises DataError if a table needs more memory than this machine has: equal values take no bytes in a file."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > there:
+        raise DataError(
+            f"{path} declares {size:,} bytes of numbers, this machine has {there:,} bytes of memory; take fewer rows"
+        )
 
 
 def kept_columns(path: Path, names: list[str]) -> list[str]:
@@ -244,6 +263,8 @@ def column_of(path: Path, name: str, column: pa.ChunkedArray) -> np.ndarray:
     """A pyarrow column of n rows as float64, bool, or object (str or None), (n,)."""
     kind = column.type
     if pa.types.is_dictionary(kind):
+        for part in column.chunks:
+            check_words(path, name, part.dictionary)
         column = column.cast(kind.value_type)
         kind = column.type
     if pa.types.is_null(kind):
@@ -258,8 +279,21 @@ def column_of(path: Path, name: str, column: pa.ChunkedArray) -> np.ndarray:
         return numbers
     if pa.types.is_nested(kind):
         raise DataError(f"column {name!r} of {path} holds lists; a table has one value a cell")
+    check_words(path, name, column)
     texts = (None if v is None else str(v).strip() for v in column.to_pylist())
     return np.array([text or None for text in texts], dtype=object)
+
+
+def check_words(path: Path, name: str, words: pa.Array | pa.ChunkedArray) -> None:
+    """Raises DataError for a text that is no label: one may stand in every row, and numpy gives each cell its room."""
+    if not (pa.types.is_string(words.type) or pa.types.is_large_string(words.type)):
+        return
+    longest = pc.max(pc.binary_length(words)).as_py() or 0
+    if longest > LONGEST_WORD:
+        raise DataError(
+            f"column {name!r} of {path} has a cell of {longest:,} bytes of text; shorten it to {LONGEST_WORD:,}, or "
+            "leave the column out of the file"
+        )
 
 
 def _read_npz(path: Path, data: bytes) -> Layout:

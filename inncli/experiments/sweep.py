@@ -142,7 +142,7 @@ def resume(sweep: SweepDir, overrides: list[str], task: Launch, trust: Trust, re
         if alive:
             raise RunError(
                 f"{len(alive)} jobs of sweep {sweep.id} are still being trained (the first: job "
-                f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.id} --watch`"
+                f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.word} --watch`"
             )
         todo = [job["job"] for job in sweep.jobs() if job["status"] not in GOOD]
         if not todo and not sweep.is_search:  # the study of a search knows what is left to do
@@ -227,6 +227,6 @@ def _run(sweep: SweepDir, overrides: list[str], task: HydraTask, trust: Trust) -
     if bad:
         error = TrainingError(
             f"expected {len(jobs)} jobs done, got {len(jobs) - len(bad)}, kept under {sweep.path}; "
-            f"`inn resume {sweep.id}` runs the others"
+            f"`inn resume {sweep.word}` runs the others"
         )
     return Ended(sweep, jobs, error)

@@ -18,10 +18,12 @@ import matplotlib as mpl
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 from matplotlib.typing import RcKeyType
 
 from inncli.io.atomic import atomic_path
 from inncli.io.digits import shown
+from inncli.io.harmless import harmless
 from inncli.io.tables import check_suffix
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -111,7 +113,7 @@ def save(fig: Figure, path: str | Path) -> Path:
     path = Path(path)
     suffix = check_suffix(path, SUFFIXES)
     with styled(), atomic_path(path) as tmp:
-        fig.savefig(tmp, format=suffix[1:], metadata=_METADATA[suffix])
+        _harmless(fig).savefig(tmp, format=suffix[1:], metadata=_METADATA[suffix])
     return path
 
 
@@ -119,8 +121,19 @@ def data_uri(fig: Figure, dpi: int = 150) -> str:
     """The picture as a PNG inside a `data:` link, so that a page needs no other file."""
     buffer = io.BytesIO()
     with styled():
-        fig.savefig(buffer, format="png", dpi=dpi, metadata=_METADATA[".png"])
+        _harmless(fig).savefig(buffer, format="png", dpi=dpi, metadata=_METADATA[".png"])
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def _harmless(fig: Figure) -> Figure:
+    """The figure with its texts as `harmless` gives them: names of columns and runs may be a stranger's.
+
+    An SVG holds each text as a comment too, and XML has no place for a control character.
+    """
+    for text in fig.findobj(Text):
+        if (shown := harmless(text.get_text())) != text.get_text():
+            text.set_text(shown)
+    return fig
 
 
 def shorten(text: str, width: int) -> str:

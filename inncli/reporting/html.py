@@ -9,6 +9,7 @@ from __future__ import annotations
 import html
 from collections.abc import Iterable, Sequence
 
+from inncli.io.harmless import harmless
 from inncli.plots.style import BLUE
 
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
@@ -49,8 +50,8 @@ pre {{ background: color-mix(in srgb, var(--ink) 7%, transparent); padding: .7re
 
 
 def text(value: object) -> str:
-    """Any value as text that can't be read as markup."""
-    return html.escape(str(value), quote=True)
+    """Any value as text that can't be read as markup, nor turn the direction of writing."""
+    return html.escape(harmless(str(value)), quote=True)
 
 
 def paragraph(words: object, soft: bool = False) -> str:

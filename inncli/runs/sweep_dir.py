@@ -17,6 +17,7 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -27,6 +28,7 @@ from inncli.io.atomic import atomic_write
 from inncli.io.untrusted import read_json, untrusted_entry
 from inncli.runs import liveness, locks
 from inncli.runs.job_record import Record, is_entry, lives_elsewhere, read_records
+from inncli.runs.registry import outputs_root
 from inncli.runs.run_dir import FIRST_FILES, RunDir
 
 ENDED = ("done", "pruned", "failed", "killed", "interrupted")  # no process works on such a job
@@ -44,6 +46,12 @@ class SweepDir:
     def id(self) -> str:
         """The directory's name."""
         return self.path.absolute().name
+
+    @property
+    def word(self) -> str:
+        """The quoted word by which a command finds it: its id if it lies under the outputs, else its directory."""
+        listed = (outputs_root() / "sweeps" / self.id).resolve() == self.path.resolve()
+        return shlex.quote(self.id if listed else str(self.path))
 
     @property
     def manifest_file(self) -> Path:
@@ -183,7 +191,7 @@ class SweepDir:
         for entry in jobs:
             if entry["job"] == number:
                 return entry
-        raise RunError(f"sweep {self.id} has no job {number}; `inn runs --sweep {self.id}` lists them")
+        raise RunError(f"sweep {self.id} has no job {number}; `inn runs --sweep {self.word}` lists them")
 
     def _gathered(self) -> dict[str, Any]:
         """The manifest, with the jobs that a sweeper has picked since it was written."""
@@ -286,7 +294,7 @@ class SweepDir:
         holder = self._holder() or {}
         busy = RunError(
             f"sweep {self.id} is being run by another process (pid {holder.get('pid')} on "
-            f"{holder.get('host')}); watch it with `inn runs --sweep {self.id} --watch`, or stop it first"
+            f"{holder.get('host')}); watch it with `inn runs --sweep {self.word} --watch`, or stop it first"
         )
         if lives_elsewhere({"status": "running", **holder}):
             raise busy
