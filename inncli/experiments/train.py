@@ -33,13 +33,13 @@ from inncli.experiments.setup import (
     split_pairs,
     trainer_data,
 )
-from inncli.inference.run_task import shut_for
+from inncli.inference.run_task import check_named_table, shut_for
 from inncli.loggers.base import Tracker, tracked
 from inncli.models.base import Model
 from inncli.runs import provenance
 from inncli.runs.registry import name_of
 from inncli.runs.run_dir import RunDir
-from inncli.runs.run_info import Ending, ending_of
+from inncli.runs.run_info import Ending, data_checksum, ending_of
 from inncli.training import distributed, verify
 from inncli.training.checkpoint import under
 from inncli.training.group import Group
@@ -101,6 +101,8 @@ def _train(
         device=",".join(group.names),
         dtype=config["dtype"],
         threads=setup.threads,
+        # At once: a run that names a table without its checksum could have any table of the user's opened.
+        **({"data": facts} if (facts := setup.task.fingerprint()) is not None else {}),
     )
     with tracked(setup.logger, run) as tracker:
         try:
@@ -138,6 +140,7 @@ def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | No
     info = run.refuse_done()
     config = run.config()
     config = registry.check(config if info.get("threads") is None else {**config, "threads": info["threads"]}, trust)
+    check_named_table(run, info, config["task"])
     with shut_for(run):
         setup = build_setup(config, group, trust)
     shapes = verify.declared(run, run.last, needed=False)  # finds what is wrong before anything is written
@@ -216,6 +219,7 @@ def _fit(
         "x": model.x.to_dict(),
         "y": model.y.to_dict() if model.y else None,
         "seen": data.y_statistics(model.y),
+        "data": data_checksum(run.info()),
     }
     begun = time.monotonic()
 

@@ -27,11 +27,16 @@ def task_of(run: RunDir, resimulate: bool = False, trust: Trust = NOTHING) -> Ta
         resimulate: whether a simulator file of the user's may be run.
         trust: the config folders that the command names.
 
-    Raises: UserFileRefused if it would run a file without `resimulate`.
+    Raises: UserFileRefused if it would run a file without `resimulate`; RunError if it would read another table than
+        the run was trained on.
     """
     config = registry.check(run.config(), trust)
+    info = run.info()
+    check_named_table(run, info, config["task"])
     with shut_for(run):
-        return registry.make(config["task"], Task, trust.to_run([config]) if resimulate else trust)
+        task = registry.make(config["task"], Task, trust.to_run([config]) if resimulate else trust)
+    same_table(run, info, task.fingerprint())
+    return task
 
 
 @contextmanager
@@ -70,7 +75,6 @@ def training_ys(run: RunDir, trust: Trust = NOTHING) -> np.ndarray | None:
     if run.pairs.is_file():
         return kept_pairs(run, run.info()).y
     task = task_of(run, trust=trust)
-    same_table(run, run.info(), task.fingerprint())
     pairs = task.training_pairs(run.config()["seed"])
     return (pairs.split(0.0)[0] if isinstance(pairs, StreamedPairs) else pairs).y  # of a table on disk: a part
 
@@ -95,7 +99,7 @@ def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, st
         return split(kept_pairs(run, run.info()), config["trainer"]["val_fraction"], rng)[1], "validation rows"
     if not task.is_measured:
         return task.test_pairs(seed), "new pairs"
-    same_table(run, run.info(), task.fingerprint())
+    same_table(run, run.info(), task.fingerprint())  # a task that the caller has made may be another one
     # By the seed of the run's own split: another one would give rows that the run was trained on.
     return task.test_pairs(config["seed"]), "test rows of the table"
 
@@ -109,10 +113,36 @@ def kept_pairs(run: RunDir, info: dict[str, Any]) -> Pairs:
     return pairs
 
 
+def check_named_table(run: RunDir, info: dict[str, Any], task: dict[str, Any]) -> None:
+    """Checks that a run which names a table says which one it was, before the table is read.
+
+    A run directory may be a stranger's, and name any table of the user's: a report would publish its values.
+
+    Raises: RunError if run.json has no checksum of it.
+    """
+    file = task.get("file")
+    ours = str(task.get("_target_", "inncli.")).startswith(
+        "inncli."
+    )  # what a file is to a class of the user's, it knows
+    if ours and isinstance(file, str) and not file.endswith(".py") and (info.get("data") or {}).get("sha256") is None:
+        raise RunError(
+            f"run {run.id} names the table {file} without its checksum, so that it could be any; restore "
+            f"{run.info_file} or train again"
+        )
+
+
 def same_table(run: RunDir, info: dict[str, Any], fingerprint: dict[str, Any] | None) -> None:
-    """Checks that the table of a run is still the one that it was trained on. Raises: RunError if it has changed."""
-    before = (info.get("data") or {}).get("sha256")
-    if fingerprint is not None and before is not None and fingerprint["sha256"] != before:
+    """Checks that the table of a run is the one that it was trained on. Raises: RunError if it is not, or none is said.
+
+    Args:
+        run: the run.
+        info: its run.json.
+        fingerprint: of its task: file and checksum of the table; None without one.
+    """
+    if fingerprint is None:
+        return
+    check_named_table(run, info, fingerprint)
+    if fingerprint["sha256"] != (info.get("data") or {}).get("sha256"):
         raise RunError(
             f"{fingerprint['file']} has changed since run {run.id} was trained on it; restore the table or train again"
         )

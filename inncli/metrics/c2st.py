@@ -12,6 +12,7 @@ from sklearn.model_selection import KFold
 from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
+from inncli.io.worker_path import safe_path
 from inncli.types import Real
 
 CLASSIFIER = "scikit-learn MLP, 2 hidden layers of 10 * Dx, 5-fold"
@@ -51,7 +52,7 @@ def c2st_scores(
         with threadpool_limits(1):
             accuracies = [_accuracy(*job) for job in jobs]
     else:
-        with joblib.parallel_config("loky", n_jobs=cores, inner_max_num_threads=1):
+        with safe_path(), joblib.parallel_config("loky", n_jobs=cores, inner_max_num_threads=1):
             accuracies = joblib.Parallel()(joblib.delayed(_accuracy)(*job) for job in jobs)
     return np.reshape(accuracies, (-1, folds)).mean(1).tolist()
 

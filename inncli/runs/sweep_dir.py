@@ -19,7 +19,7 @@ import os
 import re
 import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +103,16 @@ class SweepDir:
             if re.fullmatch("[0-9]+", path.name) and run.info_file.exists() and run.config_file.exists():
                 yield int(path.name), run.config()
 
+    def tables(self) -> set[str]:
+        """Checksums of the tables that the sweep says its jobs are trained on, in its manifest or in their runs."""
+        said = self.manifest().get("tables")
+        found = {word for word in said if isinstance(word, str)} if isinstance(said, list) else set()
+        for path in sorted(self.path.iterdir()):
+            if re.fullmatch("[0-9]+", path.name):
+                with contextlib.suppress(CheckpointError):
+                    found.add((RunDir(path).info().get("data") or {}).get("sha256"))
+        return found - {None}
+
     def run(self, number: int) -> RunDir:
         """The run directory of a job, whether it is there yet or not."""
         return RunDir(self.path / str(number))
@@ -118,12 +128,13 @@ class SweepDir:
                 raise RunError(f"{folder} is a link, and a job writes in its own directory only; remove it")
 
     # ---- the manifest ------------------------------------------------------------------------------
-    def start(self, overrides: list[str], jobs: list[dict[str, Any]]) -> None:
+    def start(self, overrides: list[str], jobs: list[dict[str, Any]], tables: Iterable[str] = ()) -> None:
         """Writes the manifest of a new sweep.
 
         Args:
             overrides: the sweep's own, the launcher's included.
             jobs: `overrides` and `config` of each; empty where a sweeper picks them as it goes.
+            tables: checksums of the tables that the jobs are trained on.
         """
         self._write(
             {
@@ -133,6 +144,7 @@ class SweepDir:
                 "ended": None,
                 "overrides": overrides,
                 "search": not jobs,
+                **({"tables": sorted(tables)} if tables else {}),
                 "jobs": [{"job": n, "status": "waiting", **job} for n, job in enumerate(jobs)],
             }
         )

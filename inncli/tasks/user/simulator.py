@@ -163,7 +163,8 @@ class Simulator(Task):
         if workers == 1:
             return map(draw, *lists)
         # spawn, since a fork of a process whose libraries run threads can hang
-        pool = ProcessPoolExecutor(workers, mp_context=spawning(), initializer=leave_safe_path)
+        with safe_path():  # its locks start a process of their own
+            pool = ProcessPoolExecutor(workers, mp_context=spawning(), initializer=leave_safe_path)
         with pool:
             try:
                 with safe_path():  # the processes start with the first call
