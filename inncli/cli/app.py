@@ -88,6 +88,8 @@ def main(argv: list[str] | None = None) -> int:
     debug = "--debug" in words
     words = [word for word in words if word != "--debug"] or ["--help"]
     try:
+        if any("\0" in word for word in words):
+            raise RequestError("a word holds a NUL, which no name may; leave it out")
         code = typer.main.get_command(app).main(args=words, prog_name="inn", standalone_mode=False)
         sys.stdout.flush()
         code = code if isinstance(code, int) else 0
@@ -132,6 +134,8 @@ def _said_elsewhere(error: Exception) -> bool:
 
 
 def _exit_code(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return RequestError.exit_code
     # typer's own errors are known by their looks: it vendors click, which must not be imported.
     known = isinstance(error, InnError) or hasattr(error, "format_message")
     return int(getattr(error, "exit_code", 1)) if known else 1
@@ -142,6 +146,9 @@ def _line(error: Exception, words: list[str]) -> str:
         return console.said(error)
     if hasattr(error, "format_message"):
         return _usage(error, words)
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        name = str(error.filename)
+        return f"{name[:60]}... has {len(name):,} letters, more than a file's name may have; shorten it"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}; free the place or name another"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):

@@ -12,7 +12,7 @@ from inncli import evaluation
 from inncli.cli import console
 from inncli.cli.cells import typed
 from inncli.io.atomic import atomic_write
-from inncli.io.harmless import guarded
+from inncli.io.harmless import guarded, in_line
 from inncli.metrics import registry
 
 
@@ -86,7 +86,9 @@ def write_csv(found: list[evaluation.groups.Problem], metric: list[str] | None, 
                 settings = [{**problem.config, **group.config}.get(key) for key in keys if key != "task"]
                 values = [entry.metrics.get(name, entry.verdicts.get(name)) for name in names]
                 cells = [entry.run.id, problem.task, *settings, entry.info.get("seed"), *values]
-                writer.writerow([guarded(cell) if isinstance(cell, str) else cell for cell in cells])
+                plain = [guarded(cell) if isinstance(cell, str) else cell for cell in cells]
+                # On a terminal a line break in a name could pass for another row.
+                writer.writerow([in_line(c) if path is None and isinstance(c, str) else c for c in plain])
     if path is None:
         for line in text.getvalue().rstrip("\n").split("\n"):
             console.line(line)

@@ -120,8 +120,8 @@ def _bytes(path: Path) -> bytes:
         raise DataError(f"{path} is not there{did_you_mean(path.name, near)}") from None
     except IsADirectoryError:
         raise DataError(f"{path} is a folder; pass a file in it") from None
-    except OSError as error:
-        raise DataError(f"{path} can't be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise DataError(f"{path} can't be read ({getattr(error, 'strerror', None) or error})") from error
     if not data.strip(b"\xef\xbb\xbf \t\r\n"):
         raise DataError(f"{path} is empty")
     return data
@@ -202,7 +202,10 @@ def _decode(path: Path, data: bytes) -> str:
 
 
 def _fields(line: str, delimiter: str) -> list[str]:
-    return [field.strip() for field in next(csv.reader([line.strip("\n")], delimiter=delimiter))]
+    try:
+        return [field.strip() for field in next(csv.reader([line.strip("\n")], delimiter=delimiter))]
+    except csv.Error as error:
+        raise DataError(f"a line of the table can't be split into cells ({error}); shorten it") from error
 
 
 def _delimiter(lines: list[str]) -> str:

@@ -131,8 +131,8 @@ def _harmless(fig: Figure) -> Figure:
     An SVG holds each text as a comment too, and XML has no place for a control character.
     """
     for text in fig.findobj(Text):
-        if (shown := harmless(text.get_text())) != text.get_text():
-            text.set_text(shown)
+        if (plain := harmless(text.get_text()).replace("\t", " ")) != text.get_text():  # fonts have no tab
+            text.set_text(plain)
     return fig
 
 
