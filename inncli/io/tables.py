@@ -208,13 +208,12 @@ def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict[str, 
     Shape: each column (n,): float64, or unicode where the file holds text.
     Raises: DataError, which calls the file `what`, if it is missing or damaged.
     """
+    plain: Callable[[str], str] = unguarded if path.suffix.lower() == ".csv" else str
     try:
         check_regular(path)
         if path.suffix.lower() == ".csv":
             table = csv.read_csv(path)
-            plain = unguarded
         else:
-            plain = str
             facts = parquet.read_metadata(path)
             _check_unpacked(path, facts)
             words = [field.name for field in facts.schema.to_arrow_schema() if _is_text(field.type)]
