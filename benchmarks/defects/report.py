@@ -6,7 +6,7 @@ DEFECTS = [
     Defect(
         "a page that does not escape its words",
         "inncli.reporting.html:text",
-        "return html.escape(str(value), quote=True)",
+        "return html.escape(harmless(str(value)), quote=True)",
         "return str(value)",
         "test_report::test_pieces_escape_what_they_are_given",
     ),

@@ -56,7 +56,7 @@ DEFECTS = [
     Defect(
         "the pages of a Parquet set are not checked",
         "inncli.io.tables:read_table",
-        "parquet.read_table(path, page_checksum_verification=True)",
+        "parquet.read_table(path, page_checksum_verification=True, read_dictionary=words)",
         "parquet.read_table(path, page_checksum_verification=False)",
         "test_hostile::test_an_altered_byte_is_noticed[posteriors/set.parquet]",
     ),
@@ -176,8 +176,8 @@ DEFECTS = [
     Defect(
         "a recipe runs the file that it names",
         "inncli.config.recipes:to_run",
-        "if named or resimulate or not trust.recipes else trust",
-        "if named or resimulate or trust.recipes else trust",
+        "trust.to_run(configs) if named or resimulate or not trust.recipes else trust",
+        "trust.to_run(configs)",
         "test_attacks_folders::test_a_recipe_in_the_folder_of_a_sweep_is_data[a simulator file]",
     ),
     Defect(
