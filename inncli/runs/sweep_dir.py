@@ -110,8 +110,9 @@ class SweepDir:
         for path in sorted(self.path.iterdir()):
             if re.fullmatch("[0-9]+", path.name):
                 with contextlib.suppress(CheckpointError):
-                    found.add((RunDir(path).info().get("data") or {}).get("sha256"))
-        return found - {None}
+                    sha256 = (RunDir(path).info().get("data") or {}).get("sha256")
+                    found |= {sha256} if sha256 else set()
+        return found
 
     def run(self, number: int) -> RunDir:
         """The run directory of a job, whether it is there yet or not."""

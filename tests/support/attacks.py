@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import re
 import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+
+import yaml
 
 from inncli.cli.app import main
 
@@ -19,6 +22,12 @@ SIMULATOR = CODE + "def prior(n, rng): return rng.normal(size=(n, 2))\ndef simul
 OSC = "\x1b]0;owned\x07"  # sets the title of the window
 STEERS = f"{OSC}\x1b[2J\x9b31m\u202eevil\u2066\u2028\u200f\ufeff\nsecond\tcell\r<script>alert(1)</script>"
 STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff]")
+SEARCH = [
+    "hydra/sweeper=optuna",
+    "hydra.sweeper.n_trials=1",
+    "hydra.sweeper.n_jobs=1",
+    "trainer.lr=interval(1e-3,1e-2)",
+]
 TINY = ["trainer.max_steps=4", "model.n_blocks=1", "model.block.hidden=[4]", "trainer.batch_size=32", "device=cpu"]
 
 
@@ -69,3 +78,17 @@ def refused(folder: Path, words: list[str], expected: str, capsys, seconds: int 
     assert len(err.splitlines()) == 1 and expected in err, err
     assert not STEERING.search(err.rstrip("\n"))
     assert contents(folder.parent) == before
+
+
+def config_of(run: str) -> dict:
+    return yaml.safe_load(Path(run, "config.yaml").read_text())
+
+
+def sweep(config: dict | None = None, words: list[str] = (), search: bool = False, **fields) -> Path:
+    """A stranger's sweep, `their`, with one waiting job."""
+    folder = Path("their")
+    folder.mkdir(exist_ok=True)
+    jobs = [] if search else [{"job": 0, "status": "waiting", "overrides": [], "config": config or config_of("flow")}]
+    told = {"id": "their", "status": "interrupted", "overrides": list(words), "search": search, "jobs": jobs, **fields}
+    (folder / "sweep.json").write_text(json.dumps(told))
+    return folder
