@@ -8,7 +8,20 @@ From a notebook:
     >>> run.log_prob(x[0], y)                     # in the user's units
 """
 
+# ruff: noqa: E402 the import path is set first
 from __future__ import annotations
+
+import os
+import sys
+
+# `python -m inncli` puts the working folder first on the import path, and that may be a stranger's: a torch.py there
+# would be run. The folder stays if this very package lies in it.
+if (
+    sys.argv[:1] == ["-m"]
+    and not getattr(sys.flags, "safe_path", False)
+    and os.path.abspath(sys.path[0]) != os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+):
+    del sys.path[0]
 
 from pathlib import Path
 

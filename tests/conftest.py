@@ -1,7 +1,7 @@
 """Shared by all tests.
 
-The tests' own modules are importable, torch uses one thread, shapes are checked, and no signal is ignored: a shell starts
-what runs in its background with SIGINT and SIGQUIT ignored, nohup with SIGHUP, and `inn` leaves it at that.
+The tests' own modules are importable, torch uses one thread, shapes are checked, and no signal is ignored: a shell
+starts what runs in its background with SIGINT and SIGQUIT ignored, nohup with SIGHUP, and `inn` leaves it at that.
 """
 
 import importlib

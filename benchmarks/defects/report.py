@@ -7,9 +7,9 @@ DEFECTS = [
         "a page that does not escape its words",
         "inncli.reporting.page",
         'Environment(loader=PackageLoader("inncli.reporting"), autoescape=True, undefined=StrictUndefined, '
-        "trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)",
+        "trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, finalize=_shown)",
         'Environment(loader=PackageLoader("inncli.reporting"), autoescape=False, undefined=StrictUndefined, '
-        "trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)",
+        "trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, finalize=_shown)",
         "test_report::test_every_value_is_text_wherever_it_stands",
     ),
     Defect(
@@ -37,9 +37,9 @@ DEFECTS = [
         "a name that the template does not know shown as nothing",
         "inncli.reporting.page",
         'Environment(loader=PackageLoader("inncli.reporting"), autoescape=True, undefined=StrictUndefined, '
-        "trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)",
+        "trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, finalize=_shown)",
         'Environment(loader=PackageLoader("inncli.reporting"), autoescape=True, '
-        "trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True)",
+        "trim_blocks=True, lstrip_blocks=True, keep_trailing_newline=True, finalize=_shown)",
         "test_report::test_a_page_that_lacks_what_its_template_names_is_an_error",
     ),
     Defect(

@@ -18,6 +18,7 @@ from inncli.cli import console
 from inncli.cli.lazy import LazyGroup, new_app
 from inncli.errors import InnError, RequestError, did_you_mean
 from inncli.io import standard_streams, torchrun
+from inncli.io.harmless import harmless
 from inncli.io.permissions import closed
 from inncli.training import stop_signals
 
@@ -92,6 +93,8 @@ def main(argv: list[str] | None = None) -> int:
         console.note("the working folder is gone, or closed to you; change to another: cd")
         return RequestError.exit_code
     try:
+        if any("\0" in word for word in words):
+            raise RequestError("a word holds a NUL, which no name may; leave it out")
         code = typer.main.get_command(app).main(args=words, prog_name="inn", standalone_mode=False)
         sys.stdout.flush()
         code = code if isinstance(code, int) else 0
@@ -116,7 +119,7 @@ def _failed(error: Exception, words: list[str], debug: bool) -> int:
     if _said_elsewhere(error):
         return _exit_code(error)
     if debug:
-        traceback.print_exception(error)
+        sys.stderr.write(harmless("".join(traceback.format_exception(error))))
     else:
         console.note(" ".join(_line(error, words).split()))
     return _exit_code(error)
@@ -146,6 +149,8 @@ def _has_working_folder() -> bool:
 
 
 def _exit_code(error: Exception) -> int:
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        return RequestError.exit_code
     # typer's own errors are known by their looks: it vendors click, which must not be imported.
     if isinstance(error, PermissionError):
         return RequestError.exit_code
@@ -160,6 +165,9 @@ def _line(error: Exception, words: list[str]) -> str:
         return _usage(error, words)
     if isinstance(error, PermissionError) and error.filename:
         return str(closed(error.filename))
+    if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+        name = str(error.filename)
+        return f"{name[:60]}... has {len(name):,} letters, more than a file's name may have; shorten it"
     if isinstance(error, OSError) and error.filename:
         return f"{error.filename}: {error.strerror}; free the place or name another"
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO):

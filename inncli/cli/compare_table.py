@@ -12,6 +12,7 @@ from inncli import evaluation
 from inncli.cli import console
 from inncli.cli.cells import typed
 from inncli.io.atomic import atomic_write
+from inncli.io.harmless import guarded, in_line
 from inncli.metrics import registry
 
 
@@ -78,15 +79,19 @@ def write_csv(found: list[evaluation.groups.Problem], metric: list[str] | None, 
     names = metric or list(dict.fromkeys(name for problem in found for name in problem.metrics))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["run", "task", *(key for key in keys if key != "task"), "seed", *names])
+    writer.writerow(["run", "task", *(guarded(key) for key in keys if key != "task"), "seed", *names])
     for problem in found:
         for group in problem.groups:
             for entry in group.entries:
                 settings = [{**problem.config, **group.config}.get(key) for key in keys if key != "task"]
                 values = [entry.metrics.get(name, entry.verdicts.get(name)) for name in names]
-                writer.writerow([entry.run.id, problem.task, *settings, entry.info.get("seed"), *values])
+                cells = [entry.run.id, problem.task, *settings, entry.info.get("seed"), *values]
+                plain = [guarded(cell) if isinstance(cell, str) else cell for cell in cells]
+                # On a terminal a line break in a name could pass for another row.
+                writer.writerow([in_line(c) if path is None and isinstance(c, str) else c for c in plain])
     if path is None:
-        console.line(text.getvalue().rstrip("\n"))
+        for line in text.getvalue().rstrip("\n").split("\n"):
+            console.line(line)
     else:
         atomic_write(path, text.getvalue())
         console.note(f"table: {path}")

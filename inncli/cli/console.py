@@ -17,9 +17,7 @@ from types import ModuleType
 from inncli.errors import InnError
 from inncli.io import standard_streams
 from inncli.io.digits import shown
-
-# What steers a terminal, turns the direction of writing or can't be encoded: names and messages may be a stranger's.
-_STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+from inncli.io.harmless import harmless, in_line
 
 _OPTIONS = {"metrics": "--metric", "n": "--samples"}  # of arguments whose option is not called as they are
 
@@ -58,13 +56,14 @@ def _drawing() -> ModuleType:
 
 
 def line(text: str) -> None:
-    """Prints one line of the result."""
-    print(harmless(text))
+    """Prints one line of the result; line breaks before it are empty lines, others are spelt out."""
+    after = text.lstrip("\n")
+    print("\n" * (len(text) - len(after)) + in_line(after))
 
 
 def note(text: str) -> None:
     """Prints one line that is not the result: a warning, or where a file went."""
-    print(harmless(text), file=sys.stderr)
+    print(in_line(text), file=sys.stderr)
 
 
 def said(error: Exception) -> str:
@@ -97,7 +96,7 @@ def progress() -> Iterator[Callable[[str], None]]:
         return
     clear = "\r\x1b[K"
     try:
-        yield lambda text: print(f"{clear}{text}", end="", file=sys.stderr, flush=True)
+        yield lambda text: print(f"{clear}{in_line(text)}", end="", file=sys.stderr, flush=True)
     finally:
         print(clear, end="", file=sys.stderr, flush=True)
 
@@ -112,17 +111,12 @@ def words(cell: object, sd: float | None = None) -> str:
     """A cell as text, a number with as many digits as tell it from others that scatter by `sd`."""
     if isinstance(cell, float):
         return shown(cell, sd) if math.isfinite(cell) else "-"
-    return "-" if cell is None else harmless(str(cell))
+    return "-" if cell is None else in_line(str(cell))
 
 
 def numbers(cells: Iterable[float], sd: float) -> list[Number]:
     """Numbers that scatter by `sd` as cells of a table."""
     return [Number(words(float(cell), sd)) for cell in cells]
-
-
-def harmless(text: str) -> str:
-    """The text with what would steer a terminal spelt out, as JSON does; line breaks and tabs stay."""
-    return _STEERING.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 def _finite(value: object) -> object:

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from inncli.cli import console
+from inncli.io.harmless import in_line
 
 
 def table(
@@ -41,6 +42,7 @@ def live_table() -> Iterator[Callable[..., None]]:
 
 def _laid_out(headers: Sequence[str], rows: Sequence[Sequence[object]], width: int) -> list[str] | None:
     """The lines of `_as_table`, hundreds of times faster; None where a cell has to be wrapped or measured."""
+    headers = [in_line(header) for header in headers]
     cells = [[console.words(cell) for cell in row] for row in rows]
     text = "".join([*headers, *("".join(row) for row in cells)])
     if not (text.isascii() and text.isprintable()):
@@ -65,13 +67,11 @@ def _as_table(
     bold: Collection[tuple[int, int]] = (),
 ) -> Table:
     """The table as rich draws it."""
-    heading = None if title is None else Text(console.harmless(title), "table.title")  # as text: [u,v] is no markup
+    heading = None if title is None else Text(in_line(title), "table.title")  # as text: [u,v] is no markup
     shown = Table(box=box.SIMPLE_HEAD, title=heading, title_justify="left", pad_edge=False, show_edge=False)
     for i, header in enumerate(headers):
         numeric = any(isinstance(row[i], (int, float, console.Number)) for row in rows)
-        shown.add_column(
-            Text(console.harmless(header)), justify="right" if numeric else "left", no_wrap=numeric or i == 0
-        )
+        shown.add_column(Text(in_line(header)), justify="right" if numeric else "left", no_wrap=numeric or i == 0)
     for i, row in enumerate(rows):
         shown.add_row(*(Text(console.words(cell), "bold" if (i, j) in bold else "") for j, cell in enumerate(row)))
     return shown

@@ -100,7 +100,8 @@ def _watch(sweep: SweepDir) -> None:
             for job in jobs:
                 if seen.get(job["job"]) != job["status"]:
                     seen[job["job"]] = job["status"]
-                    print(console.harmless(f"job {job['job']} {job['status']}"), flush=True)
+                    console.line(f"job {job['job']} {job['status']}")
+                    sys.stdout.flush()
         return
     with console.live_table() as show:
         for jobs in _looks(sweep):

@@ -9,6 +9,8 @@ from typing import Any
 from inncli import experiments
 from inncli.cli import console
 from inncli.cli.cells import duration, steps
+from inncli.config.trust import python_files
+from inncli.io.untrusted_yaml import read_yaml
 from inncli.runs.sweep_dir import SweepDir
 
 HEADERS = ("job", "overrides", "state", "val loss", "steps", "time")
@@ -67,8 +69,18 @@ def report(sweep: SweepDir, jobs: list[dict[str, Any]]) -> None:
     if sweep.best_config.is_file():
         console.line(
             f"best config: {sweep.best_config}; "
-            f"train it with `inn train --config-dir {shlex.quote(str(sweep.path))} experiment=best`"
+            f"train it with `inn train --config-dir {shlex.quote(str(sweep.path))} experiment=best"
+            f"{' --resimulate' if _runs_a_file(sweep) else ''}`"
         )
-    console.line(f"next: inn compare {sweep.id}" if done + pruned == len(jobs) else f"next: inn resume {sweep.id}")
+    console.line(f"next: inn compare {sweep.word}" if done + pruned == len(jobs) else f"next: inn resume {sweep.word}")
     for line in failures(jobs):
         console.note(line)
+
+
+def _runs_a_file(sweep: SweepDir) -> bool:
+    """Whether the best config of a search names a simulator file."""
+    try:
+        tree = read_yaml(sweep.best_config)
+    except (OSError, ValueError):
+        return False
+    return isinstance(tree, dict) and any(python_files(tree.get("task")))

@@ -14,6 +14,7 @@ from inncli.cli import completion, sweep_table
 from inncli.cli.options import ConfigDirOption, TableOption
 from inncli.cli.resume import resume as resume_command
 from inncli.cli.training_job import job
+from inncli.config import recipes
 from inncli.config.trust import Trust
 from inncli.errors import RequestError
 from inncli.io import torchrun
@@ -44,7 +45,11 @@ def train(
         ),
     ] = None,
     resimulate: Annotated[
-        bool, typer.Option("--resimulate", help="With --resume: run the simulator file that the run was trained on.")
+        bool,
+        typer.Option(
+            "--resimulate",
+            help="With --resume, or a recipe in a sweep's folder: run the simulator file that it names.",
+        ),
     ] = False,
     config_dir: ConfigDirOption = None,
     table: TableOption = None,
@@ -74,11 +79,8 @@ def train(
             )
         resume_command(resume, None, resimulate, config_dir, table)
         return
-    if resimulate or table:
-        option = "--resimulate" if resimulate else "--table"
-        raise RequestError(
-            f"{option} goes with --resume; a new run is trained on the file that you name, task.file=FILE"
-        )
+    if table:
+        raise RequestError("--table goes with --resume; a new run is trained on the file that you name, task.file=FILE")
     if cfg and multirun:
         raise RequestError("-c prints one config and -m trains several; give one of them")
     for_sweeps = [] if multirun or cfg else config.sweep_overrides(words)  # a recipe may have some, and train alone too
@@ -86,13 +88,18 @@ def train(
         raise RequestError(f"{for_sweeps[0]!r} is for a sweep, and this trains one run; add -m, or leave it out")
     trust = Trust.of(config_dir)
     words = config.with_literal_files(words)
+    if resimulate and not trust.recipes:
+        raise RequestError(
+            "--resimulate goes with --resume, or with a recipe in a sweep's folder; a new run is trained on the file "
+            "that you name"
+        )
     jobs = config.plan(words, multirun, trust)
     if cfg:
         sys.stdout.write(config.shown(jobs[0], cfg))
     elif multirun:
-        sweep_table.report_end(experiments.sweep.start(words, jobs, job, trust))
+        sweep_table.report_end(experiments.sweep.start(words, jobs, job, trust, resimulate))
     else:
-        _single(words, jobs[0], trust.to_run([jobs[0].config]))
+        _single(words, jobs[0], recipes.to_run(trust, words, [jobs[0].config], resimulate))
 
 
 def _single(words: list[str], planned: config.Job, trust: Trust) -> None:

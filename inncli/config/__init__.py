@@ -7,6 +7,7 @@
     schema      what a config node may hold
     signatures  the arguments of a target, read from its source
     renamed     targets of earlier releases
+    recipes     those in the folder of a sweep or a run, which are data
     compose     overrides to a whole config
     overrides   which part of hydra an override sets, and which may be taken from a sweep's directory
     sweeps      the overrides of a sweep to those of its jobs

@@ -28,6 +28,7 @@ from hydra.plugins.search_path_plugin import SearchPathPlugin
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from inncli.config.recipes import check_recipes
 from inncli.config.registry import conf_dir, data_dir
 from inncli.config.trust import NOTHING, Trust
 
@@ -44,7 +45,7 @@ class TrustedFolders(SearchPathPlugin):
 
     def manipulate_search_path(self, search_path: ConfigSearchPath) -> None:
         """Adds them; hydra calls this for each new search path."""
-        for folder in _trust.get().folders:
+        for folder in (*_trust.get().folders, *_trust.get().recipes):
             search_path.append("command-line", f"file://{folder}")
 
 
@@ -54,7 +55,10 @@ def composer(trust: Trust = NOTHING) -> Iterator[Compose]:
 
     Args:
         trust: the config folders that are composed from beside the shipped one.
+
+    Raises: ConfigError for a recipe in the folder of a sweep or a run that says more than data may.
     """
+    check_recipes(trust)
     find_plugins()
     register_resolvers()
     own_presets()

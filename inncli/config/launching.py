@@ -25,6 +25,7 @@ from inncli.config.messages import plain_errors
 from inncli.config.overrides import key
 from inncli.config.planning import Job
 from inncli.config.trust import NOTHING, Trust
+from inncli.io.harmless import in_line
 
 LOG = "hydra.job_logging"
 HELP = ("hydra_help", "help")  # parts of hydra's config that only its own --help reads
@@ -187,7 +188,8 @@ class Callbacks:
                 getattr(callback, event)(**given)
             except Exception as error:  # the user's own code may raise anything
                 warnings.warn(
-                    f"Callback {type(callback).__name__}.{event} raised {type(error).__name__}: {error}", stacklevel=2
+                    in_line(f"Callback {type(callback).__name__}.{event} raised {type(error).__name__}: {error}"),
+                    stacklevel=2,
                 )
 
 

@@ -8,6 +8,7 @@ setting with a plain value, or one of a few settings of a launcher or a sweeper.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -174,7 +175,7 @@ def overrides_to_resume(sweep: str, manifest: dict[str, Any], overrides: list[st
             raise ConfigError(
                 f"sweep {sweep} sets {override!r}, which is not taken from a file, since it could run a command; "
                 + (
-                    f"give it again, or another launcher: inn resume {sweep} hydra/launcher=NAME"
+                    f"give it again, or another launcher: inn resume {shlex.quote(sweep)} hydra/launcher=NAME"
                     if launcher
                     else "look at it, and take it out of sweep.json to go on without it"
                 )

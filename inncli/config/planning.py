@@ -11,6 +11,7 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 
 from inncli.config.compose import by_choices, composer, unresolved
 from inncli.config.messages import not_a_choice, plain_errors
+from inncli.config.recipes import check_sources
 from inncli.config.registry import GROUPS, check, choices
 from inncli.config.sweeps import expand
 from inncli.config.trust import NOTHING, Trust
@@ -56,6 +57,7 @@ def plan(overrides: list[str], multirun: bool = False, trust: Trust = NOTHING) -
             for source in unresolved(cfg.hydra.runtime, "config_sources"):
                 if source["schema"] == "file":
                     Trust.of(source["path"])  # hydra passes over a folder that is not there
+            check_sources(cfg.hydra.runtime.choices, trust)
             config = plain(cfg, cfg.hydra.runtime.choices, trust)
             jobs.append(Job(config, one, exact, None if multirun else cfg))
     return jobs

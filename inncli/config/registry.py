@@ -59,7 +59,8 @@ def data_dir() -> Path:
 
 def choices(group: str, trust: Trust = NOTHING) -> list[str]:
     """The names that `group=NAME` can take, from the file names of the shipped and the trusted folders."""
-    folders = [root / group for root in (conf_dir(), *trust.folders)]
+    recipes = trust.recipes if group == "experiment" else ()
+    folders = [root / group for root in (conf_dir(), *trust.folders, *recipes)]
     for folder in folders:
         check_open(folder)
     return sorted({path.stem for folder in folders for path in folder.glob("*.yaml")})

@@ -24,6 +24,8 @@ from typing import Any
 from inncli.errors import ConfigError, UserFileRefused
 from inncli.io.paths import user_path
 
+NESTED = 4  # how deep below the folder of a sweep a folder still counts as the sweep's
+
 
 @dataclass(frozen=True)
 class Trust:
@@ -32,14 +34,19 @@ class Trust:
     Args:
         folders: config folders of the user's: their yamls, their targets, and the modules that lie in them.
         files: absolute paths of Python files that may be run.
+        recipes: folders of sweeps and runs, whose recipes are composed as data; see `inncli.config.recipes`.
     """
 
     folders: tuple[Path, ...] = ()
     files: frozenset[str] = frozenset()
+    recipes: tuple[Path, ...] = ()
 
     @classmethod
     def of(cls, config_dir: str | Path | None) -> Trust:
-        """The trust in a config folder; in nothing for None. Raises: ConfigError if it is no folder."""
+        """The trust in a config folder; in nothing for None. Raises: ConfigError if it is no folder.
+
+        The folder of a sweep or a run, and what lies in one, may be a stranger's: its recipes are data.
+        """
         if config_dir is None:
             return cls()
         path = user_path(config_dir).resolve()
@@ -49,7 +56,9 @@ class Trust:
                 "mine.py",
                 "config_dir",
             )
-        return cls((path,))
+        around = (path, *path.parents)[:NESTED]
+        kept = any((folder / name).exists() for folder in around for name in ("sweep.json", "run.json"))
+        return cls(recipes=(path,)) if kept else cls((path,))
 
     def to_run(self, configs: Iterable[dict[str, Any]]) -> Trust:
         """This trust, and the files that the tasks of these configs name."""

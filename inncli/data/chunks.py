@@ -22,7 +22,7 @@ import pyarrow as pa
 from pyarrow import parquet
 
 from inncli.data import tables
-from inncli.data.arrow import column_of, line_of
+from inncli.data.arrow import check_words, column_of, line_of
 from inncli.data.layout import Roles, layout_of
 from inncli.errors import DataError
 from inncli.io import npz
@@ -238,6 +238,7 @@ class ParquetBlocks(Blocks):
         self.names = tuple(self.columns)
         facts = self._file.metadata
         self.sizes = tuple(facts.row_group(i).num_rows for i in range(facts.num_row_groups))
+        tables.check_room(path, 8 * max(self.sizes, default=0) * len(self.columns))  # of a block of them
 
     def _read(self, block: int, columns: Sequence[str]) -> list[np.ndarray | Text]:
         try:
@@ -261,6 +262,7 @@ class ParquetBlocks(Blocks):
         coded = (column if pa.types.is_dictionary(column.type) else column.dictionary_encode()).unify_dictionaries()
         coded = coded.combine_chunks()
         coded = coded.chunk(0) if isinstance(coded, pa.ChunkedArray) else coded
+        check_words(self.path, name, coded.dictionary)
         words = np.array([str(word).strip() for word in coded.dictionary.to_pylist()], dtype=np.str_)
         codes = coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         return Text(np.where((codes < 0) | (np.append(words, "") == "")[codes], -1, codes), words)

@@ -15,6 +15,7 @@ from inncli.data.arrow import column_of, line_of
 from inncli.data.cells import DoubtError, Reading, is_gap, looks_numeric, missing, read_numbers
 from inncli.data.csv_text import CsvText, are_row_names, csv_text
 from inncli.errors import DataError
+from inncli.io.harmless import unguarded
 
 _RAGGED = re.compile(r"Row #(\d+): Expected (\d+) columns, got (\d+)")
 
@@ -42,7 +43,8 @@ def read_csv(path: Path, data: bytes, header: bool | None = None) -> CsvTable:
     """
     text = csv_text(path, data, header)
     columns = _parsed(path, text)
-    names, notes = text.names, list(text.notes)
+    names = None if text.names is None else tuple(unguarded(name) for name in text.names)
+    notes = list(text.notes)
     # A trailing delimiter on every line makes a last column with neither name nor values.
     while len(columns) > 1 and missing(columns[-1]).all() and not (names and names[-1]):
         names, columns = names and names[:-1], columns[:-1]
@@ -90,11 +92,18 @@ def _parsed(path: Path, text: CsvText) -> list[np.ndarray]:
         )
     except pa.ArrowInvalid as error:
         raise DataError(f"{path} is not a readable CSV table ({_said(error, text)}); mend that row") from error
-    columns = [column_of(path, f"column {i + 1}", column) for i, column in enumerate(table.columns)]
+    columns = [_unguarded(column_of(path, f"column {i + 1}", column)) for i, column in enumerate(table.columns)]
     # A quote that is left open takes all that follows into one cell.
     if text.rows.count('"') % 2 and any("\n" in str(column[-1]) for column in columns if len(column)):
         raise DataError(f"{path} is not a readable CSV table (a quote is left open); mend that row")
     return columns
+
+
+def _unguarded(column: np.ndarray) -> np.ndarray:
+    """Words as they were before `harmless.guarded` kept a spreadsheet from computing them."""
+    if column.dtype != object:
+        return column
+    return np.array([None if word is None else unguarded(word) for word in column], dtype=object)
 
 
 def _said(error: pa.ArrowInvalid, text: CsvText) -> str:

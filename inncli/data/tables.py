@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -137,8 +138,8 @@ def _bytes(path: Path) -> bytes:
         raise DataError(f"{path} is a folder; pass a file in it") from None
     except PermissionError:
         raise closed(path) from None
-    except OSError as error:
-        raise DataError(f"{path} can't be read ({error.strerror})") from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise DataError(f"{path} can't be read ({getattr(error, 'strerror', None) or error})") from error
     if not data.strip(b"\xef\xbb\xbf \t\r\n"):
         raise DataError(f"{path} is empty")
     return data
@@ -146,12 +147,25 @@ def _bytes(path: Path) -> bytes:
 
 def _read_parquet(path: Path, data: bytes) -> Layout:
     try:
-        table = parquet.read_table(pa.BufferReader(data))
+        facts = parquet.read_metadata(pa.BufferReader(data))
+        check_room(path, 8 * facts.num_rows * facts.num_columns)
+        words = [field.name for field in facts.schema.to_arrow_schema() if pa.types.is_string(field.type)]
+        # As codes and words: a word that stands in every row is unpacked once, and looked at first.
+        table = parquet.read_table(pa.BufferReader(data), read_dictionary=words)
     except (pa.ArrowException, OSError) as error:
         raise DataError(f"{path} is not a readable Parquet file ({line_of(error)})") from error
     kept = kept_columns(path, table.column_names)
     columns = [column_of(path, name, table.column(name)) for name in kept]
     return tuple(kept), columns, None
+
+
+def check_room(path: Path, size: int) -> None:
+    """Raises DataError if a table needs more memory than this machine has: equal values take no bytes in a file."""
+    there = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if size > there:
+        raise DataError(
+            f"{path} declares {size:,} bytes of numbers, this machine has {there:,} bytes of memory; take fewer rows"
+        )
 
 
 def kept_columns(path: Path, names: list[str]) -> list[str]:

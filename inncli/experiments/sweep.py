@@ -9,7 +9,6 @@ The directory of a sweep is untrusted: what it says is checked before anything i
 from __future__ import annotations
 
 import contextlib
-import secrets
 import shutil
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -18,11 +17,11 @@ from typing import Any, TypeVar
 
 from inncli import config
 from inncli.config import overrides as language
-from inncli.config import registry
+from inncli.config import recipes, registry
 from inncli.config.trust import Trust
 from inncli.errors import InnError, Interrupted, RequestError, RunError, TrainingError, UserFileRefused
 from inncli.experiments import train
-from inncli.io.worker_path import find_shadowing
+from inncli.io.worker_path import check_folder
 from inncli.runs.registry import outputs_root, reserve
 from inncli.runs.sweep_dir import GOOD, SweepDir
 from inncli.tasks.base import Task
@@ -31,7 +30,6 @@ HydraTask = Callable[[Any], float | None]  # what hydra calls for each job, with
 Launch = Callable[[Trust], HydraTask]  # makes one that has this trust
 T = TypeVar("T")
 
-SUBMITIT = "hydra.launcher.submitit_folder"
 CHOSEN = {
     "hydra.sweep.dir": "so that no two sweeps share one; set INN_OUTPUTS to keep them elsewhere",
     "hydra.sweep.subdir": "the number of the job; leave it out",
@@ -56,7 +54,7 @@ class Ended:
 
 
 # ---- starting ----------------------------------------------------------------------------------------
-def start(overrides: list[str], jobs: list[config.Job], task: Launch, trust: Trust) -> Ended:
+def start(overrides: list[str], jobs: list[config.Job], task: Launch, trust: Trust, resimulate: bool = False) -> Ended:
     """Trains every job of a request with -m in a new sweep directory.
 
     Args:
@@ -64,16 +62,17 @@ def start(overrides: list[str], jobs: list[config.Job], task: Launch, trust: Tru
         jobs: its plan, of `config.plan`.
         task: makes what hydra calls for each job.
         trust: config folders; the files that the request names are added here.
+        resimulate: whether simulator files may be run that only a recipe in a sweep's folder names.
 
     Raises: RequestError for what is wrong with the request; no directory is left then.
     """
     for key, why in CHOSEN.items():
         if language.names(overrides, key):
             raise RequestError(f"{key} is chosen by inn, {why}")
-    trust = trust.to_run(planned.config for planned in jobs)
+    trust = recipes.to_run(trust, overrides, [planned.config for planned in jobs], resimulate)
     # A missing table or a broken simulator file is found here, before anything is written.
-    for node in _different(planned.config["task"] for planned in jobs):
-        registry.make(node, Task, trust)
+    tasks = [registry.make(node, Task, trust) for node in _different(planned.config["task"] for planned in jobs)]
+    tables = {facts["sha256"] for task in tasks if (facts := task.fingerprint()) is not None}
     chosen = jobs[0].config["names"]
     sweep = SweepDir(reserve(outputs_root() / "sweeps", chosen["task"], chosen["model"]))
     with sweep.held():
@@ -87,6 +86,7 @@ def start(overrides: list[str], jobs: list[config.Job], task: Launch, trust: Tru
                 for planned in jobs
                 if planned.exact
             ],
+            tables,
         )
         exact = [n for n, planned in enumerate(jobs) if planned.exact]
         # A recipe may choose the launcher, and the launcher's settings may refer to other overrides.
@@ -133,7 +133,7 @@ def resume(sweep: SweepDir, overrides: list[str], task: Launch, trust: Trust, re
             f"a sweep is resumed with its own settings; expected words of its launcher, e.g. "
             f"hydra/launcher=joblib or hydra.launcher.n_jobs=2, got {wrong[0]!r}"
         )
-    _check_working_folder()
+    check_folder(Path.cwd())
     manifest = sweep.check_own().manifest()
     overrides = [*language.overrides_to_resume(sweep.id, manifest, overrides, trust), *overrides]
     trust = _check_jobs(sweep, overrides, trust, resimulate)
@@ -142,28 +142,13 @@ def resume(sweep: SweepDir, overrides: list[str], task: Launch, trust: Trust, re
         if alive:
             raise RunError(
                 f"{len(alive)} jobs of sweep {sweep.id} are still being trained (the first: job "
-                f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.id} --watch`"
+                f"{alive[0]['job']}); wait for them, see `inn runs --sweep {sweep.word} --watch`"
             )
         todo = [job["job"] for job in sweep.jobs() if job["status"] not in GOOD]
         if not todo and not sweep.is_search:  # the study of a search knows what is left to do
             return Ended(sweep, [], launched=False)
-        if any(override.startswith("hydra/launcher=slurm") for override in overrides) and not language.names(
-            overrides, SUBMITIT
-        ):
-            # submitit unpickles the files in its folder. So that no one can put one there before, its name is random.
-            overrides.append(f"{SUBMITIT}='${{hydra.sweep.dir}}/.submitit/{secrets.token_hex(4)}-%j'")
         sweep.restart(todo)
         return _run(sweep, overrides if sweep.is_search else [*overrides, *config.jobs(todo)], task(trust), trust)
-
-
-def _check_working_folder() -> None:
-    """Checks the working folder. Raises: RequestError for a module that a worker could import in place of its own."""
-    shadowing = find_shadowing(Path.cwd())
-    if shadowing is not None:
-        raise RequestError(
-            f"{shadowing.name} lies in the working folder, {shadowing.parent}, where a worker process could import it "
-            "in place of its own; resume the sweep from another folder"
-        )
 
 
 def _check_jobs(sweep: SweepDir, overrides: list[str], trust: Trust, resimulate: bool) -> Trust:
@@ -184,16 +169,33 @@ def _check_jobs(sweep: SweepDir, overrides: list[str], trust: Trust, resimulate:
         trust = trust.to_run([*planned, *to_train])
     for node in _different(entry.get("task") for entry in [*planned, *to_train]):
         try:
-            registry.make(registry.check_group(node, "task", trust), Task, trust)
+            made = registry.make(registry.check_group(node, "task", trust), Task, trust)
         except UserFileRefused as shut:
             raise UserFileRefused(shut.file, f"the jobs of sweep {sweep.id} run") from None
         except InnError:
             continue  # a table that is gone: one job fails, the others go on
+        _check_table(sweep, made.fingerprint())
     for number, entry in configs:
         language.check_names(entry, f"job {number} of sweep {sweep.id}")
     for entry in to_train:
         registry.check(entry, trust)
     return trust
+
+
+def _check_table(sweep: SweepDir, facts: dict[str, Any] | None) -> None:
+    """Checks that a job is trained on a table of which the sweep has the checksum: else it could name any.
+
+    Args:
+        sweep: the sweep.
+        facts: file and checksum of the job's table; None without one.
+
+    Raises: RunError.
+    """
+    if facts is not None and facts["sha256"] not in sweep.tables():
+        raise RunError(
+            f"sweep {sweep.id} names the table {facts['file']}, of which it has no checksum or another one: the table "
+            "has changed, or was never the sweep's; restore it or start anew"
+        )
 
 
 def _check_study(sweep: SweepDir, trust: Trust) -> None:
@@ -227,6 +229,6 @@ def _run(sweep: SweepDir, overrides: list[str], task: HydraTask, trust: Trust) -
     if bad:
         error = TrainingError(
             f"expected {len(jobs)} jobs done, got {len(jobs) - len(bad)}, kept under {sweep.path}; "
-            f"`inn resume {sweep.id}` runs the others"
+            f"`inn resume {sweep.word}` runs the others"
         )
     return Ended(sweep, jobs, error)

@@ -42,7 +42,7 @@ from inncli.models.base import Model
 from inncli.runs import provenance
 from inncli.runs.registry import name_of
 from inncli.runs.run_dir import RunDir
-from inncli.runs.run_info import Ending, ending_of
+from inncli.runs.run_info import Ending, data_checksum, ending_of
 from inncli.training import distributed, verify
 from inncli.training.checkpoint import read_header, under
 from inncli.training.group import Group
@@ -238,6 +238,7 @@ def _fit(
         "x": model.x.to_dict(),
         "y": model.y.to_dict() if model.y else None,
         "seen": data.y_statistics(model.y),
+        "data": data_checksum(run.info()),
     }
     if setup.relations is not None:
         meta["relations"] = setup.relations.to_dict()

@@ -23,9 +23,9 @@ from inncli.inference.posterior_set import WHAT, PosteriorSet, known_format
 from inncli.io.hdf5_sink import Hdf5Sink
 from inncli.io.streams import whole
 from inncli.io.tables import absent, column_codes, column_outside, distinct_columns, labels_of, unreadable
-from inncli.io.untrusted import parse_json
+from inncli.io.untrusted import check_regular, parse_json
+from inncli.io.untrusted_hdf5 import check_plain, read_texts
 
-MOST, RATIO = 256 * 2**20, 100  # bytes that a variable may unpack to, or so many times the file
 _AXES = ("chain", "draw", "obs")
 
 
@@ -91,16 +91,19 @@ def read(path: Path) -> PosteriorSet:
     Raises: DataError if the file is missing, or damaged; ValueError if it is not a posterior set.
     """
     try:
-        with h5netcdf.File(path, "r") as file:
-            _check_plain(file)
+        check_regular(path)
+        with h5py.File(path, "r") as raw, h5netcdf.File(raw, "r") as file:
+            check_plain(raw)
             note = parse_json(file.attrs["inn"])
             known_format(path, note["meta"])
             posterior, stats = file.groups["posterior"], file.groups["sample_stats"]
-            observed = file.groups["observed_data"]
             names = _variables(note["x_names"], note["y_names"])
             x = np.stack([_read(posterior[name]) for name in names["x"]], axis=-1)
             labels = labels_of(note["y_labels"], np.empty((0, len(note["y_names"]))))
-            y = [column_codes(_text(observed[name]), entry) for name, entry in zip(names["y"], labels, strict=True)]
+            y = [
+                column_codes(_read_y(raw["observed_data"][name]), entry)
+                for name, entry in zip(names["y"], labels, strict=True)
+            ]
             extra = {name: _read(stats[name]) for name in stats.variables if name not in ("lp", *_AXES)}
             return PosteriorSet(
                 x,
@@ -114,27 +117,8 @@ def read(path: Path) -> PosteriorSet:
             )
     except FileNotFoundError:
         raise absent(path, WHAT) from None
-    except (OSError, KeyError) as error:
+    except (OSError, KeyError, RuntimeError) as error:  # HDF5 raises all three for damage
         raise unreadable(path, WHAT, error) from None
-
-
-def _check_plain(file: h5netcdf.File) -> None:
-    """Raises ValueError for an HDF5 file that leads to other files, or declares more than it holds."""
-    size = Path(file.filename).stat().st_size
-
-    def visit(group: h5py.Group, depth: int = 0) -> None:
-        for name in group:
-            if not isinstance(group.get(name, getlink=True), h5py.HardLink):
-                raise ValueError(f"{name} is a link")
-            if depth > 3:  # a group may hold itself
-                raise ValueError(f"{name} lies too deep")
-            entry = group[name]
-            if isinstance(entry, h5py.Group):
-                visit(entry, depth + 1)
-            elif entry.external or entry.is_virtual or entry.nbytes > max(MOST, RATIO * size):
-                raise ValueError(f"{name} lies in another file, or declares {entry.nbytes:,} bytes of {size:,}")
-
-    visit(file._h5file)
 
 
 def _variables(x_names: tuple[str, ...], y_names: tuple[str, ...]) -> dict[str, list[str]]:
@@ -185,9 +169,9 @@ def _read(variable: h5netcdf.Variable) -> np.ndarray:
     return values if values.ndim == 2 else values[0].T
 
 
-def _text(variable: h5netcdf.Variable) -> np.ndarray:
+def _read_y(column: h5py.Dataset) -> np.ndarray:
     """A column of y: numbers as they are, labels as text."""
-    values: np.ndarray = variable[...]
-    if values.dtype.kind == "f":
-        return values
-    return np.array([v.decode() if isinstance(v, bytes) else str(v) for v in values.ravel()], dtype=np.str_)
+    if h5py.check_string_dtype(column.dtype) is not None:
+        return read_texts(column)
+    values: np.ndarray = column[...]
+    return values

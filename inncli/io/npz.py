@@ -15,6 +15,8 @@ from typing import IO, Any, BinaryIO
 
 import numpy as np
 
+from inncli.io.untrusted import check_regular
+
 KINDS = "biufcmMUS"  # numbers, truth values, times and text
 MAX_MEMBERS = 10_000
 SMALL = 256 * 2**20  # what may always be unpacked
@@ -27,6 +29,8 @@ def read_npz(source: Path | BinaryIO) -> dict[str, np.ndarray]:
     Raises: ValueError with a reason where the file is damaged, declares more than it holds, or holds anything
         but arrays of numbers and text; OSError where it can't be read.
     """
+    if isinstance(source, Path):
+        check_regular(source)
     try:
         with zipfile.ZipFile(source) as archive:
             members = archive.infolist()

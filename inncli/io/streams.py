@@ -21,6 +21,7 @@ import pyarrow as pa
 from pyarrow import csv, parquet
 
 from inncli.io.atomic import atomic_path
+from inncli.io.tables import arrow_table
 
 
 @contextlib.contextmanager
@@ -38,8 +39,7 @@ def table_writer(path: Path, note: dict[str, Any]) -> Iterator[Callable[[dict[st
 
         def write(columns: dict[str, np.ndarray]) -> None:
             nonlocal file
-            table = pa.table({name: pa.array(values) for name, values in columns.items()})
-            table = table.replace_schema_metadata({"inn": json.dumps(note)})
+            table = arrow_table(path, columns).replace_schema_metadata({"inn": json.dumps(note)})
             if file is None:
                 file = stack.enter_context(_table(path, out, table.schema))
             file.write_table(table)

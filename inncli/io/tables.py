@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,9 @@ from pyarrow import csv, parquet
 from inncli.errors import DataError, RequestError, ShapeError
 from inncli.io import npz
 from inncli.io.atomic import atomic_path
+from inncli.io.harmless import guarded, unguarded
 from inncli.io.permissions import closed
-from inncli.io.untrusted import parse_json
+from inncli.io.untrusted import check_regular, parse_json
 
 Labels = tuple["tuple[str, ...] | None", ...]  # a column's labels, None for a number
 
@@ -184,7 +185,7 @@ def write_table(path: Path, columns: dict[str, np.ndarray], note: dict[str, Any]
 
     Shape: each column (n,), with the same n.
     """
-    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    table = arrow_table(path, columns)
     with atomic_path(path) as tmp, open(tmp, "wb") as file:  # pyarrow itself opens no name that is not UTF-8
         if path.suffix.lower() == ".csv":
             csv.write_csv(table, file)
@@ -193,35 +194,77 @@ def write_table(path: Path, columns: dict[str, np.ndarray], note: dict[str, Any]
             parquet.write_table(noted, file, write_page_checksum=True)
 
 
+def arrow_table(path: Path, columns: dict[str, np.ndarray]) -> pa.Table:
+    """Columns as a table for a file of this suffix: in CSV no name and no text can be taken for a formula."""
+    if path.suffix.lower() == ".csv":
+        columns = {
+            guarded(name): np.array([guarded(word) for word in values.tolist()], dtype=np.str_)
+            if values.dtype.kind == "U"
+            else values
+            for name, values in columns.items()
+        }
+    return pa.table({name: pa.array(values) for name, values in columns.items()})
+
+
 def read_table(path: Path, what: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """The columns of a CSV or Parquet file, in order, and the note of a Parquet file ({} without one).
 
     Shape: each column (n,): float64, or unicode where the file holds text.
     Raises: DataError, which calls the file `what`, if it is missing or damaged.
     """
+    plain: Callable[[str], str] = unguarded if path.suffix.lower() == ".csv" else str
     try:
+        check_regular(path)
         if path.suffix.lower() == ".csv":
             table = csv.read_csv(path)
         else:
-            _check_unpacked(path, parquet.read_metadata(path))
-            table = parquet.read_table(path, page_checksum_verification=True)
+            facts = parquet.read_metadata(path)
+            _check_unpacked(path, facts)
+            words = [field.name for field in facts.schema.to_arrow_schema() if _is_text(field.type)]
+            # As codes and words: a long word that stands in every row would be unpacked for each.
+            table = parquet.read_table(path, page_checksum_verification=True, read_dictionary=words)
         note = parse_json((table.schema.metadata or {}).get(b"inn", b"{}"))
+        columns = {
+            plain(name): _texts(path, column, plain) if _is_text(column.type) else column.to_numpy().astype(np.float64)
+            for name, column in zip(table.column_names, table.columns, strict=True)
+        }
     except FileNotFoundError:
         raise absent(path, what) from None
     except PermissionError:
         raise closed(path) from None
     except (OSError, ValueError, pa.ArrowException) as error:
         raise unreadable(path, what, error) from None
-    columns = {}
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        text = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
-        columns[name] = np.array(column.to_pylist(), dtype=np.str_) if text else column.to_numpy().astype(np.float64)
     return columns, note
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))
+
+
+def _texts(path: Path, column: pa.ChunkedArray, plain: Callable[[str], str]) -> np.ndarray:
+    """A column of text as unicode, (n,). Raises: ValueError if that is far more than the file holds."""
+    coded = column if pa.types.is_dictionary(column.type) else column.dictionary_encode()
+    # numpy gives every cell the room of the longest word
+    longest = max((len(word or "") for part in coded.chunks for word in part.dictionary.to_pylist()), default=0)
+    _check_growth(path, 4 * longest * len(column))
+    parts = [
+        np.array([plain(word) for word in part.dictionary.to_pylist()], dtype=np.str_)[part.indices.to_numpy()]
+        for part in coded.chunks
+    ]
+    return np.concatenate([np.array([], dtype=np.str_), *parts])
 
 
 def _check_unpacked(path: Path, facts: parquet.FileMetaData) -> None:
     """Raises ValueError for a Parquet file that would unpack to far more than its size: equal values take no bytes."""
-    size, unpacked = path.stat().st_size, 8 * facts.num_rows * facts.num_columns
+    groups = [facts.row_group(k) for k in range(facts.num_row_groups)]
+    _check_growth(
+        path, max(8 * facts.num_rows * facts.num_columns, sum(max(group.total_byte_size, 0) for group in groups))
+    )
+
+
+def _check_growth(path: Path, unpacked: int) -> None:
+    size = path.stat().st_size
     if unpacked > max(npz.SMALL, npz.RATIO * size):
         raise ValueError(f"{size:,} bytes unpack to {unpacked:,}")
 

@@ -30,6 +30,15 @@ def read_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
         return file.read(limit)
 
 
+def check_regular(path: Path) -> None:
+    """Checks that a library may open a file by its name: opening a pipe waits for whoever writes into it.
+
+    Raises: ValueError for a pipe, a device or a folder; OSError if it is not there.
+    """
+    if not stat.S_ISREG(os.stat(path).st_mode):
+        raise ValueError("no regular file")
+
+
 def untrusted_entry(root: Path, names: Iterable[str]) -> Path | None:
     """The first link, pipe or device among the entries `names` of a directory and all that lies in them, or None."""
     waiting = [root / name for name in names]

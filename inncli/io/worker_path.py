@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from inncli.errors import RequestError
+
 VARIABLE, OURS = "PYTHONSAFEPATH", "inn"
 # What workers import beside all that this process has imported already.
 OF_WORKERS = ("hydra_plugins", "joblib", "loky", "multiprocessing", "ray", "runpy", "submitit")
@@ -21,7 +23,12 @@ OF_WORKERS = ("hydra_plugins", "joblib", "loky", "multiprocessing", "ray", "runp
 
 @contextmanager
 def safe_path() -> Iterator[None]:
-    """Python processes that start meanwhile don't look for modules in the working folder."""
+    """Python processes that start meanwhile don't look for modules in the working folder.
+
+    Raises: RequestError for a module there that they would import, before Python 3.11, which can't be told.
+    """
+    if sys.version_info < (3, 11):
+        check_folder(Path.cwd())
     if os.environ.get(VARIABLE):  # the user's own
         yield
         return
@@ -43,6 +50,16 @@ def spawning() -> multiprocessing.context.SpawnContext:
     if multiprocessing.get_start_method(allow_none=True) not in (None, *multiprocessing.get_all_start_methods()):
         multiprocessing.set_start_method("spawn", force=True)
     return multiprocessing.get_context("spawn")
+
+
+def check_folder(folder: Path) -> None:
+    """Checks a working folder. Raises: RequestError for a module that a worker could import in place of its own."""
+    shadowing = find_shadowing(folder)
+    if shadowing is not None:
+        raise RequestError(
+            f"{shadowing.name} lies in the working folder, {folder}, where a worker process could import it in place "
+            "of its own; start from another folder"
+        )
 
 
 def find_shadowing(folder: Path) -> Path | None:

@@ -45,7 +45,8 @@ class Joblib(JoblibLauncher):
                 f"got {wanted!r}"
             )
         slots = min(joblib.effective_n_jobs(wanted), len(job_overrides))
-        pools, state = _Pools(slots), Singleton.get_state()
+        with safe_path():
+            pools, state = _Pools(slots), Singleton.get_state()
 
         def run(number: int, overrides: Sequence[str]) -> JobReturn:
             with pools.one() as pool:

@@ -6,6 +6,7 @@ import logging
 import math
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, cast
 
 import ray
@@ -15,6 +16,8 @@ from hydra.types import HydraContext, TaskFunction
 from hydra_plugins.hydra_ray_launcher.ray_launcher import RayLauncher
 from omegaconf import DictConfig, OmegaConf, open_dict
 
+from inncli.io.worker_path import check_folder
+
 log = logging.getLogger(__name__)
 
 
@@ -23,6 +26,7 @@ class Ray(RayLauncher):
 
     def launch(self, job_overrides: Sequence[Sequence[str]], initial_job_idx: int) -> Sequence[JobReturn]:
         """Runs the jobs as tasks of Ray and waits for all of them."""
+        check_folder(Path.cwd())  # ray puts it on the import path of its workers, whatever is said
         setup_globals()
         os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # no usage statistics are sent
         os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")

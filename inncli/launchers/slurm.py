@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import math
+import secrets
 import shlex
 import subprocess
 import sys
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import submitit
 from hydra.core.hydra_config import HydraConfig
@@ -22,9 +24,10 @@ from submitit.core.job_environment import JobEnvironment
 from submitit.core.utils import FailedJobError, UncompletedJobError
 
 from inncli.errors import RequestError
+from inncli.io.worker_path import leave_safe_path, safe_path
 from inncli.runs.run_dir import RunDir
 from inncli.runs.run_info import Ending, ending_of
-from inncli.runs.sweep_dir import ENDED, SweepDir
+from inncli.runs.sweep_dir import ENDED, QUEUE, SweepDir
 
 log = logging.getLogger(__name__)
 POLL = 5.0  # seconds between two questions to Slurm's controller
@@ -61,7 +64,8 @@ class _Submitit(BaseSubmititLauncher, ABC):
             log.info("#%d: %s", number, " ".join(filter_overrides(overrides)))
             calls.append((list(overrides), "hydra.sweep.dir", number, f"job_id_for_{number}", Singleton.get_state()))
         try:
-            jobs = self._executor().map_array(self, *zip(*calls, strict=True))
+            with safe_path():  # submitit's own processes
+                jobs = self._executor().map_array(self, *zip(*calls, strict=True))
         except (FailedJobError, ValueError, TypeError, AssertionError) as error:
             text = " ".join(str(error).split())
             raise RequestError(
@@ -83,9 +87,14 @@ class _Submitit(BaseSubmititLauncher, ABC):
                 self._forget_queue(one)
         return [_result(job) for job in jobs]
 
+    def __call__(self, *job: Any) -> JobReturn:
+        """Runs one job, in its own process."""
+        leave_safe_path()
+        return super().__call__(*job)
+
     def _executor(self) -> submitit.AutoExecutor:
         given = {key: value for key, value in self.params.items() if value is not None}
-        folder, limit = given.pop("submitit_folder"), given.pop("max_num_timeout", 0)
+        folder, limit = _unknown(given.pop("submitit_folder")), given.pop("max_num_timeout", 0)
         # The preemption signal must not kill a job that is just starting: it is ignored until submitit listens.
         python = f'sh -c \'trap "" {JobEnvironment.USR_SIG}; exec "$0" "$@"\' {shlex.quote(sys.executable)}'
         if sys.version_info >= (3, 11):
@@ -161,6 +170,15 @@ class SlurmLocal(_Submitit):
     def _leave(self, jobs: list[submitit.Job[JobReturn]]) -> None:
         for job in jobs:
             job.cancel()
+
+
+def _unknown(folder: str) -> str:
+    """The folder for submitit's files in a sweep's directory, under a name that nobody knows before.
+
+    submitit unpickles what lies there under its job's number, and the directory may be a stranger's.
+    """
+    path = Path(folder)
+    return str(path.with_name(f"{secrets.token_hex(4)}-{path.name}")) if path.parent.name == QUEUE else folder
 
 
 def _has_result(job: submitit.Job[JobReturn]) -> bool:

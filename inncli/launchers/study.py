@@ -17,6 +17,7 @@ from sqlalchemy.exc import DatabaseError  # Optuna's own dependency, whose error
 from inncli.config.registry import one_line
 from inncli.errors import CheckpointError
 from inncli.io.atomic import atomic_path
+from inncli.launchers.study_file import copied, forget_pickles
 
 log = logging.getLogger(__name__)
 NAME = "inn"
@@ -28,8 +29,7 @@ def left_over(file: Path) -> list[FrozenTrial]:
     Raises: CheckpointError as `open_study`.
     """
     with tempfile.TemporaryDirectory() as folder:
-        copy = Path(folder) / file.name
-        shutil.copyfile(file, copy)
+        copy = copied(file, Path(folder))
         try:
             study = open_study(copy, file, optuna.load_study)
             return [trial for trial in study.trials if not trial.state.is_finished()]
@@ -55,6 +55,10 @@ def open_study(
     shown = file if shown is None else shown
     try:
         if file.exists():
+            if opened is None:
+                with tempfile.TemporaryDirectory() as folder:
+                    copied(file, Path(folder))
+                forget_pickles(file)
             _bring_up_to_date(file)
         if opened is not None:
             return opened(study_name=NAME, storage=_url(file))

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from inncli.errors import ConfigError
+from inncli.io.harmless import in_line
 from inncli.runs.run_dir import RunDir
 
 ENDS = {"done": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}  # in MLflow's words
@@ -79,7 +80,7 @@ class Tracker:
         try:
             yield
         except Exception as error:  # whatever a tracking library raises
-            what = " ".join(f"{type(error).__name__}: {error}".split())[:200]
+            what = in_line(" ".join(f"{type(error).__name__}: {error}".split())[:200])
             print(
                 f"warning: logger {type(self._logger).__name__} failed ({what}); training goes on without it, "
                 "metrics.jsonl has everything",

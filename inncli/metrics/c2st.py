@@ -14,6 +14,7 @@ from sklearn.neural_network import MLPClassifier
 from threadpoolctl import threadpool_limits
 
 from inncli.io.worker_life import begin
+from inncli.io.worker_path import safe_path
 from inncli.numerics.statistics import mean_and_sd
 from inncli.types import Real
 
@@ -54,9 +55,8 @@ def c2st_scores(
         with threadpool_limits(1):
             accuracies = [_accuracy(*job) for job in jobs]
     else:
-        with joblib.parallel_config(
-            "loky", n_jobs=cores, inner_max_num_threads=1, initializer=begin, initargs=(os.getpid(),)
-        ):
+        settings = {"n_jobs": cores, "inner_max_num_threads": 1, "initializer": begin, "initargs": (os.getpid(),)}
+        with safe_path(), joblib.parallel_config("loky", **settings):
             accuracies = joblib.Parallel()(joblib.delayed(_accuracy)(*job) for job in jobs)
     return np.reshape(accuracies, (-1, folds)).mean(1).tolist()
 

@@ -18,9 +18,11 @@ import matplotlib as mpl
 from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.text import Text
 
 from inncli.io.atomic import atomic_write
 from inncli.io.digits import shown
+from inncli.io.harmless import harmless
 from inncli.io.tables import check_suffix
 
 SUFFIXES = (".png", ".svg", ".pdf")
@@ -111,7 +113,7 @@ def save(fig: Figure, path: str | Path) -> Path:
     suffix = check_suffix(path, SUFFIXES)
     picture = io.BytesIO()  # on a full disk matplotlib's own writer of PDF raises another error than the disk's
     with styled():
-        fig.savefig(picture, format=suffix[1:], metadata=_METADATA[suffix])
+        _harmless(fig).savefig(picture, format=suffix[1:], metadata=_METADATA[suffix])
     atomic_write(path, picture.getvalue())
     return path
 
@@ -120,8 +122,19 @@ def data_uri(fig: Figure, dpi: int = 150) -> str:
     """The picture as a PNG inside a `data:` link, so that a page needs no other file."""
     buffer = io.BytesIO()
     with styled():
-        fig.savefig(buffer, format="png", dpi=dpi, metadata=_METADATA[".png"])
+        _harmless(fig).savefig(buffer, format="png", dpi=dpi, metadata=_METADATA[".png"])
     return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def _harmless(fig: Figure) -> Figure:
+    """The figure with its texts as `harmless` gives them: names of columns and runs may be a stranger's.
+
+    An SVG holds each text as a comment too, and XML has no place for a control character.
+    """
+    for text in fig.findobj(Text):
+        if (plain := harmless(text.get_text()).replace("\t", " ")) != text.get_text():  # fonts have no tab
+            text.set_text(plain)
+    return fig
 
 
 def shorten(text: str, width: int) -> str:

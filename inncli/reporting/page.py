@@ -1,7 +1,8 @@
 """The page of a report: what its template takes, and the template filled in.
 
 `templates/report.html.jinja` says what stands where, `report.css` how it looks. Every value that the template shows is
-escaped (autoescape); a name that it doesn't know is an error and no empty text (StrictUndefined).
+escaped (autoescape), and what would turn the direction of writing is spelt out (finalize); a name that the template
+doesn't know is an error and no empty text (StrictUndefined).
 """
 
 from __future__ import annotations
@@ -11,6 +12,15 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from inncli.io.harmless import harmless
+
+
+def _shown(value: object) -> object:
+    """A value as the page may hold it; what the template itself has escaped is left as it is."""
+    return harmless(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+
 
 _TEMPLATES = Environment(
     loader=PackageLoader("inncli.reporting"),
@@ -19,6 +29,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     keep_trailing_newline=True,
+    finalize=_shown,
 )
 
 

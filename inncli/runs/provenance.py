@@ -9,6 +9,9 @@ from importlib import metadata
 
 from inncli._version import __version__
 
+# The folder may be a stranger's, and git runs what its settings there name: nothing for this.
+_HEAD = ["git", "-c", "core.fsmonitor=false", "-c", "protocol.allow=never", "rev-parse", "--verify", "HEAD"]
+
 
 def versions() -> dict[str, str | None]:
     """Versions of inncli, torch, numpy and Python, on which the numbers depend; none of them is imported for it."""
@@ -30,7 +33,7 @@ def versions() -> dict[str, str | None]:
 def git_commit() -> str | None:
     """The commit of the user's working directory, None outside a repository."""
     try:
-        done = subprocess.run(["git", "rev-parse", "--verify", "HEAD"], capture_output=True, text=True, timeout=5)
+        done = subprocess.run(_HEAD, capture_output=True, text=True, timeout=5)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() or None if done.returncode == 0 else None

@@ -82,6 +82,16 @@ def ending_of(info: dict[str, Any]) -> Ending | None:
     return {"done": Ending.FINISHED, "failed": Ending.ERROR, "interrupted": marked}.get(str(info.get("status")))
 
 
+def data_checksum(info: dict[str, Any]) -> str | None:
+    """What run.json says of the data that a run was trained on: the checksum of its table, else of its pairs.
+
+    None if it says nothing: the run was killed before its data were noted, or keeps none.
+    """
+    data = info.get("data") or {}
+    found: str | None = data.get("sha256") or data.get("pairs_sha256")
+    return found
+
+
 def check_info(info: dict[str, Any]) -> None:
     """Checks the format and the type of every known field; null may stand anywhere.
 

@@ -17,8 +17,9 @@ import contextlib
 import json
 import os
 import re
+import shlex
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from inncli.io.atomic import atomic_write
 from inncli.io.untrusted import read_json, untrusted_entry
 from inncli.runs import liveness, locks
 from inncli.runs.job_record import Record, is_entry, lives_elsewhere, read_records
+from inncli.runs.registry import outputs_root
 from inncli.runs.run_dir import FIRST_FILES, RunDir
 
 ENDED = ("done", "pruned", "failed", "killed", "interrupted")  # no process works on such a job
@@ -44,6 +46,12 @@ class SweepDir:
     def id(self) -> str:
         """The directory's name."""
         return self.path.absolute().name
+
+    @property
+    def word(self) -> str:
+        """The quoted word by which a command finds it: its id if it lies under the outputs, else its directory."""
+        listed = (outputs_root() / "sweeps" / self.id).resolve() == self.path.resolve()
+        return shlex.quote(self.id if listed else str(self.path))
 
     @property
     def manifest_file(self) -> Path:
@@ -95,6 +103,17 @@ class SweepDir:
             if re.fullmatch("[0-9]+", path.name) and run.info_file.exists() and run.config_file.exists():
                 yield int(path.name), run.config()
 
+    def tables(self) -> set[str]:
+        """Checksums of the tables that the sweep says its jobs are trained on, in its manifest or in their runs."""
+        said = self.manifest().get("tables")
+        found = {word for word in said if isinstance(word, str)} if isinstance(said, list) else set()
+        for path in sorted(self.path.iterdir()):
+            if re.fullmatch("[0-9]+", path.name):
+                with contextlib.suppress(CheckpointError):
+                    sha256 = (RunDir(path).info().get("data") or {}).get("sha256")
+                    found |= {sha256} if sha256 else set()
+        return found
+
     def run(self, number: int) -> RunDir:
         """The run directory of a job, whether it is there yet or not."""
         return RunDir(self.path / str(number))
@@ -110,12 +129,13 @@ class SweepDir:
                 raise RunError(f"{folder} is a link, and a job writes in its own directory only; remove it")
 
     # ---- the manifest ------------------------------------------------------------------------------
-    def start(self, overrides: list[str], jobs: list[dict[str, Any]]) -> None:
+    def start(self, overrides: list[str], jobs: list[dict[str, Any]], tables: Iterable[str] = ()) -> None:
         """Writes the manifest of a new sweep.
 
         Args:
             overrides: the sweep's own, the launcher's included.
             jobs: `overrides` and `config` of each; empty where a sweeper picks them as it goes.
+            tables: checksums of the tables that the jobs are trained on.
         """
         self._write(
             {
@@ -125,6 +145,7 @@ class SweepDir:
                 "ended": None,
                 "overrides": overrides,
                 "search": not jobs,
+                **({"tables": sorted(tables)} if tables else {}),
                 "jobs": [{"job": n, "status": "waiting", **job} for n, job in enumerate(jobs)],
             }
         )
@@ -183,7 +204,7 @@ class SweepDir:
         for entry in jobs:
             if entry["job"] == number:
                 return entry
-        raise RunError(f"sweep {self.id} has no job {number}; `inn runs --sweep {self.id}` lists them")
+        raise RunError(f"sweep {self.id} has no job {number}; `inn runs --sweep {self.word}` lists them")
 
     def _gathered(self) -> dict[str, Any]:
         """The manifest, with the jobs that a sweeper has picked since it was written."""
@@ -293,7 +314,7 @@ class SweepDir:
         holder = self._holder() or {}
         busy = RunError(
             f"sweep {self.id} is being run by another process (pid {holder.get('pid')} on "
-            f"{holder.get('host')}); watch it with `inn runs --sweep {self.id} --watch`, or stop it first"
+            f"{holder.get('host')}); watch it with `inn runs --sweep {self.word} --watch`, or stop it first"
         )
         if lives_elsewhere({"status": "running", **holder}, self._holder_file):
             raise busy

@@ -12,6 +12,7 @@ import rich.progress
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
 
+from inncli.io.harmless import in_line
 from inncli.training.state import Progress
 
 Line = Mapping[str, float]  # the metrics of an epoch
@@ -48,7 +49,7 @@ class _Bar:
         self._drawn = 0.0
 
     def plan(self, step: int, planned: int, steps_per_epoch: int) -> None:
-        self._task = self._bar.add_task(self._run_id, total=planned, completed=step, words="")
+        self._task = self._bar.add_task(in_line(self._run_id), total=planned, completed=step, words="")
 
     def step(self, progress: Progress, loss: float, lr: float) -> None:
         now = time.monotonic()
@@ -69,10 +70,10 @@ def show_progress(run_id: str) -> Iterator[_Plain | _Bar]:
         yield _Plain()
         return
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=24),
         MofNCompleteColumn(),
-        TextColumn("{task.fields[words]}"),
+        TextColumn("{task.fields[words]}", markup=False),
         TimeRemainingColumn(compact=True),
     )
     with rich.progress.Progress(*columns, console=Console(stderr=True), transient=False) as bar:

@@ -18,6 +18,7 @@ from inncli.models.base import Model
 from inncli.nn.features import FEATURES
 from inncli.objectives.base import Objective
 from inncli.runs.run_dir import RunDir
+from inncli.runs.run_info import data_checksum
 from inncli.training.checkpoint import (
     Meta,
     Shapes,
@@ -36,7 +37,7 @@ from inncli.variables import Variables
 def declared(run: RunDir, path: Path, needed: bool = True) -> Shapes | None:
     """The shapes of a checkpoint's tensors; None if it is absent and not needed.
 
-    Raises: CheckpointError if its header is damaged, or it was written under another config.
+    Raises: CheckpointError if its header is damaged, or it was written under another config or on other data.
     """
     if not needed and not path.is_file():
         return None
@@ -48,6 +49,11 @@ def declared(run: RunDir, path: Path, needed: bool = True) -> Shapes | None:
     if _as_json(meta.get("config")) != _as_json(run.config()):
         raise CheckpointError(
             f"{path} and {run.config_file} say different things of the run; restore the pair or train again"
+        )
+    if meta.get("data") is not None and meta["data"] != data_checksum(run.info()):  # inn 0.4 did not write it
+        raise CheckpointError(
+            f"{path} was trained on other data than {run.info_file} names: their checksums differ; "
+            "restore the pair or train again"
         )
     return shapes
 

@@ -184,7 +184,8 @@ class Simulator(Task):
             yield from map(draw, *lists)
             return
         # spawn, since a fork of a process whose libraries run threads can hang
-        pool = ProcessPoolExecutor(workers, mp_context=spawning(), initializer=begin, initargs=(os.getpid(),))
+        with safe_path():  # its locks start a process of their own
+            pool = ProcessPoolExecutor(workers, mp_context=spawning(), initializer=begin, initargs=(os.getpid(),))
         with pool:
             try:
                 with safe_path():  # the processes start with the first call
