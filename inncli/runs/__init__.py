@@ -6,6 +6,7 @@
     run_info     what run.json may hold, and why a run ended (`Ending`)
     snapshot     `RunSnapshot`: a run whose config and weights are read once
     registry     the outputs folder: `find_run`, `list_runs`, the names of new runs
+    sweep_files  the name of every file in a sweep's directory
     sweep_dir    `SweepDir`: a sweep's manifest and the state of its jobs
     sweeps       finds a sweep by its name
     job_record   what the process of a job writes before there is a run.json

@@ -30,22 +30,15 @@ from inncli.runs import liveness, locks
 from inncli.runs.job_record import Record, is_entry, lives_elsewhere, read_records
 from inncli.runs.registry import outputs_root
 from inncli.runs.run_dir import FIRST_FILES, RunDir
+from inncli.runs.sweep_files import SweepFiles
 
 ENDED = ("done", "pruned", "failed", "killed", "interrupted")  # no process works on such a job
 QUEUE = ".submitit"  # submitit's logs and job files
 GOOD = ("done", "pruned")  # nothing is left to do
 
 
-class SweepDir:
+class SweepDir(SweepFiles):
     """One sweep on disk. Making the object touches nothing."""
-
-    def __init__(self, path: str | Path) -> None:
-        self.path = Path(path)
-
-    @property
-    def id(self) -> str:
-        """The directory's name."""
-        return self.path.absolute().name
 
     @property
     def word(self) -> str:
@@ -54,23 +47,9 @@ class SweepDir:
         return shlex.quote(self.id if listed else str(self.path))
 
     @property
-    def manifest_file(self) -> Path:
-        return self.path / "sweep.json"
-
-    @property
-    def study_file(self) -> Path:
-        """The study of a search."""
-        return self.path / "study.db"
-
-    @property
     def is_search(self) -> bool:
         """Whether a study chooses the jobs; see `inncli.launchers.optuna`."""
         return bool(self.manifest().get("search"))
-
-    @property
-    def best_config(self) -> Path:
-        """The best config of a search that has ended, as a recipe for `--config-dir`."""
-        return self.path / "experiment" / "best.yaml"
 
     def check_own(self) -> SweepDir:
         """Checks that all files and jobs lie in the sweep's directory, and returns this object.
@@ -268,24 +247,6 @@ class SweepDir:
         return read_records(self._records)
 
     # ---- who works on it -----------------------------------------------------------------------------
-    @property
-    def _records(self) -> Path:
-        return self.path / ".jobs"
-
-    @property
-    def _lock(self) -> Path:
-        return self.path / ".lock"
-
-    def _job_lock(self, number: int) -> Path:
-        return self._records / f"{number}.lock"
-
-    def _record(self, number: int) -> Path:
-        return self._records / f"{number}.json"
-
-    @property
-    def _holder_file(self) -> Path:
-        return self._records / "sweep.json"
-
     @property
     def runs_here(self) -> bool:
         """Whether this very process runs the sweep."""
