@@ -174,7 +174,8 @@ def _line(error: Exception, words: list[str]) -> str:
         # Our files name themselves (`files.atomic_path`), stdout has no name.
         return f"the output can't be written: {error.strerror}; free the place or send it elsewhere"
     if isinstance(error, MemoryError) or re.search("can't allocate memory|out of memory", str(error), re.IGNORECASE):
-        return f"not enough memory ({str(error).partition('.')[0] or 'none is left'}); ask for less, or free some"
+        asked = re.search(r"allocate ([\d.]+ \w+)", str(error))
+        return f"not enough memory{f' for {asked[1]} more' if asked else ''}; ask for less, or free some"
     return f"internal error, {type(error).__name__}: {error}; run it again with --debug and report the traceback"
 
 

@@ -106,14 +106,17 @@ def _of_container() -> float:
 
 
 def _of_process() -> float:
-    """What `ulimit -v` leaves."""
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    if limit == resource.RLIM_INFINITY:
-        return math.inf
-    try:
-        return float(limit - int(_text("/proc/self/statm").split()[0]) * os.sysconf("SC_PAGE_SIZE"))
-    except (OSError, ValueError, IndexError):
-        return float(limit)
+    """What `ulimit -v` and `ulimit -d` leave."""
+    free = math.inf
+    for kind, column in ((resource.RLIMIT_AS, 0), (resource.RLIMIT_DATA, 5)):  # columns of statm, in pages
+        limit = resource.getrlimit(kind)[0]
+        if limit != resource.RLIM_INFINITY:
+            try:
+                taken = int(_text("/proc/self/statm").split()[column]) * os.sysconf("SC_PAGE_SIZE")
+            except (OSError, ValueError, IndexError):
+                taken = 0
+            free = min(free, float(limit - taken))
+    return free
 
 
 def _text(file: str) -> str:

@@ -63,7 +63,7 @@ def read_header(file: IO[bytes], size: int, name: str = "the file") -> tuple[int
         name: what an error calls it.
 
     Returns: where the numbers begin, their type, their shape, and whether columns come first.
-    Raises: ValueError for another version, or if the header declares more or less than the file holds.
+    Raises: ValueError for another version, or if the header declares more than the file holds.
     """
     version = np.lib.format.read_magic(file)
     readers = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
@@ -73,7 +73,7 @@ def read_header(file: IO[bytes], size: int, name: str = "the file") -> tuple[int
     if dtype.hasobject:
         raise ValueError(f"{name} holds Python objects; save plain numbers")
     declared, there = math.prod(shape) * dtype.itemsize, size - file.tell()
-    if min(shape, default=0) < 0 or declared != there:
+    if min(shape, default=0) < 0 or declared > there:
         raise ValueError(f"{name} declares {declared:,} bytes of shape {shape} and holds {there:,}")
     return file.tell(), dtype, shape, fortran
 

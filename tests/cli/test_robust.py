@@ -57,7 +57,7 @@ def test_more_pairs_than_fit_are_refused_before_they_are_drawn(inn, tmp_path):
 
 def test_an_allocators_message_is_a_line(inn):
     inn("train", *TINY, "model.block.hidden=[30000000,30000000]", code=1)
-    assert inn.err.splitlines()[-1].startswith("not enough memory (")
+    assert inn.err.splitlines()[-1].startswith("not enough memory for 3600000000000000 bytes more; ")
 
 
 @pytest.mark.parametrize(

@@ -295,7 +295,7 @@ def test_an_epoch_of_a_table_larger_than_the_memory_there_is(tmp_path):
         env={**os.environ, "INN_OUTPUTS": str(tmp_path / "out"), "OMP_NUM_THREADS": "1"},
     )
     assert "codes 0 1" in done.stdout, done.stderr
-    assert "MemoryError" in done.stderr.splitlines()[-1]
+    assert done.stderr.splitlines()[-1].startswith("not enough memory for ")
 
 
 def test_n_train(tmp_path):
@@ -346,7 +346,7 @@ def test_a_file_that_is_cut_short_or_changes_is_named(tmp_path):
     task = table(tmp_path)
     whole = (tmp_path / "rows.npy").read_bytes()
     (tmp_path / "cut.npy").write_bytes(whole[:-1000])
-    with pytest.raises(DataError, match="cut.npy is cut short"):
+    with pytest.raises(DataError, match="cut.npy .* declares 80,000 bytes of shape .* and holds 79,000"):
         Table(str(tmp_path / "cut.npy"), n_y=2, memory_mb=MB)
     pairs = task.training_pairs(0)
     pairs.split(0.1)
