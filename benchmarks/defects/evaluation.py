@@ -55,19 +55,45 @@ DEFECTS = [
     ),
     Defect(
         "the classifier isn't seeded",
-        "inncli.metrics.c2st:_accuracy",
-        'MLPClassifier(activation="relu", hidden_layer_sizes=(width, width), max_iter=1000, solver="adam", '
-        "random_state=seed)",
-        'MLPClassifier(activation="relu", hidden_layer_sizes=(width, width), max_iter=1000, solver="adam", '
-        "random_state=None)",
+        "inncli.numerics.classifiers:fitted_accuracies",
+        "np.random.RandomState(seed)",
+        "np.random.RandomState()",
         "test_evaluate::test_the_published_classifier_tells_what_differs_from_what_does_not",
     ),
     Defect(
         "columns that are not z-scored",
-        "inncli.metrics.c2st:_accuracy",
-        "(np.concatenate([reference, x]) - mean) / sd",
+        "inncli.metrics.c2st:_Pair.of",
+        "(np.concatenate([reference, x]) - mean) / np.where(sd > 0, sd, 1.0)",
         "np.concatenate([reference, x])",
         "test_evaluate::test_the_published_classifier_tells_what_differs_from_what_does_not",
+    ),
+    Defect(
+        "a classifier without the penalty on its weights",
+        "inncli.numerics.classifiers:_Nets._adam",
+        "self.gradient.add_(shrink, alpha=1 / n)",
+        "self.gradient.add_(shrink, alpha=0)",
+        "test_c2st::test_in_double_precision_scores_are_scikit_learns_to_the_last_row",
+    ),
+    Defect(
+        "a classifier that stops an epoch early",
+        "inncli.numerics.classifiers:fitted_accuracies",
+        "waited[going] > PATIENCE",
+        "waited[going] >= PATIENCE",
+        "test_c2st::test_in_double_precision_scores_are_scikit_learns_to_the_last_row",
+    ),
+    Defect(
+        "nets that go on keep the rows of those that ended",
+        "inncli.numerics.classifiers:fitted_accuracies",
+        "(going[~ends], rows[left], test[left], test_sides[left])",
+        "(going[~ends], rows[: len(left)], test[left], test_sides[left])",
+        "test_c2st::test_in_double_precision_scores_are_scikit_learns_to_the_last_row",
+    ),
+    Defect(
+        "rows far out are computed in single precision",
+        "inncli.metrics.c2st:_accuracies",
+        "torch.float64 if far else torch.float32",
+        "torch.float32",
+        "test_c2st::test_in_double_precision_scores_are_scikit_learns_to_the_last_row",
     ),
     Defect(
         "fixed points of the circle map without whole turns",

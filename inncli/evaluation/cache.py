@@ -27,7 +27,7 @@ from inncli.metrics.verdicts import Verdict
 from inncli.runs.run_dir import RunDir
 from inncli.runs.snapshot import RunSnapshot, identity
 
-VERSION = 6  # of what is measured and how; if it is raised, everything is measured anew
+VERSION = 7  # of what is measured and how; if it is raised, everything is measured anew
 
 
 @dataclass
