@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+
+from inncli.metrics.registry import Step
 
 
 @dataclass(frozen=True)
@@ -19,6 +21,7 @@ class EvaluationRequest:
         resimulate: whether a simulator file of the user's may be run.
         refine: whether draws moved onto y = s(x) are compared too.
         device: where to compute, as `open_run` takes it.
+        steps: the steps to run, as `metrics.registry.steps_of` names them; None is all.
     """
 
     seed: int = 0
@@ -27,6 +30,7 @@ class EvaluationRequest:
     resimulate: bool = False
     refine: bool = False
     device: str | None = None
+    steps: tuple[Step, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.y is not None:
@@ -39,6 +43,11 @@ class EvaluationRequest:
         return None if self.y is None else np.array(self.y, dtype=np.float64)
 
     @property
+    def whole(self) -> EvaluationRequest:
+        """The same request for all steps, which answers this one too."""
+        return replace(self, steps=None)
+
+    @property
     def calibration(self) -> EvaluationRequest:
-        """The request without samples, y and refine, on which calibration does not depend."""
+        """The request without samples, y, refine and steps, on which calibration does not depend."""
         return EvaluationRequest(seed=self.seed, resimulate=self.resimulate, device=self.device)

@@ -14,12 +14,15 @@ import torch
 from inncli.numerics.classifiers import fitted_accuracies
 from inncli.types import Real
 
+FOLDS = 5
 CLASSIFIER = "scikit-learn MLP, 2 hidden layers of 10 * Dx, 5-fold"
 FAR = 1e4  # sds: of rows that lie further out, float32 would lose the others' digits
 UNITS = 300  # in a layer, over all nets that learn together: their arrays stay in the cache
 
 
-def c2st(x: Real[np.ndarray, "n dim"], reference: Real[np.ndarray, "m dim"], seed: int = 1, folds: int = 5) -> float:
+def c2st(
+    x: Real[np.ndarray, "n dim"], reference: Real[np.ndarray, "m dim"], seed: int = 1, folds: int = FOLDS
+) -> float:
     """Accuracy with which a classifier tells draws from reference draws: .5 perfect, 1 useless.
 
     The published classifier: scikit-learn's MLP with two hidden layers of 10 * Dx, ReLU, Adam, at
@@ -35,7 +38,7 @@ def c2st(x: Real[np.ndarray, "n dim"], reference: Real[np.ndarray, "m dim"], see
 def c2st_scores(
     compared: Sequence[tuple[np.ndarray, np.ndarray]],
     seed: int = 1,
-    folds: int = 5,
+    folds: int = FOLDS,
     cores: int | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> list[float]:
@@ -120,5 +123,7 @@ def _accuracies(
         test_sides.append(pair.sides[judged])
     far = max(np.abs(pairs[k].rows).max() for k, _ in nets) > FAR
     dtype = torch.float64 if far else torch.float32
-    tensors = [torch.as_tensor(np.stack(part), dtype=dtype) for part in (train, train_sides, test, test_sides)]
-    return fitted_accuracies(*tensors, width=10 * train[0].shape[0], seed=seed, on_progress=on_progress)
+    learn, sides, judge, true = (
+        torch.as_tensor(np.stack(part), dtype=dtype) for part in (train, train_sides, test, test_sides)
+    )
+    return fitted_accuracies(learn, sides, judge, true, 10 * learn.shape[1], seed, on_progress)

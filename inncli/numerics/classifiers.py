@@ -126,8 +126,8 @@ class _Nets:
     def blocks(self, flat: Tensor) -> list[Tensor]:
         """Views of a flat tensor, (nets, rows, columns) each."""
         sizes = [self.nets * rows * columns for rows, columns in self.shapes]
-        parts = flat.split(sizes)
-        return [part.view(self.nets, *shape) for part, shape in zip(parts, self.shapes, strict=True)]
+        parts = zip(flat.split_with_sizes(sizes), self.shapes, strict=True)
+        return [part.view(self.nets, *shape) for part, shape in parts]
 
     def keep(self, nets: Tensor) -> None:
         """Drops all nets but these."""

@@ -62,7 +62,7 @@ def judged(width, monkeypatch, **kwargs):
     """What is found, and what went into the two-sample test, whose classifier is left out."""
     compared = []
     monkeypatch.setattr(
-        exact, "c2st_scores", lambda pairs: compared.extend(pairs) or [0.5 + 0.01 * k for k in range(len(pairs))]
+        exact, "c2st_scores", lambda pairs, **_: compared.extend(pairs) or [0.5 + 0.01 * k for k in range(len(pairs))]
     )
     trained = TrainedModel(Normal(width), {"config": {"dtype": "float64"}}, "normal", torch.device("cpu"))
     return measure(trained, TASK.test_pairs(0), TASK, samples=500, **kwargs), compared
@@ -97,7 +97,7 @@ def test_a_task_with_published_observations_is_compared_at_these(monkeypatch):
 def test_the_command_reports_both(task, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("INN_OUTPUTS", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(exact, "c2st_scores", lambda pairs: [0.75] * len(pairs))
+    monkeypatch.setattr(exact, "c2st_scores", lambda pairs, **_: [0.75] * len(pairs))
     assert main(["train", f"task={task}", "task.n_train=300", "trainer.max_steps=5", "model.n_blocks=1"]) == 0
     capsys.readouterr()
     assert main(["evaluate", "--json", "-n", "100"]) == 0
