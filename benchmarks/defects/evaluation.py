@@ -54,6 +54,27 @@ DEFECTS = [
         "[simulator-words3-metrics3-validation rows]",
     ),
     Defect(
+        "a part of an evaluation passes for the whole",
+        "inncli.evaluation.cache:key",
+        "request.steps",
+        "None",
+        "test_compare::test_only_what_the_metrics_need_is_measured_and_it_never_passes_for_the_whole",
+    ),
+    Defect(
+        "steps run that nobody asked for",
+        "inncli.evaluation.evaluate:measure",
+        "[step for step in steps if step.name in only]",
+        "steps",
+        "test_compare::test_only_what_the_metrics_need_is_measured_and_it_never_passes_for_the_whole",
+    ),
+    Defect(
+        "a table too wide for the terminal is cut",
+        "inncli.cli.drawing:_parts",
+        "parts.append([0])",
+        "pass",
+        "test_console::test_a_wide_table_is_told_in_parts_without_a_cut",
+    ),
+    Defect(
         "the classifier isn't seeded",
         "inncli.numerics.classifiers:fitted_accuracies",
         "np.random.RandomState(seed)",

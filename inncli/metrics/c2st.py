@@ -18,6 +18,7 @@ FOLDS = 5
 CLASSIFIER = "scikit-learn MLP, 2 hidden layers of 10 * Dx, 5-fold"
 FAR = 1e4  # sds: of rows that lie further out, float32 would lose the others' digits
 UNITS = 300  # in a layer, over all nets that learn together: their arrays stay in the cache
+VALUES = 10**7  # in the rows of all of these nets, of which there are some copies
 
 
 def c2st(
@@ -58,7 +59,7 @@ def c2st_scores(
     for k, pair in enumerate(pairs):
         for fold, test in enumerate(pair.folds):
             by_shape.setdefault((*pair.rows.shape, len(test)), []).append((k, fold))
-    batches = [batch for (_, dim, _), nets in by_shape.items() for batch in _batches(nets, folds, 10 * dim)]
+    batches = [batch for (n, dim, _), nets in by_shape.items() for batch in _batches(nets, folds, n, dim)]
     found = np.empty((len(pairs), folds))
     done, lock, stop = [0.0] * len(batches), threading.Lock(), threading.Event()
 
@@ -103,9 +104,10 @@ class _Pair:
         return cls(rows, np.repeat([0.0, 1.0], [len(reference), len(x)]), np.array_split(order, folds))
 
 
-def _batches(nets: list[tuple[int, int]], folds: int, width: int) -> list[list[tuple[int, int]]]:
-    """Nets that learn together: as many as have `UNITS` in a layer, or those of one pair."""
-    parts = -(-len(nets) * width // max(UNITS, folds * width))
+def _batches(nets: list[tuple[int, int]], folds: int, n: int, dim: int) -> list[list[tuple[int, int]]]:
+    """Nets that learn together: as many as have `UNITS` in a layer, or those of one pair; fewer where rows are many."""
+    most = min(max(UNITS // (10 * dim), folds), max(VALUES // (n * dim), 1))
+    parts = -(-len(nets) // most)
     return [[nets[i] for i in part] for part in np.array_split(np.arange(len(nets)), parts)]
 
 

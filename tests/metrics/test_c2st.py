@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import threading
+import warnings
 
 import numpy as np
 import pytest
 import torch
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import KFold, cross_val_score
 from sklearn.neural_network import MLPClassifier
 
-from inncli.metrics.c2st import c2st, c2st_scores
+from inncli.metrics.c2st import _batches, c2st, c2st_scores
 
 
 def pair(shift, n=300, dim=2, seed=0):
@@ -26,7 +28,9 @@ def by_scikit_learn(x, reference, seed=1):
     classifier = MLPClassifier((width, width), max_iter=1000, random_state=seed)
     folds = KFold(5, shuffle=True, random_state=seed)
     side = np.repeat([0, 1], [len(reference), len(x)])
-    return cross_val_score(classifier, rows, side, cv=folds, scoring="accuracy").mean()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # 1,000 epochs are part of the definition
+        return cross_val_score(classifier, rows, side, cv=folds, scoring="accuracy").mean()
 
 
 def test_in_double_precision_scores_are_scikit_learns_to_the_last_row():
@@ -53,6 +57,14 @@ def test_scores_are_the_same_on_any_number_of_cores():
     assert scores == c2st_scores(compared, cores=2) and torch.get_num_threads() == threads
     # the best classifier of the second pair asks which side of the middle a row lies on: Phi(sqrt(2) / 2)
     assert abs(scores[0] - 0.5) < 0.07 and scores[1] == pytest.approx(0.760, abs=0.05)
+
+
+@pytest.mark.parametrize("n, dim, most", [(20_000, 2, 15), (4_000, 10, 5), (1_000_000, 2, 5), (10_000_000, 2, 1)])
+def test_nets_that_learn_together_fit_the_cache_and_the_memory(n, dim, most):
+    nets = [(pair, fold) for pair in range(10) for fold in range(5)]
+    batches = _batches(nets, 5, n, dim)
+    assert sum(batches, []) == nets and max(map(len, batches)) <= most
+    assert len(batches) == -(-len(nets) // most)
 
 
 def test_an_unknown_that_never_varies_is_no_obstacle():
