@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from inncli import evaluation, inference
+from inncli import evaluation, inference, metrics
 from inncli.cli import compare_picture, compare_table, completion, console
 from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, SeedOption, TableOption, checked_out
 from inncli.errors import InnError, RequestError, did_you_mean
@@ -92,7 +93,8 @@ def compare(
     """Compare runs in one table: metrics by column, seeds taken together as mean +- sd, the best marked.
 
     Runs of different tasks come in tables of their own. Each run is evaluated once, on the same held-out pairs with
-    the same settings, and what was found is kept. Only settings that differ are shown.
+    the same settings, and what was found is kept; with --metric only what these metrics need is measured. Only settings
+    that differ are shown.
 
     \b
     Examples:
@@ -115,7 +117,8 @@ def compare(
     entries, left_out, folder = _named(runs) if runs else _finished()
     inference.run_table.at_tables([entry.run for entry in entries if entry.problem is None], tables or [])
     evaluate = bool(runs) if evaluate is None else evaluate
-    request = evaluation.request.EvaluationRequest(seed, samples, resimulate=resimulate, device=device)
+    steps = metrics.registry.steps_of([*metric, *([sort] if sort else [])]) if metric else None
+    request = evaluation.request.EvaluationRequest(seed, samples, resimulate=resimulate, device=device, steps=steps)
     _add_evaluations(entries, evaluate, request, config_dir)
     found = evaluation.groups.problems(entries)
     left_out += [
@@ -145,9 +148,9 @@ def compare(
     for entry in entries:
         if entry.problem is None:
             for warning in inference.run_task.changed_simulator(entry.run, resimulate):
-                console.note(f"warning: {warning}")
+                console.prose(f"warning: {warning}", sys.stderr)
     for lost in left_out:
-        console.note(f"left out {lost['run']} ({lost['status']}): {lost['error']}")
+        console.prose(f"left out {lost['run']} ({lost['status']}): {lost['error']}", sys.stderr)
 
 
 # ---- which runs, and what is known of them -----------------------------------------------------------
@@ -191,7 +194,7 @@ def _add_evaluations(
     """Reads what is kept, then measures the rest, one line on stderr each."""
     missing = []
     for entry in entries:
-        if entry.problem is None:
+        if entry.problem is None and request.steps != ():  # training gives what takes no step
             question = evaluation.cache.Question(entry.run, evaluation.compare.asked_of(entry, request))
             before = evaluation.cache.cached(question)
             if before is None:
@@ -201,14 +204,23 @@ def _add_evaluations(
     if missing and not evaluate:
         console.note(f"{len(missing)} of {len(entries)} runs were not evaluated in this way; --evaluate does it")
         return
-    for number, (entry, question) in enumerate(missing, 1):
-        console.note(f"evaluating {number} of {len(missing)}: {entry.run.id}")
-        try:
-            evaluation.entries.add_evaluation(
-                entry, evaluation.evaluate.answer(question, config_dir=config_dir).evaluation
-            )
-        except InnError as error:  # one run that can't be judged leaves the others
-            console.note(f"{entry.run.id} was not evaluated: {console.said(error)}")
+    failed = []
+    with console.progress() as show:
+        for number, (entry, question) in enumerate(missing):
+            doing = f"evaluating {number + 1} of {len(missing)}: {entry.run.id}"
+            if not console.shows_progress():
+                console.note(doing)
+
+            def on_progress(text: str, share: float, number: int = number, doing: str = doing) -> None:
+                show(f"{doing}, {text}", (number + share) / len(missing))
+
+            try:
+                answer = evaluation.evaluate.answer(question, config_dir=config_dir, on_progress=on_progress)
+                evaluation.entries.add_evaluation(entry, answer.evaluation)
+            except InnError as error:  # one run that can't be judged leaves the others
+                failed.append(f"{entry.run.id} was not evaluated: {console.said(error)}")
+    for text in failed:
+        console.prose(text, sys.stderr)
 
 
 def _check_names(found: list[evaluation.groups.Problem], names: list[str]) -> None:

@@ -10,10 +10,15 @@ import math
 import os
 import re
 import shlex
+import shutil
 import sys
+import textwrap
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from types import ModuleType
+from typing import TextIO
 
+from inncli.cli.cells import duration
 from inncli.errors import InnError
 from inncli.io import standard_streams
 from inncli.io.digits import shown
@@ -66,6 +71,15 @@ def note(text: str) -> None:
     print(in_line(text), file=sys.stderr)
 
 
+def prose(text: str, file: TextIO | None = None) -> None:
+    """Prints a sentence, on stdout or another stream; a terminal gets it broken between words."""
+    file = file or sys.stdout
+    text = harmless(text)
+    if file.isatty():
+        text = textwrap.fill(text, shutil.get_terminal_size().columns, break_long_words=False, break_on_hyphens=False)
+    print(text, file=file)
+
+
 def said(error: Exception) -> str:
     """The message of an error as a command says it: `refine=True` becomes --refine, `y='a=3'` becomes --y a=3."""
     text = str(error)
@@ -88,15 +102,32 @@ def _with_value(option: str, value: str | None) -> str:
     return f"{option} {shlex.quote(plain) if isinstance(plain, str) else plain}"
 
 
+def shows_progress() -> bool:
+    """Whether stderr is a terminal that takes lines which overwrite themselves."""
+    return sys.stderr.isatty() and "NO_COLOR" not in os.environ
+
+
 @contextlib.contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
-    """A function that shows what is being done, one line that overwrites itself; silent off a terminal."""
-    if not sys.stderr.isatty() or "NO_COLOR" in os.environ:
-        yield lambda text: None
+def progress() -> Iterator[Callable[..., None]]:
+    """A function (text, share done) that shows what is being done, on one line that overwrites itself.
+
+    With a share, from 0 to 1, it says how much time is left. Silent off a terminal.
+    """
+    if not shows_progress():
+        yield lambda text, share=None: None
         return
-    clear = "\r\x1b[K"
+    clear, begun = "\r\x1b[K", time.monotonic()
+
+    def show(text: str, share: float | None = None) -> None:
+        taken = time.monotonic() - begun
+        if share is not None and share > 0 and taken > 1:
+            text += f", {duration(taken * (1 - share) / share)} left"
+        # A longer line could not be overwritten.
+        text = textwrap.shorten(in_line(text), shutil.get_terminal_size().columns - 1, placeholder=" ...")
+        print(f"{clear}{text}", end="", file=sys.stderr, flush=True)
+
     try:
-        yield lambda text: print(f"{clear}{in_line(text)}", end="", file=sys.stderr, flush=True)
+        yield show
     finally:
         print(clear, end="", file=sys.stderr, flush=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import asdict
 from typing import Annotated, Any
 
@@ -103,7 +104,7 @@ def evaluate(
     else:
         _print(found, result)
     for warning in warnings:
-        console.note(f"warning: {warning}")
+        console.prose(f"warning: {warning}", sys.stderr)
 
 
 def _given(
@@ -118,10 +119,16 @@ def _given(
 
 def _print(run: RunDir, found: evaluation.cache.Evaluation) -> None:
     info = run.info()
-    console.line(
+    console.prose(
         f"run {run.id}: {info['model']} on {info['task']}, {found.settings['held_out']:,} held-out rows "
         f"({found.settings['held_out_from']})"
     )
+    console.line("")
+    for name, question in metrics.verdicts.QUESTIONS.items():
+        if name in found.verdicts:
+            verdict = found.verdicts[name]
+            console.prose(f"{question} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")
+    console.line("")
     console.table(
         ["metric", "value", "+-", ""],
         [
@@ -129,9 +136,9 @@ def _print(run: RunDir, found: evaluation.cache.Evaluation) -> None:
             for name, value in found.metrics.items()
         ],
     )
-    console.line("")
     told = [entry for entry in found.observations if "familiarity" in entry]
     if told:
+        console.line("")
         console.table(
             ["y", "c2st", "distance to training ys", "percentile", "familiar"],
             [
@@ -145,8 +152,3 @@ def _print(run: RunDir, found: evaluation.cache.Evaluation) -> None:
                 for entry in told
             ],
         )
-        console.line("")
-    for name, question in metrics.verdicts.QUESTIONS.items():
-        if name in found.verdicts:
-            verdict = found.verdicts[name]
-            console.line(f"{question} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")

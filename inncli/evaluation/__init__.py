@@ -3,6 +3,7 @@
     request       `EvaluationRequest`: what can be asked of a run
     settings      `EvaluationSettings`: the config group `evaluation`
     evaluate      `answer` and `evaluate`: the evaluation of one run
+    progress      how far it is, in words and as a share
     calibration   measures for it whether the run is calibrated
     reference     measures for it how far draws are from exact ones
     cache         the evaluations in a run directory

@@ -30,7 +30,7 @@ from inncli.numerics.statistics import mean_and_sd
 from inncli.runs.run_dir import RunDir
 from inncli.runs.snapshot import RunSnapshot, identity
 
-VERSION = 6  # of what is measured and how; if it is raised, everything is measured anew
+VERSION = 7  # of what is measured and how; if it is raised, everything is measured anew
 
 
 @dataclass
@@ -139,6 +139,11 @@ class Question:
         return key(self.run, self.request, self._file[0])
 
     @functools.cached_property
+    def whole(self) -> str:
+        """Names the evaluation of all steps, whichever were asked for."""
+        return key(self.run, self.request.whole, self._file[0])
+
+    @functools.cached_property
     def base(self) -> str:
         """Names the calibration of the run, which other requests share."""
         return key(self.run, self.request.calibration, self._file[0])
@@ -184,19 +189,21 @@ def key(run: RunDir, request: EvaluationRequest, file_hash: str | None) -> str:
         "resimulate": request.resimulate,
         "refine": request.refine,
         "device": request.device,
+        "steps": request.steps,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def cached(question: Question) -> Answer | None:
-    """The answer in the cache; None if there is none that can be read."""
+    """The answer in the cache, where a whole evaluation answers for a part; None if there is none that can be read."""
     if not question.run.best.is_file():
         return None
-    entry = question.run.read_evaluation(question.key)
-    try:
-        return None if entry is None else Answer(Evaluation.from_dict(entry["evaluation"]), True, entry["made"])
-    except (KeyError, TypeError, AttributeError):  # not inn's: it is measured anew
-        return None
+    for name in dict.fromkeys((question.whole, question.key)):
+        entry = question.run.read_evaluation(name)
+        with contextlib.suppress(KeyError, TypeError, AttributeError):  # not inn's: it is measured anew
+            if entry is not None:
+                return Answer(Evaluation.from_dict(entry["evaluation"]), True, entry["made"])
+    return None
 
 
 def cached_calibration(question: Question) -> Answer | None:

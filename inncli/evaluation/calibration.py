@@ -5,12 +5,11 @@ held-out (x*, y*) --model--> draws at each y* --metrics.diagnosis--> ranks, cove
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 
 from inncli.data.pairs import Pairs
 from inncli.evaluation.cache import Evaluation
+from inncli.evaluation.progress import Tell
 from inncli.inference.trained_model import CHUNK, TrainedModel
 from inncli.metrics import sbc as metric
 from inncli.metrics.diagnosis import Diagnosis, diagnose, unrolled
@@ -31,7 +30,7 @@ def add_calibration(
     trained: TrainedModel,
     pairs: Pairs,
     seed: int,
-    on_progress: Callable[[str], None] = lambda text: None,
+    on_progress: Tell = lambda words, share: None,
 ) -> None:
     """Adds metrics, details and the verdict `calibrated`; nothing if the model has no y, or for fewer than 20 rows.
 
@@ -43,7 +42,7 @@ def add_calibration(
         trained: the run.
         pairs: held-out pairs.
         seed: of the draws and the tests.
-        on_progress: called with what is being done, in words.
+        on_progress: called with what is being done, in words, and the share of this that is done.
     """
     if pairs.y is None or trained.y is None:
         return
@@ -61,8 +60,8 @@ def add_calibration(
     steps = np.array(trained.x.steps)
     truth = x + steps * (rng.random(x.shape) - 0.5)
     draws = draws + steps * (rng.random(draws.shape) - 0.5)
-    on_progress("testing")
     log_prob = _log_prob_ranks(trained, draws, truth, y, seed, on_progress) if trained.has_density else None
+    on_progress("testing for calibration", 0.35)
     circles = trained.x.circles
     draws, truth = unrolled(draws, truth, circles)
     diagnosis = diagnose(draws, truth, numbers(y, trained.y), trained.x.names, seed, log_prob, circles)
@@ -83,12 +82,12 @@ def numbers(y: np.ndarray, variables: Variables) -> np.ndarray:
     return np.hstack(columns).astype(np.float64)
 
 
-def _draws(trained: TrainedModel, y: np.ndarray, n: int, seed: int, on_progress: Callable[[str], None]) -> np.ndarray:
+def _draws(trained: TrainedModel, y: np.ndarray, n: int, seed: int, on_progress: Tell) -> np.ndarray:
     """N draws at each y, (n_obs, n, Dx), in chunks of rows; each chunk has a seed of its own."""
     rows = max(CHUNK // n, 1)
     parts = []
     for k, start in enumerate(range(0, len(y), rows)):
-        on_progress(f"draws at {start:,} of {len(y):,} held-out ys")
+        on_progress(f"draws at {start:,} of {len(y):,} held-out ys", 0.25 * start / len(y))
         parts.append(
             trained.sample(
                 y[start : start + rows], n, int(np.random.SeedSequence([seed, RANKS, k]).generate_state(1)[0])
@@ -114,10 +113,10 @@ def _log_prob_ranks(
     truth: np.ndarray,
     y: np.ndarray,
     seed: int,
-    on_progress: Callable[[str], None],
+    on_progress: Tell,
 ) -> np.ndarray:
     """The rank of log q(x*|y) among log q of draws; a true x outside the model's support has -inf, the lowest."""
-    on_progress("densities")
+    on_progress("densities of the draws", 0.25)
     few = draws[:, :DENSITY_DRAWS]
     n = few.shape[1]
     of_draws = trained.log_prob(few.reshape(-1, few.shape[2]), np.repeat(y, n, axis=0)).reshape(len(y), n)

@@ -7,24 +7,27 @@ A number that the model or the task can't give is absent, never NaN. All random 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from inncli.config import registry
+from inncli.config import registry as config_registry
 from inncli.data.pairs import Pairs
 from inncli.errors import RequestError
 from inncli.evaluation.cache import Answer, Evaluation, Question, cached, store
 from inncli.evaluation.calibration import add_calibration
-from inncli.evaluation.reference import add_c2st, add_mmd2, count_nonfinite, first_distinct, knows_prior
+from inncli.evaluation.progress import Step, Tell
+from inncli.evaluation.progress import run as run_steps
+from inncli.evaluation.reference import OBSERVATIONS, add_c2st, add_mmd2, count_nonfinite, first_distinct, knows_prior
 from inncli.evaluation.request import EvaluationRequest
 from inncli.evaluation.settings import EvaluationSettings
 from inncli.inference.opening import open_run
 from inncli.inference.refine import refiner, task_to_refine
 from inncli.inference.run_task import held_out_pairs, task_to_ask
 from inncli.inference.trained_model import TrainedModel
+from inncli.metrics import registry
 from inncli.metrics.ess import effective_sample_size
 from inncli.metrics.resimulation import resimulation_error
 from inncli.metrics.verdicts import reproduces_y, round_trip
@@ -47,7 +50,7 @@ def answer(
     trained: TrainedModel | None = None,
     config_dir: str | Path | None = None,
     fresh: bool = False,
-    on_progress: Callable[[str], None] = lambda text: None,
+    on_progress: Tell = lambda words, share: None,
 ) -> Answer:
     """The answer in the cache or, if there is none, that of `evaluate`, which is then cached.
 
@@ -56,7 +59,7 @@ def answer(
         trained: the opened run; None opens it if the cache has no answer.
         config_dir: the user's config folder with which it is opened.
         fresh: whether to measure anew, and to cache that.
-        on_progress: called with what is being done, in words.
+        on_progress: called with what is being done, in words, and the share of the whole that is done.
 
     Raises: as `evaluate` and `open_run`.
     """
@@ -72,7 +75,7 @@ def evaluate(
     trained: TrainedModel,
     run: RunDir,
     request: EvaluationRequest,
-    on_progress: Callable[[str], None] = lambda text: None,
+    on_progress: Tell = lambda words, share: None,
 ) -> Evaluation:
     """Evaluates a run on pairs that it was not trained on, see `measure` and `run_task.held_out_pairs`.
 
@@ -83,7 +86,7 @@ def evaluate(
         trained: the run, opened.
         run: its directory.
         request: what is asked.
-        on_progress: called with what is being done, in words.
+        on_progress: called with what is being done, in words, and the share of the whole that is done.
 
     Raises: RequestError for `resimulate` without such a file, and for `y` if the task has no exact posterior.
     """
@@ -108,8 +111,8 @@ def evaluate(
         def refined(x: np.ndarray, y: np.ndarray) -> np.ndarray:
             return move(x, y).x
 
-    settings = registry.make(
-        registry.check(run.config(), trained.trust)["evaluation"], EvaluationSettings, trained.trust
+    settings = config_registry.make(
+        config_registry.check(run.config(), trained.trust)["evaluation"], EvaluationSettings, trained.trust
     )
     found = measure(
         trained,
@@ -120,6 +123,7 @@ def evaluate(
         y=y,
         settings=settings,
         refined=refined,
+        only=request.steps,
         on_progress=on_progress,
     )
     found.settings |= {"run": run.id, "held_out_from": source}
@@ -136,7 +140,8 @@ def measure(
     y: np.ndarray | None = None,
     settings: EvaluationSettings | None = None,
     refined: Move | None = None,
-    on_progress: Callable[[str], None] = lambda text: None,
+    only: Collection[registry.Step] | None = None,
+    on_progress: Tell = lambda words, share: None,
 ) -> Evaluation:
     """Measures all that a model, its held-out pairs and its task allow.
 
@@ -150,27 +155,76 @@ def measure(
             distinct held-out ys.
         settings: of the comparison by MMD; None leaves it out.
         refined: moves draws onto y = s(x); they are compared too.
-        on_progress: called with what is being done, in words.
+        only: the steps to run, with the metrics that these steps alone give; None is all.
+        on_progress: called with what is being done, in words, and the share of the whole that is done.
     """
     dtype = trained.meta["config"]["dtype"]
     found = Evaluation(settings={"seed": seed, "held_out": len(pairs), "dtype": dtype})
-    _own_checks(found, trained, pairs, seed)
-    if trained.has_density:
-        _likelihood(found, trained, pairs, task, seed)
-    if trained.y is not None:
-        add_calibration(found, trained, pairs, seed, on_progress)
-    if task is not None and task.can_simulate and pairs.y is not None:
-        _resimulation(found, trained, pairs, task, seed)
-    if task is not None and task.has_log_prior and task.has_log_likelihood and trained.has_density and trained.y:
-        _importance(found, trained, pairs, task, seed)
-    if task is not None and (task.has_reference if trained.y else knows_prior(task)):
-        few = FEW_DRAWS if trained.x.dim > MANY_UNKNOWNS else FULL_DRAWS
-        add_c2st(found, trained, pairs, task, samples or few, y, seed)
-    if settings is not None and task is not None and task.has_reference and trained.y is not None:
-        add_mmd2(found, trained, pairs, task, settings, seed, refined)
-    if pairs.y is not None:
-        _out_of_distribution(found, trained, pairs)
+    steps = _steps(found, trained, pairs, task, seed, samples, y, settings, refined)
+    if only is None:
+        run_steps(steps, on_progress)
+        return found
+    if settings is not None and settings.same_draws and "resimulation" in only:
+        only = {*only, "mmd2"}  # which gives err_resim there
+    run_steps([step for step in steps if step.name in only], on_progress)
+    for numbers in (found.metrics, found.se):
+        for name in [name for name in numbers if not set(registry.find(name).steps) <= set(only)]:
+            del numbers[name]
+    found.settings["steps"] = sorted(only)
     return found
+
+
+def _steps(
+    found: Evaluation,
+    trained: TrainedModel,
+    pairs: Pairs,
+    task: Task | None,
+    seed: int,
+    samples: int | None,
+    y: np.ndarray | None,
+    settings: EvaluationSettings | None,
+    refined: Move | None,
+) -> list[Step]:
+    """The steps that apply, in their order, each of which adds to `found`; the arguments are those of `measure`."""
+    steps = [Step("own", "round trip", 0.2, lambda tell: _own_checks(found, trained, pairs, seed))]
+    if trained.has_density:
+        steps.append(Step("likelihood", "likelihood", 0.2, lambda tell: _likelihood(found, trained, pairs, task, seed)))
+    if trained.y is not None:
+        steps.append(
+            Step("calibration", "calibration", 2.0, lambda tell: add_calibration(found, trained, pairs, seed, tell))
+        )
+    if task is not None and task.can_simulate and pairs.y is not None:
+        steps.append(
+            Step("resimulation", "resimulation", 0.3, lambda tell: _resimulation(found, trained, pairs, task, seed))
+        )
+    if task is not None and task.has_log_prior and task.has_log_likelihood and trained.has_density and trained.y:
+        steps.append(
+            Step("importance", "importance weights", 0.3, lambda tell: _importance(found, trained, pairs, task, seed))
+        )
+    if task is not None and (task.has_reference if trained.y else knows_prior(task)):
+        n = samples or (FEW_DRAWS if trained.x.dim > MANY_UNKNOWNS else FULL_DRAWS)
+        cost = (OBSERVATIONS if y is None else len(y)) * n / 3_000 * (trained.x.dim / 2) ** 1.5
+        steps.append(
+            Step(
+                "c2st",
+                "classifying draws and exact draws",
+                cost,
+                lambda tell: add_c2st(found, trained, pairs, task, n, y, seed, tell),
+            )
+        )
+    if settings is not None and task is not None and task.has_reference and trained.y is not None:
+        cost = 2.0 * settings.observations / 100 * (settings.draws / 1_000) ** 2
+        steps.append(
+            Step(
+                "mmd2",
+                "MMD",
+                cost,
+                lambda tell: add_mmd2(found, trained, pairs, task, settings, seed, refined, tell),
+            )
+        )
+    if pairs.y is not None:
+        steps.append(Step("familiarity", "familiarity", 0.1, lambda tell: _out_of_distribution(found, trained, pairs)))
+    return steps
 
 
 def _out_of_distribution(found: Evaluation, trained: TrainedModel, pairs: Pairs) -> None:

@@ -8,9 +8,10 @@ import numpy as np
 
 from inncli.data.pairs import Pairs
 from inncli.evaluation.cache import Evaluation
+from inncli.evaluation.progress import Tell
 from inncli.evaluation.settings import EvaluationSettings
 from inncli.inference.trained_model import TrainedModel
-from inncli.metrics.c2st import CLASSIFIER, c2st_scores
+from inncli.metrics.c2st import CLASSIFIER, FOLDS, c2st_scores
 from inncli.metrics.mmd2 import mmd2_to_reference
 from inncli.metrics.resimulation import resimulation_error
 from inncli.metrics.verdicts import matches_truth
@@ -21,7 +22,14 @@ DRAWS, REFERENCE = range(2)  # streams of random numbers
 
 
 def add_c2st(
-    found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Task, n: int, y: np.ndarray | None, seed: int
+    found: Evaluation,
+    trained: TrainedModel,
+    pairs: Pairs,
+    task: Task,
+    n: int,
+    y: np.ndarray | None,
+    seed: int,
+    on_progress: Tell = lambda words, share: None,
 ) -> None:
     """Adds `c2st` of n draws to n exact draws, the mean over observations; without y, that to p(x).
 
@@ -34,6 +42,7 @@ def add_c2st(
         y: where to compare, (n_obs, Dy); None is the task's published observations, or the first 3 distinct held-out
             ys.
         seed: of the draws and the exact draws.
+        on_progress: called with what is being done, in words, and the share of this that is done.
     """
     ys: list[np.ndarray | None]
     published = None if trained.y is None or y is not None else task.published_observations()
@@ -51,11 +60,16 @@ def add_c2st(
         rng = np.random.default_rng([seed, REFERENCE, k])
         reference = task.prior(n, rng) if y_obs is None else task.reference_posterior(y_obs, n, rng)
         x = x[np.isfinite(x).all(1)]
-        if len(x):
+        if len(x) >= FOLDS:
             compared.append((y_obs, x, reference[: len(x)]))
     if not compared:
         return
-    scores = np.array(c2st_scores([(x, reference) for _, x, reference in compared]))
+    words = f"classifying draws and exact draws at {len(compared)} y{'s' if len(compared) > 1 else ''}"
+    scores = np.array(
+        c2st_scores(
+            [(x, reference) for _, x, reference in compared], on_progress=lambda share: on_progress(words, share)
+        )
+    )
     found.observations += [
         {"y": None if y_obs is None else y_obs.tolist(), "c2st": float(score)}
         for (y_obs, _, _), score in zip(compared, scores, strict=True)
@@ -80,6 +94,7 @@ def add_mmd2(
     settings: EvaluationSettings,
     seed: int,
     refined: Callable[[np.ndarray, np.ndarray], np.ndarray] | None,
+    on_progress: Tell = lambda words, share: None,
 ) -> None:
     """Adds `mmd2` at many ys: its mean, median and worst; also `err_resim` of the same draws if the settings say so.
 
@@ -91,10 +106,11 @@ def add_mmd2(
         settings: how many ys and draws.
         seed: of the draws and the exact draws.
         refined: as in `compare_with_exact`.
+        on_progress: called with what is being done, in words, and the share of this that is done.
     """
     assert pairs.y is not None  # those of a run with a y
     ys = pairs.y[: settings.observations]
-    columns = compare_with_exact(trained, task, ys, settings.draws, seed, refined)
+    columns = compare_with_exact(trained, task, ys, settings.draws, seed, refined, on_progress)
     for name, values in columns.items():
         values = values[np.isfinite(values)]
         if not len(values) or (name == "err_resim" and not settings.same_draws):
@@ -120,6 +136,7 @@ def compare_with_exact(
     n: int,
     seed: int,
     refined: Callable[[np.ndarray, np.ndarray], np.ndarray] | None = None,
+    on_progress: Tell = lambda words, share: None,
 ) -> dict[str, np.ndarray]:
     """`mmd2` of n draws to n exact draws at each y and, where y can be simulated, `err_resim` of the same draws.
 
@@ -133,12 +150,14 @@ def compare_with_exact(
         n: draws at each.
         seed: of the draws and the exact draws.
         refined: moves the draws (n, Dx) of a y (Dy,); adds `refined_mmd2` and `refined_err_resim`.
+        on_progress: called with what is being done, in words, and the share of this that is done.
 
     Returns: an array (n_obs,) for each name.
     Reference: Kruse et al. 2021, Benchmarking invertible architectures on inverse problems, arXiv:2101.10763.
     """
     found: dict[str, list[float]] = {}
     for k, y in enumerate(ys):
+        on_progress(f"MMD to exact draws at {k:,} of {len(ys):,} ys", k / len(ys))
         own_seed = int(np.random.SeedSequence([seed, DRAWS, k]).generate_state(1)[0])
         draws = {"": trained.sample(y[None], n, own_seed)[0]}
         if refined is not None:

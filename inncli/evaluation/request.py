@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from inncli.inference.trained_model import BYTES
 from inncli.io.capacity import check_memory
+from inncli.metrics.registry import Step
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class EvaluationRequest:
         resimulate: whether a simulator file of the user's may be run.
         refine: whether draws moved onto y = s(x) are compared too.
         device: where to compute, as `open_run` takes it.
+        steps: the steps to run, as `metrics.registry.steps_of` names them; None is all.
 
     Raises: RequestError if so many samples fit into no memory.
     """
@@ -32,6 +34,7 @@ class EvaluationRequest:
     resimulate: bool = False
     refine: bool = False
     device: str | None = None
+    steps: tuple[Step, ...] | None = None
 
     def __post_init__(self) -> None:
         if self.samples is not None:  # of one unknown, and of both sides: a run that is asked has no fewer
@@ -46,6 +49,11 @@ class EvaluationRequest:
         return None if self.y is None else np.array(self.y, dtype=np.float64)
 
     @property
+    def whole(self) -> EvaluationRequest:
+        """The same request for all steps, which answers this one too."""
+        return replace(self, steps=None)
+
+    @property
     def calibration(self) -> EvaluationRequest:
-        """The request without samples, y and refine, on which calibration does not depend."""
+        """The request without samples, y, refine and steps, on which calibration does not depend."""
         return EvaluationRequest(seed=self.seed, resimulate=self.resimulate, device=self.device)

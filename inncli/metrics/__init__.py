@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from inncli.rooms import on_demand
 
 if TYPE_CHECKING:  # the command line names these; each is imported when it first does
-    from inncli.metrics import verdicts
+    from inncli.metrics import registry, verdicts
 
-__all__ = ["verdicts"]
+__all__ = ["registry", "verdicts"]
 __getattr__ = on_demand(__name__, __all__)

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import os
-import warnings
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 
 import joblib
 import numpy as np
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import KFold
-from sklearn.neural_network import MLPClassifier
-from threadpoolctl import threadpool_limits
+import torch
 
-from inncli.io.worker_life import begin
-from inncli.io.worker_path import safe_path
+from inncli.numerics.classifiers import fitted_accuracies
 from inncli.numerics.statistics import mean_and_sd
 from inncli.types import Real
 
+FOLDS = 5
 CLASSIFIER = "scikit-learn MLP, 2 hidden layers of 10 * Dx, 5-fold"
-ENOUGH_ROWS = 20_000  # in all: below, starting further processes takes longer than they save
+FAR = 1e4  # sds: of rows that lie further out, float32 would lose the others' digits
+UNITS = 300  # in a layer, over all nets that learn together: their arrays stay in the cache
+VALUES = 10**7  # in the rows of all of these nets, of which there are some copies
 
 
-def c2st(x: Real[np.ndarray, "n dim"], reference: Real[np.ndarray, "m dim"], seed: int = 1, folds: int = 5) -> float:
+def c2st(
+    x: Real[np.ndarray, "n dim"], reference: Real[np.ndarray, "m dim"], seed: int = 1, folds: int = FOLDS
+) -> float:
     """Accuracy with which a classifier tells draws from reference draws: .5 perfect, 1 useless.
 
     The published classifier: scikit-learn's MLP with two hidden layers of 10 * Dx, ReLU, Adam, at
@@ -36,43 +38,95 @@ def c2st(x: Real[np.ndarray, "n dim"], reference: Real[np.ndarray, "m dim"], see
 
 
 def c2st_scores(
-    compared: Sequence[tuple[np.ndarray, np.ndarray]], seed: int = 1, folds: int = 5, cores: int | None = None
+    compared: Sequence[tuple[np.ndarray, np.ndarray]],
+    seed: int = 1,
+    folds: int = FOLDS,
+    cores: int | None = None,
+    on_progress: Callable[[float], None] = lambda share: None,
 ) -> list[float]:
-    """`c2st` of each pair (x, reference), every fold of every pair a job of its own.
+    """`c2st` of each pair (x, reference); the nets of all folds of all pairs learn together, in batches.
 
-    Each job computes on one thread, in whatever process, so that the numbers don't depend on `cores`.
+    A batch computes on one thread, and what it holds doesn't depend on `cores`: nor do the numbers.
 
     Args:
         compared: pairs of (x, reference), both (rows, Dx).
         seed: of the classifiers and of the split into folds.
         folds: parts of the rows; each is judged by a classifier that learned on the others.
-        cores: processes; None takes all cores there are, or one where the rows are few.
+        cores: threads; None takes as many as there are cores.
+        on_progress: called with the share of the work that is done, a guess.
     """
-    jobs = [(x, reference, seed, folds, k) for x, reference in compared for k in range(folds)]
-    if cores is None:
-        cores = joblib.cpu_count() if sum(len(x) + len(y) for x, y in compared) >= ENOUGH_ROWS else 1
-    if cores == 1:
-        with threadpool_limits(1):
-            accuracies = [_accuracy(*job) for job in jobs]
-    else:
-        settings = {"n_jobs": cores, "inner_max_num_threads": 1, "initializer": begin, "initargs": (os.getpid(),)}
-        with safe_path(), joblib.parallel_config("loky", **settings):
-            accuracies = joblib.Parallel()(joblib.delayed(_accuracy)(*job) for job in jobs)
-    return np.reshape(accuracies, (-1, folds)).mean(1).tolist()
+    pairs = [_Pair.of(x, reference, folds, seed) for x, reference in compared]
+    by_shape: dict[tuple[int, ...], list[tuple[int, int]]] = {}
+    for k, pair in enumerate(pairs):
+        for fold, test in enumerate(pair.folds):
+            by_shape.setdefault((*pair.rows.shape, len(test)), []).append((k, fold))
+    batches = [batch for (n, dim, _), nets in by_shape.items() for batch in _batches(nets, folds, n, dim)]
+    found = np.empty((len(pairs), folds))
+    done, lock, stop = [0.0] * len(batches), threading.Lock(), threading.Event()
+
+    def fit(i: int) -> None:
+        def progress(share: float) -> None:
+            if stop.is_set():
+                raise InterruptedError
+            with lock:
+                done[i] = share * len(batches[i])
+                on_progress(sum(done) / found.size)
+
+        for net, accuracy in zip(batches[i], _accuracies(pairs, batches[i], seed, progress), strict=True):
+            found[net] = accuracy
+
+    threads = torch.get_num_threads()
+    try:
+        with ThreadPoolExecutor(cores or joblib.cpu_count(), initializer=torch.set_num_threads, initargs=(1,)) as pool:
+            try:
+                for future in as_completed([pool.submit(fit, i) for i in range(len(batches))]):
+                    future.result()
+            finally:  # an error or Ctrl-C ends the others with their epoch
+                stop.set()
+    finally:
+        torch.set_num_threads(threads)
+    return found.mean(1).tolist()
 
 
-def _accuracy(
-    x: Real[np.ndarray, "n dim"], reference: Real[np.ndarray, "m dim"], seed: int, folds: int, fold: int
-) -> float:
-    """The accuracy on one fold of a classifier that learned on the others."""
-    mean, sd = mean_and_sd(reference, ddof=1)
-    rows = (np.concatenate([reference, x]) - mean) / sd
-    side = np.concatenate([np.zeros(len(reference)), np.ones(len(x))])
-    width = 10 * x.shape[1]
-    classifier = MLPClassifier(
-        activation="relu", hidden_layer_sizes=(width, width), max_iter=1000, solver="adam", random_state=seed
+@dataclass(frozen=True)
+class _Pair:
+    """One comparison: rows in sds of the reference, (n, Dx), 1 for each that is a draw, the rows of each fold."""
+
+    rows: np.ndarray
+    sides: np.ndarray
+    folds: list[np.ndarray]
+
+    @classmethod
+    def of(cls, x: np.ndarray, reference: np.ndarray, folds: int, seed: int) -> _Pair:
+        mean, sd = mean_and_sd(reference, ddof=1)
+        rows = (np.concatenate([reference, x]) - mean) / np.where(sd > 0, sd, 1.0)
+        # as KFold(shuffle=True) of scikit-learn splits them
+        order = np.random.RandomState(seed).permutation(len(rows))
+        return cls(rows, np.repeat([0.0, 1.0], [len(reference), len(x)]), np.array_split(order, folds))
+
+
+def _batches(nets: list[tuple[int, int]], folds: int, n: int, dim: int) -> list[list[tuple[int, int]]]:
+    """Nets that learn together: as many as have `UNITS` in a layer, or those of one pair; fewer where rows are many."""
+    most = min(max(UNITS // (10 * dim), folds), max(VALUES // (n * dim), 1))
+    parts = -(-len(nets) // most)
+    return [[nets[i] for i in part] for part in np.array_split(np.arange(len(nets)), parts)]
+
+
+def _accuracies(
+    pairs: list[_Pair], nets: list[tuple[int, int]], seed: int, on_progress: Callable[[float], None]
+) -> np.ndarray:
+    """The accuracy of each net (pair, fold) on its fold; it learned on the pair's other rows."""
+    train, train_sides, test, test_sides = [], [], [], []
+    for k, fold in nets:
+        pair, judged = pairs[k], np.sort(pairs[k].folds[fold])
+        learned = np.delete(np.arange(len(pair.rows)), judged)
+        train.append(pair.rows[learned].T)
+        train_sides.append(pair.sides[learned])
+        test.append(pair.rows[judged].T)
+        test_sides.append(pair.sides[judged])
+    far = max(np.abs(pairs[k].rows).max() for k, _ in nets) > FAR
+    dtype = torch.float64 if far else torch.float32
+    learn, sides, judge, true = (
+        torch.as_tensor(np.stack(part), dtype=dtype) for part in (train, train_sides, test, test_sides)
     )
-    train, test = list(KFold(n_splits=folds, shuffle=True, random_state=seed).split(rows))[fold]
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # 1,000 iterations are part of the definition
-        return float(classifier.fit(rows[train], side[train]).score(rows[test], side[test]))
+    return fitted_accuracies(learn, sides, judge, true, 10 * learn.shape[1], seed, on_progress)

@@ -7,11 +7,13 @@ entry, such as one that a user's own model reports, is shown without a meaning a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
 Better = Literal["lower", "higher", "nearest", "none"]
 Table = Literal["compare", "kruse", "training", "plot"]
+Step = Literal["own", "likelihood", "calibration", "resimulation", "importance", "c2st", "mmd2", "familiarity"]
 
 EVERY = "every run"
 INVERTIBLE = "a model with an inverse"
@@ -41,6 +43,7 @@ class Metric:
         tables: where it is shown unasked: `inn compare` of evaluated runs, of runs under `evaluation=kruse`, of runs
             that were only trained, and the panels of `inn compare --plot`.
         title: heading in the table of kruse runs, as published; empty for the name.
+        steps: the steps of an evaluation that give it, see `evaluation.evaluate.measure`; none for what training gives.
         mark: value of a perfect model, drawn as a dotted line by `inn compare --plot`.
     """
 
@@ -53,6 +56,7 @@ class Metric:
     applies: str = EVERY
     tables: tuple[Table, ...] = ()
     title: str = ""
+    steps: tuple[Step, ...] = ()
     mark: float | None = None
 
     @property
@@ -81,6 +85,7 @@ _ENTRIES = (
         has_error=True,
         applies=DENSITY,
         tables=("compare", "plot"),
+        steps=("likelihood",),
     ),
     Metric(
         "nll_exact",
@@ -88,6 +93,7 @@ _ENTRIES = (
         unit="nats",
         has_error=True,
         applies=EXACT_DENSITY,
+        steps=("likelihood",),
     ),
     Metric(
         "kl",
@@ -97,12 +103,14 @@ _ENTRIES = (
         has_error=True,
         applies=EXACT_DENSITY,
         tables=("compare",),
+        steps=("likelihood",),
     ),
     Metric(
         "share_without_density",
         "held-out rows outside the model's support, left out of nll",
         better="lower",
         applies=DENSITY,
+        steps=("likelihood",),
     ),
     Metric(
         "c2st",
@@ -112,8 +120,9 @@ _ENTRIES = (
         applies=EXACT_DRAWS,
         tables=("compare", "plot"),
         mark=0.5,
+        steps=("c2st",),
     ),
-    Metric("c2st_sd", "its sd over the observations", applies=EXACT_POSTERIOR),
+    Metric("c2st_sd", "its sd over the observations", applies=EXACT_POSTERIOR, steps=("c2st",)),
     Metric(
         "mmd2",
         "squared MMD of draws to exact ones, the mean over ys (Kruse's Err_post); 0 where they agree",
@@ -122,6 +131,7 @@ _ENTRIES = (
         applies=EXACT_POSTERIOR,
         tables=("compare", "kruse", "plot"),
         title="Err_post",
+        steps=("mmd2",),
     ),
     Metric(
         "mmd2_median",
@@ -130,6 +140,7 @@ _ENTRIES = (
         applies=EXACT_POSTERIOR,
         tables=("kruse",),
         title="Err_post median",
+        steps=("mmd2",),
     ),
     Metric(
         "mmd2_worst",
@@ -138,6 +149,7 @@ _ENTRIES = (
         applies=EXACT_POSTERIOR,
         tables=("kruse",),
         title="Err_post worst",
+        steps=("mmd2",),
     ),
     Metric(
         "err_resim",
@@ -148,6 +160,7 @@ _ENTRIES = (
         applies=SIMULATED,
         tables=("compare", "kruse", "plot"),
         title="Err_resim",
+        steps=("resimulation",),
     ),
     Metric(
         "err_resim_median",
@@ -157,8 +170,16 @@ _ENTRIES = (
         applies=SIMULATED,
         tables=("kruse",),
         title="Err_resim median",
+        steps=("resimulation",),
     ),
-    Metric("err_resim_worst", "the largest of them", unit="units of y, squared", better="lower", applies=KRUSE),
+    Metric(
+        "err_resim_worst",
+        "the largest of them",
+        unit="units of y, squared",
+        better="lower",
+        applies=KRUSE,
+        steps=("mmd2",),
+    ),
     Metric(
         "refined_mmd2",
         "the same of draws moved onto y = s(x)",
@@ -166,6 +187,7 @@ _ENTRIES = (
         has_error=True,
         applies=REFINED,
         tables=("kruse",),
+        steps=("mmd2",),
     ),
     Metric(
         "refined_err_resim",
@@ -175,6 +197,7 @@ _ENTRIES = (
         has_error=True,
         applies=REFINED,
         tables=("kruse",),
+        steps=("mmd2",),
     ),
     Metric(
         "resimulation_error",
@@ -183,12 +206,14 @@ _ENTRIES = (
         better="lower",
         has_error=True,
         applies=SIMULATED,
+        steps=("resimulation",),
     ),
     Metric(
         "resimulation_error_truth",
         "the same of the true x: what the noise makes of it",
         unit="units of y",
         applies=SIMULATED,
+        steps=("resimulation",),
     ),
     Metric(
         "ess",
@@ -196,8 +221,14 @@ _ENTRIES = (
         better="higher",
         has_error=True,
         applies=WEIGHTED,
+        steps=("importance",),
     ),
-    Metric("nonfinite_draws", "share of draws that are no numbers", better="lower"),
+    Metric(
+        "nonfinite_draws",
+        "share of draws that are no numbers",
+        better="lower",
+        steps=("calibration", "resimulation", "c2st"),
+    ),
     Metric(
         "coverage_50",
         "share of true x inside their central 50 % interval, over all unknowns",
@@ -205,6 +236,7 @@ _ENTRIES = (
         perfect=0.5,
         has_error=True,
         applies=GIVEN_Y,
+        steps=("calibration",),
     ),
     Metric(
         "coverage_80",
@@ -213,6 +245,7 @@ _ENTRIES = (
         perfect=0.8,
         has_error=True,
         applies=GIVEN_Y,
+        steps=("calibration",),
     ),
     Metric(
         "coverage_90",
@@ -221,13 +254,17 @@ _ENTRIES = (
         perfect=0.9,
         has_error=True,
         applies=GIVEN_Y,
+        steps=("calibration",),
     ),
     Metric(
         "sbc_p",
         "chance of ranks as uneven as these, were it calibrated; the worst unknown",
         applies=GIVEN_Y,
+        steps=("calibration",),
     ),
-    Metric("tarp_p", "the same of distances to reference points that depend on y", applies=GIVEN_Y),
+    Metric(
+        "tarp_p", "the same of distances to reference points that depend on y", applies=GIVEN_Y, steps=("calibration",)
+    ),
     Metric(
         "follows_y",
         "how far draws go along with y: 1 right, 0 not at all",
@@ -235,12 +272,14 @@ _ENTRIES = (
         perfect=1.0,
         has_error=True,
         applies=GIVEN_Y,
+        steps=("calibration",),
     ),
     Metric(
         "contraction",
         "1 - variance of x given y over that of x, mean of all unknowns",
         has_error=True,
         applies=GIVEN_Y,
+        steps=("calibration",),
     ),
     Metric(
         "z_score",
@@ -249,17 +288,22 @@ _ENTRIES = (
         perfect=1.0,
         has_error=True,
         applies=GIVEN_Y,
+        steps=("calibration",),
     ),
     Metric(
         "unfamiliar_ys",
         "share of held-out ys called unfamiliar, .01 where they are as in training",
         has_error=True,
         applies=GIVEN_Y,
+        steps=("familiarity",),
     ),
-    Metric("max_moment_error", better="lower", applies="a model trained to given moments"),
+    Metric("max_moment_error", better="lower", applies="a model trained to given moments", steps=("own",)),
     Metric("loss", unit="of the objective", better="lower"),
     Metric("val_loss", unit="of the objective", better="lower", tables=("training", "plot")),
-    Metric("calibrated", applies=GIVEN_Y, tables=("compare", "kruse")),  # a verdict, shown as yes or no
+    Metric("invertible", applies=INVERTIBLE, steps=("own",)),  # the verdicts, shown as yes or no
+    Metric("reproduces_y", applies=SIMULATED, steps=("resimulation",)),
+    Metric("matches_truth", applies=EXACT_DRAWS, steps=("c2st",)),
+    Metric("calibrated", applies=GIVEN_Y, tables=("compare", "kruse"), steps=("calibration",)),
     Metric(
         "invertibility_error",
         "largest round-trip error, in sds of x",
@@ -267,6 +311,7 @@ _ENTRIES = (
         better="lower",
         applies=INVERTIBLE,
         tables=("compare",),
+        steps=("own",),
     ),
     Metric("seconds", unit="s", better="lower", tables=("compare", "kruse", "training")),
     Metric("parameters", tables=("compare", "kruse", "training")),
@@ -277,6 +322,15 @@ METRICS: dict[str, Metric] = {metric.name: metric for metric in _ENTRIES}
 def find(name: str) -> Metric:
     """The entry of this name, or one that says nothing."""
     return METRICS.get(name) or Metric(name)
+
+
+def steps_of(names: Iterable[str]) -> tuple[Step, ...]:
+    """The steps of an evaluation that give these metrics and verdicts, sorted.
+
+    A name without an entry may be one that a user's own model reports, which the step `own` asks.
+    """
+    own: tuple[Step, ...] = ("own",)
+    return tuple(sorted({step for name in names for step in (METRICS[name].steps if name in METRICS else own)}))
 
 
 def columns(table: Table) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import pytest
 from inncli.cli.app import main
 from inncli.cli.compare_table import mean_text
 from inncli.errors import RunError
+from inncli.evaluation import evaluate as evaluate_module
 from inncli.evaluation import reference as exact
 from inncli.evaluation.compare import lines
 from inncli.evaluation.entries import Entry
@@ -156,7 +157,7 @@ def fast():
         patch.setattr(
             exact,
             "c2st_scores",
-            lambda compared: [0.5 + min(abs(x.mean() - reference.mean()), 0.5) for x, reference in compared],
+            lambda compared, **_: [0.5 + min(abs(x.mean() - reference.mean()), 0.5) for x, reference in compared],
         )
         yield
 
@@ -224,6 +225,39 @@ def test_what_was_found_is_kept_and_found_again_exactly(inn, root):
         shutil.rmtree(run / "evaluations", ignore_errors=True)
     anew = inn("compare", "whole", "-n", 200, "--json")
     assert "evaluating 4 of 4: whole/" in anew[2] and anew[1] == first[1]
+
+
+def test_only_what_the_metrics_need_is_measured_and_it_never_passes_for_the_whole(inn, root, monkeypatch):
+    for folder in root.rglob("evaluations"):
+        shutil.rmtree(folder)
+    ran = []
+    for step in ("_own_checks", "_likelihood", "add_calibration", "_resimulation", "add_c2st", "add_mmd2"):
+        real = getattr(evaluate_module, step)
+        monkeypatch.setattr(evaluate_module, step, lambda *a, step=step, real=real: ran.append(step) or real(*a))
+    words = ("compare", "whole/0", "whole/2", "-n", 200, "--json")
+
+    def compared(*more):
+        ran.clear()
+        code, out, err = inn(*words, *more)
+        assert code == 0
+        return json.loads(out)["runs"], err
+
+    runs, _ = compared("--metric", "seconds", "--metric", "val_loss")
+    assert ran == [] and not any(run["evaluated"] for run in runs)
+    runs, _ = compared("--metric", "nll")
+    assert ran == ["_likelihood"] * 2 and {"nll"} == {"nll", "c2st", "follows_y"} & runs[0]["metrics"].keys()
+    part = {run["run"]: run["metrics"]["nll"] for run in runs}
+    runs, err = compared("--metric", "nll")
+    assert ran == [] and "evaluating" not in err and {run["run"]: run["metrics"]["nll"] for run in runs} == part
+    compared("--metric", "nll", "--sort", "invertibility_error")
+    assert ran == ["_own_checks", "_likelihood"] * 2
+    _, err = compared("--no-evaluate")  # a part is no evaluation
+    assert "2 of 2 runs were not evaluated" in err
+    runs, _ = compared()
+    assert len(ran) == 12 and {"nll", "c2st", "follows_y", "nonfinite_draws"} <= runs[0]["metrics"].keys()
+    assert {run["run"]: run["metrics"]["nll"] for run in runs} == part
+    _, err = compared("--metric", "matches_truth", "--metric", "coverage_90")  # the whole answers for a part
+    assert ran == [] and "evaluating" not in err
 
 
 def test_the_table_marks_the_best(inn):

@@ -45,7 +45,7 @@ def fast():
         return QuadraticDiscriminantAnalysis().fit(rows[half], side[half]).score(rows[~half], side[~half])
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exact_posteriors, "c2st_scores", lambda compared: [quick(*both) for both in compared])
+        patch.setattr(exact_posteriors, "c2st_scores", lambda compared, **_: [quick(*both) for both in compared])
         yield
 
 
@@ -293,6 +293,12 @@ def test_table_for_people_and_given_ys(inn, runs):
     assert [entry["y"] for entry in both["observations"]] == [[0.3], [1.0]]
 
 
+def test_the_verdicts_stand_before_the_numbers(inn, runs):
+    out = inn("evaluate", "--run", "ring", "-n", "300")[1]
+    places = [out.index(text) for text in ("held-out rows", "Is it calibrated?", "Does it match", "metric ", "nll ")]
+    assert places == sorted(places)
+
+
 def test_a_second_call_answers_from_what_was_kept_without_torch(inn, runs, monkeypatch):
     words = ("evaluate", "--run", "table", "--json")
     first = inn(*words, "--fresh")
@@ -384,7 +390,7 @@ def test_an_evaluation_that_0_4_0_kept_is_found():
         config_hash = staticmethod(lambda: "c")
 
     facts = {"version": VERSION, "inn": __version__, "weights": "w", "config": "c", "file": None, "seed": 3}
-    facts |= {"samples": 200, "y": [[0.3, 1.0]], "resimulate": False, "refine": True, "device": "cpu"}
+    facts |= {"samples": 200, "y": [[0.3, 1.0]], "resimulate": False, "refine": True, "device": "cpu", "steps": None}
     request = EvaluationRequest(3, 200, np.array([[0.3, 1.0]]), False, True, "cpu")
     spelt = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     assert key(Run, request, None) == spelt

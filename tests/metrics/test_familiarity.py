@@ -147,7 +147,7 @@ def test_invert_says_so_in_table_json_and_warning(run, capsys):
 
 
 def test_evaluate_says_so_of_given_ys_and_of_all_held_out_ones(run, capsys, monkeypatch):
-    monkeypatch.setattr(reference, "c2st_scores", lambda compared: [0.5 for _ in compared])
+    monkeypatch.setattr(reference, "c2st_scores", lambda compared, **_: [0.5 for _ in compared])
     assert main(["evaluate", "--run", str(run), "-n", "100", "--y", "1", "--y", "40", "--json"]) == 0
     out, err = capsys.readouterr()
     found = json.loads(out)

@@ -6,6 +6,7 @@ import pytest
 
 from inncli.metrics import registry
 from inncli.metrics.registry import METRICS
+from inncli.metrics.verdicts import QUESTIONS
 
 TABLES = {  # the columns of 0.4.0, which scripts may count on
     "compare": "nll kl c2st mmd2 err_resim calibrated invertibility_error seconds parameters",
@@ -38,7 +39,7 @@ def test_which_way_is_better():
 def test_names_stand_once_and_what_is_evaluated_has_a_meaning():
     assert len(registry._ENTRIES) == len(METRICS)
     without = {name for name, metric in METRICS.items() if not metric.meaning}
-    assert without == {"loss", "val_loss", "calibrated", "seconds", "parameters", "max_moment_error"}
+    assert without == {"loss", "val_loss", "seconds", "parameters", "max_moment_error", *QUESTIONS}
     assert all(metric.applies for metric in METRICS.values())
     assert {name: metric.mark for name, metric in METRICS.items() if metric.mark is not None} == {"c2st": 0.5}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from inncli import evaluation, inference, reporting
+from inncli import evaluation, inference, metrics, reporting
 from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, RunOption, SeedOption, TableOption, checked_out
 from inncli.cli.plot.kept import SUFFIXES, keep, warn
 from inncli.cli.plot.options import ResimulateOption
@@ -28,7 +28,9 @@ def calibration(
     path = checked_out(out, SUFFIXES)
     found = find_run(run)
     inference.run_table.at_tables([found], table or [])
-    request = evaluation.request.EvaluationRequest(seed, resimulate=resimulate, device=device)
+    request = evaluation.request.EvaluationRequest(
+        seed, resimulate=resimulate, device=device, steps=metrics.registry.steps_of(["calibrated"])
+    )
     question = evaluation.cache.Question(found, request)
     known = evaluation.cache.cached_calibration(question)
     answer = known or evaluation.evaluate.answer(question, config_dir=config_dir)
