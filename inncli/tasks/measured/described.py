@@ -19,7 +19,7 @@ MANY_LABELS = 20
 FEW_ODD = 0.1  # share of cells of text below which a column counts as one of numbers
 
 
-def numbers(raw: Source, letter: str, name: str, column: np.ndarray, advice: str = "") -> np.ndarray:
+def as_numbers(raw: Source, letter: str, name: str, column: np.ndarray, advice: str = "") -> np.ndarray:
     """A column as float64, (n,). Raises: DataError for text, and for numbers too large to be squared.
 
     Args:
@@ -132,12 +132,12 @@ def y_variables(
         column = by_name[name]
         if y_kind == "number" or (y_kind == "auto" and column.dtype.kind == "f"):
             labels.append(None)
-            values.append(numbers(raw, "y", name, column, "leave task.y_kind at auto"))
+            values.append(as_numbers(raw, "y", name, column, "leave task.y_kind at auto"))
         else:
             found, codes = np.unique(column.astype(str) if column.dtype == object else column, return_inverse=True)
             if len(found) > max(MANY_LABELS, len(column) / 2):
                 if column.dtype == object and 0 < len(odd_cells(column)) < FEW_ODD * len(column):
-                    numbers(raw, "y", name, column, "empty it and pass task.on_invalid=drop")
+                    as_numbers(raw, "y", name, column, "empty it and pass task.on_invalid=drop")
                 raise DataError(
                     f"y column {name!r} of {raw.path.name} has {len(found):,} different labels in "
                     f"{len(column):,} rows; a class needs several rows a label, is it a name or a number?"

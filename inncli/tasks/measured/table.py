@@ -23,7 +23,7 @@ from inncli.io.atomic import file_sha256
 from inncli.numerics import circle
 from inncli.tasks.base import Task, check_spread
 from inncli.tasks.measured.base import Rows
-from inncli.tasks.measured.described import circles_of, numbers, x_variables, y_variables
+from inncli.tasks.measured.described import as_numbers, circles_of, x_variables, y_variables
 from inncli.tasks.measured.notes import (
     numbers_of_y,
     reading_notes,
@@ -141,7 +141,10 @@ class Table(Rows):
         rows, dropped, self.read_rows = valid_rows(raw, by_name, x_names + y_names, on_invalid)
         by_name = {name: column[rows] for name, column in by_name.items()}
         x_values = np.column_stack(
-            [numbers(raw, "x", name, by_name[name], "name the columns of x in task.x without it") for name in x_names]
+            [
+                as_numbers(raw, "x", name, by_name[name], "name the columns of x in task.x without it")
+                for name in x_names
+            ]
         )
         self.x = x_variables(raw, x_names, x_values.T, margin, bounds, resolutions, circles)
         for i, on in enumerate(self.x.circles):
@@ -185,13 +188,14 @@ class Table(Rows):
         table = Columns(raw, x_names + y_names, handles, codes)
         found = Scan(table, len(x_names), y_kind, on_invalid == "refuse", 1e6 * memory_mb)
         values = [
-            numbers(raw, "x", name, column) for name, column in zip(x_names, found.values[: len(x_names)], strict=True)
+            as_numbers(raw, "x", name, column)
+            for name, column in zip(x_names, found.values[: len(x_names)], strict=True)
         ]
         self.x = x_variables(raw, x_names, values, margin, x_bounds, steps, circles)
         labels: list[tuple[str, ...] | None] = []
         for name, words, column in list(zip(table.names, table.labels, found.values, strict=True))[len(x_names) :]:
             labels.append(None if words is None else tuple(label_text(word) for word in words.tolist()))
-            numbers(raw, "y", name, column)
+            as_numbers(raw, "y", name, column)
         self.y = Variables(y_names, labels=tuple(labels)) if y_names else None
         ends = np.stack([found.low, found.high])
         check_spread(self.x, ends[:, : len(x_names)], self.y, ends[:, len(x_names) :], found.rows)
