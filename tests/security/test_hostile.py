@@ -589,7 +589,7 @@ HOSTILE = {
         "deep",
     ),
     # more of a run
-    "a pipe for the table": (pipe_as_table, EVALUATE, "pipe"),
+    "a pipe for the table": (pipe_as_table, EVALUATE, "without its checksum"),
     "10^12 draws to compare": (
         setting(
             "evaluation",
