@@ -191,7 +191,7 @@ def split_pairs(setup: Setup, pairs: Pairs | StreamedPairs) -> SplitData:
 def new_model(
     setup: Setup,
     data: SplitData,
-    bound: AbstractContextManager[None] | None = None,
+    bound: Callable[[], AbstractContextManager[None]] = nullcontext,
     columns: tuple[Variables, Variables | None] | None = None,
 ) -> Model:
     """The model with its first weights, which follow from the seed and the training pairs.
@@ -199,7 +199,7 @@ def new_model(
     Args:
         setup: what the config builds.
         data: its pairs.
-        bound: entered while the model is built, see `no_larger_than`.
+        bound: gives what is entered while a model is built, see `no_larger_than`.
         columns: those of x and y as a checkpoint has them; None chooses by the training pairs.
 
     Raises: ConfigError if model, objective, task and trainer don't go together; TrainingError if another process of the
@@ -209,7 +209,7 @@ def new_model(
     x, y = columns or task.columns_of(data.pairs)
     if columns is None and setup.relations is not None:
         x = setup.relations.free_columns
-    model = build_model(setup.config, x, y, setup.device, bound or nullcontext(), setup.trust)
+    model = build_model(setup.config, x, y, setup.device, bound(), setup.trust)
     if objective.needs_density and not model.has_loss:
         raise ConfigError(
             f"objective={names.get('objective')} needs a density, which model={names.get('model')} "
@@ -223,7 +223,7 @@ def new_model(
     if columns is None and objective.needs_data:
         found = model.columns_for(*data.training)
         if found != (x, y):
-            model = build_model(setup.config, *found, setup.device, bound or nullcontext(), setup.trust)
+            model = build_model(setup.config, *found, setup.device, bound(), setup.trust)
     objective.attach(model, task)
     model.initialise(*data.training, runtime.generator(setup.device, setup.seed, "start"))
     setup.trainer.check(model, objective, setup.group)

@@ -9,6 +9,7 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -163,7 +164,7 @@ def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | No
         setup = replace(setup, relations=verify.relations(run.last, read_header(run.last)[1]))
     pairs = saved_pairs(setup, run, info)
     data = split_pairs(setup, pairs)
-    declared = no_larger_than(None if shapes is None else under("model", shapes))
+    declared = partial(no_larger_than, None if shapes is None else under("model", shapes))
     columns = None if shapes is None else verify.variables(run.last, read_header(run.last)[1])
     model = new_model(setup, data, declared, columns)
     if shapes is not None:

@@ -183,10 +183,10 @@ class RunDir(RunFiles):
         )
 
     def _busy(self, info: dict[str, Any]) -> RunError:
-        who = f" (pid {info.get('pid')} on {info.get('host')}"
+        who = f" (pid {info.get('pid')} on {info.get('host')})"
         if seconds := liveness.ahead(info.get("heartbeat")):
             who += f", whose clock is {seconds:,.0f} s ahead of this one's"
-        return RunError(f"run {self.id} is being trained by another process{who}); wait for it or stop it first")
+        return RunError(f"run {self.id} is being trained by another process{who}; wait for it or stop it first")
 
     def _start_heartbeat(self) -> None:
         def beat() -> None:
