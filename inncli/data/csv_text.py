@@ -107,7 +107,9 @@ def _records(lines: Sequence[str], delimiter: str, path: Path) -> list[Record]:
     try:
         return [[cell.strip() for cell in record] for record in csv.reader(_ended(lines), delimiter=delimiter)]
     except csv.Error as error:
-        raise DataError(f"{path} is not a readable CSV table ({error}); is a quote left open?") from error
+        raise DataError(
+            f"{path} is not a readable CSV table ({error}); close a quote that is left open, or shorten it"
+        ) from error
 
 
 def _ended(lines: Sequence[str]) -> list[str]:

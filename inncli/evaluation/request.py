@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from inncli.inference.trained_model import BYTES
+from inncli.inference.posterior_set import BYTES
 from inncli.io.capacity import check_memory
 from inncli.metrics.registry import Step
 

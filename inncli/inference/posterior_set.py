@@ -15,6 +15,7 @@ from inncli.numerics.statistics import statistics
 from inncli.variables import Circle
 
 WHAT = "posterior set"  # as messages call it
+BYTES = 24  # of memory that a draw takes for each number of x, y and the density, copies on the way included
 FORMAT = 1  # of its files; a set whose meta has no `format` is of format 1
 # What an extra can't be called: the arrays and columns that the files hold beside it.
 _TAKEN = ("x", "log_prob", "y", "x_names", "y_names", "meta", "obs", "draw", "chain", "lp")

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from inncli.config.trust import NOTHING, Trust
 from inncli.data.relations import Relations
 from inncli.errors import ConvergenceError, RunError, ShapeError
-from inncli.inference.posterior_set import PosteriorSet
+from inncli.inference.posterior_set import BYTES, PosteriorSet
 from inncli.io.capacity import check_memory
 from inncli.metrics.out_of_distribution import familiarity, unfamiliar
 from inncli.models.base import Model
@@ -20,7 +20,6 @@ from inncli.runtime import generator
 from inncli.variables import Variables
 
 BLOCK = 100_000  # draws that are made together; a larger set is drawn, written and summarised block by block
-BYTES = 24  # of memory that a draw takes for each number of x, y and the density, copies on the way included
 CHUNK = 8192  # rows of a call to the model: memory is bounded, and the working set stays in the cache
 
 
