@@ -38,6 +38,7 @@ class ConditionalFlow(Model):
     Args:
         block: a name of `transforms.blocks.BLOCKS`, or `block(dim, dim_context, seed=...)`, which gives one Transform.
         n_blocks: how many of them.
+        first: one more Transform below the blocks, `first(dim, dim_context)`.
         last: one more Transform on top, `last(dim, dim_context)`.
         bounds: how bounded unknowns stay in their box. `logit` maps the box to the real line;
             `truncate` draws again what falls outside and renormalises the density; `clip`, for recorded columns,
@@ -64,6 +65,7 @@ class ConditionalFlow(Model):
         linear_start: bool | Literal["class"] = True,
         power: bool = False,
         ignore_y: bool = False,
+        first: Callable[..., Transform] | None = None,
     ) -> None:
         super().__init__(x, y)
         self.ignores_y = ignore_y
@@ -80,7 +82,8 @@ class ConditionalFlow(Model):
         self.linear = _linear(dim, y, dim_features, linear_start)
         make_block = block_factory(block)
         blocks = [make_block(dim, dim_context, seed=k) for k in range(n_blocks)]
-        self.blocks = Chain(dim, [*blocks, *([last(dim, dim_context)] if last else [])])
+        below, above = ([make(dim, dim_context)] if make else [] for make in (first, last))
+        self.blocks = Chain(dim, [*below, *blocks, *above])
         self.register_load_state_dict_pre_hook(_from_first_format)
 
     has_latent = True

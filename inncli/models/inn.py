@@ -24,7 +24,12 @@ from inncli.types import BlockName, Float, NonNegativeInt, PositiveInt, Real
 from inncli.variables import Variables
 
 # What a block chosen by name is given here instead of its own default: the values with which `inn.yaml` was tuned.
-TUNED: dict[str, dict[str, float]] = {"rnvp": {"clamp": 2.0}, "glow": {"clamp": 2.0}, "iresnet": {"lipschitz": 0.98}}
+TUNED: dict[str, dict[str, float | None]] = {
+    "nice": {"clamp": None},
+    "rnvp": {"clamp": 2.0},
+    "glow": {"clamp": 2.0},
+    "iresnet": {"lipschitz": 0.98},
+}
 
 
 class INN(TwoSided):
