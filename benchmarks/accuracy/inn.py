@@ -1,13 +1,16 @@
-"""Figures of the two-sided INN: the ring by likelihood and by MMD, padded and not; the eight modes."""
+"""Figures of the two-sided INN: the ring by likelihood and by MMD, padded and not; the eight modes; short budgets."""
 
 from __future__ import annotations
 
 import numpy as np
+import torch
 from common import SEEDS, WORK, inn, row, train
 
 import inncli
 from inncli.inference.run_task import task_of
+from inncli.inference.trained_model import TrainedModel
 from inncli.metrics.c2st import c2st
+from inncli.tasks.base import Task
 
 YS = (0.3, 1.0, 2.0, 4.0)
 FORMS = {  # what: words of the command line, the limit
@@ -15,6 +18,15 @@ FORMS = {  # what: words of the command line, the limit
     "inn by MMD, padded": (["model=inn_mmd"], "<= .70"),
     "inn by likelihood, unpadded": (["model=inn", "model.dim_z=1", "model.padding=0"], "reported"),
     "inn by MMD, unpadded": (["model=inn_mmd", "model.dim_z=1"], "reported"),
+}
+SHORT = (("gaussian_modes", 100), ("gaussian_modes", 300), ("ring", 100), ("ring", 300))  # task, steps
+DEFAULTS = {  # words of the command line: on the default budget
+    "gaussian_modes, labels all": ["task=gaussian_modes"],
+    "gaussian_modes, labels some": ["task=gaussian_modes", "task.labels=some"],
+    "gaussian_modes, labels none": ["task=gaussian_modes", "task.labels=none"],
+    "inverse_kinematics": ["task=inverse_kinematics"],
+    "ring": ["task=ring"],
+    "sine": ["task=sine"],
 }
 
 
@@ -65,6 +77,55 @@ def inn_modes() -> None:
     row("", "control: one mode of eight: total variation", one[0], "must exceed .10")
 
 
+def inn_mmd() -> None:
+    """Training by MMD on its defaults, 3 seeds, and on short budgets, 20 seeds; about two hours."""
+    for what, words in DEFAULTS.items():
+        found = [mmd(*words, f"seed={seed}") for seed in SEEDS]
+        row("4", f"inn_mmd, {what}: y error over the untrained net's", [ratio for *_, ratio in found], "< 1")
+        if words[0] == "task=gaussian_modes":
+            off = [share_error(trained, task) for trained, task, _ in found]
+            row("4", f"inn_mmd, {what}: largest error of a mode's weight", off, "<= .03")
+    for name, steps in SHORT:
+        ratios = [mmd(f"task={name}", f"trainer.max_steps={steps}", f"seed={seed}")[2] for seed in range(20)]
+        row("4", f"inn_mmd, {name}, {steps} steps, 20 seeds: y error over the untrained net's", ratios, "< 1")
+    trained, task, _ = mmd("task=gaussian_modes", "trainer.max_steps=300", "seed=0")
+    before = y_error(trained, task)
+    with torch.no_grad():
+        trained.model.blocks.parts[-1].log_diagonal += 2.0
+    row(
+        "",
+        "control: last layer scaled by e^2: y error over that before",
+        y_error(trained, task) / before,
+        "must exceed 1",
+    )
+    row("", "control: the same: largest error of a mode's weight", share_error(trained, task), "must exceed .03")
+
+
+def mmd(*words: str) -> tuple[TrainedModel, Task, float]:
+    """A run of inn_mmd with its task, and its error of y over that of the untrained net: one step of no length."""
+    run, untrained = (
+        train("model=inn_mmd", *words, *more)[0] for more in ([], ["trainer.max_steps=1", "trainer.lr=1e-30"])
+    )
+    trained, task = inncli.load(run.path), task_of(run)
+    return trained, task, y_error(trained, task) / y_error(inncli.load(untrained.path), task)
+
+
+def y_error(trained: TrainedModel, task: Task) -> float:
+    """Root mean square of f_y(x) - y at 1,000 fresh pairs, in y's units."""
+    pairs = task.draw_pairs(1000, np.random.default_rng(9))
+    error = trained.model.y_error(torch.tensor(pairs.x), torch.tensor(pairs.y), torch.Generator().manual_seed(0))
+    return float(error.square().mean().sqrt())
+
+
+def share_error(trained: TrainedModel, task: Task) -> float:
+    """The largest error of the weight of one of the eight modes, over all labels; each label drawn 10,000 times."""
+    errors = []
+    for label in range(task.labels.max() + 1):
+        shares, _ = task.mode_shares(trained.sample([[label]], 10_000, 0)[0])
+        errors.append(np.abs(shares - (task.labels == label) / (task.labels == label).sum()).max())
+    return float(max(errors))
+
+
 def judged(task, x: np.ndarray, label: int) -> tuple[float, float]:
     """Total variation of the mode shares to those of the label, and the share of draws far from every mode."""
     shares, far = task.mode_shares(x)
@@ -72,4 +133,4 @@ def judged(task, x: np.ndarray, label: int) -> tuple[float, float]:
     return float(np.abs(shares - truth).sum() / 2), far
 
 
-FIGURES = {f.__name__: f for f in (inn_ring, inn_modes)}
+FIGURES = {f.__name__: f for f in (inn_ring, inn_modes, inn_mmd)}

@@ -126,6 +126,20 @@ DEFECTS = [
         "test_inn::test_unpadded_the_bound_is_the_negative_log_likelihood",
     ),
     Defect(
+        "labels pulled onto their one-hot vectors, as if the padding could vanish",
+        "inncli.objectives.bidirectional:Bidirectional._loss",
+        "self.loss_y(y_f - target - of_labels)",
+        "self.loss_y(y_f - target)",
+        "test_inn_mmd::test_a_label_has_u_around_its_one_hot_vector",
+    ),
+    Defect(
+        "the noise of a label taken from the column of u beside its own",
+        "inncli.models.inn:INN.split_padding",
+        "nn.functional.pad(u, (-self._before, 0))",
+        "nn.functional.pad(u.roll(1, 1), (-self._before, 0))",
+        "test_inn_mmd::test_what_is_no_labels_noise_is_free",
+    ),
+    Defect(
         "a discrepancy that moves y too",
         "inncli.objectives.bidirectional:Bidirectional._loss",
         "[y_f.detach(), z_f]",

@@ -29,7 +29,10 @@ LATER = {
     "evaluation": {"_target_": "inncli.evaluation.settings.EvaluationSettings"},
     "logger": {"_target_": "inncli.loggers.base.Logger"},
 }
-LATER_SETTINGS = {"inncli.tasks.measured.table.Table": {"memory_mb": None, "keep_mb": 0}}
+LATER_SETTINGS: dict[str, dict[str, Any]] = {
+    "inncli.tasks.measured.table.Table": {"memory_mb": None, "keep_mb": 0},
+    "inncli.transforms.blocks.NICEBlock": {"clamp": None},
+}
 SETTINGS = {
     "seed": "NonNegativeInt",
     "device": "str | list[str]",
@@ -164,9 +167,18 @@ def check_group(node: object, group: str, trust: Trust = NOTHING) -> dict[str, A
         )
     given: dict[str, Any] = renamed.current(node)
     check_targets(given, group, trust)
-    later = LATER_SETTINGS.get(given["_target_"], {})
-    given = {**given, **{key: value for key, value in later.items() if key not in given}}
-    return schema.without_partial(schema.check_node(given, group, source_roots(trust)))
+    return schema.without_partial(schema.check_node(_with_later(given), group, source_roots(trust)))
+
+
+def _with_later(value: Any) -> Any:
+    """A copy of a tree of dicts and lists in which every node that lacks a setting of LATER_SETTINGS has it."""
+    if isinstance(value, list):
+        return [_with_later(entry) for entry in value]
+    if not isinstance(value, dict):
+        return value
+    target = value.get("_target_")
+    later = LATER_SETTINGS.get(target, {}) if isinstance(target, str) else {}
+    return {**later, **{key: _with_later(entry) for key, entry in value.items()}}
 
 
 def source_roots(trust: Trust = NOTHING) -> tuple[Path, ...]:

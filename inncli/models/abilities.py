@@ -18,6 +18,7 @@ Target = Float[Tensor, "rows dim_y"]  # the scaled y
 Z = Float[Tensor, "rows dim_z"]
 U = Float[Tensor, "rows dim_u"]
 V = Float[Tensor, "rows dim_v"]
+Free = Float[Tensor, "rows dim_free"]  # of u
 
 
 class TwoSided(Model):
@@ -37,13 +38,16 @@ class TwoSided(Model):
     __call__: Callable[..., tuple[Target, Z, V, PerRow]]  # nn.Module's: `forward`, between its hooks
 
     @abstractmethod
-    def set_noise(self, sd: float = 0.0, known: np.ndarray | None = None, learn: bool = False) -> None:
+    def set_noise(
+        self, sd: float = 0.0, known: np.ndarray | None = None, learn: bool = False, labels: float | None = None
+    ) -> None:
         """Sets sigma, the sd of the noise on y.
 
         Args:
             sd: in units of the scaled y; 0 is no noise.
             known: sds in y's own units, (Dy,); where given, they take the place of `sd` once y's scaling is known.
             learn: whether sigma is trained from there.
+            labels: where given, in place of both for the labels of y that have their noise from u (`split_padding`).
         """
 
     @abstractmethod
@@ -66,6 +70,10 @@ class TwoSided(Model):
     @abstractmethod
     def noise(self, rows: int, generator: torch.Generator) -> U:
         """Draws of u, one for each row."""
+
+    def split_padding(self, u: U) -> tuple[Target, Free]:
+        """The noise that u is to the labels of y, (rows, dim_y), zero elsewhere, and the columns of u that are none."""
+        return u.new_zeros(len(u), self.dim_y), u
 
     @abstractmethod
     def draw_latent(self, target: Target, generator: torch.Generator) -> tuple[Target, Z, V]:

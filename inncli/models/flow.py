@@ -45,6 +45,7 @@ class ConditionalFlow(Model):
     Args:
         block: a name of `transforms.blocks.BLOCKS`, or `block(dim, dim_context, seed=...)`, which gives one Transform.
         n_blocks: how many of them.
+        first: one more Transform below the blocks, `first(dim, dim_context)`.
         last: one more Transform on top, `last(dim, dim_context)`.
         bounds: how bounded unknowns stay in their box. `auto` maps the box to the real line, each column by the map
             that suits it best, `logit` all by that one; `truncate` draws again what falls outside and renormalises the
@@ -71,6 +72,7 @@ class ConditionalFlow(Model):
         linear_start: bool | Literal["class"] = True,
         power: bool = False,
         ignore_y: bool = False,
+        first: Callable[..., Transform] | None = None,
     ) -> None:
         super().__init__(x, y)
         self.ignores_y = ignore_y
@@ -99,7 +101,8 @@ class ConditionalFlow(Model):
         self.spread = ConditionalScale(dim, dim_context, (32,)) if spreads else None
         make_block = block_factory(block)
         blocks = [make_block(dim, dim_context, seed=k) for k in range(n_blocks)]
-        self.blocks = Chain(dim, [*blocks, *([last(dim, dim_context)] if last else [])])
+        below, above = ([make(dim, dim_context)] if make else [] for make in (first, last))
+        self.blocks = Chain(dim, [*below, *blocks, *above])
         self.register_load_state_dict_pre_hook(_from_earlier)
 
     has_latent = True

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from inncli.errors import ConfigError, ConvergenceError
-from inncli.models.abilities import Target, TwoSided, U, V, Z
+from inncli.models.abilities import Free, Target, TwoSided, U, V, Z
 from inncli.models.base import Draws, Observations, PerRow, X, Y
 from inncli.models.column_choice import choose
 from inncli.models.preprocessing import Scaling
@@ -25,7 +25,12 @@ from inncli.types import BlockName, Float, NonNegativeInt, PositiveInt, Real
 from inncli.variables import Variables
 
 # What a block chosen by name is given here instead of its own default: the values with which `inn.yaml` was tuned.
-TUNED: dict[str, dict[str, float]] = {"rnvp": {"clamp": 2.0}, "glow": {"clamp": 2.0}, "iresnet": {"lipschitz": 0.98}}
+TUNED: dict[str, dict[str, float | None]] = {
+    "nice": {"clamp": None},
+    "rnvp": {"clamp": 2.0},
+    "glow": {"clamp": 2.0},
+    "iresnet": {"lipschitz": 0.98},
+}
 
 
 class INN(TwoSided):
@@ -35,10 +40,12 @@ class INN(TwoSided):
 
     x and y are scaled (labels of y one-hot); u and v pad both sides to one width. Padding is noise, not zeros: a
     bijection of the plane can't wrap a line around a ring, but one of the space can, and with u ~ N(0, 1) it knows
-    the density of all that it may meet. Its objective sets, in buffers that are saved (`set_noise`, `set_padding`):
+    the density of all that it may meet. A label has no width: what lies around its one-hot vector may be sigma u,
+    column by column, so that the chain need not contract onto a point, which has no inverse (`split_padding`). Its
+    objective sets, in buffers that are saved (`set_noise`, `set_padding`):
 
     * `sigma`, the sd of the noise on y (scaled): the inverse is taken at y + sigma * eps. In the MMD form it is the
-      noise that y is known to have, and 0 where none is known.
+      noise that y is known to have, 0 where none is known, and a small one for labels (`split_padding`).
     * `padding_sd`, the sd of u at training, and of v when it is drawn for the inverse: as it was trained.
 
     Without padding, and with sigma > 0, it has an exact density,
@@ -61,6 +68,8 @@ class INN(TwoSided):
     """
 
     padding_sd: Tensor  # (2,): of u, and of v at the inverse
+    _noisy: Tensor  # (dim_y,): the columns whose noise is a column of u
+    _free: Tensor  # the other columns of u
 
     def __init__(
         self,
@@ -91,6 +100,15 @@ class INN(TwoSided):
         self.register_buffer("padding_sd", torch.ones(2))
         # Noise known in y's own units, (Dy,), which becomes sigma once the scaling is known.
         self._known_noise: Tensor | None = None
+        # u and y end together: at the start, when the chain is the identity, each label's noise is in its place.
+        labels = () if y is None else y.labels
+        is_label = [names is not None for names in labels for _ in names or [""]]
+        self._before = self.width - x.dim - self.dim_y  # columns of u before those beside y
+        noisy = [j for j in range(self.dim_y) if is_label[j] and self._before + j >= 0]
+        free = [i for i in range(self.sizes_in[1]) if i - self._before not in noisy]
+        self.register_buffer("_free", torch.tensor(free, dtype=torch.long), persistent=False)
+        self.register_buffer("_noisy", torch.zeros(self.dim_y, dtype=torch.bool), persistent=False)
+        self._noisy[noisy] = True
         make_block = block_factory(block, hidden=hidden, **(TUNED.get(block, {}) if isinstance(block, str) else {}))
         blocks = [make_block(self.width, 0, seed=k) for k in range(n_blocks)]
         self.blocks = Chain(self.width, [*blocks, LULinear(self.width)])
@@ -101,9 +119,13 @@ class INN(TwoSided):
     # what an objective sets
 
     @torch.no_grad()
-    def set_noise(self, sd: float = 0.0, known: np.ndarray | None = None, learn: bool = False) -> None:
+    def set_noise(
+        self, sd: float = 0.0, known: np.ndarray | None = None, learn: bool = False, labels: float | None = None
+    ) -> None:
         """Sets sigma; see `TwoSided`."""
         self.log_sigma.fill_(math.log(sd) if sd else -math.inf)
+        if labels:
+            self.log_sigma.masked_fill_(self._noisy, math.log(labels))
         self.log_sigma.requires_grad_(learn and self.dim_y > 0)
         self._known_noise = None if known is None else torch.as_tensor(known, device=self.log_sigma.device)
 
@@ -133,6 +155,11 @@ class INN(TwoSided):
     def noise(self, rows: int, generator: torch.Generator) -> U:
         """u, the padding of x, (rows, width - Dx)."""
         return self.padding_sd[0] * self._normal(rows, self.sizes_in[1], generator)
+
+    def split_padding(self, u: U) -> tuple[Target, Free]:
+        """Sigma u for the labels of y, (rows, dim_y), zero elsewhere, and the columns of u that are none's noise."""
+        beside = nn.functional.pad(u, (-self._before, 0))  # padded or cut, to the columns of y
+        return torch.where(self._noisy, self.sigma, 0.0) * beside / self.padding_sd[0], u[:, self._free]
 
     @row_wise
     def forward(self, x: X, u: U) -> tuple[Target, Z, V, PerRow]:
@@ -195,7 +222,8 @@ class INN(TwoSided):
         if y is not None and self.features is not None:
             self.features.initialise(y)
             if self._known_noise is not None:
-                self.log_sigma.copy_((self.features.spread(self._known_noise) / self.features.unit).log())
+                known = (self.features.spread(self._known_noise) / self.features.unit).log()
+                self.log_sigma.copy_(torch.where(self._noisy, self.log_sigma, known))
         scaled = self.scale.initialise(self.scale.dequantise(x, generator)).to(self._dtype)
         self.blocks.initialise(torch.cat([scaled, self.noise(len(scaled), generator)], 1))
         self._undo_mixing(generator)

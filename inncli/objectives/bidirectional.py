@@ -17,6 +17,7 @@ from inncli.tasks.base import Task
 from inncli.types import Float, NonNegativeFloat, PositiveFloat, PositiveInt
 
 PULL = 0.1  # weight of the far-reaching discrepancies beside the published ones: enough to hold the draws that leave
+LABEL_NOISE = 0.1  # sd of the noise on a one-hot vector: 14 of them lie between two labels
 LOSS_OF = {"l2": LOSSES["mse"], "l1": LOSSES["l1"], "huber": LOSSES["huber"]}
 
 
@@ -36,13 +37,19 @@ class Bidirectional(Objective):
     kernel's sight are then pulled by nothing: they go on to 10^12, and the gradient through that inverse is noise that
     drowns the loss on y. F is zero where the other discrepancies are: it changes the way there, not the aim.
 
+    A label has no width, and pulled onto its one-hot vector the forward pass has no inverse: of eight labels it makes a
+    map that throws away eight columns of u. So the y of L_y is for labels the one-hot vector and their noise, which is
+    u itself (`TwoSided.split_padding`), as the paper's examples add noise of this size; the inverse pass gives u back
+    by what it is trained on there, and the MMD on x leaves these columns out, for they would drown x.
+
     Args:
         loss_y: on y, in units of its sd.
         weight_y, weight_z, weight_x, weight_padding: w_y, w_z, w_x, w_v.
         ramp: T, steps until the inverse pass has its full weight.
         kernel, scales_z, scales_x: of the two discrepancies, see `numerics.mmd.make_kernel`.
         noise_y: sd of the noise on y at the inverse pass, at training and after, in units of y's sd; null is that of
-            the task where it is known, else 0. f_y learns the mean of y, so that the inverse at y alone is too thin.
+            the task where it is known, .1 for a label's one-hot vector, else 0. f_y learns the mean of y, so that the
+            inverse at y alone is too thin.
         padding_noise: sd of u, in units of x's sd.
         padding_out: s_v, sd of v at the inverse pass; the loss holds it there.
 
@@ -85,7 +92,10 @@ class Bidirectional(Objective):
             raise ConfigError(
                 f"objective=bidirectional trains model=inn, got {type(model).__name__}; leave the objective out"
             )
-        model.set_noise(self.noise_y or 0.0, known=task.noise_sd if self.noise_y is None else None)
+        if self.noise_y is None:
+            model.set_noise(known=task.noise_sd, labels=LABEL_NOISE)
+        else:
+            model.set_noise(self.noise_y, labels=self.noise_y)
         model.set_padding(self.padding_noise, self.padding_out)
 
     def forward(self, model: Model, batch: Batch | None, step: int, generator: torch.Generator) -> tuple[Scalar, Terms]:
@@ -105,23 +115,25 @@ class Bidirectional(Objective):
         x, y = batch
         x = model.scaled(model.scale.dequantise(x, generator))
         u, target = model.noise(len(x), generator), model.target(y, len(x))
+        of_labels, free = model.split_padding(u)
         y_f, z_f, v_f, _ = model(x, u)
         latent = model.draw_latent(target, generator)
         terms = {}
         there = torch.cat([y_f.detach(), z_f], 1), torch.cat(latent[:2], 1)
         terms["z"], terms["z_far"] = self._apart(*there, self.scales_z), mmd2(*there, Logarithmic())
         if target.shape[1]:
-            terms["y"] = self.loss_y(y_f - target).mean()
+            terms["y"] = self.loss_y(y_f - target - of_labels).mean()
         if v_f.shape[1]:
             terms["padding"] = v_f.square().mean() / self.padding_out**2
         loss = self.weight_z * (terms["z"] + PULL * terms["z_far"])
         loss = loss + self.weight_y * terms.get("y", 0) + self.weight_padding * terms.get("padding", 0)
         if self.weight_x:
-            back = torch.cat(model.inverse(*latent), 1), torch.cat([x, u], 1)
-            terms["x_far"] = mmd2(*back, Logarithmic())
+            x_b, u_b = model.inverse(*latent)
+            terms["x_far"] = mmd2(torch.cat([x_b, u_b], 1), torch.cat([x, u], 1), Logarithmic())
             loss = loss + PULL * self.weight_x * terms["x_far"]
             if ramp:
-                terms["x"] = self._apart(*back, self.scales_x)
+                drawn, there = torch.cat([x_b, model.split_padding(u_b)[1]], 1), torch.cat([x, free], 1)
+                terms["x"] = self._apart(drawn, there, self.scales_x)
                 loss = loss + ramp * self.weight_x * terms["x"]
         return loss, {name: term.detach() for name, term in terms.items()}
 

@@ -27,9 +27,9 @@ class Around(TwoSided):
         self.inner = INN(x, y, n_blocks=1, hidden=[4], padding=1)
         self.scale, self.dim_y, self.asked = self.inner.scale, self.inner.dim_y, []
 
-    def set_noise(self, sd=0.0, known=None, learn=False):
+    def set_noise(self, sd=0.0, known=None, learn=False, labels=None):
         self.asked.append((sd, known, learn))
-        self.inner.set_noise(sd, known, learn)
+        self.inner.set_noise(sd, known, learn, labels)
 
     def set_padding(self, sd_in, sd_out):
         self.asked.append((sd_in, sd_out))

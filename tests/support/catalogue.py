@@ -14,6 +14,7 @@ from inncli.objectives.bidirectional_ml import BidirectionalML
 from inncli.transforms.actnorm import ActNorm
 from inncli.transforms.autoregressive import Autoregressive
 from inncli.transforms.blocks import (
+    ConditionalPrior,
     ConditionalScale,
     GlowBlock,
     IAFBlock,
@@ -162,6 +163,7 @@ TRANSFORMS = {
     "spline_coupling": partial(Coupling, 5, 2, RationalQuadratic(bound=2.5), HIDDEN),
     "spline_coupling_1d": partial(Coupling, 1, 2, RationalQuadratic(bound=2.5), HIDDEN),
     "nice": partial(NICEBlock, 4, 3, HIDDEN),
+    "nice_unclamped": partial(NICEBlock, 4, 3, HIDDEN, clamp=None),
     "rnvp": partial(RealNVPBlock, 4, 3, HIDDEN, clamp=CLAMP),
     "rnvp_odd_unconditional": partial(RealNVPBlock, 7, 0, HIDDEN, clamp=CLAMP, mix="rotation"),
     "rnvp_rotation": partial(RealNVPBlock, 3, 1, HIDDEN, clamp=CLAMP, mix="rotation"),
@@ -185,6 +187,8 @@ TRANSFORMS = {
     "iresnet_1d": partial(ResidualBlock, 1, 2, [16], lipschitz=LIPSCHITZ),
     "conditional_scale": partial(ConditionalScale, 3, 2, HIDDEN),
     "conditional_scale_unconditional": partial(ConditionalScale, 3, 0, HIDDEN),
+    "conditional_prior": partial(ConditionalPrior, 3, 2, HIDDEN),
+    "conditional_prior_unconditional": partial(ConditionalPrior, 3, 0, HIDDEN),
     "chain": lambda: Chain(4, [RealNVPBlock(4, 2, HIDDEN, CLAMP), ActNorm(4), GlowBlock(4, 2, HIDDEN, CLAMP, seed=1)]),
     "box": partial(box, ((0.0, 1.0), (-2.0, None), (None, 3.0), (None, None))),
     "standardise": partial(standardise, 4),
@@ -209,7 +213,11 @@ DOMAINS = {
 IMAGES = {"circle": lambda z: 3 * torch.tanh(z)}
 
 BLOCKS = {
-    "nice": dict(block=partial(NICEBlock, hidden=HIDDEN), last=partial(ConditionalScale, hidden=HIDDEN)),
+    "nice": dict(
+        block=partial(NICEBlock, hidden=HIDDEN),
+        first=partial(ConditionalScale, hidden=HIDDEN),
+        last=partial(ConditionalPrior, hidden=HIDDEN),
+    ),
     "rnvp": dict(block=partial(RealNVPBlock, hidden=HIDDEN, clamp=CLAMP)),
     "glow": dict(block=partial(GlowBlock, hidden=HIDDEN, clamp=CLAMP)),
     "spline": dict(block=partial(SplineBlock, hidden=HIDDEN)),
