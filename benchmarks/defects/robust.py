@@ -23,7 +23,7 @@ DEFECTS = [
         "inncli.io.worker_life:begin",
         "when_gone()",
         "pass",
-        "test_worker_life::test_no_worker_outlives_a_process_that_was_killed[simulations]",
+        "test_worker_life::test_no_worker_outlives_a_process_that_was_killed",
     ),
     Defect(
         "any number of draws is begun",
