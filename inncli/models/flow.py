@@ -323,9 +323,10 @@ def _standard_normal(z: X) -> PerRow:
 
 def _from_earlier(model: ConditionalFlow, state: dict[str, Tensor], prefix: str, *_: object) -> None:
     """Runs of the first release kept these buffers of the scaling on the model itself; up to 0.4 some were absent."""
-    own = model.state_dict()
-    for name in model.came_later:
-        state.setdefault(prefix + name, own[name])
+    if model.whiten is not None:
+        identity = Whitening(model.whiten.dim, model.whiten.dim_context).state_dict()
+        for name, value in identity.items():
+            state.setdefault(f"{prefix}whiten.{name}", value)
     for name in ("step", "low", "high"):
         if prefix + name in state:
             state[f"{prefix}scale.{name}"] = state.pop(prefix + name)
