@@ -65,7 +65,8 @@ def density(
     if grid is None:
         axes, x = None, data.observations.read_points(points or "", trained.x, found.id, letter="x")
     else:
-        axes = numerics.grid.axes_around(trained.sample(given, 10_000)[0], grid, trained.x.cells, trained.x.circles)
+        known, draws = trained.x, trained.sample(given, 10_000)[0]
+        axes = numerics.grid.axes_around(draws, grid, known.cells, known.circles, known.steps)
         x = numerics.grid.points(axes)
     log_prob = trained.log_prob(x, given)
     rows = None if given is None else given.repeat(len(x), axis=0)

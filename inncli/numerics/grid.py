@@ -13,9 +13,15 @@ MARGIN = 0.25  # of the draws' range, added at either end: the part of a normal 
 
 
 def axes_around(
-    draws: np.ndarray, grid: int, bounds: tuple[Bound, ...], circles: tuple[Circle | None, ...] = ()
+    draws: np.ndarray,
+    grid: int,
+    bounds: tuple[Bound, ...],
+    circles: tuple[Circle | None, ...] = (),
+    steps: tuple[float, ...] = (),
 ) -> list[np.ndarray]:
     """Divides the range of the draws and a margin, inside the bounds, into `grid` even cells along each unknown.
+
+    A recorded value stands for half a step to either side, which the margin holds.
 
     Points are the midpoints of the cells, so that the sum times the cell's volume is the integral. On a circle they
     surround the mean direction, at most once round, and may lie outside [low, high).
@@ -33,16 +39,21 @@ def axes_around(
         )
     axes = []
     known = circles or (None,) * dim
-    for column, (lowest, highest) in (
-        (column, bound) if on is None else circle.cut(column, on)
-        for column, bound, on in zip(draws.T, bounds, known, strict=True)
+    for step, (column, (lowest, highest)) in zip(
+        steps or (0.0,) * dim,
+        (
+            (column, bound) if on is None else circle.cut(column, on)
+            for column, bound, on in zip(draws.T, bounds, known, strict=True)
+        ),
+        strict=True,
     ):
         margin = MARGIN * max(float(np.ptp(column)), 1e-6 * max(1.0, float(np.abs(column).max())))
+        margin = max(margin, step / 2)
         low, high = float(column.min()) - margin, float(column.max()) + margin
         low = low if lowest is None else max(low, lowest)
         high = high if highest is None else min(high, highest)
-        step = (high - low) / grid
-        axes.append(low + step * (np.arange(grid) + 0.5))
+        width = (high - low) / grid
+        axes.append(low + width * (np.arange(grid) + 0.5))
     return axes
 
 

@@ -21,9 +21,9 @@ def simulate(x, rng):
 
 @pytest.fixture
 def drawn(monkeypatch):
-    """The sizes of the draws that were made."""
-    sizes, real = [], Ring.prior
-    monkeypatch.setattr(Ring, "prior", lambda self, n, rng: sizes.append(n) or real(self, n, rng))
+    """The sizes of the pairs that were drawn, after a few draws that would show a constant column."""
+    sizes, real = [], Ring.draw_pairs
+    monkeypatch.setattr(Ring, "draw_pairs", lambda self, n, rng: sizes.append(n) or real(self, n, rng))
     return sizes
 
 
