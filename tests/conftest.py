@@ -5,6 +5,7 @@ starts what runs in its background with SIGINT and SIGQUIT ignored, nohup with S
 """
 
 import importlib
+import logging
 import signal
 import sys
 from pathlib import Path
@@ -18,6 +19,16 @@ for number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 importlib.import_module("shape_checks").install()  # before any module of inncli
+
+
+@pytest.fixture(autouse=True)
+def no_log_of_another_test():
+    """Takes away the log files that a run in this process has added: their folder is gone by the next test."""
+    yield
+    root = logging.getLogger()
+    for handler in [handler for handler in root.handlers if isinstance(handler, logging.FileHandler)]:
+        root.removeHandler(handler)
+        handler.close()
 
 
 @pytest.fixture
