@@ -132,8 +132,8 @@ class Bidirectional(Objective):
             terms["x_far"] = mmd2(torch.cat([x_b, u_b], 1), torch.cat([x, u], 1), Logarithmic())
             loss = loss + PULL * self.weight_x * terms["x_far"]
             if ramp:
-                seen = [torch.cat([x_b, model.split_padding(u_b)[1]], 1), torch.cat([x, free], 1)]
-                terms["x"] = self._apart(*seen, self.scales_x)
+                free_b = model.split_padding(u_b)[1]
+                terms["x"] = self._apart(torch.cat([x_b, free_b], 1), torch.cat([x, free], 1), self.scales_x)
                 loss = loss + ramp * self.weight_x * terms["x"]
         return loss, {name: term.detach() for name, term in terms.items()}
 
