@@ -23,6 +23,9 @@ def simulate(x, rng): return observe(x) + 0.05 * rng.standard_normal((len(x), 1)
 BOX_EDGE = BOX_INSIDE.replace("(x**2).sum(1, keepdims=True)", "x.sum(1, keepdims=True)")
 
 
+UNBOUND = ["model.block.clamp=null", "~model.first", "model.last.clamp_tails=1e-6"]  # as in 0.4.0
+
+
 def harmonics(x: np.ndarray) -> float:
     """Largest |mean exp(ik angle)| for k = 1 to 8."""
     angle = np.arctan2(x[:, 1], x[:, 0])
@@ -59,6 +62,24 @@ def ring() -> None:
     row("", "control: the same, max harmonic", harmonics(bent), "")
     far = trained.sample([[1.0]], 1000, 0)[0]
     row("", "control: inverted at y = 1 instead of .3: mean |x|^2", (far**2).sum(1).mean(), "")
+
+
+def nice_draws() -> None:
+    """Where NICE's draws on the ring lie: mean |x|^2 off the exact one, and draws beyond the training xs."""
+    task = Ring()
+    for what, words in {"nice": [], "control: shifts unclamped, no first, a normal prior": UNBOUND}.items():
+        off, beyond = {}, {}
+        for seed in SEEDS if what == "nice" else SEEDS[:1]:
+            trained = inncli.load(train("model=nice", *words, f"seed={seed}")[0].path)
+            top = np.abs(task.training_pairs(seed).x).max()
+            for y in (0.3, 1.0, 1.5):
+                x = trained.sample([[y]], 10_000, seed)[0]
+                exact = task.reference_posterior(np.array([y]), 10**6, np.random.default_rng(seed))
+                off.setdefault(y, []).append(abs((x**2).sum(1).mean() - (exact**2).sum(1).mean()))
+                beyond.setdefault(y, []).append((np.abs(x) > top).any(1).sum())
+        for y in off:
+            row("4", f"{what}, y = {y}: mean |x|^2, off by", off[y], "<= .05" if what == "nice" else "must exceed .05")
+            row("4", f"{what}, y = {y}: draws beyond", beyond[y], "0" if what == "nice" else "must exceed 0")
 
 
 def linear() -> None:
@@ -247,4 +268,4 @@ def _conf(name: str) -> dict:
     return yaml.safe_load((conf_dir() / name).read_text())
 
 
-FIGURES = {f.__name__: f for f in (ring, linear, concrete, density, extras)}
+FIGURES = {f.__name__: f for f in (ring, nice_draws, linear, concrete, density, extras)}

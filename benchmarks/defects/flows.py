@@ -4,6 +4,27 @@ from defects._mutation import Defect
 
 DEFECTS = [
     Defect(
+        "shifts that go on with the slope of their net",
+        "inncli.transforms.elementwise:Additive._shift",
+        "self.clamp * torch.tanh(params / self.clamp)",
+        "params",
+        "test_nice::test_a_shift_stays_below_its_clamp_and_starts_as_it_is",
+    ),
+    Defect(
+        "a prior whose tails stay normal",
+        "inncli.transforms.blocks:ConditionalPrior._log_power",
+        "self.clamp_tails * torch.tanh(raw / self.clamp_tails)",
+        "0 * raw",
+        "test_nice::test_the_tails_of_the_prior_are_learned",
+    ),
+    Defect(
+        "a block of an old config that takes today's clamp",
+        "inncli.config.registry:_with_later",
+        "{**later, **{key: _with_later(entry) for key, entry in value.items()}}",
+        "{**later, **value}",
+        "test_nice::test_a_config_without_the_clamp_means_none",
+    ),
+    Defect(
         "coupling Jacobian tests with an infinite tolerance",
         "test_transforms",
         "TOLERANCE = 1e-9",
