@@ -262,7 +262,7 @@ def test_two_processes_never_run_one_sweep_and_a_dead_one_keeps_nothing(inn, tmp
     inn("resume", sweep.path, code=2)
     assert inn.err == (
         f"sweep s is being run by another process (pid {holder.pid} on {socket.gethostname()}); "
-        "watch it with `inn runs --sweep s --watch`, or stop it first\n"
+        f"watch it with `inn runs --sweep {sweep.path} --watch`, or stop it first\n"
     )
     holder.kill()
     holder.wait()
