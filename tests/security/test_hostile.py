@@ -339,6 +339,7 @@ def virtual(file, h5py):
 
 def pipe_as_table(folder: Path) -> None:
     os.mkfifo(folder / "t.csv")
+    info(data={"file": "t.csv", "sha256": "0" * 64})(folder)
     setting(
         "task", {"_target_": "inncli.tasks.measured.table.Table", "_partial_": True, "file": str(folder / "t.csv")}
     )(folder)
