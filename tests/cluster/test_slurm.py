@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -201,5 +202,9 @@ def test_what_sbatch_refuses_is_one_line(env):
 
 
 def scancel(env, *words):
-    """Not waited for: where Slurm says that a job is between two states, scancel tries again for many seconds."""
-    subprocess.Popen(["scancel", *words], env=env)
+    """Asks once. Where Slurm says that a job is between two states, scancel would ask again after 5 s.
+
+    The signal has arrived by then, and the job may be a new start, which the second one would hit.
+    """
+    asking = subprocess.Popen(["scancel", *words], env=env)
+    threading.Timer(4, asking.kill).start()
