@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+import time
 from pathlib import Path
 
 import pytest
@@ -243,6 +244,7 @@ def test_without_locks_and_names_the_heart_beat_decides(tmp_path, monkeypatch, n
         with pytest.raises(RunError, match="being trained by another process"):
             run.reopen()
         monkeypatch.setenv("INN_STALE_SECONDS", "0.01")  # the number is another process's by now
+        time.sleep(0.02)
         run.reopen()
         run.release()
         monkeypatch.delenv("INN_STALE_SECONDS")

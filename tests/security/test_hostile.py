@@ -590,7 +590,7 @@ HOSTILE = {
         "deep",
     ),
     # more of a run
-    "a pipe for the table": (pipe_as_table, EVALUATE, "without its checksum"),
+    "a pipe for the table": (pipe_as_table, EVALUATE, "can't be read"),
     "10^12 draws to compare": (
         setting(
             "evaluation",
