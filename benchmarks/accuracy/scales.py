@@ -6,9 +6,11 @@ user's file says.
 
 from __future__ import annotations
 
+import functools
 import importlib.util
 import os
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -122,10 +124,16 @@ def _long(name: str, *words: str) -> None:
     row("1", "  rms of (mean - exact mean), in exact sds", off, "asked: <= .8")
 
 
+def _figure(judge: Callable[..., None], name: str, *words: str) -> Callable[[], None]:
+    figure = functools.partial(judge, name, *words)
+    figure.__doc__ = problem(name).__doc__
+    return figure
+
+
 FIGURES = {
-    **{name: (lambda name=name: _whole(name)) for name in sorted(p.stem for p in PROBLEMS.glob("*.py"))},
-    **{name: (lambda name=name: _sds(name)) for name in NARROW},
-    **{name: (lambda name=name: _long(name)) for name in LONG},
-    "cauchy_power": lambda: _whole("cauchy", "model.power=true"),
-    "more_y_than_rows_rnvp": lambda: _long("more_y_than_rows", "model=rnvp"),
+    **{name: _figure(_whole, name) for name in sorted(path.stem for path in PROBLEMS.glob("*.py"))},
+    **{name: _figure(_sds, name) for name in NARROW},
+    **{name: _figure(_long, name) for name in LONG},
+    "cauchy_power": _figure(_whole, "cauchy", "model.power=true"),
+    "more_y_than_rows_rnvp": _figure(_long, "more_y_than_rows", "model=rnvp"),
 }

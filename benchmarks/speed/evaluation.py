@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-import io
 import os
 import resource
 import shutil
 import subprocess
-import tarfile
 import tempfile
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from common import INN, WORK, row
+from common import INN, ROOT, WORK, release, row
 from threadpoolctl import threadpool_limits
 
 from inncli.metrics.c2st import c2st_scores
 from inncli.numerics import classifiers
 
-ROOT = Path(__file__).resolve().parents[2]
-BEFORE = "2f8df4d"  # 0.4.0
 STEPS = 300  # of each training: the cost of an evaluation hardly depends on how good the run is
 FULL = 6  # of the twenty pairs that have the published 10,000 draws a side; scikit-learn takes half a minute each
 ROUNDS = 1
@@ -104,13 +100,13 @@ def _trained(*runs: list[str]) -> Path:
     """Outputs with these runs, trained by 0.4.0: we open its runs, it does not open ours."""
     outputs = Path(tempfile.mkdtemp(dir=WORK))
     for words in runs:
-        _inn(["train", *words, f"trainer.max_steps={STEPS}"], outputs, _release())
+        _inn(["train", *words, f"trainer.max_steps={STEPS}"], outputs, release())
     return outputs
 
 
 def _ratio(what: str, words: list[str], outputs: Path) -> None:
     """Runs both in turn, each on a copy of the outputs, so that none finds what the other has kept."""
-    seconds = np.array([[_cost(words, outputs, tree) for tree in (ROOT, _release())] for _ in range(ROUNDS)])
+    seconds = np.array([[_cost(words, outputs, tree) for tree in (ROOT, release())] for _ in range(ROUNDS)])
     row("9", f"{what}: ours / 0.4.0", seconds[:, 0] / seconds[:, 1], "asked: <= .25")
     row("", "CPU seconds of ours", seconds[:, 0])
     row("", "CPU seconds of 0.4.0", seconds[:, 1])
@@ -133,16 +129,6 @@ def _inn(words: list[str], outputs: Path, tree: Path) -> None:
     done = subprocess.run([*INN, *words], cwd=outputs, env=env, capture_output=True, text=True)
     if done.returncode or "was not evaluated" in done.stderr:
         raise SystemExit(f"inn {' '.join(words)} failed: {done.stderr}")
-
-
-def _release() -> Path:
-    """The code of 0.4.0, unpacked into a scratch folder."""
-    tree = WORK / BEFORE
-    if not tree.is_dir():
-        packed = subprocess.run(["git", "archive", BEFORE], cwd=ROOT, capture_output=True, check=True).stdout
-        with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-            archive.extractall(tree, filter="data")
-    return tree
 
 
 def _cpu_seconds() -> float:
