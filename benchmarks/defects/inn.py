@@ -92,9 +92,16 @@ DEFECTS = [
     Defect(
         "y_error in units of y's sd",
         "inncli.models.inn:INN.y_error",
-        "(got - self.target(y, len(y))).double() * self.features.unit",
-        "(got - self.target(y, len(y))).double()",
+        "self.features.apart(got.double(), self.target(y, len(y)).double())",
+        "got.double() - self.target(y, len(y)).double()",
         "test_inn::test_y_error_is_in_the_units_of_y",
+    ),
+    Defect(
+        "a y of decades is the output of an INN as it stands",
+        "inncli.models.inn:INN.columns_for",
+        "one_number(self.y, y.cpu().numpy())",
+        "self.y",
+        "test_column_choice::test_a_model_that_gives_y_takes_its_decades_by_a_logarithm",
     ),
     Defect(
         "padding of the output drawn as it was not trained",

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from inncli.errors import CheckpointError, ConfigError, ShapeError
 from inncli.models.abilities import ForwardNetwork
 from inncli.models.base import Draws, Observations, PerRow, X, Y
+from inncli.models.column_choice import one_number, remarks
 from inncli.nn.features import Features
 from inncli.nn.losses import LOSSES
 from inncli.nn.mlp import MLP
@@ -42,7 +43,7 @@ class Adjoint(ForwardNetwork):
     f is trained by the mean of the first term (objective `regression`, which also says what l is: squares,
     absolute values, Huber's, and the cross-entropy where y is a label), and the descent minimises that very
     loss, plus a penalty for leaving the range (l, h) of the training data, where f is a guess. All in scaled
-    units: x by median and quartiles, y by mean and sd.
+    units: x by median and quartiles, y by mean and sd, or those of its logarithm where it spans decades.
 
     A row has converged if f(x) is within `tolerance` sds of y (root mean square over the columns; a label
     at a probability of .95) inside that range. Those that have not are returned too, at their least loss. No
@@ -94,7 +95,7 @@ class Adjoint(ForwardNetwork):
         self.tolerance, self.max_steps, self.patience, self.step_limit = tolerance, max_steps, patience, step_limit
         self.boundary, self.link = boundary, link
         self.scale = Standardise(x.dim)
-        self.features = Features(y, plain=True)
+        self.features = Features(y)
         # Smooth, so that the descent follows f and not its facets.
         self.net = MLP(x.dim, self.features.dim_out, hidden, activation=nn.SiLU)
         self.register_buffer("loss_kind", torch.tensor(_spelled("mse")))  # a name of LOSSES, set by the objective
@@ -107,6 +108,16 @@ class Adjoint(ForwardNetwork):
         self.register_load_state_dict_pre_hook(_loss_by_name)
 
     # training
+
+    @torch.no_grad()
+    def columns_for(self, x: X, y: Y) -> tuple[Variables, Variables | None]:
+        """Chooses the scale of each column of y."""
+        assert self.y is not None and y is not None  # `__init__` refuses a task without
+        return self.x, one_number(self.y, y.cpu().numpy())
+
+    def remarks(self) -> list[str]:
+        """What is said of the columns."""
+        return remarks(self.x, self.y)
 
     @torch.no_grad()
     def initialise(self, x: X, y: Y, generator: torch.Generator) -> None:

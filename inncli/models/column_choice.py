@@ -15,7 +15,7 @@ from torch import Tensor
 
 from inncli.models.preprocessing import map_bounds
 from inncli.nn.components import PREDICTIONS, number_of_components
-from inncli.nn.features import CLIPPED, PLAIN, ROBUST, WIDE, Features
+from inncli.nn.features import CLIPPED, LOG, PLAIN, ROBUST, WIDE, Features
 from inncli.numerics.ridge import Design, rows_for
 from inncli.transforms.circle import Circle
 from inncli.transforms.column_maps import MAPS
@@ -81,6 +81,13 @@ def choose(
     return x, _summed_up(y, x.dim, part_y, len(values_x))
 
 
+def one_number(y: Variables, values: Float[np.ndarray, "rows dim_y"]) -> Variables:
+    """Y with one feature for each column, for a model that has y as its output: a logarithm where sds hide values."""
+    columns = torch.as_tensor(values[np.random.default_rng(0).permutation(len(values))[:MOST_ROWS]]).double()
+    found = [_features(y, i, columns[:, i]) for i in range(y.dim)]
+    return replace(y, features=tuple((LOG,) if kinds == ROBUST else kinds for kinds in found))
+
+
 TAKEN = {
     "log": "on a logarithmic scale",
     "log_probit": "on a logarithmic scale",
@@ -100,6 +107,9 @@ def remarks(x: Variables, y: Variables | None) -> list[str]:
     if y is None:
         return lines
     wild = [name for name, kinds in zip(y.names, y.features, strict=True) if CLIPPED in kinds]
+    logged = [name for name, kinds in zip(y.names, y.features, strict=True) if kinds == (LOG,)]
+    if logged:
+        lines.append(f"{_listed(logged)}: spans decades or has values far out; taken on a logarithmic scale")
     if wild:
         lines.append(f"{_listed(wild)}: spans decades or has values far out; taken by logarithm and rank too")
     if y.components:

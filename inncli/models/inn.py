@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from inncli.errors import ConfigError, ConvergenceError
 from inncli.models.abilities import Free, Target, TwoSided, U, V, Z
 from inncli.models.base import Draws, Observations, PerRow, X, Y
-from inncli.models.column_choice import choose
+from inncli.models.column_choice import choose, one_number, remarks
 from inncli.models.preprocessing import Scaling
 from inncli.nn.features import Features
 from inncli.nn.sharding import row_wise
@@ -83,7 +83,7 @@ class INN(TwoSided):
     ) -> None:
         super().__init__(x, y)
         self.scale = Scaling(x)
-        self.features = None if y is None else Features(y, plain=True)
+        self.features = None if y is None else Features(y)
         self.dim_y = 0 if self.features is None else self.features.dim_out
         self.dim_z = x.dim if dim_z is None else dim_z
         if self.dim_y + self.dim_z < x.dim:
@@ -213,8 +213,13 @@ class INN(TwoSided):
 
     @torch.no_grad()
     def columns_for(self, x: X, y: Y) -> tuple[Variables, Variables | None]:
-        """Chooses the map of each column of x by its own values: what y tells of x, f has yet to learn."""
-        return choose(self.x, None, x.cpu().numpy(), None)[0], self.y
+        """Chooses the map of each column of x and of y by its own values: what y tells of x, f has yet to learn."""
+        y_columns = None if self.y is None or y is None else one_number(self.y, y.cpu().numpy())
+        return choose(self.x, None, x.cpu().numpy(), None)[0], y_columns
+
+    def remarks(self) -> list[str]:
+        """What is said of the columns."""
+        return remarks(self.x, self.y)
 
     @torch.no_grad()
     def initialise(self, x: X, y: Y, generator: torch.Generator) -> None:
@@ -222,7 +227,7 @@ class INN(TwoSided):
         if y is not None and self.features is not None:
             self.features.initialise(y)
             if self._known_noise is not None:
-                known = (self.features.spread(self._known_noise) / self.features.unit).log()
+                known = self.features.known_noise(self._known_noise).log()
                 self.log_sigma.copy_(torch.where(self._noisy, self.log_sigma, known))
         scaled = self.scale.initialise(self.scale.dequantise(x, generator)).to(self._dtype)
         self.blocks.initialise(torch.cat([scaled, self.noise(len(scaled), generator)], 1))
@@ -289,7 +294,7 @@ class INN(TwoSided):
         """
         assert self.features is not None  # a model of x given y has them
         got = self(self.scaled(x), self.noise(len(x), generator))[0]
-        off = (got - self.target(y, len(y))).double() * self.features.unit
+        off = self.features.apart(got.double(), self.target(y, len(y)).double())
         return off.square().sum(1).sqrt()
 
     @torch.no_grad()

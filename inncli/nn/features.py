@@ -31,9 +31,10 @@ class Features(nn.Module):
 
     Statistics come from the training data and live in the saved state.
 
+    A model that has y as its output needs one number for each column: `plain` or `log`, which have an inverse.
+
     Args:
         y: the columns; `y.features` names the features of each, () is `plain`.
-        plain: True takes `plain` whatever `y.features` says: a model that has y as its output needs one number.
 
     Shape: y (B, Dy) with label codes in categorical columns; features (B, dim_out).
     """
@@ -42,11 +43,11 @@ class Features(nn.Module):
     sd: Tensor
     _shown: Tensor
 
-    def __init__(self, y: Variables, plain: bool = False) -> None:
+    def __init__(self, y: Variables) -> None:
         super().__init__()
         self.names = y.names
         self.sizes = [0 if labels is None else len(labels) for labels in y.labels]
-        named = [(PLAIN,) if plain or not kinds else kinds for kinds in y.features]
+        named = [kinds or (PLAIN,) for kinds in y.features]
         self.kinds = [() if size else tuple(kinds) for size, kinds in zip(self.sizes, named, strict=True)]
         self.register_buffer("mean", torch.zeros(y.dim, dtype=torch.float64))
         self.register_buffer("sd", torch.ones(y.dim, dtype=torch.float64))
@@ -71,14 +72,26 @@ class Features(nn.Module):
             width - kinds.count(WIDE) for width, kinds in zip(self.widths[:column], self.kinds[:column], strict=True)
         )
 
-    @property
-    def unit(self) -> Tensor:
-        """The size of 1 in each feature: a number's sd in its own unit, 1 for a label. Shape: (dim_out,)."""
-        return self.spread(self.sd)
+    def known_noise(self, sd: Float[Tensor, " dim_y"]) -> Float[Tensor, " dim_out"]:
+        """The noise of each feature where y has this one, in its own units; 0 where it is not the same everywhere."""
+        scaled = sd / self.sd
+        even = [width * [kinds in ((), (PLAIN,))] for width, kinds in zip(self.widths, self.kinds, strict=True)]
+        return self._spread(scaled) * torch.tensor(sum(even, []), device=sd.device)
 
-    def spread(self, columns: Tensor) -> Tensor:
+    def apart(
+        self, a: Float[Tensor, "rows dim_out"], b: Float[Tensor, "rows dim_out"]
+    ) -> Float[Tensor, "rows dim_out"]:
+        """How far two ys that are given by one number a column lie apart, a - b, in the units of y; a label's as is."""
+        off = (a - b) * self._spread(self.sd)
+        for i, column in self.robust.items():
+            assert isinstance(column, _RobustColumn) and self.kinds[int(i)] == (LOG,)
+            k = sum(self.widths[: int(i)])
+            off[:, k] = column.from_log(a[:, k]) - column.from_log(b[:, k])
+        return off
+
+    def _spread(self, columns: Tensor) -> Tensor:
         """Repeats one number for each column of y, (Dy,), as one for each feature, (dim_out,)."""
-        return columns.repeat_interleave(torch.tensor([max(size, 1) for size in self.sizes], device=columns.device))
+        return columns.repeat_interleave(torch.tensor(self.widths, device=columns.device))
 
     @torch.no_grad()
     def initialise(self, y: Tensor) -> None:
@@ -178,6 +191,10 @@ class _RobustColumn(nn.Module):
 
     def _log(self, y: Tensor) -> Tensor:
         return torch.asinh((y - self.origin) / (2 * self.small))
+
+    def from_log(self, feature: Float[Tensor, " rows"]) -> Float[Tensor, " rows"]:
+        """The values whose feature `log` is this."""
+        return self.origin + 2 * self.small * torch.sinh(self.log_scale[0] + self.log_scale[1] * feature)
 
     def forward(self, y: Float[Tensor, " rows"]) -> dict[str, Tensor]:
         """The features of each value, by name."""

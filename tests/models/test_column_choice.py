@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from inncli.models.adjoint import Adjoint
 from inncli.models.column_choice import choose
 from inncli.models.flow import ConditionalFlow
+from inncli.models.inn import INN
 from inncli.variables import Variables
 
 N = 4_000
@@ -127,3 +129,19 @@ def test_the_choice_does_not_depend_on_the_unit():
     for unit in (1e-30, 1e30):
         assert chosen(unit * NORMAL, unit * (NORMAL + NOISE))[0].maps == ("identity",)
         assert chosen(unit * DECADES, np.log10(DECADES) + 0.2 * NOISE)[0].maps == ("log",)
+
+
+@pytest.mark.parametrize("model", [INN, Adjoint])
+def test_a_model_that_gives_y_takes_its_decades_by_a_logarithm(model):
+    rng = np.random.default_rng(0)
+    x = torch.tensor(rng.standard_normal((2_000, 2)))
+    y = torch.column_stack([torch.exp(8 * x[:, 0]), x[:, 1], torch.where(x[:, 1] > 2.5, 1e8, x[:, 0])])
+    made = model(Variables(("a", "b")), Variables(("c", "d", "e")))
+    _, columns = made.columns_for(x, y)
+    assert columns.features == (("log",), ("plain",), ("log",))
+    made = model(Variables(("a", "b")), columns)
+    made.initialise(x, y, torch.Generator().manual_seed(0))
+    features = made.features(y)
+    assert features.shape == (2_000, 3) and features.abs().max() < 12
+    assert features[:, 0].std() == pytest.approx(1, abs=0.01)
+    assert any("logarithmic" in line for line in made.remarks())

@@ -85,3 +85,19 @@ def test_components_hold_what_is_linear_in_x():
     wanted = f @ torch.as_tensor(a).T
     left = wanted - c @ torch.linalg.lstsq(c, wanted - wanted.mean(0)).solution - wanted.mean(0)
     assert float(left.abs().max()) < 1e-9
+
+
+def test_one_number_a_column_keeps_the_units_of_y():
+    """A plain column, a logarithmic one, a label: the differences of their features are those of the values."""
+    y = Variables(("a", "b", "c"), labels=(None, None, ("u", "v")), features=((), ("log",), ()))
+    rows = torch.tensor(
+        np.column_stack([3 + 5 * NORMAL, np.exp(4 * rng.standard_normal(5_000)), rng.integers(0, 2, 5_000)])
+    )
+    features = Features(y)
+    features.initialise(rows)
+    one, two = rows[:50], rows[50:100]
+    off = features.apart(features(one), features(two))
+    torch.testing.assert_close(off[:, :2], (one - two)[:, :2], rtol=1e-9, atol=1e-9)
+    torch.testing.assert_close(off[:, 3], (one - two)[:, 2])
+    known = features.known_noise(torch.tensor([0.5, 0.5, 0.0], dtype=torch.float64))
+    torch.testing.assert_close(known, torch.tensor([0.1, 0, 0, 0], dtype=torch.float64), rtol=0.05, atol=0)
