@@ -45,7 +45,6 @@ class ConditionalFlow(Model):
     Args:
         block: a name of `transforms.blocks.BLOCKS`, or `block(dim, dim_context, seed=...)`, which gives one Transform.
         n_blocks: how many of them.
-        first: one more Transform below the blocks, `first(dim, dim_context)`.
         last: one more Transform on top, `last(dim, dim_context)`.
         bounds: how bounded unknowns stay in their box. `auto` maps the box to the real line, each column by the map
             that suits it best, `logit` all by that one; `truncate` draws again what falls outside and renormalises the
@@ -72,7 +71,6 @@ class ConditionalFlow(Model):
         linear_start: bool | Literal["class"] = True,
         power: bool = False,
         ignore_y: bool = False,
-        first: Callable[..., Transform] | None = None,
     ) -> None:
         super().__init__(x, y)
         self.ignores_y = ignore_y
@@ -96,13 +94,13 @@ class ConditionalFlow(Model):
         self.embedding = None if y is None else Embedding(dim_seen, dim_embedding, dim_compact + dim_edges)
         dim_context = 0 if self.embedding is None else self.embedding.dim_out
         self.linear = _linear(dim, y, self.features, dim_compact, linear_start)
-        # A spline is the identity beyond its bound: where y says how wide x is, this layer follows. Up to 0.4 was none.
+        # Where y says how wide x is, this layer follows: a spline is the identity beyond its bound, and the shifts of
+        # NICE's widest posterior would throw the draws of its narrowest. Up to 0.4 was none.
         spreads = self.whiten is not None and dim_context > 0 and any(x.maps)
         self.spread = ConditionalScale(dim, dim_context, (32,)) if spreads else None
         make_block = block_factory(block)
         blocks = [make_block(dim, dim_context, seed=k) for k in range(n_blocks)]
-        below, above = ([make(dim, dim_context)] if make else [] for make in (first, last))
-        self.blocks = Chain(dim, [*below, *blocks, *above])
+        self.blocks = Chain(dim, blocks if last is None else [*blocks, last(dim, dim_context)])
         self.register_load_state_dict_pre_hook(_from_earlier)
 
     has_latent = True

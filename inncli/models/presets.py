@@ -13,7 +13,7 @@ from inncli.models.adjoint import Adjoint
 from inncli.models.base import Model
 from inncli.models.flow import ConditionalFlow
 from inncli.models.inn import INN
-from inncli.transforms.blocks import ConditionalPrior, ConditionalScale, IAFBlock, MAFBlock
+from inncli.transforms.blocks import ConditionalPrior, IAFBlock, MAFBlock
 
 # name -> model(x, y, **arguments)
 PRESETS: dict[str, Callable[..., Model]] = {
@@ -25,7 +25,7 @@ PRESETS: dict[str, Callable[..., Model]] = {
     "iresnet": partial(ConditionalFlow, block="iresnet"),
     "maf": partial(ConditionalFlow, block=MAFBlock),
     "marginal": partial(ConditionalFlow, block="spline", n_blocks=4, ignore_y=True),
-    "nice": partial(ConditionalFlow, block="nice", first=ConditionalScale, last=ConditionalPrior),
+    "nice": partial(ConditionalFlow, block="nice", last=ConditionalPrior),
     "rnvp": ConditionalFlow,
     "spline": partial(ConditionalFlow, block="spline", n_blocks=4),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import partial
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,10 +11,9 @@ import inncli
 from inncli import config
 from inncli.cli.app import main
 from inncli.config import registry
-from inncli.models.flow import ConditionalFlow
 from inncli.models.presets import PRESETS
 from inncli.tasks.toy.ring import Ring
-from inncli.transforms.blocks import ConditionalPrior, ConditionalScale, NICEBlock
+from inncli.transforms.blocks import ConditionalPrior, ConditionalScale
 from inncli.transforms.elementwise import Additive
 from inncli.variables import Variables
 
@@ -54,18 +53,17 @@ def test_the_tails_of_the_prior_are_learned():
 
 
 def test_each_y_has_its_own_size_of_the_shifts():
-    model = PRESETS["nice"](X2, Y1)
-    assert type(model.blocks.parts[0]) is ConditionalScale and type(model.blocks.parts[-1]) is ConditionalPrior
-    plain = ConditionalFlow(X2, Y1, block=partial(NICEBlock, clamp=None), last=ConditionalScale)  # of 0.1 to 0.4
-    assert len(plain.blocks.parts) == len(model.blocks.parts) - 1
+    chosen = PRESETS["nice"](replace(X2, maps=("identity",) * 2), Y1)
+    assert type(chosen.spread) is ConditionalScale and type(chosen.blocks.parts[-1]) is ConditionalPrior
+    assert PRESETS["nice"](X2, Y1).spread is None  # of 0.1 to 0.4, which chose no maps
 
 
 def test_a_config_without_the_clamp_means_none():
     (job,) = config.plan(["model=nice"])
     node = job.config["model"]
     assert node["block"]["clamp"] == 1.0
-    del node["block"]["clamp"], node["first"]
+    del node["block"]["clamp"]
     node["last"] = {"_target_": "inncli.transforms.blocks.ConditionalScale", "hidden": [64]}
     old = registry.check_group(node, "model")
-    assert old["block"]["clamp"] is None and "first" not in old
+    assert old["block"]["clamp"] is None
     assert registry.check_group({**node, "block": "nice"}, "model")["block"] == "nice"
