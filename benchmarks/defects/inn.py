@@ -92,8 +92,8 @@ DEFECTS = [
     Defect(
         "y_error in units of y's sd",
         "inncli.models.inn:INN.y_error",
-        "self.features.apart(got.double(), self.target(y, len(y)).double())",
-        "got.double() - self.target(y, len(y)).double()",
+        "self.features.apart(got, self.target(y, len(y)))",
+        "(got - self.target(y, len(y))).double()",
         "test_inn::test_y_error_is_in_the_units_of_y",
     ),
     Defect(

@@ -294,7 +294,7 @@ class INN(TwoSided):
         """
         assert self.features is not None  # a model of x given y has them
         got = self(self.scaled(x), self.noise(len(x), generator))[0]
-        off = self.features.apart(got.double(), self.target(y, len(y)).double())
+        off = self.features.apart(got, self.target(y, len(y)))
         return off.square().sum(1).sqrt()
 
     @torch.no_grad()

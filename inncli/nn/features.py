@@ -81,12 +81,12 @@ class Features(nn.Module):
     def apart(
         self, a: Float[Tensor, "rows dim_out"], b: Float[Tensor, "rows dim_out"]
     ) -> Float[Tensor, "rows dim_out"]:
-        """How far two ys that are given by one number a column lie apart, a - b, in the units of y; a label's as is."""
-        off = (a - b) * self._spread(self.sd)
+        """How far two ys that are given by one number a column lie apart, a - b, in y's units and float64; labels as is."""
+        off = (a - b).double() * self._spread(self.sd)
         for i, column in self.robust.items():
             assert isinstance(column, _RobustColumn) and self.kinds[int(i)] == (LOG,)
             k = sum(self.widths[: int(i)])
-            off[:, k] = column.from_log(a[:, k]) - column.from_log(b[:, k])
+            off[:, k] = column.from_log(a[:, k].double()) - column.from_log(b[:, k].double())
         return off
 
     def _spread(self, columns: Tensor) -> Tensor:
