@@ -82,7 +82,7 @@ def _targets(value: Any) -> Iterator[object]:
 
 
 def allowed_targets(group: str | None = None, trust: Trust = NOTHING) -> frozenset[str]:
-    """The targets in a group (None: in any) of the shipped conf, now or in an earlier release, and of trusted folders."""
+    """The targets in a group (None: in any) of the shipped conf, now or in earlier releases, and of trusted folders."""
     groups = GROUPS if group is None else (group,)
     named = (_targets_below(root)[name] for root in (conf_dir(), *trust.folders) for name in groups)
     return frozenset().union(*named, *(renamed.UNNAMED.get(name, ()) for name in groups))

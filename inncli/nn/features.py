@@ -81,7 +81,7 @@ class Features(nn.Module):
     def apart(
         self, a: Float[Tensor, "rows dim_out"], b: Float[Tensor, "rows dim_out"]
     ) -> Float[Tensor, "rows dim_out"]:
-        """How far two ys that are given by one number a column lie apart, a - b, in y's units and float64; labels as is."""
+        """How far two ys that are have one number a column lie apart, a - b, in y's units and float64; labels as is."""
         off = (a - b).double() * self._spread(self.sd)
         for i, column in self.robust.items():
             assert isinstance(column, _RobustColumn) and self.kinds[int(i)] == (LOG,)
