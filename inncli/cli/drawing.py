@@ -32,10 +32,11 @@ def table(
     terminal = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 10_000)
     lines = None if title or bold else _laid_out(headers, rows, terminal.width)
     if lines is None:
-        for number, part in enumerate(_parts(_columns(headers, rows, terminal.width), terminal.width)):
+        if title is not None:  # not as the table's own, which rich would break to the width of its columns
+            terminal.print(Text(in_line(title), "table.title"))
+        for part in _parts(_columns(headers, rows, terminal.width), terminal.width):
             some, marked = [[row[j] for j in part] for row in rows], {(i, part.index(j)) for i, j in bold if j in part}
-            heading = None if number else title
-            terminal.print(_as_table([headers[j] for j in part], some, heading, marked, terminal.width))
+            terminal.print(_as_table([headers[j] for j in part], some, bold=marked, width=terminal.width))
         return
     terminal.print(Text(lines[0], "bold"), soft_wrap=True)
     print("\n".join(lines[1:]))

@@ -15,12 +15,14 @@ import numpy as np
 
 # What stands for no value among numbers, in small letters. In a column of words all but the empty cell are words.
 NO_VALUE = frozenset(
-    ["", "?", "-", "--", "---", ".", "..", "...", "\u2013", "\u2014", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan"]
-    + ["nat", "null", "none", "nil", "missing", "#div/0!", "#value!", "#ref!", "#num!", "#name?", "#null!"]
+    ["", "?", "-", "--", "---", ".", "..", "...", "\u2013", "\u2014", "na", "n/a", "n.a.", "<na>", "nan"]
+    + ["nat", "null", "none", "nil", "missing"]
 )
+_ERROR = re.compile(r"#(\S+[!?]|n/?[adv])")  # a spreadsheet's, in any of its languages: #WERT!, #NV, #N/D
 _TIME = re.compile(
     r"\d{4}[-/]\d\d?[-/]\d\d?|\d\d?[-/.]\d\d?[-/.]\d{4}|\d\d?[- ][A-Za-z]{3}[- ]\d{4}|\d\d?:\d\d|\d{8}T\d{4}"
 )
+_DASH = re.compile("^[\u2010-\u2013\u2212\ufe63\uff0d]")  # what a text program makes of a minus
 _GROUP_MARKS = "\u00a0\u2009\u202f'\u2019 "  # spaces and apostrophes that part thousands
 _SPACED = re.compile(rf"[+-]?\d{{1,3}}(?:[{_GROUP_MARKS}]\d{{3}})+(?:[.,]\d+)?")
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
@@ -69,7 +71,7 @@ def is_number(cell: str) -> bool:
 
 def is_gap(cell: str) -> bool:
     """Whether a cell stands for no value, if it stands among numbers."""
-    return cell.lower() in NO_VALUE
+    return cell.lower() in NO_VALUE or bool(_ERROR.fullmatch(cell.lower()))
 
 
 def looks_numeric(cell: str) -> bool:
@@ -116,11 +118,13 @@ def not_a_number(cell: str) -> tuple[str, str]:
     """What a cell of text holds, in a word, and what the user can do where a number is needed."""
     if _TIME.match(cell):
         return "times", "give them as numbers, e.g. days since the first,"
+    if is_number(cell):
+        return "numbers as text", "convert the column to numbers"
     return "text", "mend it"
 
 
 def _plain_signs(cell: str) -> str:
-    return cell.replace("\u2212", "-").replace("\u221e", "inf")
+    return _DASH.sub("-", cell).replace("\u221e", "inf")
 
 
 def _undressed(words: Collection[str]) -> dict[str, str]:

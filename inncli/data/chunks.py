@@ -193,7 +193,7 @@ def _handles(key: str, member: _Member) -> list[Handle]:
 
 
 def _plain(path: Path, key: str, column: np.ndarray) -> np.ndarray | Text:
-    if column.dtype.kind == "U":
+    if column.dtype.kind == "U" and column.ndim == 1:
         words, codes = np.unique(np.char.strip(column), return_inverse=True)
         codes = codes.reshape(-1)
         return Text(np.where(words[codes] == "", -1, codes), words)

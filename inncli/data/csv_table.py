@@ -45,11 +45,13 @@ def read_csv(path: Path, data: bytes, header: bool | None = None) -> CsvTable:
     columns = _parsed(path, text)
     names = None if text.names is None else tuple(unguarded(name) for name in text.names)
     notes = list(text.notes)
-    # A trailing delimiter on every line makes a last column with neither name nor values.
-    while len(columns) > 1 and missing(columns[-1]).all() and not (names and names[-1]):
-        names, columns = names and names[:-1], columns[:-1]
+    # A trailing delimiter on every line makes a last column with neither name nor values, a spreadsheet any other one.
+    while names is None and len(columns) > 1 and missing(columns[-1]).all():
+        columns = columns[:-1]
     if names is not None:
-        columns, units = _without_units(names, columns, text)
+        held = [i for i, column in enumerate(columns) if names[i] or not missing(column).all()] or [0]
+        names, columns = tuple(names[i] for i in held), [columns[i] for i in held]
+        columns, units = _without_units(path, names, columns, text)
         names, columns, counter = _without_row_names(names, columns)
         notes += units + counter
     readings: dict[int, Reading] = {}
@@ -91,7 +93,8 @@ def _parsed(path: Path, text: CsvText) -> list[np.ndarray]:
             ),
         )
     except pa.ArrowInvalid as error:
-        raise DataError(f"{path} is not a readable CSV table ({_said(error, text)}); mend that row") from error
+        mend = "delete what stands above the table" if text.names and len(text.names) == 1 else "mend that row"
+        raise DataError(f"{path} is not a readable CSV table ({_said(error, text)}); {mend}") from error
     columns = [_unguarded(column_of(path, f"column {i + 1}", column)) for i, column in enumerate(table.columns)]
     # A quote that is left open takes all that follows into one cell.
     if text.rows.count('"') % 2 and any("\n" in str(column[-1]) for column in columns if len(column)):
@@ -110,14 +113,19 @@ def _said(error: pa.ArrowInvalid, text: CsvText) -> str:
     ragged = _RAGGED.search(str(error))
     if ragged is None:
         return line_of(error)
+    if text.names is not None and len(text.names) == 1:
+        return f"its first line, {text.names[0][:40]!r}, parts into one cell, row {ragged[1]} below into {ragged[3]}"
     where = " below the header" if text.names is not None else ""
     return f"row {ragged[1]}{where}: Expected {ragged[2]} columns, got {ragged[3]}"
 
 
 def _without_units(
-    names: tuple[str, ...], columns: list[np.ndarray], text: CsvText
+    path: Path, names: tuple[str, ...], columns: list[np.ndarray], text: CsvText
 ) -> tuple[list[np.ndarray], list[str]]:
-    """The columns without a first row that holds their units: words above numbers, and no number but 1."""
+    """The columns without a first row that holds their units: words above numbers, and no number but 1.
+
+    Raises: DataError if such a word stands below no name: it is a name itself, in a second line of them.
+    """
     if not columns or len(columns[0]) < 3:
         return columns, []
     units = [_unit(column) for column in columns]
@@ -130,6 +138,9 @@ def _without_units(
             units[i] = ""
     if not any(units):
         return columns, []
+    bare = next((unit for i, unit in enumerate(units) if unit and i and not names[i]), None)
+    if bare is not None:
+        raise DataError(f"{path} has two lines of names, no name stands above {bare!r}; make one line of them")
     said = ", ".join(f"{name} in {unit}" for name, unit in zip(names, units, strict=True) if unit)
     rest = [column[1:] for column in columns]
     return [_plain(column, text) for column in rest], [f"a line of units is left out: {said}"]

@@ -21,6 +21,10 @@ _POINT = re.compile(r"(?<![\w.])\d+\.\d+(?![\w.])")
 _POINT_AND_NO_COMMA = re.compile(r"(?<![\w.,])\d+\.\d+(?![\w.,])")
 _ANY_POINT = re.compile(r"\d\.\d")
 _ROUNDED_COMMA = re.compile(r"-?\d+,\d+")
+_OTHER = {  # what a file that only bears the name of a CSV begins with
+    "JSON": re.compile(r"\s*(\{|\[\s*\{)"),
+    "HTML or XML": re.compile(r"\s*<(\?xml|!doctype|html|table)", re.IGNORECASE),
+}
 _SEPARATOR_LINE = re.compile(r"sep=(.)")  # what a spreadsheet writes to itself
 Record = list[str]
 
@@ -54,9 +58,14 @@ def csv_text(path: Path, data: bytes, header: bool | None = None) -> CsvText:
         data: its bytes.
         header: whether its first line holds the names; None tells by its looks.
 
-    Raises: DataError, one line, if it is no text, its columns are parted by spaces, or its looks don't tell.
+    Raises: DataError, one line, if it is no text or that of another format, its columns are parted by spaces, or its
+        looks don't tell.
     """
-    every = _decode(path, data).split("\n")
+    whole = _decode(path, data)
+    for other, begins in _OTHER.items():
+        if begins.match(whole):
+            raise DataError(f"{path} is named as a table and holds {other}; convert it to CSV or Parquet")
+    every = whole.split("\n")
     lines = [line for line in every if line.strip()]
     delimiter = "\t" if path.suffix.lower() == ".tsv" else None
     separator = _SEPARATOR_LINE.fullmatch(lines[0].strip())
@@ -98,7 +107,7 @@ def _decode(path: Path, data: bytes) -> str:
             continue
         if "\0" not in text:
             # Line ends of Windows and of old Macs become newlines.
-            return text.replace("\r\n", "\n").replace("\r", "\n")
+            return text.rstrip("\x1a").replace("\r\n", "\n").replace("\r", "\n")  # which ended a file of DOS
     raise DataError(f"{path} is not a text file; save it as CSV (UTF-8)")
 
 
@@ -248,12 +257,22 @@ def _near(value: float, others: list[float]) -> bool:
 
 
 def _fitted(names: Record | tuple[str, ...], rows: list[Record]) -> tuple[str, ...]:
-    """The names of a header, which may be one short: of the row names that R writes, or of a delimiter at the end."""
-    if not rows or any(len(row) != len(names) + 1 for row in rows):
+    """The names of a header as long as its rows, which may be longer or shorter.
+
+    By delimiters at the end of either, or by one, of the row names that R writes.
+    """
+    names = list(names)
+    widths = {len(row) for row in rows}
+    if len(widths) != 1:
         return tuple(names)
-    if not any(row[-1] for row in rows):
-        return (*names, "")
-    return ("", *names) if are_row_names([row[0] for row in rows]) else tuple(names)
+    (width,) = widths
+    while len(names) > width and not names[-1]:
+        names.pop()
+    if not any(cell for row in rows for cell in row[len(names) :]):
+        return (*names, *[""] * (width - len(names)))
+    if width == len(names) + 1 and are_row_names([row[0] for row in rows]):
+        return ("", *names)
+    return tuple(names)
 
 
 def are_row_names(cells: Sequence[str]) -> bool:

@@ -149,7 +149,8 @@ def _formula(constant: float, weights: dict[str, float]) -> str:
 def find_relations(columns: Variables, x: np.ndarray) -> Relations | None:
     """The relations that all rows satisfy; None if there is none.
 
-    Of the columns in a relation the last that the others give to within its own resolution is the dependent one.
+    Of the columns in a relation the last that the others give to within its own resolution is the dependent one, one
+    on a circle only if all are: the model would not know that another goes round with it.
 
     Args:
         columns: what is known of the columns.
@@ -172,7 +173,7 @@ def find_relations(columns: Variables, x: np.ndarray) -> Relations | None:
     eps = [np.finfo(float if more_than_32_bits(column).any() else np.float32).eps for column in x.T]
     rounding = 4 * np.array(eps) * np.abs(x).max(0)  # of numbers with so many bits
     found: dict[int, Found] = {}
-    for j in np.flatnonzero(part)[::-1]:
+    for j in sorted(np.flatnonzero(part), key=lambda j: (columns.circles[j] is not None, -j)):
         others = [i for i in range(d) if i != j and i not in found]
         relation = _relation(x, int(j), others, triangle, sd, steps, rounding)
         if relation is not None:

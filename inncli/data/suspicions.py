@@ -1,4 +1,4 @@
-"""Columns whose numbers may not be what they seem: codes for a missing value, and numbers that count the rows."""
+"""Columns whose numbers may not be what they seem: codes for a missing value, numbers that count the rows, totals."""
 
 from __future__ import annotations
 
@@ -39,3 +39,11 @@ def counts_rows(values: np.ndarray) -> bool:
     """Whether a column merely counts the rows, from 0 or from 1. Shape: values (n,)."""
     n = len(values)
     return n > 1 and values[0] in (0, 1) and bool((values == values[0] + np.arange(n)).all())
+
+
+def ends_in_total(values: np.ndarray) -> bool:
+    """Whether the last value is the sum of all others, and lies beyond them. Shape: values (n,)."""
+    rest, last = values[:-1], values[-1]
+    if len(rest) < 4 or rest.min() <= last <= rest.max():
+        return False
+    return bool(abs(rest.sum() - last) <= 1e-4 * np.abs(rest).sum())

@@ -207,7 +207,10 @@ def _columns_of(array: np.ndarray) -> list[np.ndarray]:
 
 
 def plain(path: Path, key: str, column: np.ndarray) -> np.ndarray:
-    """A column of an array, (n,), as float64, bool, or object (str or None), (n,)."""
+    """A column of an array, (n,), as float64, bool, or object (str or None), (n,). Raises: DataError for another."""
+    if column.ndim != 1:
+        named = f"column {key!r}" if key else "a column"
+        raise DataError(f"{named} of {path} holds lists; a table has one value a cell")
     if column.dtype.kind in "iuf":
         return column.astype(np.float64)
     if column.dtype.kind == "b":

@@ -130,9 +130,10 @@ def circles_of(names: tuple[str, ...], meta: dict[str, Any]) -> tuple[Circle | N
     periodic = meta.get("periodic", {})
     try:
         ends = {name: (float(low), float(high)) for name, (low, high) in periodic.items()}
-        if not all(np.isfinite(pair).all() and pair[0] < pair[1] for pair in ends.values()):
+        # A width that overflows, or that the ends are too large to tell, is no period.
+        if not all(1e-200 + 1e-12 * max(abs(low), abs(high)) < high - low < 1e200 for low, high in ends.values()):
             raise ValueError
-    except (AttributeError, TypeError, ValueError):
+    except (AttributeError, TypeError, ValueError, OverflowError):
         raise ShapeError(f"meta: expected periodic as name: [low, high], got {str(periodic)[:60]!r}") from None
     return tuple(map(ends.get, names))
 

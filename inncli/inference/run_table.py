@@ -128,4 +128,4 @@ def _opened(path: Path, sha256: str, task: dict[str, Any]) -> KeptTable:
         )
     except ValueError as error:
         raise table_copy.damaged(path, error) from error
-    return KeptTable(copy, task.get("test_fraction", 0.1), task.get("n_train"))
+    return KeptTable(copy, task.get("test_fraction", 0.1), task.get("n_train"), task.get("relations", True))

@@ -98,6 +98,9 @@ def relations(path: Path, meta: Meta) -> Relations | None:
         ) from error
 
 
+SMALLEST, LARGEST = 1e-200, 1e200  # of a step or a period: one in 1 divides by it
+
+
 def _check_variables(part: Variables) -> None:
     for name, (low, high), step, heaps, labels, period, map_name, features in zip(
         part.names,
@@ -115,9 +118,11 @@ def _check_variables(part: Variables) -> None:
             isinstance(name, str)
             and (not map_name or map_name in MAPS)
             and set(features) <= set(FEATURES)
-            and (period is None or (period > 0 and low is not None))
-            and all(type(n) in (int, float) for n in numbers)
-            and step >= 0
+            and (period is None or low is not None)
+            and all(type(n) in (int, float) and n == n for n in numbers)
+            and all(np.isfinite(float(heap)) for heap in heaps)
+            and (step == 0 or SMALLEST < step < LARGEST)
+            and (period is None or SMALLEST < period < LARGEST)
             and (labels is None or all(isinstance(label, str) for label in labels))
         ):
             raise ValueError(f"column {name!r}: expected a name, numbers and labels")
@@ -125,6 +130,8 @@ def _check_variables(part: Variables) -> None:
             raise ValueError(f"column {name!r}: expected low <= high, got {low}, {high}")
     if type(part.components) is not int or part.components < 0 or type(part.sees_all) is not bool:
         raise ValueError("expected a number of components, and whether all features are seen")
+    if any(part.maps) and not all(part.maps):
+        raise ValueError("expected a map for each column, or for none")
     if len(set(part.names)) != len(part.names):
         raise ValueError("a name stands twice")
 

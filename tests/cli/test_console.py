@@ -48,6 +48,13 @@ def test_a_wide_table_is_told_in_parts_without_a_cut(terminal):
     assert text.count("+-") == 16
 
 
+def test_a_title_takes_the_terminals_width_and_not_the_tables(terminal):
+    title = "table task.file=a.csv  task.y=[y,lab]  task.periodic.deg=[0.0,360.0]: 1 run"
+    out = terminal()
+    drawing.table(["config", "seeds"], [["rnvp", 1]], title)
+    assert out.getvalue().splitlines()[0].rstrip() == title
+
+
 def test_a_long_first_column_and_a_long_meaning_are_broken_between_words(terminal):
     y = ", ".join(f"{k}.12345" for k in range(12))
     meaning = "accuracy of telling draws from exact ones: .5 perfect, 1 useless"

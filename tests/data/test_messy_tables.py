@@ -6,8 +6,12 @@ the words of the refusal. Rows are few here, since nothing is trained: `read_tab
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 
 from inncli.data.tables import read_table
 from inncli.errors import InnError
@@ -108,7 +112,40 @@ READ = {
     ),
     "a delimiter after each row": (rows(A, B, [""] * 4, head="a,b"), ("a", "b"), [A, B], ""),
     "a column without a name or use": (rows(A, [3, 3, 1, 2], B, head="a,,b"), ("a", "", "b"), [A, [3, 3, 1, 2], B], ""),
+    "delimiters after each row": (rows(A, B, [""] * 4, [""] * 4, head="a,b"), ("a", "b"), [A, B], ""),
+    "delimiters after the names": (rows(A, B, head="a,b,,"), ("a", "b"), [A, B], ""),
+    "an empty column in front": (rows([""] * 4, A, B, head=",a,b"), ("a", "b"), [A, B], ""),
+    "an empty column between": (rows(A, [""] * 4, B, head="a,,b"), ("a", "b"), [A, B], ""),
+    "a mark of DOS at the end": (rows(A, B, head="a,b") + "\x1a", ("a", "b"), [A, B], ""),
+    "old Macs": (rows(A, B, head="a,b").replace("\n", "\r"), ("a", "b"), [A, B], ""),
+    "a spreadsheet in German": (
+        ("\ufeff" + rows(["1.234,50", "7,25", "1.000,00", "0,5"], [10, 20, 30, 40], sep=";", head="Größe;b")).replace(
+            "\n", "\r\n"
+        ),
+        ("Größe", "b"),
+        [[1234.5, 7.25, 1000, 0.5], B],
+        "'1.234,50' as 1234.5",
+    ),
     # notations
+    "a dash of print": (
+        rows(["\u20135", "\u20111.5", "2", "3"], A, head="a,b"),
+        ("a", "b"),
+        [[-5, -1.5, 2, 3], A],
+        "as -5",
+    ),
+    "errors of spreadsheets": (
+        rows(["#NV", "#WERT!", "#N/D", 1.5], ["#¡VALOR!", "#VALEUR!", "#NOMBRE?", 2], head="a,b"),
+        ("a", "b"),
+        [[NAN, NAN, NAN, 1.5], [NAN, NAN, NAN, 2]],
+        "'#NV', '#WERT!', '#N/D' in a",
+    ),
+    "hexadecimal": (rows(["0x10", "0xff", "0x0", "0x1"], A, head="a,b"), ("a", "b"), [[16, 255, 0, 1], A], ""),
+    "C's words for no value": (
+        rows(["1.#QNAN", "-1.#IND", 2, 3], A, head="a,b"),
+        ("a", "b"),
+        [[NAN, NAN, 2, 3], A],
+        "",
+    ),
     "thousands": (
         rows(A, ['"9,372"', '"1,234,567"', "12", '"8,100.5"'], head="a,b"),
         ("a", "b"),
@@ -243,7 +280,32 @@ REFUSED = {
         "row 5 below the header: Expected 2 columns, got 3); mend",
     ),
     "thousands without quotes": ("a,b\n1.5,9,372\n2.5,9,110\n3.5,8,100\n", {}, "Expected 2 columns, got 3); mend"),
-    "a text before the table": ("Device 7\n" + rows(A, B, head="a,b"), {}, "Expected 1 columns, got 2); mend"),
+    "a text before the table": (
+        "Device 7\n" + rows(A, B, head="a,b"),
+        {},
+        "its first line, 'Device 7', parts into one cell, row 1 below into 2); delete what stands above the table",
+    ),
+    "a remark of another language": ("// log\n" + rows(A, B, head="a,b"), {}, "'// log'", "stands above the table"),
+    "two lines of names": ("size,,b\nwidth,height,b\n" + rows(A, A, B), {}, "two lines of names", "above 'height'"),
+    "JSON, line by line": ('{"a": 1.5, "b": 10}\n{"a": 2.5, "b": 20}\n', {}, "holds JSON; convert it"),
+    "JSON": ('[\n  {"a": 1.5, "b": 10},\n  {"a": 2.5, "b": 20}]\n', {}, "holds JSON; convert it"),
+    "a page": ("<!DOCTYPE html>\n<table><tr><td>1</td></tr></table>\n", {}, "holds HTML or XML; convert it"),
+    "a compressed file": (gzip.compress(rows(A, B, head="a,b").encode()), {}, "is not a text file; save it as CSV"),
+    "a footer": (rows(A, B, head="a,b") + "\nSource: us\n", {}, "Expected 2 columns, got 1); mend"),
+    "two tables": (2 * (rows(A, B, head="a,b") + "\n"), {}, "holds text ('a' in row 5"),
+    "one word among the numbers of y": (
+        rows(range(12), [*"123456789", "ÿ", 11, 12], head="a,b"),
+        {},
+        "y column 'b'",
+        "holds text ('ÿ' in row 10",
+        "task.on_invalid=drop",
+    ),
+    "shares below a limit": (rows(["<0.5", 2, 3, 4], A, head="a,b"), {}, "holds text ('<0.5' in row 1"),
+    "a column without a value": (
+        rows(range(4), [""] * 4, A, head="a,c,b"),
+        {"on_invalid": "drop"},
+        "'c' of t.csv has no value in any row; leave it out, e.g. with task.x_except",
+    ),
     "one name twice": (rows(A, B, head="a,a"), {}, "more than one column named 'a'; rename all but one"),
     "one name twice but for a mark": (rows(A, B, head="a,a\u200b"), {}, "more than one column named 'a'"),
     "a name that is missing": (
@@ -333,3 +395,27 @@ def test_a_messy_table_is_refused_in_one_line(write, name):
         assert part in str(caught.value)
     assert str(caught.value).isprintable()
     assert caught.value.exit_code == 2
+
+
+def test_a_line_of_totals_is_named_as_a_suspicion(write):
+    rng = np.random.default_rng(0)
+    a, c = rng.random((2, 30)).round(3)
+    words = [f"s{i}" for i in range(30)]
+    text = rows([*words, "Total"], [*a, a.sum().round(3)], [*c, c.mean().round(3)], head="name,a,b")
+    notes = Table(str(write(text)), x="a", y="b").notes
+    assert notes == ("the last row seems to be the sum of all others: a; if so delete it",)
+    assert Table(str(write(rows(words, a, c, head="name,a,b"))), x="a", y="b").notes == ()
+
+
+@pytest.mark.parametrize("memory_mb", [2000, 0.001])
+def test_an_array_of_lists_is_refused(tmp_path, memory_mb):
+    np.save(tmp_path / "t.npy", np.zeros(12, dtype=[("a", "f4", (2,)), ("b", "i4")]))
+    with pytest.raises(InnError, match="holds lists; a table has one value a cell"):
+        Table(str(tmp_path / "t.npy"), y="b", memory_mb=memory_mb)
+
+
+def test_numbers_that_parquet_holds_as_text_are_no_labels(tmp_path):
+    numbers = [f"{k / 7:.3f}" for k in range(12)]
+    parquet.write_table(pa.table({"a": list(range(12)), "b": numbers}), tmp_path / "t.parquet")
+    with pytest.raises(InnError, match="holds numbers as text .*; convert the column to numbers"):
+        Table(str(tmp_path / "t.parquet"), y="b")

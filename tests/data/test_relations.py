@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -80,6 +81,17 @@ def test_relations_are_found_and_rows_completed(name):
 def test_what_does_not_hold_in_every_row_is_no_relation(name):
     x = UNRELATED[name]
     assert find_relations(known(x), x) is None
+
+
+def test_a_column_on_a_circle_stays_in_the_model():
+    """The other unit of an angle goes round with it, but only the column that the user named is a circle."""
+    degrees = np.round(360 * RNG.random(300), 1)
+    x = np.c_[degrees, np.radians(degrees), G[:, 0]]
+    last = Variables(("deg", "rad", "g"), bounds=((0.0, 400.0), (0.0, 2 * np.pi), (None, None)), steps=(0.1, 0.0, 0.0))
+    assert find_relations(last, x).dependent == (1,)
+    found = find_relations(replace(last, periods=(None, 2 * np.pi, None)), x)
+    assert found.dependent == (0,) and found.free_columns.circles == ((0.0, 2 * np.pi), None)
+    np.testing.assert_allclose(found.complete(found.take(x)), x, atol=1e-9)
 
 
 def test_completed_rows_are_recorded_as_the_table_is():

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -52,6 +53,35 @@ def test_the_copy_is_the_table_to_the_bit(inn, tmp_path, table):
         assert np.array_equal(mine.x, theirs.x) and np.array_equal(mine.y, theirs.y)
     assert np.array_equal(training_ys(run), original.training_pairs(0).y)
     assert held_out_pairs(run, kept, 0)[1] == "test rows of the table"
+
+
+@pytest.mark.parametrize("words", [[], ["task.relations=false"]], ids=["related", "not asked for"])
+def test_a_run_killed_before_its_first_checkpoint_finds_the_relations_again(inn, tmp_path, monkeypatch, words):
+    """With labels, a circle and a relation on it: the columns that the model has are those of the table."""
+    rng = np.random.default_rng(0)
+    degrees = np.round(360 * rng.random(150), 1)
+    rows = [f"{d},{np.radians(d)},{g:.3f},{g + np.cos(np.radians(d)):.3f},{'uv'[k % 2]}" for k, (d, g) in
+            enumerate(zip(degrees, rng.normal(size=150), strict=True))]  # fmt: skip
+    (tmp_path / "t.csv").write_text("\n".join(["deg,rad,g,c,kind", *rows, ""]))
+    periodic = "task.periodic={deg: [0, 360], rad: [0, 6.2832]}"
+    command = ["train", *TABLE, periodic, *TINY, *words]
+    inn(*command, "hydra.run.dir=whole")
+    step = Loop.take_step
+
+    def killed(self):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Loop, "take_step", killed)
+    inn(*command, "hydra.run.dir=run", code=130)
+    monkeypatch.setattr(Loop, "take_step", step)
+    run, whole = RunDir(tmp_path / "run"), RunDir(tmp_path / "whole")
+    shutil.rmtree(run.path / "checkpoints", ignore_errors=True)
+    (tmp_path / "t.csv").unlink()
+    related = task_of(whole).relations
+    assert (related is None) == bool(words) and (words or related.describe() == ["rad = 0.0174533 deg"])
+    inn("resume", run.path)
+    mine, theirs = (load_checkpoint(one.best)[0] for one in (run, whole))
+    assert mine.keys() == theirs.keys() and all(torch.equal(mine[name], theirs[name]) for name in theirs)
 
 
 @pytest.mark.parametrize("mb, kept", [(0, False), (0.005, False), (0.0052, True)])

@@ -337,6 +337,48 @@ def virtual(file, h5py):
     file.create_virtual_dataset("posterior/x1", layout)
 
 
+def column(key: str, value: list):
+    """What the checkpoints say of both columns of x."""
+    return metas(lambda meta: meta["x"].update({key: value}))
+
+
+def related(constants=(1.0,), steps=(0.0, 0.0, 0.0)):
+    """Checkpoints that say of a third column of x how it follows from the two of the model, which have other names."""
+
+    def change(meta):
+        columns = {"names": ["u", "v", "w"], "steps": list(steps)}
+        meta["relations"] = {
+            "columns": columns,
+            "dependent": [2],
+            "constants": list(constants),
+            "weights": [[-1.0, -1.0]],
+            "slack": [0.1],
+        }
+
+    return metas(change)
+
+
+def on_circle(ends: list):
+    """A posterior set that says of x1 that it lies on a circle."""
+
+    def change(arrays):
+        meta = json.loads(str(arrays["meta"]))
+        arrays["meta"] = np.array(json.dumps({**meta, "periodic": {"x1": ends}}))
+
+    return npz("posteriors/set.npz", change)
+
+
+def piped(name: str):
+    """A pipe in place of a file of the run."""
+
+    def make(folder: Path) -> None:
+        path = folder / "flow" / name
+        path.unlink()
+        os.mkfifo(path)
+
+    return make
+
+
 def pipe_as_table(folder: Path) -> None:
     os.mkfifo(folder / "t.csv")
     info(data={"file": "t.csv", "sha256": "0" * 64})(folder)
@@ -604,6 +646,31 @@ HOSTILE = {
     "a metric of 400 digits": (info(metrics={"val_loss": 10**400}), SHOW, "metrics"),
     "a device that is a number": (info(device=5), SHOW, "device"),
     "the folder of a logger by a link": (tensorboard_elsewhere, RESUME, "link"),
+    # what later releases keep: maps, circles, relations
+    "maps of some columns": (column("maps", ["identity", ""]), INVERT, "columns"),
+    "a step of infinity": (column("steps", [float("inf"), 0.0]), INVERT, "columns"),
+    "a step of next to nothing": (column("steps", [1e-320, 0.0]), INVERT, "columns"),
+    "a bound that is no number": (column("bounds", [[float("nan"), 1.0], [None, None]]), INVERT, "columns"),
+    "a point mass that is no number": (column("heaps", [[float("nan")], []]), INVERT, "columns"),
+    "a circle of next to nothing": (
+        metas(lambda m: m["x"].update(bounds=[[0.0, None], [None, None]], periods=[1e-320, None])),
+        INVERT,
+        "columns",
+    ),
+    "a circle without an end": (
+        metas(lambda m: m["x"].update(bounds=[[0.0, None], [None, None]], periods=[float("inf"), None])),
+        INVERT,
+        "columns",
+    ),
+    "a circle from nowhere": (column("periods", [1.0, None]), INVERT, "columns"),
+    "relations of other columns": (related(), INVERT, "related"),
+    "relations of numbers that are none": (related(constants=[float("nan")]), INVERT, "related"),
+    "relations of steps that are none": (related(steps=[0.0, float("inf"), 0.0]), INVERT, "related"),
+    "a set on a circle of next to nothing": (on_circle([0, 1e-320]), SET, "periodic"),
+    "a set on a circle without an end": (on_circle([-1e308, 1e308]), SET, "periodic"),
+    "a set on a circle of 400 digits": (on_circle([0, 10**400]), SET, "periodic"),
+    "a pipe for the weights": (piped("checkpoints/best.safetensors"), INVERT, "no regular file"),
+    "a pipe for the pairs": (piped("data/pairs.npz"), SAMPLE, "no regular file"),
     # formats
     "a newer checkpoint": (metas(lambda m: m.update(format=2)), INVERT, "format 2"),
     "an unknown format": (metas(lambda m: m.update(format="x")), INVERT, "format 'x'"),

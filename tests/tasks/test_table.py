@@ -283,7 +283,7 @@ def test_missing_and_infinite_rows_are_counted_refused_or_dropped(write, mixes):
 
 
 def test_nothing_left_after_dropping(write, mixes):
-    mixes["water"] = [None] * 40
+    mixes["water"], mixes["cement"] = ([None, 1.0] * 20), ([1.0, None] * 20)
     with pytest.raises(DataError, match="every row of t.csv has a missing"):
         Table(write(mixes), y=["strength"], on_invalid="drop")
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from inncli.data import columns
-from inncli.data.cells import not_a_number, odd_cells
+from inncli.data.cells import is_number, not_a_number, odd_cells
 from inncli.data.observations import label_text
 from inncli.data.tables import RawTable
 from inncli.errors import ConfigError, DataError, did_you_mean
@@ -135,7 +135,8 @@ def y_variables(
             values.append(as_numbers(raw, "y", name, column, "leave task.y_kind at auto"))
         else:
             found, codes = np.unique(column.astype(str) if column.dtype == object else column, return_inverse=True)
-            if len(found) > max(MANY_LABELS, len(column) / 2):
+            numbers = y_kind == "auto" and column.dtype == object and sum(map(is_number, column)) > len(column) / 2
+            if len(found) > max(0 if numbers else MANY_LABELS, len(column) / 2):
                 if column.dtype == object and 0 < len(odd_cells(column)) < FEW_ODD * len(column):
                     as_numbers(raw, "y", name, column, "empty it and pass task.on_invalid=drop")
                 raise DataError(

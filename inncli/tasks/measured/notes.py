@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 import numpy as np
 
 from inncli.data.relations import Relations
-from inncli.data.suspicions import counts_rows, missing_code
+from inncli.data.suspicions import counts_rows, ends_in_total, missing_code
 from inncli.data.tables import RawTable
 from inncli.errors import DataError
 from inncli.variables import Variables
@@ -49,7 +49,7 @@ def reading_notes(raw: RawTable, used: Mapping[str, int]) -> list[str]:
 
 
 def suspicion_notes(columns: Iterable[tuple[str, np.ndarray]], x_names: Sequence[str] = ()) -> list[str]:
-    """Lines on values that may stand for a missing one, and on columns of x that merely count the rows.
+    """Lines on values that may stand for a missing one, on columns of x that merely count the rows, and on totals.
 
     Args:
         columns: name and numbers of each, (n,).
@@ -57,6 +57,7 @@ def suspicion_notes(columns: Iterable[tuple[str, np.ndarray]], x_names: Sequence
     """
     columns = list(columns)
     codes = {name: code for name, column in columns if (code := missing_code(column)) is not None}
+    totals = [name for name, column in columns if x_names and ends_in_total(column)]
     counters = [name for name, column in columns if name in x_names and counts_rows(column)]
     distinct = ",".join(f"{code:.12g}" for code in dict.fromkeys(codes.values()))
     odd = [f"{name} ({code:.12g})" for name, code in codes.items()]
@@ -69,6 +70,7 @@ def suspicion_notes(columns: Iterable[tuple[str, np.ndarray]], x_names: Sequence
             f"{line}; leave it out with 'task.x_except=[{','.join(counters)}]'"
             for line in _line("it merely counts the rows", counters)
         ),
+        *(f"{line}; if so delete it" for line in _line("the last row seems to be the sum of all others", totals)),
     ]
 
 

@@ -20,6 +20,12 @@ def valid_rows(
     }
     bad = np.logical_or.reduce(list(invalid.values()))
     count = int(bad.sum())
+    empty = [name for name, column in by_name.items() if name in names and missing(column).all()]
+    if empty:
+        raise DataError(
+            f"{', '.join(map(repr, empty))} of {raw.path.name} {'has' if len(empty) == 1 else 'have'} no value in any "
+            f"row; leave {'it' if len(empty) == 1 else 'them'} out, e.g. with task.x_except"
+        )
     if count and on_invalid == "refuse":
         row = int(np.flatnonzero(bad)[0])
         name = next(name for name in names if invalid[name][row])
