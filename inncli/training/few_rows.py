@@ -38,11 +38,19 @@ def losses(model: Model, objective: Objective, held_out: Batch, step: int, seed:
 
 
 def is_better(before: list[float], after: list[float] | None) -> bool:
-    """Whether the losses have become less, beyond the error of their mean difference; None is an infinite one."""
+    """Whether the losses have become less, by more than twice the error of their mean difference.
+
+    Twice, since the epoch is the best of many: of epochs that gained one to two errors on the rows held out most had
+    lost on others (iris, wine, diabetes).
+
+    Args:
+        before: of each group of rows.
+        after: the same; None where one is infinite.
+    """
     if after is None or len(before) < FEWEST:
         return False
     gain = [a - b for a, b in zip(before, after, strict=True)]
-    return fmean(gain) > stdev(gain) / len(gain) ** 0.5
+    return fmean(gain) > 2 * stdev(gain) / len(gain) ** 0.5
 
 
 def kept_words(model: Model, best_epoch: int, val_losses: list[float], start_loss: float | None) -> str | None:

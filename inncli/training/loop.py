@@ -136,8 +136,8 @@ class Loop:
     def end_epoch(self) -> dict[str, float]:
         """Validates the averaged weights and keeps them if they are the best; returns a line of metrics.
 
-        Where few rows are held out, the first that is better than a fitted start has to be so beyond the error of the
-        difference: the least of many losses on three rows is an accident.
+        Where few rows are held out, the first that is better than a fitted start has to be so beyond twice the error of
+        the difference: the least of many losses on three rows is an accident.
         """
         progress = self.progress
         epoch = math.ceil(progress.step / self.steps_per_epoch)

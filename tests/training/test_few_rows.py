@@ -45,6 +45,7 @@ def trained(folder, rows=60, held_out=10, slope=0.0, trainer=None, **model):
     [
         ([0.5] * 10, True),
         ([3.0] + [-0.1] * 9, False),  # the mean is .21, from one group alone
+        ([0.7, -0.3] * 5, False),  # .2 +- .17
         ([-0.5] * 10, False),
         ([0.5] * 4, False),  # four rows can't tell
     ],
