@@ -127,7 +127,8 @@ def invert(
             observe=observe,
             on_progress=on_progress,
         )
-    warnings = [*warnings, *inference.run_task.changed_simulator(found, resimulate)]
+    warnings += inference.run_task.changed_simulator(found, resimulate)
+    warnings += inference.resimulated.not_reproduced(found.info().get("resimulation"))
     if json:
         console.as_json(
             {

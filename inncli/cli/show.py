@@ -61,6 +61,7 @@ def _about(info: dict[str, Any]) -> list[tuple[str, object]]:
         ("model", info.get("model")),
         ("seed", info.get("seed")),
         ("steps", steps(info)),
+        ("kept", info.get("kept")),
         ("time", duration(info.get("seconds"))),
         ("started", info.get("started")),
         ("ended", info.get("ended")),

@@ -17,19 +17,6 @@ def job(trust: Trust, tables: tuple[str, ...] = ()) -> experiments.job.TrainingJ
 
 
 SAID = ("best_epoch", "loss", "val_loss", "val_loss_last", "val_loss_untrained")  # by lines of their own
-OVERFIT = 0.1  # nats that the last epoch is worse than the best: more than the noise of a validation set
-
-
-def kept_words(metrics: dict[str, float]) -> str | None:
-    """What was kept of a training and why, where that is not its end; None where it is."""
-    best, last, start = (metrics.get(name) for name in ("val_loss", "val_loss_last", "val_loss_untrained"))
-    if best is None or last is None or start is None:
-        return None
-    if metrics["best_epoch"] == 0:
-        return "kept the start, a linear fit: no epoch did better on the rows held out; more rows, or fewer unknowns"
-    if last > best + OVERFIT:
-        return f"kept epoch {metrics['best_epoch']:,}: from there on it over-fits, val_loss ends at {last:.4f}"
-    return None
 
 
 def report(path: Path) -> None:
@@ -37,7 +24,9 @@ def report(path: Path) -> None:
     run = RunDir(path)
     info = run.info()
     metrics = info["metrics"]
-    console.line(f"run {run.id}: {info['steps']:,} steps in {info['seconds']:.1f} s")
+    early = info["steps"] < (info.get("planned_steps") or 0)
+    taken = f"{info['steps']:,}" + (f" of {info['planned_steps']:,}" if early else "")
+    console.line(f"run {run.id}: {taken} steps in {info['seconds']:.1f} s")
     pairs, failed, dropped = ((info.get("data") or {}).get(key) or 0 for key in ("pairs", "failed", "dropped"))
     if failed:
         console.line(f"{failed:,} of {pairs + failed:,} simulations failed (a NaN in y) and were left out")
@@ -48,9 +37,8 @@ def report(path: Path) -> None:
             f"val_loss {metrics['val_loss']:.4f} at epoch {metrics['best_epoch']}, "
             f"{metrics['val_loss_untrained']:.4f} untrained"
         )
-        kept = kept_words(metrics)
-        if kept:
-            console.line(kept)
+        if info.get("kept"):
+            console.line(info["kept"])
     for name, value in metrics.items():
         if name not in SAID and not name.endswith("_se"):
             error = metrics.get(f"{name}_se")

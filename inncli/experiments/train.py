@@ -6,6 +6,7 @@ config --build_setup--> Setup --task--> pairs --new_model--> a model --Trainer.f
 from __future__ import annotations
 
 import contextlib
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -36,7 +37,8 @@ from inncli.experiments.setup import (
     split_pairs,
     trainer_data,
 )
-from inncli.inference.run_task import make_task
+from inncli.inference.resimulated import resimulated
+from inncli.inference.run_task import changed_simulator, make_task
 from inncli.io.paths import user_path
 from inncli.loggers.base import Tracker, tracked
 from inncli.models.base import Model
@@ -46,6 +48,7 @@ from inncli.runs.run_dir import RunDir
 from inncli.runs.run_info import Ending, data_checksum, ending_of
 from inncli.training import distributed, verify
 from inncli.training.checkpoint import read_header, under
+from inncli.training.few_rows import kept_words
 from inncli.training.group import Group
 from inncli.training.progress_bar import show_progress
 from inncli.training.size_guard import no_larger_than
@@ -289,7 +292,21 @@ def _fit(
     with torch.no_grad():
         report = setup.objective.report(model.eval(), runtime.generator(setup.device, setup.seed, "report"))
     metrics = {**_final_metrics(run, progress), **report}
-    run.end(Ending.FINISHED, steps=progress.step, seconds=seconds, metrics=metrics, epochs=len(run.metrics()))
+    lines = run.metrics()
+    # An infinite loss is a null in that file.
+    losses = [math.inf if line["val_loss"] is None else line["val_loss"] for line in lines if "val_loss" in line]
+    changed = changed_simulator(run, resimulate=True)
+    run.end(
+        Ending.FINISHED,
+        steps=progress.step,
+        seconds=seconds,
+        metrics=metrics,
+        epochs=len(lines),
+        kept=kept_words(model, progress.best_epoch, losses, progress.start_loss),
+        resimulation=None
+        if changed
+        else resimulated(setup.task, model, *data.validation, len(data.pairs) + len(data.validation[0]), setup.seed),
+    )
     return {**metrics, "steps": progress.step, "seconds": round(seconds, 1)}
 
 

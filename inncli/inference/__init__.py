@@ -8,6 +8,7 @@
     trained_model    `TrainedModel`: draws and densities in the user's units
     sampling         draws without an observation
     starts           the draws from which the search of another run starts
+    resimulated      how well draws gave y back when training ended
     refine           moves draws onto the simulator's y
     residual_block   the inversion of one residual block, to draw it
     posterior_set    `PosteriorSet`: draws of x for each y; `posterior_files` and `netcdf` are its formats
@@ -32,6 +33,7 @@ if TYPE_CHECKING:  # the command line names these; each is imported when it firs
         posterior_set,
         refine,
         residual_block,
+        resimulated,
         run_table,
         run_task,
         sample_set,
@@ -47,6 +49,7 @@ __all__ = [
     "posterior_set",
     "refine",
     "residual_block",
+    "resimulated",
     "run_table",
     "run_task",
     "sample_set",

@@ -97,6 +97,16 @@ class Model(nn.Module, ABC):
         """The latent z of pairs, (rows, Dz): standard normal and independent of y, where the model is right."""
         raise NotImplementedError(f"{type(self).__name__} has no latent")
 
+    @property
+    def start(self) -> str | None:
+        """What it is before its first step, in words, where it has been fitted to the data by then; else None."""
+        return None
+
+    @property
+    def start_ignores_y(self) -> bool:
+        """Whether there is a y, and before the first step x is the same whatever it says."""
+        return False
+
     def remarks(self) -> list[str]:
         """What its user should know before training starts, a line each."""
         return []

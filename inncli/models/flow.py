@@ -211,6 +211,20 @@ class ConditionalFlow(Model):
         if self.blocks.starts_from_data:
             self.blocks.initialise(scaled, given.context)
 
+    @property
+    def start(self) -> str | None:
+        """What the linear start has fitted."""
+        if isinstance(self.linear, ClassGaussian):
+            return "a Gaussian of each label"
+        if self.whiten is None and self.linear is None:
+            return None
+        return "a Gaussian" if self.features is None else "a linear fit"
+
+    @property
+    def start_ignores_y(self) -> bool:
+        """Whether the linear fit has found nothing in y."""
+        return self.features is not None and self.circle is None and self.whiten is not None and not self.whiten.a.any()
+
     def remarks(self) -> list[str]:
         """How columns of decades are taken, and what a model of one unknown can't do."""
         lines = remarks(self.x, None if self.ignores_y else self.y)

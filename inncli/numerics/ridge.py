@@ -10,6 +10,7 @@ from torch import Tensor
 from inncli.types import Float
 
 MOST_ROWS = 50_000  # of a fit; more rows change no digit that anybody sees
+FEW_ROWS = 1_000  # by so few a prediction is not believed that predicts no better than the mean, within its error
 MOST_WORK = 2e10  # multiplications of its decomposition: some seconds
 
 
@@ -79,6 +80,11 @@ class Design:
             best = torch.where(better, square, best)
             kept = torch.where(better, (shrink / self.s)[:, None] * t, kept)
             residual = torch.where(better, off, residual)
+        if self.rows < FEW_ROWS:
+            alone = (x - mean) * self.rows / max(self.rows - 1, 1)  # each row, left out, by the mean of the others
+            gain = alone.square() - residual.square()
+            told = gain.mean(0) > gain.std(0, correction=0) / max(self.rows - 1, 1) ** 0.5
+            kept, residual = torch.where(told, kept, 0.0), torch.where(told, residual, alone)
         coefficients = (self.vt.T @ kept).T / self.sd
         return Ridge(coefficients, mean - coefficients @ self.mean, residual)
 

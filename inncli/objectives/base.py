@@ -25,6 +25,7 @@ class Objective(nn.Module, ABC):
     Attributes:
         needs_data: whether it is handed batches of pairs; a model without `needs_data` gets none either.
         needs_density: whether it calls the model's `loss`, which follows from a density unless the model writes one.
+        mean_over_rows: whether its loss is a mean over rows, each judged by itself, so that its error can be told.
         graph_capturable_from: the step from which on the loss is the same function of batch and noise, and reads no
             number back from the device, so that a recorded step can be replayed; None for never.
     """
@@ -33,6 +34,7 @@ class Objective(nn.Module, ABC):
 
     needs_data: bool = True
     needs_density: bool = False
+    mean_over_rows: bool = False
     graph_capturable_from: int | None = None
 
     def attach(self, model: Model, task: Task) -> None:

@@ -12,6 +12,7 @@ class NLL(Objective):
     r"""Mean negative log-likelihood, :math:`-\frac1B \sum_i \log p(x_i | y_i)`, in nats."""
 
     needs_density = True
+    mean_over_rows = True
     graph_capturable_from = 0
 
     def forward(self, model: Model, batch: Batch | None, step: int, generator: torch.Generator) -> tuple[Scalar, Terms]:

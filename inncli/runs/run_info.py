@@ -30,10 +30,11 @@ TEXT = (
     "host",
     "error",
     "ended_by",
+    "kept",
 )
 COUNTS = ("seed", "threads", "pid", "steps", "planned_steps", "steps_per_epoch", "epochs", "parameters")
 DATA_TEXT = ("file", "sha256", "copy_sha256", "pairs_sha256", "simulator_sha256")  # of the mapping `data`
-TABLES = ("versions", "metrics")  # of single values
+TABLES = ("versions", "metrics", "resimulation")  # of single values
 MAX_COUNT = 2**63
 
 

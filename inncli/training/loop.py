@@ -17,6 +17,7 @@ from inncli.errors import NonFiniteError
 from inncli.models.base import Model
 from inncli.objectives.base import Batch, Objective
 from inncli.runtime import generator, stream_seed
+from inncli.training import few_rows
 from inncli.training.checkpoint import Meta, load_checkpoint, prefixed, save_checkpoint, under
 from inncli.training.cuda_graph import GraphedStep, is_wanted
 from inncli.training.group import Group, alone
@@ -75,15 +76,13 @@ class Loop:
     @property
     def finished(self) -> bool:
         """Whether the budget is spent or patience is lost."""
-        epochs = self.progress.step // self.steps_per_epoch
-        patience = self.trainer.patience
+        progress = self.progress
+        since_best = progress.step - progress.best_epoch * self.steps_per_epoch
+        patience = self.trainer.patience_in_steps(self.data.rows, progress.planned_steps, self.steps_per_epoch)
         impatient = (
-            patience is not None
-            and self.data.validation is not None
-            and self.at_epoch_end
-            and epochs - self.progress.best_epoch >= patience
+            patience is not None and self.data.validation is not None and self.at_epoch_end and since_best >= patience
         )
-        return impatient or self.progress.step >= self.progress.planned_steps
+        return impatient or progress.step >= progress.planned_steps
 
     @property
     def at_epoch_end(self) -> bool:
@@ -135,7 +134,11 @@ class Loop:
     # epochs and validation
 
     def end_epoch(self) -> dict[str, float]:
-        """Validates the averaged weights and keeps them if they are the best; returns a line of metrics."""
+        """Validates the averaged weights and keeps them if they are the best; returns a line of metrics.
+
+        Where few rows are held out, the first that is better than a fitted start has to be so beyond twice the error of
+        the difference: the least of many losses on three rows is an accident.
+        """
         progress = self.progress
         epoch = math.ceil(progress.step / self.steps_per_epoch)
         count = progress.step - (epoch - 1) * self.steps_per_epoch
@@ -146,7 +149,7 @@ class Loop:
         val_loss = self.validate()
         if val_loss is not None:
             line["val_loss"] = val_loss
-        if val_loss is None or val_loss < progress.best_loss:
+        if val_loss is None or (val_loss < progress.best_loss and self._beats_start()):
             progress.best_epoch = epoch
             progress.best_loss = line["loss"] if val_loss is None else val_loss
             with self._averaged_weights():
@@ -169,6 +172,21 @@ class Loop:
                 total += float(loss) * len(part[0])
         value = self.group.same(total / len(x))
         return value if math.isfinite(value) else math.inf
+
+    @torch.no_grad()
+    def _parts(self) -> list[float] | None:
+        """The loss on each group of few held-out rows, see `few_rows`."""
+        if self.data.validation is None or not self.objective.mean_over_rows or self.model.start is None:
+            return None
+        with self._averaged_weights(), self._evaluating():
+            return few_rows.losses(self.model, self.objective, self.data.validation, self.progress.step, self.seed)
+
+    def _beats_start(self) -> bool:
+        """Whether the averaged weights are better than the start on few held-out rows, beyond the error of that."""
+        start = self.progress.start_parts
+        if start is None or self.progress.best_epoch > 0:
+            return True
+        return bool(self.group.same(few_rows.is_better(start, self._parts())))
 
     @contextlib.contextmanager
     def _averaged_weights(self) -> Iterator[None]:
@@ -215,6 +233,7 @@ class Loop:
             )
         if loss is not None:
             self.progress.start_loss = self.progress.best_loss = loss
+            self.progress.start_parts = self._parts()
         self.progress.planned_steps = self._plan()
 
     def _plan(self) -> int:
@@ -259,6 +278,7 @@ class Loop:
             "best_loss": p.best_loss if math.isfinite(p.best_loss) else None,
             "start_loss": p.start_loss,
             "sums": p.sums,
+            **({} if p.start_parts is None else {"start_parts": p.start_parts}),
             # Epochs that have their line of metrics: the last step of all ends one, however short.
             "epoch": (math.ceil if self.at_epoch_end else math.floor)(p.step / self.steps_per_epoch),
             **self.precision.state(),
@@ -291,6 +311,7 @@ class Loop:
             best_loss=best_loss,
             best_epoch=state["best_epoch"],
             start_loss=state["start_loss"],
+            start_parts=state.get("start_parts"),  # 0.4 judged without an error, and goes on so
             sums=dict(state["sums"]),
         )
         self.precision.load(state)

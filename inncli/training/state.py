@@ -36,4 +36,5 @@ class Progress:
     best_loss: float = math.inf
     best_epoch: int = 0
     start_loss: float | None = None
+    start_parts: list[float] | None = None  # the same of groups of few held-out rows, see `Loop.end_epoch`
     sums: dict[str, float] = field(default_factory=dict)  # of the loss and its terms, this epoch

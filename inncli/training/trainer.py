@@ -40,7 +40,8 @@ class Trainer:
             kept; 0 for none.
         warmup: share of the steps in which the learning rate rises.
         val_fraction: share of the pairs held out to choose the best epoch.
-        patience: epochs without a better validation loss before stopping early, None for never.
+        patience: epochs without a better validation loss before stopping early, None for never; auto is a third of
+            the steps where these follow from fewer than 3,000 rows, else never.
         checkpoint_seconds: time between checkpoints; no influence on the result.
         precision, tf32: of matrix products in training steps, see `training.precision`.
         cuda_graph: True replays the step as a CUDA graph, see `training.cuda_graph`; auto does so for small nets,
@@ -59,7 +60,7 @@ class Trainer:
         ema: Share = 0.999,
         warmup: Share = 0.3,
         val_fraction: Fraction = 0.1,
-        patience: PositiveInt | None = None,
+        patience: PositiveInt | Literal["auto"] | None = "auto",
         checkpoint_seconds: NonNegativeFloat = 5.0,
         default_steps: PositiveInt = 3_000,
         precision: Literal["full", "bf16", "fp16"] = "full",
@@ -79,6 +80,13 @@ class Trainer:
         Few rows are soon known by heart: of 3,000 steps on 100 rows the last 2,900 only over-fit.
         """
         return max(round(self.default_steps * min(max((rows / MANY_ROWS) ** 0.5, 0.1), 1.0)), 1)
+
+    def patience_in_steps(self, rows: int, planned: int, steps_per_epoch: int) -> int | None:
+        """Steps without a better validation loss before a training on n rows stops, None for never."""
+        if self.patience == "auto":
+            own_budget = self.max_epochs or self.max_steps or self.max_seconds
+            return None if own_budget or rows >= MANY_ROWS else max(planned // 3, 1)
+        return None if self.patience is None else self.patience * steps_per_epoch
 
     def check(self, model: Model, objective: Objective, group: Group) -> None:
         """Raises ConfigError if these settings can't train this model there."""

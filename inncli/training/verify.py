@@ -221,6 +221,10 @@ def check_resumable(run: RunDir, model: Model, objective: Objective) -> Meta:
     return meta
 
 
+def _are_numbers(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(v, float) for v in values)
+
+
 def _check_progress(path: Path, state: object) -> None:
     counts, losses = ("step", "planned_steps", "best_epoch", "epoch"), ("best_loss", "start_loss")
     fits = (
@@ -230,6 +234,7 @@ def _check_progress(path: Path, state: object) -> None:
         and isinstance(state.get("sums"), dict)
         and all(isinstance(v, (float, int)) for v in state["sums"].values())
         and state["step"] <= state["planned_steps"]
+        and _are_numbers(state.get("start_parts", []))
     )
     if not fits:
         raise CheckpointError(f"{path} does not say where its training stands; restore it or train again")
