@@ -127,7 +127,7 @@ def _print(run: RunDir, found: evaluation.cache.Evaluation) -> None:
     for name, question in metrics.verdicts.QUESTIONS.items():
         if name in found.verdicts:
             verdict = found.verdicts[name]
-            console.prose(f"{question} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")
+            console.verdict(question, verdict.ok, verdict.answer, verdict.line, verdict.rule)
     console.line("")
     console.table(
         ["metric", "value", "+-", ""],

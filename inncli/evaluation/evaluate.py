@@ -18,6 +18,8 @@ from inncli.data.pairs import Pairs
 from inncli.errors import RequestError
 from inncli.evaluation.cache import Answer, Evaluation, Question, cached, store
 from inncli.evaluation.calibration import add_calibration
+from inncli.evaluation.held_out_draws import HeldOutDraws
+from inncli.evaluation.marginal import add_beats_marginal
 from inncli.evaluation.progress import Step, Tell
 from inncli.evaluation.progress import run as run_steps
 from inncli.evaluation.reference import OBSERVATIONS, add_c2st, add_mmd2, count_nonfinite, first_distinct, knows_prior
@@ -25,12 +27,12 @@ from inncli.evaluation.request import EvaluationRequest
 from inncli.evaluation.settings import EvaluationSettings
 from inncli.inference.opening import open_run
 from inncli.inference.refine import refiner, task_to_refine
-from inncli.inference.run_task import held_out_pairs, task_to_ask
+from inncli.inference.run_task import held_out_pairs, task_to_ask, training_xs
 from inncli.inference.trained_model import TrainedModel
 from inncli.metrics import registry
 from inncli.metrics.ess import effective_sample_size
 from inncli.metrics.resimulation import resimulation_error
-from inncli.metrics.verdicts import reproduces_y, round_trip
+from inncli.metrics.verdicts import Verdict, reproduces_y, round_trip
 from inncli.numerics.statistics import mean_and_variance
 from inncli.runs.run_dir import RunDir
 from inncli.runtime import generator
@@ -123,6 +125,7 @@ def evaluate(
         y=y,
         settings=settings,
         refined=refined,
+        training_x=None if trained.y is None else training_xs(run, task),
         only=request.steps,
         on_progress=on_progress,
     )
@@ -140,6 +143,7 @@ def measure(
     y: np.ndarray | None = None,
     settings: EvaluationSettings | None = None,
     refined: Move | None = None,
+    training_x: np.ndarray | None = None,
     only: Collection[registry.Step] | None = None,
     on_progress: Tell = lambda words, share: None,
 ) -> Evaluation:
@@ -155,12 +159,13 @@ def measure(
             distinct held-out ys.
         settings: of the comparison by MMD; None leaves it out.
         refined: moves draws onto y = s(x); they are compared too.
+        training_x: the xs that the run was trained on, (m, Dx), which show what is known without y; None does without.
         only: the steps to run, with the metrics that these steps alone give; None is all.
         on_progress: called with what is being done, in words, and the share of the whole that is done.
     """
     dtype = trained.meta["config"]["dtype"]
     found = Evaluation(settings={"seed": seed, "held_out": len(pairs), "dtype": dtype})
-    steps = _steps(found, trained, pairs, task, seed, samples, y, settings, refined)
+    steps = _steps(found, trained, pairs, task, seed, samples, y, settings, refined, training_x)
     if only is None:
         run_steps(steps, on_progress)
         return found
@@ -184,15 +189,28 @@ def _steps(
     y: np.ndarray | None,
     settings: EvaluationSettings | None,
     refined: Move | None,
+    training_x: np.ndarray | None,
 ) -> list[Step]:
     """The steps that apply, in their order, each of which adds to `found`; the arguments are those of `measure`."""
     steps = [Step("own", "round trip", 0.2, lambda tell: _own_checks(found, trained, pairs, seed))]
     if trained.has_density:
         steps.append(Step("likelihood", "likelihood", 0.2, lambda tell: _likelihood(found, trained, pairs, task, seed)))
     if trained.y is not None:
-        steps.append(
-            Step("calibration", "calibration", 2.0, lambda tell: add_calibration(found, trained, pairs, seed, tell))
-        )
+        drawn = HeldOutDraws(trained, pairs, seed)
+        steps += [
+            Step(
+                "calibration",
+                "calibration",
+                2.0,
+                lambda tell: add_calibration(found, trained, pairs, seed, tell, drawn, training_x),
+            ),
+            Step(
+                "marginal",
+                "what ignores y",
+                0.5,
+                lambda tell: add_beats_marginal(found, trained, pairs, drawn, seed, training_x, tell),
+            ),
+        ]
     if task is not None and task.can_simulate and pairs.y is not None:
         steps.append(
             Step("resimulation", "resimulation", 0.3, lambda tell: _resimulation(found, trained, pairs, task, seed))
@@ -279,8 +297,11 @@ def _resimulation(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: 
     count_nonfinite(found, draws)
     squares = np.array([resimulation_error(task.observe, x, y) ** 2 for x, y in zip(draws, pairs.y, strict=True)])
     truth = resimulation_error(task.observe, pairs.x, pairs.y)
+    lost = float(1 - np.isfinite(draws).all(-1).mean())
+    spread = float(np.sqrt(mean_and_variance(pairs.y)[1].sum()))
     squares = squares[np.isfinite(squares)]  # all draws of a y may fail to simulate
     if not len(squares):
+        found.verdicts["reproduces_y"] = Verdict(False, "no draw at any y could be simulated")
         return
     found.add("err_resim", squares)
     found.metrics["err_resim_median"] = float(np.median(squares))  # a few ys can carry the mean
@@ -289,8 +310,7 @@ def _resimulation(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: 
         found.se["resimulation_error"] = found.se["err_resim"] / (2 * error)  # d sqrt(u) = du / 2 sqrt(u)
     found.metrics["resimulation_error_truth"] = truth
     found.settings["resimulation"] = {"observations": len(squares), "draws": RESIMULATED_DRAWS}
-    spread = float(np.sqrt(mean_and_variance(pairs.y)[1].sum()))
-    found.verdicts["reproduces_y"] = reproduces_y(squares, truth, spread)
+    found.verdicts["reproduces_y"] = reproduces_y(squares, truth, spread, lost)
 
 
 def _importance(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Task, seed: int) -> None:

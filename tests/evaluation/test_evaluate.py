@@ -107,7 +107,7 @@ def exact():
 
 def test_the_exact_posterior_is_found_to_be_exact(exact):
     assert abs(exact.metrics["c2st"] - 0.5) < 0.03
-    assert all(verdict.ok for verdict in exact.verdicts.values()) and len(exact.verdicts) == 4
+    assert all(verdict.ok for verdict in exact.verdicts.values()) and len(exact.verdicts) == 5
     # -log p(x|y) of a Gaussian has its entropy for a mean, whatever y
     entropy = 0.5 * np.linalg.slogdet(2 * np.pi * np.e * TASK.posterior(np.zeros(2))[1])[1]
     assert abs(exact.metrics["nll"] - entropy) < 4 * exact.se["nll"] < 0.2
@@ -235,6 +235,7 @@ def inn(runs, monkeypatch, capsys):
 
 ALWAYS = {"invertibility_error", "nll", "nonfinite_draws"}
 CALIBRATION = {"coverage_50", "coverage_80", "coverage_90", "sbc_p", "tarp_p", "follows_y", "contraction", "z_score"}
+CALIBRATION |= {"beats_marginal_by"}
 RESIM = {"err_resim", "err_resim_median", "resimulation_error", "resimulation_error_truth"}
 
 
