@@ -64,11 +64,11 @@ def contradictions(numbers: Numbers, chance: float) -> list[str]:
     spread = {name: np.sqrt(1 - c) for name, (c, se) in numbers.contraction.items() if _wide(c, se)}
     if spread:
         name = max(spread, key=lambda key: spread[key])
-        found.append(f"too wide: draws of {name} spread {spread[name]:,.3g} times as far as {name} itself")
+        found.append(f"too wide: draws of {name} spread {times(spread[name])} times as far as {name} itself")
     elif numbers.beyond and min(p for _, p, _ in numbers.beyond.values()) < chance / len(numbers.beyond):
         name = min(numbers.beyond, key=lambda key: numbers.beyond[key][1])
         share, _, farthest = numbers.beyond[name]
-        found.append(f"{share:.2%} of the draws of {name} lie beyond all true values, up to {farthest:,.3g} sds off")
+        found.append(f"{share:.2%} of the draws of {name} lie beyond all true values, up to {times(farthest)} sds off")
     if numbers.without_density > FEW:
         found.append(f"{numbers.without_density:.1%} of the true values lie where the model says that none can")
     if numbers.follows is not None and (fault := follows_fault(*numbers.follows)):
@@ -85,6 +85,13 @@ def contradictions(numbers: Numbers, chance: float) -> list[str]:
         if abs(z - 1) > SIGMAS * se and not low <= z <= high:
             found.append(f"true values lie {z:.3g} +- {se:.2g} sds of the draws from their mean, where 1 is right")
     return found
+
+
+def times(value: float) -> str:
+    """A factor as words hold it: `1.22`, `59.7`, `30,012`, `1e+12`."""
+    if not value < 1e6:
+        return f"{value:.0e}"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _wide(contraction: float, se: float) -> bool:

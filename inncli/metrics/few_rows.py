@@ -6,7 +6,7 @@ import numpy as np
 from scipy import stats
 
 from inncli.metrics.contradictions import FEW as FEW_NOT_FINITE
-from inncli.metrics.contradictions import WIDE, carried_by_one
+from inncli.metrics.contradictions import WIDE, carried_by_one, times
 from inncli.metrics.diagnosis import ALPHA, POWER
 from inncli.metrics.diagnosis_words import RULE, WORTH
 from inncli.metrics.sbc import z_scores
@@ -56,7 +56,7 @@ def _too_wide(draws: np.ndarray, truth: np.ndarray, names: tuple[str, ...], xs: 
             continue
         ratio = float(np.sqrt((mean_and_sd(draws[:, :, k], 1)[1] ** 2).mean())) / spread
         if ratio > (WIDE if len(xs) >= FEWEST else FAR_WIDE):
-            found.append((ratio, f"too wide: draws of {name} spread {ratio:,.3g} times as far as {name} itself"))
+            found.append((ratio, f"too wide: draws of {name} spread {times(ratio)} times as far as {name} itself"))
     return [text for _, text in sorted(found, reverse=True)]
 
 
@@ -64,7 +64,7 @@ def _far_off(draws: np.ndarray, truth: np.ndarray, names: tuple[str, ...], xs: n
     z = np.abs(z_scores(draws, truth))
     typical = np.median(z, axis=0)
     order = [k for k in np.argsort(-typical) if typical[k] > FAR]
-    return [f"biased: {names[k]} lies {min(typical[k], 1e99):,.3g} sds of the draws off" for k in order]
+    return [f"biased: {names[k]} lies {times(typical[k])} sds of the draws off" for k in order]
 
 
 def _beyond(draws: np.ndarray, truth: np.ndarray, names: tuple[str, ...], xs: np.ndarray) -> list[str]:

@@ -19,7 +19,7 @@ CHUNK = 10**7  # numbers in memory at once
 
 
 def energy_scores(
-    draws: Float[np.ndarray, "rows draws dim"], truth: Float[np.ndarray, "rows dim"], among: bool = False
+    draws: Float[np.ndarray, "sets draws dim"], truth: Float[np.ndarray, "rows dim"], among: bool = False
 ) -> Float[np.ndarray, " rows"]:
     r"""The energy score of each row, small where the draws are right; unbiased for any number of draws.
 

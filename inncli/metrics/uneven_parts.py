@@ -7,6 +7,7 @@ either way counts of the two sides are those of a fair coin if both have one law
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 
 import numpy as np
@@ -21,6 +22,7 @@ SHARE = 0.01  # of one side's draws: smaller parts don't count
 RATIO = 1 / 3  # what the other side has of that, or less
 CHANCE = 1e-4  # of a fair coin, over all parts that are looked at
 CELLS, ROWS, ROUNDS = 32, 4_000, 10  # of k-means
+REACH = 10.0  # sds: farther rows count as there
 
 
 def uneven_part(
@@ -60,10 +62,12 @@ def _sure(log_odds: np.ndarray | None) -> Iterator[tuple[Bool[np.ndarray, " rows
 def _cells(x: np.ndarray, reference: np.ndarray, seed: int) -> Iterator[tuple[Bool[np.ndarray, " rows"], int]]:
     """Cells of all rows by k-means, far rows drawn in."""
     middle, spread = mean_and_sd(reference)
-    rows = np.arcsinh((np.concatenate([reference, x]) - middle) / np.where(spread > 0, spread, 1.0))
+    rows = np.clip((np.concatenate([reference, x]) - middle) / np.where(spread > 0, spread, 1.0), -REACH, REACH)
     rng = np.random.default_rng(seed)
     some = rows[rng.permutation(len(rows))[:ROWS]]
-    centres = kmeans2(some, min(CELLS, len(some)), ROUNDS, minit="++", missing="warn", seed=rng)[0]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an empty cell is no fault
+        centres = kmeans2(some, min(CELLS, len(some)), ROUNDS, minit="++", missing="warn", seed=rng)[0]
     cell = vq(rows, centres)[0]
     for k in range(len(centres)):
         yield cell == k, len(centres)

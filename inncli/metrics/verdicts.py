@@ -164,7 +164,7 @@ def matches_truth(
         names: of the observations, in words.
         nonfinite: share of the draws that are no numbers.
     """
-    limit = WORST_LIMIT + 1.5 / math.sqrt(2 * draws)  # three standard errors of a coin
+    limit = WORST_LIMIT + 1.5 / math.sqrt(2 * max(draws, 1))  # three standard errors of a coin
     rule = (
         f"yes if C2ST is at most {C2ST_LIMIT} in the mean and {limit:.2g} at every y, and no part that holds 1 % of "
         "the draws of one side holds less than a third of that on the other"
