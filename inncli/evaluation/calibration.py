@@ -13,7 +13,7 @@ from inncli.evaluation.held_out_draws import RANKS, HeldOutDraws
 from inncli.evaluation.progress import Tell
 from inncli.inference.trained_model import TrainedModel
 from inncli.metrics import sbc as metric
-from inncli.metrics.contradictions import Numbers, beyond_all, carried_by_one, contradictions, z_of_draws
+from inncli.metrics.contradictions import Numbers, beyond_all, carried_by_one, contradictions, discrepancies, z_of_draws
 from inncli.metrics.diagnosis import ALPHA, Diagnosis, diagnose, unrolled
 from inncli.metrics.diagnosis_words import calibrated
 from inncli.metrics.few_rows import calibrated_on_few
@@ -77,9 +77,10 @@ def add_calibration(
     draws, truth = unrolled(draws, truth, circles)
     diagnosis = diagnose(draws, truth, numbers(y, trained.y), trained.x.names, seed, log_prob, circles)
     said = _metrics(found, diagnosis, draws, truth, circles, share, without)
-    found.verdicts["calibrated"] = calibrated(
-        diagnosis, found.metrics["coverage_90"], found.se["coverage_90"], contradictions(said, ALPHA)
-    )
+    against = contradictions(said, ALPHA)
+    if not against and not diagnosis.faults:
+        against = discrepancies(said)
+    found.verdicts["calibrated"] = calibrated(diagnosis, found.metrics["coverage_90"], found.se["coverage_90"], against)
 
 
 def _lines(xs: np.ndarray, circles: tuple[Circle | None, ...]) -> np.ndarray:

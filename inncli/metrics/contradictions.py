@@ -15,6 +15,7 @@ from inncli.types import Float
 
 SIGMAS = 4.0  # standard errors that a number lies from what is right
 WIDE = 2.0  # times as far as x itself: draws that spread so are too wide, whatever the error
+LITTLE, LITTLE_COVERAGE = 0.1, 0.02  # of a factor, of a share: off by less is as good as right, however small the error
 FEW = 0.01  # share of draws that are no numbers, of true values without a density
 FOLLOWS, PARTLY, TOO_MUCH = (
     0.25,
@@ -74,15 +75,20 @@ def contradictions(numbers: Numbers, chance: float) -> list[str]:
     if numbers.follows is not None and (fault := follows_fault(*numbers.follows)):
         share, se = numbers.follows
         found.append(f"{fault}: its draws go along with y by {share:.2f} +- {se:.2f} of what is right")
-    found += [
+    return found
+
+
+def discrepancies(numbers: Numbers) -> list[str]:
+    """Numbers off by more than their error that a fault with a name would explain; they count where there is none."""
+    found = [
         f"{level:.0%} intervals hold {share:.1%} +- {se:.1%} of the true values"
         for level, (share, se) in numbers.coverage.items()
-        if abs(share - level) > SIGMAS * se
-    ][:1]
+        if abs(share - level) > max(SIGMAS * se, LITTLE_COVERAGE)
+    ]
     if numbers.z is not None:
         z, se = numbers.z
         low, high = numbers.z_own
-        if abs(z - 1) > SIGMAS * se and not low <= z <= high:
+        if abs(z - 1) > max(SIGMAS * se, LITTLE) and not low <= z <= high:
             found.append(f"true values lie {z:.3g} +- {se:.2g} sds of the draws from their mean, where 1 is right")
     return found
 
@@ -96,7 +102,7 @@ def times(value: float) -> str:
 
 def _wide(contraction: float, se: float) -> bool:
     """Whether draws spread farther than x itself, beyond the error or by far."""
-    return contraction < -SIGMAS * se or contraction <= 1 - WIDE**2
+    return contraction < -max(SIGMAS * se, LITTLE) or contraction <= 1 - WIDE**2
 
 
 def follows_fault(share: float, se: float) -> str | None:

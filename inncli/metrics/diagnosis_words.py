@@ -14,8 +14,8 @@ SHOWN = 3  # unknowns that a line names
 WORTH = 0.25  # a width off by this share, or a shift by so many sds, is worth knowing
 DOUBT = 0.01  # chance of ranks so uneven, over all tests, that leaves a doubt
 RULE = (
-    f"yes if no test has a chance below {ALPHA:g} (all together; below {DOUBT:g} can't tell), no number speaks against "
-    f"it, and these rows would show a width off by {WORTH:.0%} and a shift of {WORTH:g} sd"
+    f"yes if no test of all has p < {ALPHA:g}, no number contradicts, and a width off by {WORTH:.0%} or a shift of "
+    f"{WORTH:g} sd would show"
 )
 
 

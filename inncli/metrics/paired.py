@@ -63,8 +63,7 @@ def beats_marginal(
     n = len(differences)
     sigmas = float(stats.t.isf(stats.norm.sf(SIGMAS), n - 1)) if n > 1 else math.inf
     rule = (
-        "yes if it is better on held-out rows by more than 2 standard errors of the paired difference, no if worse by "
-        "that much or the same at every y"
+        f"yes or no beyond {SIGMAS:g} standard errors of the paired difference; no if the answer is the same at every y"
     )
     if same_answer:
         return Verdict(False, "it gives the same answer at every y", rule)

@@ -73,7 +73,7 @@ def rows_needed(n: float, what: str = "rows") -> str:
 def round_trip(error: float, dtype: str) -> Verdict:
     """Invertible: the round trip keeps half of the digits of the number format."""
     limit = float(np.sqrt(np.finfo(dtype).eps))
-    rule = f"yes if the round trip is off by at most {limit:.1e} sds of x, half of the digits of {dtype}"
+    rule = f"yes up to {limit:.1e} sds of x, half of the digits of {dtype}"
     if not np.isfinite(error):
         return Verdict(False, "the round trip gives no finite number", rule)
     ok = error <= limit
@@ -100,8 +100,8 @@ def reproduces_y(squares: Float[np.ndarray, " n_obs"], truth: float, spread: flo
     """
     limit = max(NOISE_LIMIT * truth, SPREAD_LIMIT * spread)
     rule = (
-        f"yes if the typical error is at most {limit:.3g} ({NOISE_LIMIT:g} times the true x's, or {SPREAD_LIMIT:.0%} "
-        f"of y's spread), and beyond {FAR * limit:.3g} at {FEW:.0%} of ys at most and never in the root mean square"
+        f"yes up to {limit:.3g} ({NOISE_LIMIT:g} times the true x's, or {SPREAD_LIMIT:.0%} of y's spread), if at most "
+        f"{FEW:.0%} of ys and no root mean square go beyond {FAR * limit:.3g}"
     )
     typical, mean = float(np.sqrt(np.median(squares))), float(np.sqrt(np.mean(squares)))
     far = float(np.mean(np.sqrt(squares) > FAR * limit))
@@ -166,8 +166,8 @@ def matches_truth(
     """
     limit = WORST_LIMIT + 1.5 / math.sqrt(2 * max(draws, 1))  # three standard errors of a coin
     rule = (
-        f"yes if C2ST is at most {C2ST_LIMIT} in the mean and {limit:.2g} at every y, and no part that holds 1 % of "
-        "the draws of one side holds less than a third of that on the other"
+        f"yes up to C2ST {C2ST_LIMIT} ({limit:.2g} at any y), if no part with 1 % of one side's draws has less "
+        "than a third of that on the other"
     )
     if not len(scores):
         return Verdict(False, f"{nonfinite:.1%} of the draws are no numbers", rule)

@@ -14,7 +14,7 @@ from inncli.evaluation.marginal import add_beats_marginal
 from inncli.evaluation.normal_law import NormalLaw
 from inncli.inference.trained_model import TrainedModel
 from inncli.metrics.c2st import c2st_scores
-from inncli.metrics.contradictions import Numbers, contradictions
+from inncli.metrics.contradictions import Numbers, contradictions, discrepancies
 from inncli.metrics.paired import beats_marginal, energy_scores
 from inncli.metrics.uneven_parts import uneven_part
 from inncli.metrics.verdicts import Verdict, matches_truth, reproduces_y, round_trip, rows_needed
@@ -157,7 +157,8 @@ def test_draws_that_go_along_with_y_by_less_than_they_should_on_few_rows_are_nam
     ],
 )
 def test_each_number_that_a_yes_cannot_stand_beside_is_named(numbers, text):
-    assert [line for line in contradictions(numbers, 1e-3) if line.startswith(text)]
+    said = contradictions(numbers, 1e-3) + discrepancies(numbers)
+    assert [line for line in said if line.startswith(text)]
 
 
 def test_numbers_that_are_right_within_their_errors_contradict_nothing():
@@ -170,9 +171,9 @@ def test_numbers_that_are_right_within_their_errors_contradict_nothing():
         nonfinite=0.001,
         without_density=0.004,
     )
-    assert contradictions(right, 1e-3) == []
+    assert contradictions(right, 1e-3) + discrepancies(right) == []
     heavy = Numbers(z=(0.3, 0.05), z_own=(0.2, 3.0))  # as draws with heavy tails give among themselves
-    assert contradictions(heavy, 1e-3) == []
+    assert discrepancies(heavy) == []
 
 
 def contradicted(found: Evaluation) -> list[str]:
