@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from inncli.data.pairs import Pairs
+from inncli.evaluation.answers import Answers
 from inncli.evaluation.cache import Evaluation
 from inncli.evaluation.held_out_draws import RANKS, HeldOutDraws
 from inncli.evaluation.progress import Tell
@@ -52,7 +53,7 @@ def add_calibration(
     """
     if pairs.y is None or trained.y is None:
         return
-    drawn = drawn or HeldOutDraws(trained, pairs, seed)
+    drawn = drawn or HeldOutDraws(Answers.of_one(trained, pairs), seed)
     x, y, n, draws = drawn.pairs.x, drawn.pairs.y, drawn.n, drawn.get(on_progress, 0.25)
     assert y is not None  # as of all pairs
     finite = np.isfinite(draws).all(2)
@@ -72,7 +73,7 @@ def add_calibration(
         return
     log_prob, without = None, 0.0
     if trained.has_density:
-        log_prob, without = _log_prob_ranks(trained, draws, truth, y, seed, on_progress)
+        log_prob, without = _log_prob_ranks(drawn.answers, np.flatnonzero(some), draws, truth, seed, on_progress)
     on_progress("testing for calibration", 0.35)
     draws, truth = unrolled(draws, truth, circles)
     diagnosis = diagnose(draws, truth, numbers(y, trained.y), trained.x.names, seed, log_prob, circles)
@@ -113,10 +114,10 @@ def _filled(draws: np.ndarray, finite: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _log_prob_ranks(
-    trained: TrainedModel,
+    answers: Answers,
+    rows: np.ndarray,
     draws: np.ndarray,
     truth: np.ndarray,
-    y: np.ndarray,
     seed: int,
     on_progress: Tell,
 ) -> tuple[np.ndarray, float]:
@@ -127,8 +128,10 @@ def _log_prob_ranks(
     on_progress("densities of the draws", 0.25)
     few = draws[:, :DENSITY_DRAWS]
     n = few.shape[1]
-    of_draws = trained.log_prob(few.reshape(-1, few.shape[2]), np.repeat(y, n, axis=0)).reshape(len(y), n)
-    of_truth = trained.log_prob(truth, y)
+    assert answers.pairs.y is not None  # the caller asks
+    y, many = answers.pairs.y[rows], np.repeat(rows, n)
+    of_draws = answers.log_prob(many, few.reshape(-1, few.shape[2]), answers.pairs.y[many]).reshape(len(y), n)
+    of_truth = answers.log_prob(rows, truth, y)
     rng = np.random.default_rng([seed, LOG_PROB])
     lowest = -np.finfo(float).max
     u = metric.ranks(

@@ -16,6 +16,7 @@ import torch
 from inncli.config import registry as config_registry
 from inncli.data.pairs import Pairs
 from inncli.errors import RequestError
+from inncli.evaluation.answers import Answers
 from inncli.evaluation.cache import Answer, Evaluation, Question, cached, store
 from inncli.evaluation.calibration import add_calibration
 from inncli.evaluation.held_out_draws import HeldOutDraws
@@ -144,6 +145,7 @@ def measure(
     settings: EvaluationSettings | None = None,
     refined: Move | None = None,
     training_x: np.ndarray | None = None,
+    answers: Answers | None = None,
     only: Collection[registry.Step] | None = None,
     on_progress: Tell = lambda words, share: None,
 ) -> Evaluation:
@@ -160,12 +162,14 @@ def measure(
         settings: of the comparison by MMD; None leaves it out.
         refined: moves draws onto y = s(x); they are compared too.
         training_x: the xs that the run was trained on, (m, Dx), which show what is known without y; None does without.
+        answers: who answers at which rows for calibration, likelihood and what ignores y; None is the run at the pairs.
         only: the steps to run, with the metrics that these steps alone give; None is all.
         on_progress: called with what is being done, in words, and the share of the whole that is done.
     """
     dtype = trained.meta["config"]["dtype"]
     found = Evaluation(settings={"seed": seed, "held_out": len(pairs), "dtype": dtype})
-    steps = _steps(found, trained, pairs, task, seed, samples, y, settings, refined, training_x)
+    answers = answers or Answers.of_one(trained, pairs, training_x)
+    steps = _steps(found, trained, pairs, task, seed, samples, y, settings, refined, answers)
     if only is None:
         run_steps(steps, on_progress)
         return found
@@ -189,26 +193,26 @@ def _steps(
     y: np.ndarray | None,
     settings: EvaluationSettings | None,
     refined: Move | None,
-    training_x: np.ndarray | None,
+    answers: Answers,
 ) -> list[Step]:
     """The steps that apply, in their order, each of which adds to `found`; the arguments are those of `measure`."""
     steps = [Step("own", "round trip", 0.2, lambda tell: _own_checks(found, trained, pairs, seed))]
     if trained.has_density:
-        steps.append(Step("likelihood", "likelihood", 0.2, lambda tell: _likelihood(found, trained, pairs, task, seed)))
+        steps.append(Step("likelihood", "likelihood", 0.2, lambda tell: _likelihood(found, answers, task, seed)))
     if trained.y is not None:
-        drawn = HeldOutDraws(trained, pairs, seed)
+        drawn = HeldOutDraws(answers, seed)
         steps += [
             Step(
                 "calibration",
                 "calibration",
                 2.0,
-                lambda tell: add_calibration(found, trained, pairs, seed, tell, drawn, training_x),
+                lambda tell: add_calibration(found, trained, pairs, seed, tell, drawn, answers.training_xs()[0][1]),
             ),
             Step(
                 "marginal",
                 "what ignores y",
                 0.5,
-                lambda tell: add_beats_marginal(found, trained, pairs, drawn, seed, training_x, tell),
+                lambda tell: add_beats_marginal(found, drawn, seed, tell),
             ),
         ]
     if task is not None and task.can_simulate and pairs.y is not None:
@@ -269,11 +273,11 @@ def _own_checks(found: Evaluation, trained: TrainedModel, pairs: Pairs, seed: in
         found.verdicts["invertible"] = round_trip(found.metrics["invertibility_error"], found.settings["dtype"])
 
 
-def _likelihood(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Task | None, seed: int) -> None:
+def _likelihood(found: Evaluation, answers: Answers, task: Task | None, seed: int) -> None:
     """Adds `nll` over the rows that have a density. Recorded values are spread over their bins, as in training."""
-    rng = np.random.default_rng([seed, CELLS])
-    x = pairs.x + np.array(trained.x.steps) * (rng.random(pairs.x.shape) - 0.5)
-    log_prob = trained.log_prob(x, pairs.y)
+    pairs, rng = answers.pairs, np.random.default_rng([seed, CELLS])
+    x = pairs.x + np.array(answers.first.x.steps) * (rng.random(pairs.x.shape) - 0.5)
+    log_prob = answers.log_prob(np.arange(len(x)), x, pairs.y)
     inside = np.isfinite(log_prob)
     if not inside.all():
         found.metrics["share_without_density"] = float(1 - inside.mean())

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from inncli.data.pairs import Pairs
+from inncli.evaluation.answers import Answers
 from inncli.evaluation.progress import Tell
-from inncli.inference.trained_model import CHUNK, TrainedModel
+from inncli.inference.trained_model import CHUNK
 
 ROWS = 1_000  # held-out ys at most
 DRAWS = 100  # at each; the number of rows limits what the tests detect
@@ -18,15 +18,14 @@ class HeldOutDraws:
     """Draws at the first held-out ys.
 
     Args:
-        trained: the run; it has a y.
-        pairs: held-out pairs.
+        answers: at held-out pairs with a y.
         seed: of the draws.
     """
 
-    def __init__(self, trained: TrainedModel, pairs: Pairs, seed: int) -> None:
-        self._trained, self._seed = trained, seed
-        self.n = SEARCH_DRAWS if trained.model.is_search else DRAWS
-        self.pairs = pairs.take(slice(ROWS))
+    def __init__(self, answers: Answers, seed: int) -> None:
+        self.answers, self._seed = answers.first_rows(ROWS), seed
+        self.pairs = self.answers.pairs
+        self.n = SEARCH_DRAWS if answers.first.model.is_search else DRAWS
         self._drawn: np.ndarray | None = None
 
     def get(self, on_progress: Tell = lambda words, share: None, part: float = 1.0) -> np.ndarray:
@@ -37,12 +36,12 @@ class HeldOutDraws:
             part: of the asking step, which the draws take.
         """
         if self._drawn is None:
-            y = self.pairs.y
-            assert y is not None  # of a run with a y
+            count = len(self.pairs)
             rows, parts = max(CHUNK // self.n, 1), []
-            for k, start in enumerate(range(0, len(y), rows)):
-                on_progress(f"draws at {start:,} of {len(y):,} held-out ys", part * start / len(y))
+            for k, start in enumerate(range(0, count, rows)):
+                on_progress(f"draws at {start:,} of {count:,} held-out ys", part * start / count)
                 seed = int(np.random.SeedSequence([self._seed, RANKS, k]).generate_state(1)[0])
-                parts.append(self._trained.sample(y[start : start + rows], self.n, seed))
+                some = np.arange(start, min(start + rows, count))
+                parts.append(self.answers.sample(some, self.n, seed))
             self._drawn = np.concatenate(parts)
         return self._drawn

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from inncli.data.pairs import Pairs
+from inncli.evaluation.answers import Answers
 from inncli.evaluation.cache import Evaluation
-from inncli.evaluation.held_out_draws import ROWS, HeldOutDraws
+from inncli.evaluation.held_out_draws import HeldOutDraws
 from inncli.evaluation.normal_law import NormalLaw
 from inncli.evaluation.progress import Tell
-from inncli.inference.trained_model import CHUNK, TrainedModel
+from inncli.inference.trained_model import CHUNK
 from inncli.metrics.paired import beats_marginal, energy_scores
 from inncli.numerics import circle
 from inncli.types import Float
@@ -28,33 +28,21 @@ CELLS, ORDER = 2, 6  # streams of random numbers; the first is that of the likel
 
 
 def add_beats_marginal(
-    found: Evaluation,
-    trained: TrainedModel,
-    pairs: Pairs,
-    drawn: HeldOutDraws,
-    seed: int,
-    training_x: np.ndarray | None = None,
-    on_progress: Tell = lambda words, share: None,
+    found: Evaluation, drawn: HeldOutDraws, seed: int, on_progress: Tell = lambda words, share: None
 ) -> None:
-    """Adds `beats_marginal_by` with its error and the verdict `beats_marginal`; nothing without a y.
+    """Adds `beats_marginal_by` with its error and the verdict `beats_marginal`.
 
     Args:
         found: to which they are added.
-        trained: the run.
-        pairs: held-out pairs.
-        drawn: the draws at them, for a model without a density.
+        drawn: who answers at held-out rows with a y, and the draws there.
         seed: of what is drawn.
-        training_x: the xs that the run was trained on, (n, Dx); None does without them.
         on_progress: called with what is being done, in words, and the share of this that is done.
     """
-    if pairs.y is None or trained.y is None:
-        return
-    few = None if training_x is None or len(training_x) < 2 else training_x
-    if trained.has_density:
-        differences, against, same = _by_density(trained, pairs.take(slice(ROWS)), seed, few, on_progress)
+    if drawn.answers.first.has_density:
+        differences, against, same = _by_density(drawn.answers, seed, on_progress)
         unit = "nats"
     else:
-        differences, against = _by_energy(trained, drawn, seed, few, on_progress)
+        differences, against = _by_energy(drawn, seed, on_progress)
         unit, same = "of the energy score", False
     if len(differences) > 1:
         found.add("beats_marginal_by", differences)
@@ -62,21 +50,24 @@ def add_beats_marginal(
     found.verdicts["beats_marginal"] = beats_marginal(differences, against, unit, same)
 
 
-def _by_density(
-    trained: TrainedModel, pairs: Pairs, seed: int, training_x: np.ndarray | None, on_progress: Tell
-) -> tuple[Float[np.ndarray, " rows"], str, bool]:
+def _by_density(answers: Answers, seed: int, on_progress: Tell) -> tuple[Float[np.ndarray, " rows"], str, bool]:
     """Differences of log densities, what they are against, and whether the model gives one answer at every y."""
+    trained, pairs, rows = answers.first, answers.pairs, np.arange(len(answers.pairs))
     rng = np.random.default_rng([seed, CELLS])
     x = pairs.x + np.array(trained.x.steps) * (rng.random(pairs.x.shape) - 0.5)
-    own = _known(trained.log_prob(x, pairs.y))
-    others = _at_other_ys(trained, x, pairs, seed, on_progress)
+    own = _known(answers.log_prob(rows, x, pairs.y))
+    others = _at_other_ys(answers, x, seed, on_progress)
     competitors = {}
     if len(others):
         mixture = np.logaddexp.reduce(others, axis=0) - np.log(len(others))
         competitors["the mixture of its own answers at other ys"] = mixture
-    if training_x is not None:
-        law = NormalLaw(trained.model.x, trained.free_rows(training_x).cpu().numpy())
-        competitors["a normal law of the training xs"] = law.log_prob(trained.free_rows(x).cpu().numpy())
+    trained_on = [(some, xs) for some, xs in answers.training_xs() if xs is not None and len(xs) > 1]
+    if trained_on:
+        of_law = np.empty(len(x))
+        for some, xs in trained_on:
+            law = NormalLaw(trained.model.x, trained.free_rows(xs).cpu().numpy())
+            of_law[some] = law.log_prob(trained.free_rows(x[some]).cpu().numpy())
+        competitors["a normal law of the training xs"] = of_law
     most = MOST * trained.x.dim
     with np.errstate(invalid="ignore"):  # where neither has a density they are alike
         by = {words: np.clip(np.nan_to_num(own - m, nan=0.0), -most, most) for words, m in competitors.items()}
@@ -90,11 +81,9 @@ def _by_density(
     return by[words], words, same
 
 
-def _at_other_ys(
-    trained: TrainedModel, x: np.ndarray, pairs: Pairs, seed: int, on_progress: Tell
-) -> Float[np.ndarray, "others rows"]:
+def _at_other_ys(answers: Answers, x: np.ndarray, seed: int, on_progress: Tell) -> Float[np.ndarray, "others rows"]:
     """Log density of each x at the ys of other rows, (others, rows): each row's y serves as many others."""
-    y, n = pairs.y, len(x)
+    y, n = answers.pairs.y, len(x)
     assert y is not None  # the caller asks
     count = min(OTHERS, n - 1, max(ANSWERS // n, 1))
     rng = np.random.default_rng([seed, ORDER])
@@ -106,7 +95,8 @@ def _at_other_ys(
         on_progress("its answers at other ys", start / count)
         some = steps[start : start + together]
         rows = np.concatenate([order[(place + step) % n] for step in some])
-        found.append(_known(trained.log_prob(np.tile(x, (len(some), 1)), y[rows])).reshape(len(some), n))
+        of = np.tile(np.arange(n), len(some))
+        found.append(_known(answers.log_prob(of, x[of], y[rows])).reshape(len(some), n))
     return np.concatenate(found) if found else np.zeros((0, n))
 
 
@@ -115,26 +105,26 @@ def _known(log_prob: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(log_prob), -np.inf, log_prob)
 
 
-def _by_energy(
-    trained: TrainedModel, drawn: HeldOutDraws, seed: int, training_x: np.ndarray | None, on_progress: Tell
-) -> tuple[Float[np.ndarray, " rows"], str]:
+def _by_energy(drawn: HeldOutDraws, seed: int, on_progress: Tell) -> tuple[Float[np.ndarray, " rows"], str]:
     """Differences of energy scores, in units of about an sd of x, far values drawn in; and what they are against."""
-    draws, truth = drawn.get(on_progress), drawn.pairs.x
+    draws, truth, circles = drawn.get(on_progress), drawn.pairs.x, drawn.answers.first.x.circles
+    # Of several nets each was trained on the rows of the others: all of them, but for the row that is judged.
+    training_x = None if drawn.answers.cross_validated else drawn.answers.training_xs()[0][1]
     rng = np.random.default_rng([seed, ORDER])
-    if training_x is None:
-        rows, against = truth, "the xs of the held-out rows"
+    if training_x is None or len(training_x) < 2:
+        rows, against = truth, "the xs of the other held-out rows"
     else:
         rows, against = rng.permutation(training_x)[:TRAINING_ROWS], "rows of the training xs"
-    flat = circle.embedded(rows, trained.x.circles)
+    flat = circle.embedded(rows, circles)
     middle, (low, high) = np.median(flat, axis=0), np.quantile(flat, (0.25, 0.75), axis=0)
     scale = np.where(high > low, (high - low) / 1.349, flat.std(0))
     scale = np.where(scale > 0, scale, 1.0)
 
     def units(values: np.ndarray) -> np.ndarray:
-        return np.arcsinh((circle.embedded(values, trained.x.circles) - middle) / scale)
+        return np.arcsinh((circle.embedded(values, circles) - middle) / scale)
 
     finite = np.isfinite(draws).all(2)
     farthest = np.arcsinh(np.finfo(float).max)  # where draws that are no numbers are put: they count as far off
     mine = np.where(finite[..., None], units(np.where(finite[..., None], draws, 0.0)), farthest)
-    ignoring = energy_scores(units(rows)[None], units(truth), among=training_x is None)
+    ignoring = energy_scores(units(rows)[None], units(truth), among=rows is truth)
     return ignoring - energy_scores(mine, units(truth)), against

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from inncli.data.pairs import Pairs
+from inncli.evaluation.answers import Answers
 from inncli.evaluation.cache import Evaluation
 from inncli.evaluation.calibration import add_calibration
 from inncli.evaluation.held_out_draws import HeldOutDraws
@@ -54,9 +55,9 @@ def judged(model: Model, n: int = 1_000, training: int | None = 400, seed: int =
     found, pairs = Evaluation(), pairs_of(n, seed)
     trained = TrainedModel(model, META, "broken", torch.device("cpu"))
     xs = None if training is None else pairs_of(training, seed + 100).x
-    drawn = HeldOutDraws(trained, pairs, seed)
+    drawn = HeldOutDraws(Answers.of_one(trained, pairs, xs), seed)
     add_calibration(found, trained, pairs, seed, drawn=drawn, training_x=xs)
-    add_beats_marginal(found, trained, pairs, drawn, seed, xs)
+    add_beats_marginal(found, drawn, seed)
     return found
 
 
@@ -235,7 +236,7 @@ def test_where_y_says_little_and_x_has_a_shape_the_mixture_of_its_own_answers_is
 
     found, pairs = Evaluation(), Pairs(x, y)
     trained = TrainedModel(Modes(mean=lambda y: y), META, "modes", torch.device("cpu"))
-    add_beats_marginal(found, trained, pairs, HeldOutDraws(trained, pairs, 0), 0, x)
+    add_beats_marginal(found, HeldOutDraws(Answers.of_one(trained, pairs, x), 0), 0)
     verdict = found.verdicts["beats_marginal"]
     assert verdict.ok is not True or found.metrics["beats_marginal_by"] < 0.02  # against the normal law: about 2 nats
     assert "the mixture of its own answers at other ys" in verdict.text
