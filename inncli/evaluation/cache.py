@@ -195,6 +195,7 @@ def key(run: RunDir, request: EvaluationRequest, file_hash: str | None) -> str:
         "refine": request.refine,
         "device": request.device,
         "steps": request.steps,
+        "folds": request.folds,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 

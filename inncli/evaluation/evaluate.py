@@ -19,6 +19,7 @@ from inncli.errors import RequestError
 from inncli.evaluation.answers import Answers
 from inncli.evaluation.cache import Answer, Evaluation, Question, cached, store
 from inncli.evaluation.calibration import add_calibration
+from inncli.evaluation.cross_validation import Train, cross_validated, say
 from inncli.evaluation.held_out_draws import HeldOutDraws
 from inncli.evaluation.marginal import add_beats_marginal
 from inncli.evaluation.progress import Step, Tell
@@ -44,6 +45,7 @@ Move = Callable[[np.ndarray, np.ndarray], np.ndarray]  # moves draws (n, Dx) of 
 WEIGHTED, WEIGHTED_DRAWS = 20, 1_000  # held-out ys, and draws at each of them that are importance-weighted
 RESIMULATED_DRAWS = 10  # at each y: many ys with few draws each, since the error depends most on y
 FULL_DRAWS, FEW_DRAWS, MANY_UNKNOWNS = 10_000, 2_000, 4  # the published settings of the C2ST
+TRAINING = 0.9  # share of the time that nets of a cross-validation take
 CELLS = 2  # a stream of random numbers that the model's draws don't use
 
 
@@ -53,6 +55,7 @@ def answer(
     trained: TrainedModel | None = None,
     config_dir: str | Path | None = None,
     fresh: bool = False,
+    train_folds: Train | None = None,
     on_progress: Tell = lambda words, share: None,
 ) -> Answer:
     """The answer in the cache or, if there is none, that of `evaluate`, which is then cached.
@@ -62,6 +65,7 @@ def answer(
         trained: the opened run; None opens it if the cache has no answer.
         config_dir: the user's config folder with which it is opened.
         fresh: whether to measure anew, and to cache that.
+        train_folds: trains the nets of a cross-validation, where the request asks for one.
         on_progress: called with what is being done, in words, and the share of the whole that is done.
 
     Raises: as `evaluate` and `open_run`.
@@ -71,7 +75,7 @@ def answer(
         return before
     trained = open_run(question.run, question.request.device, config_dir) if trained is None else trained
     question.settle()
-    return store(question, evaluate(trained, question.run, question.request, on_progress))
+    return store(question, evaluate(trained, question.run, question.request, on_progress, train_folds))
 
 
 def evaluate(
@@ -79,6 +83,7 @@ def evaluate(
     run: RunDir,
     request: EvaluationRequest,
     on_progress: Tell = lambda words, share: None,
+    train_folds: Train | None = None,
 ) -> Evaluation:
     """Evaluates a run on pairs that it was not trained on, see `measure` and `run_task.held_out_pairs`.
 
@@ -90,6 +95,7 @@ def evaluate(
         run: its directory.
         request: what is asked.
         on_progress: called with what is being done, in words, and the share of the whole that is done.
+        train_folds: trains the nets of a cross-validation, where the request asks for one.
 
     Raises: RequestError for `resimulate` without such a file, and for `y` if the task has no exact posterior.
     """
@@ -117,10 +123,20 @@ def evaluate(
     settings = config_registry.make(
         config_registry.check(run.config(), trained.trust)["evaluation"], EvaluationSettings, trained.trust
     )
+    before = TRAINING if request.folds else 0.0  # share of the time
+
+    def training(words: str, share: float) -> None:
+        on_progress(words, before * share)
+
+    def measuring(words: str, share: float) -> None:
+        on_progress(words, before + (1 - before) * share)
+
+    answers = cross_validated(trained, run, task, request.folds, request.steps, train_folds, training)
     found = measure(
         trained,
         pairs,
         task,
+        answers=answers,
         seed=seed,
         samples=request.samples,
         y=y,
@@ -128,8 +144,10 @@ def evaluate(
         refined=refined,
         training_x=None if trained.y is None else training_xs(run, task),
         only=request.steps,
-        on_progress=on_progress,
+        on_progress=measuring,
     )
+    if answers is not None:
+        say(found, answers)
     found.settings |= {"run": run.id, "held_out_from": source}
     return found
 
