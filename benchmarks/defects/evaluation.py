@@ -34,8 +34,8 @@ DEFECTS = [
     Defect(
         "recorded values are not spread over their cells, or over too wide ones",
         "inncli.evaluation.evaluate:_likelihood",
-        "np.array(trained.x.steps) * (rng.random(pairs.x.shape) - 0.5)",
-        "20 * np.array(trained.x.steps) * (rng.random(pairs.x.shape) - 0.5)",
+        "np.array(answers.first.x.steps) * (rng.random(pairs.x.shape) - 0.5)",
+        "20 * np.array(answers.first.x.steps) * (rng.random(pairs.x.shape) - 0.5)",
         "test_evaluate::test_a_table_is_judged_by_the_rows_it_set_aside",
     ),
     Defect(

@@ -9,7 +9,7 @@ from inncli.data.pairs import Pairs
 from inncli.errors import RequestError
 from inncli.evaluation.answers import Answers, Net
 from inncli.evaluation.cache import Evaluation
-from inncli.evaluation.folds import SECONDS, is_number
+from inncli.evaluation.folds import SECONDS, number
 from inncli.evaluation.progress import Tell
 from inncli.inference.trained_model import TrainedModel
 from inncli.metrics import registry
@@ -51,9 +51,8 @@ def cross_validated(
         raise RequestError(f"`folds`: run {run.id} has no table that fits the memory; leave it out", "folds")
     if train is None:
         raise RequestError("`folds`: expected `train_folds`, which trains the nets", "folds", "train_folds")
-    seconds = run.info().get("seconds")
-    most = max(PATIENCE * folds * seconds, SECONDS) if is_number(seconds) else SECONDS
-    return Answers(*train(trained, run, task, folds, min(most, PATIENCE * SECONDS), on_progress))
+    seconds = number(run.info().get("seconds")) or 0.0
+    return Answers(*train(trained, run, task, folds, max(PATIENCE * folds * seconds, SECONDS), on_progress))
 
 
 def say(found: Evaluation, answers: Answers) -> None:

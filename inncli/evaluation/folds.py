@@ -30,17 +30,17 @@ def folds_for(run: RunDir, asked: int | None) -> int:
         return asked
     info, task = run.info(), run.config()["task"]
     data = info.get("data") or {}
-    rows, seconds, fraction = data.get("pairs"), info.get("seconds"), task.get("test_fraction", 0.1)
-    if (
-        data.get("sha256") is None
-        or task.get("n_train") is not None
-        or not all(map(is_number, (rows, seconds, fraction)))
-    ):
+    if data.get("sha256") is None or task.get("n_train") is not None or info.get("status") != "done":
         return 0
-    small = 0 < fraction < 1 and rows / (1 - fraction) < ROWS and rows * fraction / (1 - fraction) < HELD_OUT
-    return FOLDS if small and FOLDS * seconds <= SECONDS and info.get("status") == "done" else 0
+    rows, seconds, fraction = (
+        number(value) for value in (data.get("pairs"), info.get("seconds"), task.get("test_fraction", 0.1))
+    )
+    if rows is None or seconds is None or fraction is None or not 0 < fraction < 1:
+        return 0
+    small = rows / (1 - fraction) < ROWS and rows * fraction / (1 - fraction) < HELD_OUT
+    return FOLDS if small and FOLDS * seconds <= SECONDS else 0
 
 
-def is_number(value: Any) -> bool:
-    """Whether a value of run.json, which may be a stranger's, is a number."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+def number(value: Any) -> float | None:
+    """A number of run.json, which may be a stranger's; None for anything else."""
+    return float(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None

@@ -28,6 +28,7 @@ EXACT_POSTERIOR = "a task with an exact posterior"
 EXACT_DRAWS = "a task with an exact posterior or, without a y, a known p(x)"
 KRUSE = "a task with an exact posterior, under evaluation=kruse"
 REFINED = "a task with an exact posterior and a differentiable simulator, if refined draws are asked for"
+BEATS = "how much better a held-out x is told than by ignoring y, in nats or, without a density, energy score"
 WEIGHTED = "a model with a density, a task with an exact prior and likelihood"
 
 
@@ -293,14 +294,7 @@ _ENTRIES = (
         applies=GIVEN_Y,
         steps=("calibration",),
     ),
-    Metric(
-        "beats_marginal_by",
-        "how much better a held-out x is told than by ignoring y, in nats or, without a density, energy score",
-        better="higher",
-        has_error=True,
-        applies=OF_Y,
-        steps=("marginal",),
-    ),
+    Metric("beats_marginal_by", BEATS, better="higher", has_error=True, applies=OF_Y, steps=("marginal",)),
     Metric(
         "unfamiliar_ys",
         "share of held-out ys called unfamiliar, .01 where they are as in training",
