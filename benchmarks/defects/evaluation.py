@@ -34,8 +34,8 @@ DEFECTS = [
     Defect(
         "recorded values are not spread over their cells, or over too wide ones",
         "inncli.evaluation.evaluate:_likelihood",
-        "np.array(trained.x.steps) * (rng.random(pairs.x.shape) - 0.5)",
-        "20 * np.array(trained.x.steps) * (rng.random(pairs.x.shape) - 0.5)",
+        "np.array(answers.first.x.steps) * (rng.random(pairs.x.shape) - 0.5)",
+        "20 * np.array(answers.first.x.steps) * (rng.random(pairs.x.shape) - 0.5)",
         "test_evaluate::test_a_table_is_judged_by_the_rows_it_set_aside",
     ),
     Defect(
@@ -76,7 +76,7 @@ DEFECTS = [
     ),
     Defect(
         "the classifier isn't seeded",
-        "inncli.numerics.classifiers:fitted_accuracies",
+        "inncli.numerics.classifiers:fitted_log_odds",
         "np.random.RandomState(seed)",
         "np.random.RandomState()",
         "test_evaluate::test_the_published_classifier_tells_what_differs_from_what_does_not",
@@ -97,21 +97,21 @@ DEFECTS = [
     ),
     Defect(
         "a classifier that stops an epoch early",
-        "inncli.numerics.classifiers:fitted_accuracies",
+        "inncli.numerics.classifiers:fitted_log_odds",
         "waited[going] > PATIENCE",
         "waited[going] >= PATIENCE",
         "test_c2st::test_in_double_precision_scores_are_scikit_learns_to_the_last_row",
     ),
     Defect(
         "nets that go on keep the rows of those that ended",
-        "inncli.numerics.classifiers:fitted_accuracies",
-        "(going[~ends], rows[left], test[left], test_sides[left])",
-        "(going[~ends], rows[: len(left)], test[left], test_sides[left])",
+        "inncli.numerics.classifiers:fitted_log_odds",
+        "(going[~ends], rows[left], test[left])",
+        "(going[~ends], rows[: len(left)], test[left])",
         "test_c2st::test_in_double_precision_scores_are_scikit_learns_to_the_last_row",
     ),
     Defect(
         "rows far out are computed in single precision",
-        "inncli.metrics.c2st:_accuracies",
+        "inncli.metrics.c2st:_log_odds",
         "torch.float64 if far else torch.float32",
         "torch.float32",
         "test_c2st::test_in_double_precision_scores_are_scikit_learns_to_the_last_row",

@@ -28,9 +28,9 @@ DEFECTS = [
     ),
     Defect(
         "a verdict turned around",
-        "inncli/reporting/templates/report.html.jinja",
-        '"Yes" if answer.ok else "No"',
-        '"No" if answer.ok else "Yes"',
+        "inncli.metrics.verdicts:Verdict.answer",
+        '{True: "Yes", False: "No", None: "Can\'t tell"}',
+        '{True: "No", False: "Yes", None: "Can\'t tell"}',
         "test_report::test_the_page_says_what_was_found",
     ),
     Defect(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -195,8 +196,11 @@ def _add_evaluations(
     missing = []
     for entry in entries:
         if entry.problem is None and request.steps != ():  # training gives what takes no step
-            question = evaluation.cache.Question(entry.run, evaluation.compare.asked_of(entry, request))
-            before = evaluation.cache.cached(question)
+            asked = evaluation.compare.asked_of(entry, request)
+            question = evaluation.cache.Question(entry.run, asked)
+            nets = evaluation.folds.folds_for(entry.run, None)
+            better = evaluation.cache.Question(entry.run, replace(asked, folds=nets))  # where `inn evaluate` has it
+            before = evaluation.cache.cached(better) or evaluation.cache.cached(question)
             if before is None:
                 missing.append((entry, question))
             else:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +39,27 @@ def show(problem: evaluation.groups.Problem, metric: list[str] | None) -> None:
     console.table(headers, rows, title, marked)
     if marked:
         console.line("* best of its column")
+    verdicts = [
+        entry.verdicts.get(name, True) for group in problem.groups for entry in group.entries for name in columns
+    ]
+    if None in verdicts:
+        console.line("? too few rows or draws to tell; `inn evaluate` says how many would")
     console.line("")
 
 
 def _cell(group: evaluation.groups.Group, name: str, starred: bool, best: bool) -> console.Number | None:
-    found, (yes, asked) = group.mean_sd(name), group.yes(name)
+    found = group.mean_sd(name)
     if found is None:
-        return console.Number(("yes" if yes else "NO") if asked == 1 else f"{yes} of {asked}") if asked else None
+        answers = group.answers(name)
+        return console.Number(_answers(answers)) if answers else None
     return console.Number(mean_text(*found) + (" *" if best else "  " if starred else ""))
+
+
+def _answers(answers: Counter[bool | None]) -> str:
+    """`yes`, `2 of 3`, or `2 of 3, 1 ?` where nobody can tell of one."""
+    if answers.total() == 1:
+        return {True: "yes", False: "NO", None: "?"}[next(iter(answers))]
+    return f"{answers[True]} of {answers.total()}" + (f", {answers[None]} ?" if answers[None] else "")
 
 
 def mean_text(mean: float, sd: float | None) -> str:

@@ -71,13 +71,56 @@ def note(text: str) -> None:
     print(in_line(text), file=sys.stderr)
 
 
-def prose(text: str, file: TextIO | None = None) -> None:
+def prose(text: str, file: TextIO | None = None, indent: str = "") -> None:
     """Prints a sentence, on stdout or another stream; a terminal gets it broken between words."""
     file = file or sys.stdout
-    text = harmless(text)
-    if file.isatty():
-        text = textwrap.fill(text, shutil.get_terminal_size().columns, break_long_words=False, break_on_hyphens=False)
-    print(text, file=file)
+    print(_filled(text, indent) if file.isatty() else indent + harmless(text), file=file)
+
+
+def _filled(text: str, indent: str = "") -> str:
+    """A sentence of others' words, broken between them to the width of the terminal."""
+    return textwrap.fill(
+        harmless(text),
+        shutil.get_terminal_size().columns,
+        initial_indent=indent,
+        subsequent_indent=indent,
+        break_long_words=False,
+        break_on_hyphens=False,
+    )
+
+
+COLOURS = {True: "32", False: "31", None: "33"}  # green, red, yellow
+DIM = "2"
+
+
+def verdict(question: str, ok: bool | None, answer: str, line: str, rule: str) -> None:
+    """Prints a question, its answer and, below, the rule that it follows; in colours on a terminal that has them.
+
+    Args:
+        question: as a reader asks it.
+        ok: yes, no, or None where nobody can tell.
+        answer: the same in words.
+        line: the answer and its reason, without a stop.
+        rule: when the answer is which; empty if that is not known.
+    """
+    if not _has_colours(sys.stdout):
+        prose(f"{question} {line}.")
+        if rule:
+            prose(f"rule: {rule}", indent="  ")
+        return
+    at = re.compile(r"\s+".join(map(re.escape, [*question.split(), *answer.split()])))  # a line may end within
+    text = _filled(f"{question} {line}.")
+    print(at.sub(lambda m: m[0][: -len(answer)] + _coloured(m[0][-len(answer) :], ok), text, count=1))
+    if rule:
+        print(f"\x1b[{DIM}m{_filled(f'rule: {rule}', '  ')}\x1b[0m")
+
+
+def _coloured(text: str, ok: bool | None) -> str:
+    return f"\x1b[{COLOURS[ok]}m{text}\x1b[0m"
+
+
+def _has_colours(stream: TextIO) -> bool:
+    return stream.isatty() and "NO_COLOR" not in os.environ and os.environ.get("TERM") != "dumb"
 
 
 def said(error: Exception) -> str:

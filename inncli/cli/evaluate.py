@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from inncli import data, evaluation, inference, metrics
+from inncli import data, evaluation, experiments, inference, metrics
 from inncli.cli import console
 from inncli.cli.options import ConfigDirOption, DeviceOption, JsonOption, RunOption, SeedOption, TableOption
 from inncli.errors import RequestError
@@ -57,6 +57,18 @@ def evaluate(
             "--refine", help="Also compare draws moved onto the simulator's own y, as `inn invert --refine` moves them."
         ),
     ] = False,
+    folds: Annotated[
+        int | None,
+        typer.Option(
+            "--folds",
+            min=0,
+            max=100,
+            metavar="K",
+            show_default="5 for a small table whose training was short, else 0",
+            help="Judge a table's run by K nets, each trained on the rows that it isn't judged on; 0 is the held-out "
+            "rows alone.",
+        ),
+    ] = None,
     device: DeviceOption = None,
     config_dir: ConfigDirOption = None,
     table: TableOption = None,
@@ -85,13 +97,19 @@ def evaluate(
     if y or y_file is not None:
         trained, points = _given(found, y, y_file, device, config_dir)
         warnings = trained.unfamiliar(points)
-    request = evaluation.request.EvaluationRequest(seed, samples, points, resimulate, refine, device)
+    nets = evaluation.folds.folds_for(found, folds)
+    request = evaluation.request.EvaluationRequest(seed, samples, points, resimulate, refine, device, folds=nets)
     question = evaluation.cache.Question(found, request)
     answer = None if fresh else evaluation.cache.cached(question)
     if answer is None:
         with console.progress() as on_progress:
             answer = evaluation.evaluate.answer(
-                question, trained=trained, config_dir=config_dir, fresh=True, on_progress=on_progress
+                question,
+                trained=trained,
+                config_dir=config_dir,
+                fresh=True,
+                train_folds=experiments.folds.train_folds,
+                on_progress=on_progress,
             )
     if answer.cached:
         console.note(f"found on {answer.made}; --fresh measures anew")
@@ -127,7 +145,7 @@ def _print(run: RunDir, found: evaluation.cache.Evaluation) -> None:
     for name, question in metrics.verdicts.QUESTIONS.items():
         if name in found.verdicts:
             verdict = found.verdicts[name]
-            console.prose(f"{question} {'Yes' if verdict.ok else 'No'}: {verdict.text}.")
+            console.verdict(question, verdict.ok, verdict.answer, verdict.line, verdict.rule)
     console.line("")
     console.table(
         ["metric", "value", "+-", ""],

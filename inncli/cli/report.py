@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from inncli import data, evaluation, inference, reporting
+from inncli import data, evaluation, experiments, inference, reporting
 from inncli.cli import completion, console
 from inncli.cli.options import ConfigDirOption, DeviceOption, OutOption, SeedOption, TableOption, checked_out, in_run
 from inncli.errors import RequestError
@@ -77,9 +77,13 @@ def report(
     ]
     # What is wrong with the request shows before anything is measured.
     inference.run_task.task_to_ask(found, resimulate, trained.trust)
-    request = evaluation.request.EvaluationRequest(seed, resimulate=resimulate, device=device)
+    nets = evaluation.folds.folds_for(found, None)
+    request = evaluation.request.EvaluationRequest(seed, resimulate=resimulate, device=device, folds=nets)
     question = evaluation.cache.Question(found, request)
-    result = evaluation.evaluate.answer(question, trained=trained, config_dir=config_dir).evaluation
+    answer = evaluation.evaluate.answer(
+        question, trained=trained, config_dir=config_dir, train_folds=experiments.folds.train_folds
+    )
+    result = answer.evaluation
     text = reporting.report.report(found, trained, result, seed=seed, y=rows, resimulate=resimulate, warnings=warnings)
     atomic_write(path, text)
     for warning in warnings:

@@ -4,7 +4,12 @@
     settings      `EvaluationSettings`: the config group `evaluation`
     evaluate      `answer` and `evaluate`: the evaluation of one run
     progress      how far it is, in words and as a share
+    answers       who answers at which held-out row
+    held_out_draws   draws at these rows, made once
+    folds         when several nets judge a small table
+    cross_validation   has them judge it
     calibration   measures for it whether the run is calibrated
+    marginal      measures for it whether the run beats ignoring y, `normal_law` for one
     reference     measures for it how far draws are from exact ones
     cache         the evaluations in a run directory
     entries       finds and reads the runs of a comparison
@@ -21,7 +26,7 @@ from typing import TYPE_CHECKING
 from inncli.rooms import on_demand
 
 if TYPE_CHECKING:  # the command line names these; each is imported when it first does
-    from inncli.evaluation import cache, compare, entries, evaluate, groups, request
+    from inncli.evaluation import cache, compare, entries, evaluate, folds, groups, request
 
-__all__ = ["cache", "compare", "entries", "evaluate", "groups", "request"]
+__all__ = ["cache", "compare", "entries", "evaluate", "folds", "groups", "request"]
 __getattr__ = on_demand(__name__, __all__)

@@ -30,7 +30,7 @@ from inncli.numerics.statistics import mean_and_sd
 from inncli.runs.run_dir import RunDir
 from inncli.runs.snapshot import RunSnapshot, identity
 
-VERSION = 7  # of what is measured and how; if it is raised, everything is measured anew
+VERSION = 8  # of what is measured and how; if it is raised, everything is measured anew
 
 
 @dataclass
@@ -85,10 +85,15 @@ class Evaluation:
             all(isinstance(value, number) for value in numbers)
             and isinstance(self.settings.get("held_out"), int)
             and isinstance(self.details, dict)
-            and all(type(verdict.ok) is bool and isinstance(verdict.text, str) for verdict in self.verdicts.values())
+            and all(map(_is_verdict, self.verdicts.values()))
             and isinstance(self.observations, list)
             and all(map(_is_observation, self.observations))
         )
+
+
+def _is_verdict(verdict: Verdict) -> bool:
+    answered = verdict.ok is None or type(verdict.ok) is bool
+    return answered and isinstance(verdict.text, str) and isinstance(verdict.rule, str)
 
 
 def _is_observation(entry: object) -> bool:
@@ -190,6 +195,7 @@ def key(run: RunDir, request: EvaluationRequest, file_hash: str | None) -> str:
         "refine": request.refine,
         "device": request.device,
         "steps": request.steps,
+        "folds": request.folds,
     }
     return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 

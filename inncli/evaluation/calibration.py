@@ -8,19 +8,22 @@ from __future__ import annotations
 import numpy as np
 
 from inncli.data.pairs import Pairs
+from inncli.evaluation.answers import Answers
 from inncli.evaluation.cache import Evaluation
+from inncli.evaluation.held_out_draws import RANKS, HeldOutDraws
 from inncli.evaluation.progress import Tell
-from inncli.inference.trained_model import CHUNK, TrainedModel
+from inncli.inference.trained_model import TrainedModel
 from inncli.metrics import sbc as metric
-from inncli.metrics.diagnosis import Diagnosis, diagnose, unrolled
+from inncli.metrics.contradictions import Numbers, beyond_all, carried_by_one, contradictions, discrepancies, z_of_draws
+from inncli.metrics.diagnosis import ALPHA, Diagnosis, diagnose, unrolled
 from inncli.metrics.diagnosis_words import calibrated
+from inncli.metrics.few_rows import calibrated_on_few
+from inncli.metrics.verdicts import FEWEST
+from inncli.numerics import circle
 from inncli.variables import Circle, Variables
 
-ROWS = 1_000  # held-out ys at most
-DRAWS = 100  # at each; the number of rows limits what the tests detect
-SEARCH_DRAWS = 20  # of a model that solves an optimisation for each draw
 DENSITY_DRAWS = 20  # whose densities are compared with the true x's; a density costs as much as a draw
-CELLS, RANKS, LOG_PROB = 3, 4, 5  # streams of random numbers
+CELLS, LOG_PROB = 3, 5  # streams of random numbers
 LEVELS = np.linspace(0, 1, 21)
 PRINTED = (0.5, 0.8, 0.9)
 
@@ -31,8 +34,10 @@ def add_calibration(
     pairs: Pairs,
     seed: int,
     on_progress: Tell = lambda words, share: None,
+    drawn: HeldOutDraws | None = None,
+    training_x: np.ndarray | None = None,
 ) -> None:
-    """Adds metrics, details and the verdict `calibrated`; nothing if the model has no y, or for fewer than 20 rows.
+    """Adds metrics, details and the verdict `calibrated`; of fewer than 20 rows the verdict alone. Nothing without a y.
 
     Recorded unknowns are spread over their quantisation bins, true values and draws alike, so that ranks are even. A
     circle is cut opposite to where the draws lie.
@@ -43,31 +48,46 @@ def add_calibration(
         pairs: held-out pairs.
         seed: of the draws and the tests.
         on_progress: called with what is being done, in words, and the share of this that is done.
+        drawn: the draws at them, where other steps ask for them too.
+        training_x: the xs that the run was trained on, which tell how far x spreads where held-out rows are few.
     """
     if pairs.y is None or trained.y is None:
         return
-    n = SEARCH_DRAWS if trained.model.is_search else DRAWS
-    x, y = pairs.x[:ROWS], pairs.y[:ROWS]
-    draws = _draws(trained, y, n, seed, on_progress)
+    drawn = drawn or HeldOutDraws(Answers.of_one(trained, pairs), seed)
+    x, y, n, draws = drawn.pairs.x, drawn.pairs.y, drawn.n, drawn.get(on_progress, 0.25)
+    assert y is not None  # as of all pairs
     finite = np.isfinite(draws).all(2)
     share = float(1 - finite.mean())
     found.metrics["nonfinite_draws"] = max(share, found.metrics.get("nonfinite_draws", 0.0))
     some = finite.sum(1) >= 2
-    if some.sum() < 20:
-        return
     x, y, draws = x[some], y[some], _filled(draws[some], finite[some], seed)
     rng = np.random.default_rng([seed, CELLS])
-    steps = np.array(trained.x.steps)
+    steps, circles = np.array(trained.x.steps), trained.x.circles
     truth = x + steps * (rng.random(x.shape) - 0.5)
     draws = draws + steps * (rng.random(draws.shape) - 0.5)
-    log_prob = _log_prob_ranks(trained, draws, truth, y, seed, on_progress) if trained.has_density else None
+    found.settings["calibration"] = {"observations": len(truth), "draws": n}
+    if len(truth) < FEWEST:
+        xs = truth if training_x is None else training_x
+        draws, truth = unrolled(draws, truth, circles)
+        found.verdicts["calibrated"] = calibrated_on_few(draws, truth, trained.x.names, _lines(xs, circles), share)
+        return
+    log_prob, without = None, 0.0
+    if trained.has_density:
+        log_prob, without = _log_prob_ranks(drawn.answers, np.flatnonzero(some), draws, truth, seed, on_progress)
     on_progress("testing for calibration", 0.35)
-    circles = trained.x.circles
     draws, truth = unrolled(draws, truth, circles)
     diagnosis = diagnose(draws, truth, numbers(y, trained.y), trained.x.names, seed, log_prob, circles)
-    _metrics(found, diagnosis, draws, truth, circles)
-    found.settings["calibration"] = {"observations": len(truth), "draws": n}
-    found.verdicts["calibrated"] = calibrated(diagnosis, found.metrics["coverage_90"], found.se["coverage_90"])
+    said = _metrics(found, diagnosis, draws, truth, circles, share, without)
+    against = contradictions(said, ALPHA)
+    if not against and not diagnosis.faults:
+        against = discrepancies(said)
+    found.verdicts["calibrated"] = calibrated(diagnosis, found.metrics["coverage_90"], found.se["coverage_90"], against)
+
+
+def _lines(xs: np.ndarray, circles: tuple[Circle | None, ...]) -> np.ndarray:
+    """Each circle cut opposite to the mean direction. Shape: (n, Dx)."""
+    cut = [column if on is None else circle.cut(column, on)[0] for column, on in zip(xs.T, circles, strict=True)]
+    return np.column_stack(cut) if len(xs) else xs
 
 
 def numbers(y: np.ndarray, variables: Variables) -> np.ndarray:
@@ -82,20 +102,6 @@ def numbers(y: np.ndarray, variables: Variables) -> np.ndarray:
     return np.hstack(columns).astype(np.float64)
 
 
-def _draws(trained: TrainedModel, y: np.ndarray, n: int, seed: int, on_progress: Tell) -> np.ndarray:
-    """N draws at each y, (n_obs, n, Dx), in chunks of rows; each chunk has a seed of its own."""
-    rows = max(CHUNK // n, 1)
-    parts = []
-    for k, start in enumerate(range(0, len(y), rows)):
-        on_progress(f"draws at {start:,} of {len(y):,} held-out ys", 0.25 * start / len(y))
-        parts.append(
-            trained.sample(
-                y[start : start + rows], n, int(np.random.SeedSequence([seed, RANKS, k]).generate_state(1)[0])
-            )
-        )
-    return np.concatenate(parts)
-
-
 def _filled(draws: np.ndarray, finite: np.ndarray, seed: int) -> np.ndarray:
     """The draws, where those that are not finite are replaced by others at the same y."""
     if finite.all():
@@ -108,24 +114,30 @@ def _filled(draws: np.ndarray, finite: np.ndarray, seed: int) -> np.ndarray:
 
 
 def _log_prob_ranks(
-    trained: TrainedModel,
+    answers: Answers,
+    rows: np.ndarray,
     draws: np.ndarray,
     truth: np.ndarray,
-    y: np.ndarray,
     seed: int,
     on_progress: Tell,
-) -> np.ndarray:
-    """The rank of log q(x*|y) among log q of draws; a true x outside the model's support has -inf, the lowest."""
+) -> tuple[np.ndarray, float]:
+    """The rank of log q(x*|y) among log q of draws, and the share of the true x without a density.
+
+    A true x outside the model's support has -inf, the lowest.
+    """
     on_progress("densities of the draws", 0.25)
     few = draws[:, :DENSITY_DRAWS]
     n = few.shape[1]
-    of_draws = trained.log_prob(few.reshape(-1, few.shape[2]), np.repeat(y, n, axis=0)).reshape(len(y), n)
-    of_truth = trained.log_prob(truth, y)
+    assert answers.pairs.y is not None  # the caller asks
+    y, many = answers.pairs.y[rows], np.repeat(rows, n)
+    of_draws = answers.log_prob(many, few.reshape(-1, few.shape[2]), answers.pairs.y[many]).reshape(len(y), n)
+    of_truth = answers.log_prob(rows, truth, y)
     rng = np.random.default_rng([seed, LOG_PROB])
     lowest = -np.finfo(float).max
-    return metric.ranks(
+    u = metric.ranks(
         np.nan_to_num(of_draws, nan=lowest, neginf=lowest), np.nan_to_num(of_truth, nan=lowest, neginf=lowest), rng
     )
+    return u, float(1 - np.isfinite(of_truth).mean())
 
 
 def _metrics(
@@ -134,7 +146,20 @@ def _metrics(
     draws: np.ndarray,
     truth: np.ndarray,
     circles: tuple[Circle | None, ...],
-) -> None:
+    nonfinite: float,
+    without_density: float,
+) -> Numbers:
+    """Adds metrics and details; what of them can speak against a yes.
+
+    Args:
+        found: to which they are added.
+        diagnosis: of the draws.
+        draws: at each y, finite and unrolled, (n, S, Dx).
+        truth: the true x of each, (n, Dx).
+        circles: of the columns.
+        nonfinite: share of the draws that were no numbers.
+        without_density: share of the true x where the model has no density.
+    """
     checks = diagnosis.checks
     names = list(diagnosis.recalibrations)
     u = np.column_stack([checks.u[name] for name in names])
@@ -146,7 +171,9 @@ def _metrics(
     if not np.isfinite(checks.y_dependence.share):
         del found.metrics["follows_y"], found.se["follows_y"]
     contraction, error = metric.contraction(draws, truth, circles)
-    found.metrics["contraction"], found.se["contraction"] = float(contraction.mean()), float(error.mean())
+    told = [k for k in range(len(names)) if not carried_by_one(truth[:, k])]
+    if len(told) == len(names):  # else a variance of x, by which it is held, is that of one row
+        found.metrics["contraction"], found.se["contraction"] = float(contraction.mean()), float(error.mean())
     z = metric.z_scores(draws, truth)
     found.add("z_score", (z**2).mean(1))
     found.metrics["z_score"] = float(np.sqrt(found.metrics["z_score"]))
@@ -172,3 +199,18 @@ def _metrics(
         "faults": diagnosis.faults,
         "follows_y": {"ranks": metric.histogram(checks.y_dependence.u).tolist(), "r2": checks.y_dependence.r2},
     }
+    coverage = {}
+    for level in PRINTED:
+        name = f"coverage_{100 * level:.0f}"
+        least = np.sqrt(level * (1 - level) / u.size)  # where all true values lie inside, or none
+        coverage[level] = (found.metrics[name], max(found.se[name], least))
+    return Numbers(
+        coverage=coverage,
+        z=(found.metrics["z_score"], found.se["z_score"]),
+        z_own=z_of_draws(draws),
+        contraction={names[k]: (float(contraction[k]), float(error[k])) for k in told},
+        beyond={name: beyond_all(draws[:, :, k], truth[:, k]) for k, name in enumerate(names)},
+        follows=(checks.y_dependence.share, checks.y_dependence.share_se) if "follows_y" in found.metrics else None,
+        nonfinite=nonfinite,
+        without_density=without_density,
+    )

@@ -53,11 +53,11 @@ def as_dict(found: list[Problem], left_out: list[dict[str, Any]]) -> dict[str, A
             ]
             metrics, verdicts = {}, {}
             for name in problem.metrics:
-                summary, (yes, asked) = group.mean_sd(name), group.yes(name)
+                summary, answers = group.mean_sd(name), group.answers(name)
                 if summary:
                     metrics[name] = {"mean": summary[0], "sd": summary[1], "n": len(group.values(name))}
-                if asked:
-                    verdicts[name] = {"yes": yes, "of": asked}
+                if answers:
+                    verdicts[name] = {"yes": answers[True], "of": answers.total(), "cant_tell": answers[None]}
             groups.append(
                 {
                     "task": problem.task,

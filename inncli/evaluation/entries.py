@@ -31,7 +31,7 @@ class Entry:
         config: `model` -> the chosen yaml, `model.n_blocks` -> 4, and so on.
         metrics: by name, those of training and, once `add_evaluation` was called, of the evaluation.
         se: their standard errors.
-        verdicts: question -> yes or no.
+        verdicts: question -> yes or no, None where nobody can tell.
         evaluated: whether `add_evaluation` was called.
         problem: why it can't be compared, one line; None if it can.
     """
@@ -41,7 +41,7 @@ class Entry:
     config: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, float] = field(default_factory=dict)
     se: dict[str, float] = field(default_factory=dict)
-    verdicts: dict[str, bool] = field(default_factory=dict)
+    verdicts: dict[str, bool | None] = field(default_factory=dict)
     evaluated: bool = False
     problem: str | None = None
 

@@ -16,8 +16,12 @@ import torch
 from inncli.config import registry as config_registry
 from inncli.data.pairs import Pairs
 from inncli.errors import RequestError
+from inncli.evaluation.answers import Answers
 from inncli.evaluation.cache import Answer, Evaluation, Question, cached, store
 from inncli.evaluation.calibration import add_calibration
+from inncli.evaluation.cross_validation import Train, cross_validated, say
+from inncli.evaluation.held_out_draws import HeldOutDraws
+from inncli.evaluation.marginal import add_beats_marginal
 from inncli.evaluation.progress import Step, Tell
 from inncli.evaluation.progress import run as run_steps
 from inncli.evaluation.reference import OBSERVATIONS, add_c2st, add_mmd2, count_nonfinite, first_distinct, knows_prior
@@ -25,12 +29,12 @@ from inncli.evaluation.request import EvaluationRequest
 from inncli.evaluation.settings import EvaluationSettings
 from inncli.inference.opening import open_run
 from inncli.inference.refine import refiner, task_to_refine
-from inncli.inference.run_task import held_out_pairs, task_to_ask
+from inncli.inference.run_task import held_out_pairs, task_to_ask, training_xs
 from inncli.inference.trained_model import TrainedModel
 from inncli.metrics import registry
 from inncli.metrics.ess import effective_sample_size
 from inncli.metrics.resimulation import resimulation_error
-from inncli.metrics.verdicts import reproduces_y, round_trip
+from inncli.metrics.verdicts import Verdict, reproduces_y, round_trip
 from inncli.numerics.statistics import mean_and_variance
 from inncli.runs.run_dir import RunDir
 from inncli.runtime import generator
@@ -41,6 +45,7 @@ Move = Callable[[np.ndarray, np.ndarray], np.ndarray]  # moves draws (n, Dx) of 
 WEIGHTED, WEIGHTED_DRAWS = 20, 1_000  # held-out ys, and draws at each of them that are importance-weighted
 RESIMULATED_DRAWS = 10  # at each y: many ys with few draws each, since the error depends most on y
 FULL_DRAWS, FEW_DRAWS, MANY_UNKNOWNS = 10_000, 2_000, 4  # the published settings of the C2ST
+TRAINING = 0.9  # share of the time that nets of a cross-validation take
 CELLS = 2  # a stream of random numbers that the model's draws don't use
 
 
@@ -50,6 +55,7 @@ def answer(
     trained: TrainedModel | None = None,
     config_dir: str | Path | None = None,
     fresh: bool = False,
+    train_folds: Train | None = None,
     on_progress: Tell = lambda words, share: None,
 ) -> Answer:
     """The answer in the cache or, if there is none, that of `evaluate`, which is then cached.
@@ -59,6 +65,7 @@ def answer(
         trained: the opened run; None opens it if the cache has no answer.
         config_dir: the user's config folder with which it is opened.
         fresh: whether to measure anew, and to cache that.
+        train_folds: trains the nets of a cross-validation, where the request asks for one.
         on_progress: called with what is being done, in words, and the share of the whole that is done.
 
     Raises: as `evaluate` and `open_run`.
@@ -68,7 +75,7 @@ def answer(
         return before
     trained = open_run(question.run, question.request.device, config_dir) if trained is None else trained
     question.settle()
-    return store(question, evaluate(trained, question.run, question.request, on_progress))
+    return store(question, evaluate(trained, question.run, question.request, on_progress, train_folds))
 
 
 def evaluate(
@@ -76,6 +83,7 @@ def evaluate(
     run: RunDir,
     request: EvaluationRequest,
     on_progress: Tell = lambda words, share: None,
+    train_folds: Train | None = None,
 ) -> Evaluation:
     """Evaluates a run on pairs that it was not trained on, see `measure` and `run_task.held_out_pairs`.
 
@@ -87,6 +95,7 @@ def evaluate(
         run: its directory.
         request: what is asked.
         on_progress: called with what is being done, in words, and the share of the whole that is done.
+        train_folds: trains the nets of a cross-validation, where the request asks for one.
 
     Raises: RequestError for `resimulate` without such a file, and for `y` if the task has no exact posterior.
     """
@@ -114,18 +123,31 @@ def evaluate(
     settings = config_registry.make(
         config_registry.check(run.config(), trained.trust)["evaluation"], EvaluationSettings, trained.trust
     )
+    before = TRAINING if request.folds else 0.0  # share of the time
+
+    def training(words: str, share: float) -> None:
+        on_progress(words, before * share)
+
+    def measuring(words: str, share: float) -> None:
+        on_progress(words, before + (1 - before) * share)
+
+    answers = cross_validated(trained, run, task, request.folds, request.steps, train_folds, training)
     found = measure(
         trained,
         pairs,
         task,
+        answers=answers,
         seed=seed,
         samples=request.samples,
         y=y,
         settings=settings,
         refined=refined,
+        training_x=None if trained.y is None else training_xs(run, task),
         only=request.steps,
-        on_progress=on_progress,
+        on_progress=measuring,
     )
+    if answers is not None:
+        say(found, answers)
     found.settings |= {"run": run.id, "held_out_from": source}
     return found
 
@@ -140,6 +162,8 @@ def measure(
     y: np.ndarray | None = None,
     settings: EvaluationSettings | None = None,
     refined: Move | None = None,
+    training_x: np.ndarray | None = None,
+    answers: Answers | None = None,
     only: Collection[registry.Step] | None = None,
     on_progress: Tell = lambda words, share: None,
 ) -> Evaluation:
@@ -155,12 +179,15 @@ def measure(
             distinct held-out ys.
         settings: of the comparison by MMD; None leaves it out.
         refined: moves draws onto y = s(x); they are compared too.
+        training_x: the xs that the run was trained on, (m, Dx), which show what is known without y; None does without.
+        answers: who answers at which rows for calibration, likelihood and what ignores y; None is the run at the pairs.
         only: the steps to run, with the metrics that these steps alone give; None is all.
         on_progress: called with what is being done, in words, and the share of the whole that is done.
     """
     dtype = trained.meta["config"]["dtype"]
     found = Evaluation(settings={"seed": seed, "held_out": len(pairs), "dtype": dtype})
-    steps = _steps(found, trained, pairs, task, seed, samples, y, settings, refined)
+    answers = answers or Answers.of_one(trained, pairs, training_x)
+    steps = _steps(found, trained, pairs, task, seed, samples, y, settings, refined, answers)
     if only is None:
         run_steps(steps, on_progress)
         return found
@@ -184,15 +211,28 @@ def _steps(
     y: np.ndarray | None,
     settings: EvaluationSettings | None,
     refined: Move | None,
+    answers: Answers,
 ) -> list[Step]:
     """The steps that apply, in their order, each of which adds to `found`; the arguments are those of `measure`."""
     steps = [Step("own", "round trip", 0.2, lambda tell: _own_checks(found, trained, pairs, seed))]
     if trained.has_density:
-        steps.append(Step("likelihood", "likelihood", 0.2, lambda tell: _likelihood(found, trained, pairs, task, seed)))
+        steps.append(Step("likelihood", "likelihood", 0.2, lambda tell: _likelihood(found, answers, task, seed)))
     if trained.y is not None:
-        steps.append(
-            Step("calibration", "calibration", 2.0, lambda tell: add_calibration(found, trained, pairs, seed, tell))
-        )
+        drawn = HeldOutDraws(answers, seed)
+        steps += [
+            Step(
+                "calibration",
+                "calibration",
+                2.0,
+                lambda tell: add_calibration(found, trained, pairs, seed, tell, drawn, answers.training_xs()[0][1]),
+            ),
+            Step(
+                "marginal",
+                "what ignores y",
+                0.5,
+                lambda tell: add_beats_marginal(found, drawn, seed, tell),
+            ),
+        ]
     if task is not None and task.can_simulate and pairs.y is not None:
         steps.append(
             Step("resimulation", "resimulation", 0.3, lambda tell: _resimulation(found, trained, pairs, task, seed))
@@ -251,11 +291,11 @@ def _own_checks(found: Evaluation, trained: TrainedModel, pairs: Pairs, seed: in
         found.verdicts["invertible"] = round_trip(found.metrics["invertibility_error"], found.settings["dtype"])
 
 
-def _likelihood(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Task | None, seed: int) -> None:
+def _likelihood(found: Evaluation, answers: Answers, task: Task | None, seed: int) -> None:
     """Adds `nll` over the rows that have a density. Recorded values are spread over their bins, as in training."""
-    rng = np.random.default_rng([seed, CELLS])
-    x = pairs.x + np.array(trained.x.steps) * (rng.random(pairs.x.shape) - 0.5)
-    log_prob = trained.log_prob(x, pairs.y)
+    pairs, rng = answers.pairs, np.random.default_rng([seed, CELLS])
+    x = pairs.x + np.array(answers.first.x.steps) * (rng.random(pairs.x.shape) - 0.5)
+    log_prob = answers.log_prob(np.arange(len(x)), x, pairs.y)
     inside = np.isfinite(log_prob)
     if not inside.all():
         found.metrics["share_without_density"] = float(1 - inside.mean())
@@ -279,8 +319,11 @@ def _resimulation(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: 
     count_nonfinite(found, draws)
     squares = np.array([resimulation_error(task.observe, x, y) ** 2 for x, y in zip(draws, pairs.y, strict=True)])
     truth = resimulation_error(task.observe, pairs.x, pairs.y)
+    lost = float(1 - np.isfinite(draws).all(-1).mean())
+    spread = float(np.sqrt(mean_and_variance(pairs.y)[1].sum()))
     squares = squares[np.isfinite(squares)]  # all draws of a y may fail to simulate
     if not len(squares):
+        found.verdicts["reproduces_y"] = Verdict(False, "no draw at any y could be simulated")
         return
     found.add("err_resim", squares)
     found.metrics["err_resim_median"] = float(np.median(squares))  # a few ys can carry the mean
@@ -289,8 +332,7 @@ def _resimulation(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: 
         found.se["resimulation_error"] = found.se["err_resim"] / (2 * error)  # d sqrt(u) = du / 2 sqrt(u)
     found.metrics["resimulation_error_truth"] = truth
     found.settings["resimulation"] = {"observations": len(squares), "draws": RESIMULATED_DRAWS}
-    spread = float(np.sqrt(mean_and_variance(pairs.y)[1].sum()))
-    found.verdicts["reproduces_y"] = reproduces_y(squares, truth, spread)
+    found.verdicts["reproduces_y"] = reproduces_y(squares, truth, spread, lost)
 
 
 def _importance(found: Evaluation, trained: TrainedModel, pairs: Pairs, task: Task, seed: int) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import statistics
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -43,10 +44,9 @@ class Group:
             return None
         return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None
 
-    def yes(self, question: str) -> tuple[int, int]:
-        """How many seeds answer a question with yes, and how many were asked."""
-        asked = [entry.verdicts[question] for entry in self.entries if question in entry.verdicts]
-        return sum(asked), len(asked)
+    def answers(self, question: str) -> Counter[bool | None]:
+        """How many seeds answer a question with yes, no and None, where nobody can tell."""
+        return Counter(entry.verdicts[question] for entry in self.entries if question in entry.verdicts)
 
 
 @dataclass

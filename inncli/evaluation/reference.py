@@ -11,13 +11,16 @@ from inncli.evaluation.cache import Evaluation
 from inncli.evaluation.progress import Tell
 from inncli.evaluation.settings import EvaluationSettings
 from inncli.inference.trained_model import TrainedModel
+from inncli.io.digits import shown
 from inncli.metrics.c2st import CLASSIFIER, FOLDS, c2st_scores
 from inncli.metrics.mmd2 import mmd2_to_reference
 from inncli.metrics.resimulation import resimulation_error
+from inncli.metrics.uneven_parts import uneven_part
 from inncli.metrics.verdicts import matches_truth
 from inncli.tasks.base import Task
 
 OBSERVATIONS = 3  # ys at which a classifier compares, if none are asked for
+NAMED = 4  # columns of y that a verdict shows
 DRAWS, REFERENCE = range(2)  # streams of random numbers
 
 
@@ -63,13 +66,18 @@ def add_c2st(
         if len(x) >= FOLDS:
             compared.append((y_obs, x, reference[: len(x)]))
     if not compared:
+        found.verdicts["matches_truth"] = matches_truth([], n, nonfinite=1.0)
         return
     words = f"classifying draws and exact draws at {len(compared)} y{'s' if len(compared) > 1 else ''}"
+    log_odds: dict[int, np.ndarray] = {}
     scores = np.array(
         c2st_scores(
-            [(x, reference) for _, x, reference in compared], on_progress=lambda share: on_progress(words, share)
+            [(x, reference) for _, x, reference in compared],
+            on_progress=lambda share: on_progress(words, share),
+            on_log_odds=log_odds.__setitem__,
         )
     )
+    parts = [uneven_part(x, reference, log_odds.get(k), seed) for k, (_, x, reference) in enumerate(compared)]
     found.observations += [
         {"y": None if y_obs is None else y_obs.tolist(), "c2st": float(score)}
         for (y_obs, _, _), score in zip(compared, scores, strict=True)
@@ -83,7 +91,10 @@ def add_c2st(
         "draws": n,
         "classifier": CLASSIFIER,
     }
-    found.verdicts["matches_truth"] = matches_truth(found.metrics["c2st"])
+    names = ["" if y_obs is None else _in_words(y_obs) for y_obs, _, _ in compared]
+    least = min(len(x) for _, x, _ in compared)
+    share = float(1 - np.isfinite(draws).all(-1).mean())
+    found.verdicts["matches_truth"] = matches_truth(scores.tolist(), least, parts, names, share)
 
 
 def add_mmd2(
@@ -187,3 +198,9 @@ def knows_prior(task: Task) -> bool:
 def first_distinct(y: np.ndarray, n: int) -> np.ndarray:
     """The first n distinct rows, in their order. Shape: y (m, Dy), out (at most n, Dy)."""
     return y[np.sort(np.unique(y, axis=0, return_index=True)[1])[:n]]
+
+
+def _in_words(y: np.ndarray) -> str:
+    """An observation, (Dy,), as a verdict names it."""
+    few = ", ".join(shown(float(value), sd=10, least=4) for value in y[:NAMED])
+    return f"{few}, ..." if len(y) > NAMED else few

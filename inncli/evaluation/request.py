@@ -24,6 +24,8 @@ class EvaluationRequest:
         refine: whether draws moved onto y = s(x) are compared too.
         device: where to compute, as `open_run` takes it.
         steps: the steps to run, as `metrics.registry.steps_of` names them; None is all.
+        folds: nets that judge a table's rows by cross-validation, see `folds.folds_for`; 0 is the run itself
+            at the held-out rows.
 
     Raises: RequestError if so many samples fit into no memory.
     """
@@ -35,6 +37,7 @@ class EvaluationRequest:
     refine: bool = False
     device: str | None = None
     steps: tuple[Step, ...] | None = None
+    folds: int = 0
 
     def __post_init__(self) -> None:
         if self.samples is not None:  # of one unknown, and of both sides: a run that is asked has no fewer
@@ -55,5 +58,5 @@ class EvaluationRequest:
 
     @property
     def calibration(self) -> EvaluationRequest:
-        """The request without samples, y, refine and steps, on which calibration does not depend."""
+        """The request without samples, y, refine, steps and folds, on which calibration does not depend."""
         return EvaluationRequest(seed=self.seed, resimulate=self.resimulate, device=self.device)

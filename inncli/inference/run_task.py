@@ -18,7 +18,9 @@ from inncli.inference.run_table import changed, kept_table
 from inncli.io.atomic import file_sha256
 from inncli.io.permissions import is_readable
 from inncli.runs.run_dir import RunDir
-from inncli.tasks.base import SPLIT, Task
+from inncli.tasks.base import SPLIT, TRAIN, Task
+
+PRIOR_DRAWS = 2_000  # that stand for the xs of a simulator whose pairs are not kept
 
 
 def task_of(run: RunDir, resimulate: bool = False, trust: Trust = NOTHING) -> Task:
@@ -93,6 +95,23 @@ def training_ys(run: RunDir, trust: Trust = NOTHING) -> np.ndarray | None:
     task = task_of(run, trust=trust)
     pairs = task.training_pairs(run.config()["seed"])
     return (pairs.split(0.0)[0] if isinstance(pairs, StreamedPairs) else pairs).y  # of a table on disk: a part
+
+
+def training_xs(run: RunDir, task: Task | None) -> np.ndarray:
+    """The xs that a run was trained on, (n, Dx), or draws of the same law; at most 50,000 of a table on disk.
+
+    Args:
+        run: the run.
+        task: of `task_to_ask`.
+
+    Raises: CheckpointError if the run's own pairs are damaged.
+    """
+    if task is None or run.pairs.is_file():
+        return kept_pairs(run, run.info()).x
+    if not task.is_measured:
+        return task.prior(PRIOR_DRAWS, np.random.default_rng([run.config()["seed"], TRAIN]))
+    pairs = task.training_pairs(run.config()["seed"])
+    return (pairs.split(0.0)[0] if isinstance(pairs, StreamedPairs) else pairs).x
 
 
 def held_out_pairs(run: RunDir, task: Task | None, seed: int) -> tuple[Pairs, str]:

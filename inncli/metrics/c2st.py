@@ -11,7 +11,7 @@ import joblib
 import numpy as np
 import torch
 
-from inncli.numerics.classifiers import fitted_accuracies
+from inncli.numerics.classifiers import fitted_log_odds
 from inncli.numerics.statistics import mean_and_sd
 from inncli.types import Real
 
@@ -43,6 +43,7 @@ def c2st_scores(
     folds: int = FOLDS,
     cores: int | None = None,
     on_progress: Callable[[float], None] = lambda share: None,
+    on_log_odds: Callable[[int, np.ndarray], None] = lambda pair, log_odds: None,
 ) -> list[float]:
     """`c2st` of each pair (x, reference); the nets of all folds of all pairs learn together, in batches.
 
@@ -54,6 +55,8 @@ def c2st_scores(
         folds: parts of the rows; each is judged by a classifier that learned on the others.
         cores: threads; None takes as many as there are cores.
         on_progress: called with the share of the work that is done, a guess.
+        on_log_odds: called with the number of each pair and the log odds that a row is a draw, of the reference and x
+            in this order, (rows,), by the classifier which has not seen it.
     """
     pairs = [_Pair.of(x, reference, folds, seed) for x, reference in compared]
     by_shape: dict[tuple[int, ...], list[tuple[int, int]]] = {}
@@ -62,6 +65,7 @@ def c2st_scores(
             by_shape.setdefault((*pair.rows.shape, len(test)), []).append((k, fold))
     batches = [batch for (n, dim, _), nets in by_shape.items() for batch in _batches(nets, folds, n, dim)]
     found = np.empty((len(pairs), folds))
+    by_row = [np.empty(len(pair.rows)) for pair in pairs]
     done, lock, stop = [0.0] * len(batches), threading.Lock(), threading.Event()
 
     def fit(i: int) -> None:
@@ -72,8 +76,10 @@ def c2st_scores(
                 done[i] = share * len(batches[i])
                 on_progress(sum(done) / found.size)
 
-        for net, accuracy in zip(batches[i], _accuracies(pairs, batches[i], seed, progress), strict=True):
-            found[net] = accuracy
+        for (k, fold), log_odds in zip(batches[i], _log_odds(pairs, batches[i], seed, progress), strict=True):
+            judged = np.sort(pairs[k].folds[fold])
+            found[k, fold] = np.mean((log_odds > 0) == (pairs[k].sides[judged] > 0))
+            by_row[k][judged] = log_odds
 
     threads = torch.get_num_threads()
     try:
@@ -85,6 +91,8 @@ def c2st_scores(
                 stop.set()
     finally:
         torch.set_num_threads(threads)
+    for k, log_odds in enumerate(by_row):
+        on_log_odds(k, log_odds)
     return found.mean(1).tolist()
 
 
@@ -112,21 +120,18 @@ def _batches(nets: list[tuple[int, int]], folds: int, n: int, dim: int) -> list[
     return [[nets[i] for i in part] for part in np.array_split(np.arange(len(nets)), parts)]
 
 
-def _accuracies(
+def _log_odds(
     pairs: list[_Pair], nets: list[tuple[int, int]], seed: int, on_progress: Callable[[float], None]
 ) -> np.ndarray:
-    """The accuracy of each net (pair, fold) on its fold; it learned on the pair's other rows."""
-    train, train_sides, test, test_sides = [], [], [], []
+    """What each net (pair, fold) says of its fold, (nets, rows); it learned on the pair's other rows."""
+    train, train_sides, test = [], [], []
     for k, fold in nets:
         pair, judged = pairs[k], np.sort(pairs[k].folds[fold])
         learned = np.delete(np.arange(len(pair.rows)), judged)
         train.append(pair.rows[learned].T)
         train_sides.append(pair.sides[learned])
         test.append(pair.rows[judged].T)
-        test_sides.append(pair.sides[judged])
     far = max(np.abs(pairs[k].rows).max() for k, _ in nets) > FAR
     dtype = torch.float64 if far else torch.float32
-    learn, sides, judge, true = (
-        torch.as_tensor(np.stack(part), dtype=dtype) for part in (train, train_sides, test, test_sides)
-    )
-    return fitted_accuracies(learn, sides, judge, true, 10 * learn.shape[1], seed, on_progress)
+    learn, sides, judge = (torch.as_tensor(np.stack(part), dtype=dtype) for part in (train, train_sides, test))
+    return fitted_log_odds(learn, sides, judge, 10 * learn.shape[1], seed, on_progress)

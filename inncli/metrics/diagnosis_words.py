@@ -1,33 +1,60 @@
-"""A diagnosis put into words."""
+"""A diagnosis put into words: yes, no, or how many rows would tell."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
-from inncli.metrics.diagnosis import Diagnosis, visible
-from inncli.metrics.verdicts import Verdict
+from scipy import stats
+
+from inncli.metrics.diagnosis import ALPHA, POWER, Diagnosis, visible
+from inncli.metrics.verdicts import Verdict, rows_needed
 
 SHOWN = 3  # unknowns that a line names
+WORTH = 0.25  # a width off by this share, or a shift by so many sds, is worth knowing
+DOUBT = 0.01  # chance of ranks so uneven, over all tests, that leaves a doubt
+RULE = (
+    f"yes if no test of all has p < {ALPHA:g}, no number contradicts, and a width off by {WORTH:.0%} or a shift of "
+    f"{WORTH:g} sd would show"
+)
 
 
-def calibrated(diagnosis: Diagnosis, coverage: float, coverage_se: float) -> Verdict:
-    """Calibrated: no test raised an alarm; else what is wrong, in which unknowns and by how much.
+def calibrated(
+    diagnosis: Diagnosis, coverage: float, coverage_se: float, contradictions: Sequence[str] = ()
+) -> Verdict:
+    """Calibrated: no test raised an alarm, no number says otherwise, and a fault worth naming would have shown.
 
     Args:
         diagnosis: what is wrong with the draws.
         coverage: share of true values inside their central 90 % interval, over all unknowns.
         coverage_se: its standard error.
+        contradictions: what speaks against it beside the tests, see `metrics.contradictions`.
     """
-    rows = len(diagnosis.checks.u["tarp"])
+    rows, checks = len(diagnosis.checks.u["tarp"]), diagnosis.checks
     held = f"90 % intervals hold {coverage:.1%} +- {coverage_se:.1%} of the true values"
-    if not diagnosis.faults:
-        width, shift = visible(diagnosis)
-        return Verdict(
-            True,
-            f"{held}; with {rows:,} rows a width off by less than {width - 1:.0%}, or a shift of less "
-            f"than {shift:.2g} sd, would not show",
-        )
-    return Verdict(False, f"{'; '.join(_fault(fault, diagnosis) for fault in diagnosis.faults)}; {held}")
+    named = [_fault(fault, diagnosis) for fault in diagnosis.faults]
+    # What a fault already says is not said again.
+    more = [text for text in contradictions if text.partition(":")[0] not in diagnosis.faults]
+    if named or more:
+        first = [text for text in more if text.startswith(("too wide", "ignores y"))]
+        rest = [text for text in more if text not in first]
+        return Verdict(False, "; ".join([*first, *named, *rest, *([] if held in rest else [held])]), RULE)
+    width, shift = visible(diagnosis)
+    unseen = (
+        f"with {rows:,} rows a width off by less than {width - 1:.0%}, or a shift of less than {shift:.2g} sd, would "
+        "not show"
+    )
+    least = min(checks.p, key=checks.p.__getitem__)
+    chance = checks.p[least] * len(checks.p)
+    if chance < DOUBT:
+        reach = stats.norm.isf(checks.level / 2) + POWER
+        needed = rows * (reach / stats.norm.isf(checks.p[least] / 2)) ** 2
+        words = f"{least.replace('_', ' ')} would come so by a chance of {chance:.2g}"
+        return Verdict(None, f"{rows_needed(needed)}: {words}; {held}", RULE)
+    if width > 1 + WORTH or shift > WORTH:
+        needed = rows * max(math.log(width) / math.log1p(WORTH), shift / WORTH) ** 2
+        return Verdict(None, f"{rows_needed(needed)}: {unseen}; {held}", RULE)
+    return Verdict(True, f"{held}; {unseen}", RULE)
 
 
 def _fault(fault: str, diagnosis: Diagnosis) -> str:

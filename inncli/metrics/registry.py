@@ -13,18 +13,22 @@ from typing import Literal
 
 Better = Literal["lower", "higher", "nearest", "none"]
 Table = Literal["compare", "kruse", "training", "plot"]
-Step = Literal["own", "likelihood", "calibration", "resimulation", "importance", "c2st", "mmd2", "familiarity"]
+Step = Literal[
+    "own", "likelihood", "calibration", "marginal", "resimulation", "importance", "c2st", "mmd2", "familiarity"
+]
 
 EVERY = "every run"
 INVERTIBLE = "a model with an inverse"
 DENSITY = "a model with a density"
 GIVEN_Y = "a model of x given y, with at least 20 held-out rows"
+OF_Y = "a model of x given y"
 SIMULATED = "a task whose y can be simulated"
 EXACT_DENSITY = "a model and a task with a density p(x), without a y"
 EXACT_POSTERIOR = "a task with an exact posterior"
 EXACT_DRAWS = "a task with an exact posterior or, without a y, a known p(x)"
 KRUSE = "a task with an exact posterior, under evaluation=kruse"
 REFINED = "a task with an exact posterior and a differentiable simulator, if refined draws are asked for"
+BEATS = "how much better a held-out x is told than by ignoring y, in nats or, without a density, energy score"
 WEIGHTED = "a model with a density, a task with an exact prior and likelihood"
 
 
@@ -290,6 +294,7 @@ _ENTRIES = (
         applies=GIVEN_Y,
         steps=("calibration",),
     ),
+    Metric("beats_marginal_by", BEATS, better="higher", has_error=True, applies=OF_Y, steps=("marginal",)),
     Metric(
         "unfamiliar_ys",
         "share of held-out ys called unfamiliar, .01 where they are as in training",
@@ -300,10 +305,11 @@ _ENTRIES = (
     Metric("max_moment_error", better="lower", applies="a model trained to given moments", steps=("own",)),
     Metric("loss", unit="of the objective", better="lower"),
     Metric("val_loss", unit="of the objective", better="lower", tables=("training", "plot")),
-    Metric("invertible", applies=INVERTIBLE, steps=("own",)),  # the verdicts, shown as yes or no
+    Metric("invertible", applies=INVERTIBLE, steps=("own",)),  # the verdicts, shown as yes, no or can't tell
     Metric("reproduces_y", applies=SIMULATED, steps=("resimulation",)),
     Metric("matches_truth", applies=EXACT_DRAWS, steps=("c2st",)),
-    Metric("calibrated", applies=GIVEN_Y, tables=("compare", "kruse"), steps=("calibration",)),
+    Metric("calibrated", applies=OF_Y, tables=("compare", "kruse"), steps=("calibration",)),
+    Metric("beats_marginal", applies=OF_Y, steps=("marginal",)),
     Metric(
         "invertibility_error",
         "largest round-trip error, in sds of x",

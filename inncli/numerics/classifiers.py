@@ -31,16 +31,15 @@ MOST_EPOCHS, TOLERANCE, PATIENCE = 1_000, 1e-4, 10
 LARGEST_LOSS = -math.log(np.finfo(np.float64).eps)  # of a row, where the stopping rule cuts it off
 
 
-def fitted_accuracies(
+def fitted_log_odds(
     train: Tensor,
     train_sides: Tensor,
     test: Tensor,
-    test_sides: Tensor,
     width: int,
     seed: int,
     on_progress: Callable[[float], None] = lambda share: None,
 ) -> np.ndarray:
-    """Fits a classifier of two sides to each set of rows; its accuracy on the rows that it is tested on.
+    """Fits a classifier of two sides to each set of rows; what it says of the rows that it is tested on.
 
     A net ends once its loss has not fallen by `TOLERANCE` below the best for more than `PATIENCE` epochs; the others
     go on without it.
@@ -49,12 +48,11 @@ def fitted_accuracies(
         train: rows to learn from, (nets, dim, n); computed in their precision.
         train_sides: 0 or 1 for each, (nets, n), in the same precision.
         test: rows to judge by, (nets, dim, m).
-        test_sides: 0 or 1 for each, (nets, m).
         width: of both hidden layers.
         seed: of the weights at the start and of the order of the rows.
         on_progress: called after each epoch with the share of the work that is done, a guess.
 
-    Returns: (nets,).
+    Returns: the log odds of side 1, (nets, m).
     """
     random = np.random.RandomState(seed)  # scikit-learn's own generator, and its order of draws
     nets, _, n = train.shape
@@ -62,7 +60,7 @@ def fitted_accuracies(
     # The sides go with the rows, so that one call reorders both.
     rows = torch.cat([_with_ones(train), train_sides[:, None]], 1)
     going = np.arange(nets)
-    found, best, waited = np.empty(nets), np.full(nets, np.inf), np.zeros(nets, dtype=int)
+    found, best, waited = test.new_empty(nets, test.shape[2]), np.full(nets, np.inf), np.zeros(nets, dtype=int)
     for epoch in range(1, MOST_EPOCHS + 1):
         rows = rows.gather(2, torch.from_numpy(random.permutation(n)).expand_as(rows))
         loss = fit.epoch(rows)
@@ -71,15 +69,14 @@ def fitted_accuracies(
         ends = waited[going] > PATIENCE if epoch < MOST_EPOCHS else np.full(len(going), True)
         if ends.any():
             which = torch.from_numpy(np.flatnonzero(ends))
-            right = (fit.logits(_with_ones(test[which]), which) > 0) == (test_sides[which] > 0)
-            found[going[ends]] = right.double().mean(1).numpy()
+            found[going[ends]] = fit.logits(_with_ones(test[which]), which)
             left = torch.from_numpy(np.flatnonzero(~ends))
-            going, rows, test, test_sides = going[~ends], rows[left], test[left], test_sides[left]
+            going, rows, test = going[~ends], rows[left], test[left]
             fit.keep(left)
         on_progress(1 - len(going) / nets * 20 / (epoch + 20))  # half of a usual fit takes about 20 epochs
         if not len(going):
             break
-    return found
+    return found.double().numpy()
 
 
 def _layers(dim: int, width: int, random: np.random.RandomState) -> list[np.ndarray]:

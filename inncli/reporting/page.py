@@ -34,11 +34,21 @@ _TEMPLATES = Environment(
 
 
 class Answer(NamedTuple):
-    """A question, whether the answer is yes, and why."""
+    """A question and its answer.
+
+    Attributes:
+        question: as a reader asks it.
+        answer: in a word or two.
+        why: the reason, a sentence.
+        rule: when the answer is which; empty if that is not known.
+        kind: `yes`, `no` or `open`, as the style names it.
+    """
 
     question: str
-    ok: bool
+    answer: str
     why: str
+    rule: str
+    kind: str
 
 
 class Table(NamedTuple):

@@ -26,7 +26,7 @@ from inncli.inference.run_task import held_out_pairs, task_to_ask
 from inncli.inference.trained_model import TrainedModel
 from inncli.io import untrusted_yaml
 from inncli.metrics import registry
-from inncli.metrics.verdicts import QUESTIONS
+from inncli.metrics.verdicts import QUESTIONS, Verdict
 from inncli.plots.posterior import posterior_pairs
 from inncli.plots.style import data_uri, values_text
 from inncli.reporting import figures
@@ -117,10 +117,12 @@ def report(
 def _answers(it: _Subject) -> list[Answer]:
     found = it.found.verdicts
     order = [*(name for name in QUESTIONS if name in found), *(name for name in found if name not in QUESTIONS)]
-    return [
-        Answer(QUESTIONS.get(name, name), found[name].ok, f"{found[name].text[:1].upper()}{found[name].text[1:]}.")
-        for name in order
-    ]
+    return [_answer(QUESTIONS.get(name, name), found[name]) for name in order]
+
+
+def _answer(question: str, verdict: Verdict) -> Answer:
+    kind = {True: "yes", False: "no", None: "open"}[verdict.ok]
+    return Answer(question, verdict.answer, f"{verdict.text[:1].upper()}{verdict.text[1:]}.", verdict.rule, kind)
 
 
 def _metrics(it: _Subject) -> Iterator[Table]:

@@ -208,7 +208,7 @@ def test_a_sweep_as_json_agrees_with_its_runs(inn, root):
         mine = [run["metrics"]["nll"] for run in found["runs"] if run["run"] in group["runs"]]
         assert group["seeds"] == [0, 1] and len(mine) == 2
         assert group["metrics"]["nll"] == {"mean": statistics.fmean(mine), "sd": statistics.stdev(mine), "n": 2}
-        assert group["verdicts"]["invertible"] == {"yes": 2, "of": 2}
+        assert group["verdicts"]["invertible"] == {"yes": 2, "of": 2, "cant_tell": 0}
     means = [group["metrics"]["nll"]["mean"] for group in found["groups"]]
     assert means == sorted(means) and ["nll" in group["best"] for group in found["groups"]] == [True, False]
     # inn evaluate, asked the same, says the same

@@ -107,7 +107,7 @@ def exact():
 
 def test_the_exact_posterior_is_found_to_be_exact(exact):
     assert abs(exact.metrics["c2st"] - 0.5) < 0.03
-    assert all(verdict.ok for verdict in exact.verdicts.values()) and len(exact.verdicts) == 4
+    assert all(verdict.ok for verdict in exact.verdicts.values()) and len(exact.verdicts) == 5
     # -log p(x|y) of a Gaussian has its entropy for a mean, whatever y
     entropy = 0.5 * np.linalg.slogdet(2 * np.pi * np.e * TASK.posterior(np.zeros(2))[1])[1]
     assert abs(exact.metrics["nll"] - entropy) < 4 * exact.se["nll"] < 0.2
@@ -235,6 +235,7 @@ def inn(runs, monkeypatch, capsys):
 
 ALWAYS = {"invertibility_error", "nll", "nonfinite_draws"}
 CALIBRATION = {"coverage_50", "coverage_80", "coverage_90", "sbc_p", "tarp_p", "follows_y", "contraction", "z_score"}
+CALIBRATION |= {"beats_marginal_by"}
 RESIM = {"err_resim", "err_resim_median", "resimulation_error", "resimulation_error_truth"}
 
 
@@ -272,7 +273,7 @@ def test_a_table_is_judged_by_the_rows_it_set_aside(inn, runs):
     from inncli.inference.run_task import task_of
     from inncli.runs.run_dir import RunDir
 
-    found = json.loads(inn("evaluate", "--run", "table", "--json")[1])
+    found = json.loads(inn("evaluate", "--run", "table", "--json", "--folds", "0")[1])
     test = task_of(RunDir(runs / "table")).test_pairs(0)
     assert found["settings"]["held_out"] == len(test) == 30
     # spread over the cells of .1, the likelihood stays that of the cells
@@ -390,7 +391,15 @@ def test_an_evaluation_that_0_4_0_kept_is_found():
         config_hash = staticmethod(lambda: "c")
 
     facts = {"version": VERSION, "inn": __version__, "weights": "w", "config": "c", "file": None, "seed": 3}
-    facts |= {"samples": 200, "y": [[0.3, 1.0]], "resimulate": False, "refine": True, "device": "cpu", "steps": None}
+    facts |= {
+        "samples": 200,
+        "y": [[0.3, 1.0]],
+        "resimulate": False,
+        "refine": True,
+        "device": "cpu",
+        "steps": None,
+        "folds": 0,
+    }
     request = EvaluationRequest(3, 200, np.array([[0.3, 1.0]]), False, True, "cpu")
     spelt = hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
     assert key(Run, request, None) == spelt
@@ -415,7 +424,7 @@ def test_the_picture_of_calibration_takes_any_evaluation_of_its_seed(runs, inn):
     from inncli.runs.registry import find_run
 
     run = find_run("table")
-    inn("evaluate", "--run", "table", "--seed", "7", "-n", "123", "--json")
+    inn("evaluate", "--run", "table", "--seed", "7", "-n", "123", "--json", "--folds", "0")
     seven, eight = (Question(run, EvaluationRequest(seed=seed)) for seed in (7, 8))
     assert cached(seven) is None
     found = cached_calibration(seven)

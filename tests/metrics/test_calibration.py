@@ -358,7 +358,10 @@ def test_draws_that_are_no_numbers_are_counted_and_left_out():
     none = int((pairs.y > 1.5).sum())
     found = asked(X, Y, broken, pairs)
     assert none > 0 and found.metrics["nonfinite_draws"] == pytest.approx(0.25 + 0.75 * none / 400)
-    assert found.details["calibration"]["n"] == 400 - none and found.verdicts["calibrated"].ok
+    assert found.details["calibration"]["n"] == 400 - none and found.details["calibration"]["faults"] == []
+    share = found.metrics["nonfinite_draws"]
+    assert found.verdicts["calibrated"].ok is False
+    assert found.verdicts["calibrated"].text.startswith(f"{share:.1%} of its draws are no numbers")
 
 
 def test_labels_are_no_distances():
@@ -366,8 +369,9 @@ def test_labels_are_no_distances():
     assert numbers(np.array([[2.0], [0.0]]), y).tolist() == [[0, 0, 1], [1, 0, 0]]
 
 
-def test_a_model_without_y_or_with_too_few_rows_is_not_asked():
-    assert asked(X, Y, lambda y, n, e: e, gaussian_pairs(12)).verdicts == {}
+def test_a_model_of_few_rows_is_asked_and_says_how_many_would_tell():
+    verdict = asked(X, Y, lambda y, n, e: y[:, None] + 0.5 * e, gaussian_pairs(12)).verdicts["calibrated"]
+    assert verdict.ok is None and verdict.line.startswith("Can't tell, 360 rows needed: 12 held-out rows show no fault")
 
 
 class Dense(Given):

@@ -29,7 +29,7 @@ def test_the_columns_of_a_table_and_their_order(table):
 
 def test_which_way_is_better():
     ways = {way: {m.name for m in METRICS.values() if m.better == way} for way in ("lower", "higher", "nearest")}
-    assert ways["lower"] == set(LOWER.split()) and ways["higher"] == {"ess"}
+    assert ways["lower"] == set(LOWER.split()) and ways["higher"] == {"ess", "beats_marginal_by"}
     perfect = {name: METRICS[name].perfect for name in ways["nearest"]}
     assert perfect == {"follows_y": 1, "z_score": 1, "coverage_50": 0.5, "coverage_80": 0.8, "coverage_90": 0.9}
     assert METRICS["coverage_90"].badness(0.85) == pytest.approx(0.05)

@@ -143,7 +143,8 @@ def found(**fields):
             "settings": {"held_out": 1000, "held_out_from": "new pairs"},
             "verdicts": {
                 "matches_truth": Verdict(False, "far from the exact draws"),
-                "invertible": Verdict(True, "round trip off by 1e-6"),
+                "invertible": Verdict(True, "round trip off by 1e-6", "yes up to 3e-4"),
+                "calibrated": Verdict(None, "380 rows needed"),
             },
             "details": {"calibration": curves()},
             **fields,
@@ -171,9 +172,11 @@ def test_the_page_says_what_was_found(run):
     html = report(run, open_run(run, "cpu"), found())
     shown = asks_for_nothing(html)
     assert shown.headings[0] == "h1" and shown.headings.count("h1") == 1
-    for question, answer in (("matches_truth", "No."), ("invertible", "Yes.")):
+    for question, answer in (("matches_truth", "No."), ("invertible", "Yes."), ("calibrated", "Can't tell.")):
         at = shown.texts.index(QUESTIONS[question] + " ")
         assert shown.texts[at + 1] == answer
+    assert "Rule: yes up to 3e-4." in shown.text and "380 rows needed." in shown.text
+    assert [attrs["class"] for attrs in shown.of("li")] == ["open", "yes", "no"]
     assert shown.text.index("What it is worth") < shown.text.index("Numbers") < shown.text.index("Every setting")
     rows = {row[0]: row[1:] for row in shown.rows if row}
     assert rows["nll"] == ["−1.235", "0.035", METRICS["nll"].meaning]  # to the second digit of its error
@@ -264,7 +267,7 @@ def a_page(say=str, **fields):
         "names": say("names"),
         "run": say("run"),
         "ended": say("ended"),
-        "answers": [page.Answer(say("question"), True, say("why"))],
+        "answers": [page.Answer(say("question"), say("answer"), say("why"), say("rule"), "open")],
         "warnings": [say("warning")],
         "numbers": [table],
         "figures": {say("title"): [drawn, failed]},
@@ -286,7 +289,7 @@ def test_every_value_is_text_wherever_it_stands():
     assert "<script" not in html
     shown = Page(html)
     places = [*shown.texts, *(value for _, attrs in shown.tags for value in attrs.values() if value)]
-    assert len(said) == 17
+    assert len(said) == 19
     assert [words for words in said if not any(words in place for place in places)] == []
 
 

@@ -58,6 +58,11 @@ class Rows(Task):
         self._room = room
 
     @property
+    def rows(self) -> Pairs:
+        """All rows, those for testing included."""
+        return self._pairs
+
+    @property
     def budget(self) -> int:
         """Rows that `training_pairs` takes: n_train, else all but the test rows."""
         return self._room if self.n_train is None else self.n_train
