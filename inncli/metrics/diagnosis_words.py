@@ -5,14 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from scipy import stats
-
-from inncli.metrics.diagnosis import ALPHA, POWER, Diagnosis, visible
+from inncli.metrics.diagnosis import ALPHA, Diagnosis, visible
 from inncli.metrics.verdicts import Verdict, rows_needed
 
 SHOWN = 3  # unknowns that a line names
 WORTH = 0.25  # a width off by this share, or a shift by so many sds, is worth knowing
-DOUBT = 0.01  # chance of ranks so uneven, over all tests, that leaves a doubt
 RULE = (
     f"yes if no test of all has p < {ALPHA:g}, no number contradicts, and a width off by {WORTH:.0%} or a shift of "
     f"{WORTH:g} sd would show"
@@ -30,7 +27,7 @@ def calibrated(
         coverage_se: its standard error.
         contradictions: what speaks against it beside the tests, see `metrics.contradictions`.
     """
-    rows, checks = len(diagnosis.checks.u["tarp"]), diagnosis.checks
+    rows = len(diagnosis.checks.u["tarp"])
     held = f"90 % intervals hold {coverage:.1%} +- {coverage_se:.1%} of the true values"
     named = [_fault(fault, diagnosis) for fault in diagnosis.faults]
     # What a fault already says is not said again.
@@ -44,13 +41,6 @@ def calibrated(
         f"with {rows:,} rows a width off by less than {width - 1:.0%}, or a shift of less than {shift:.2g} sd, would "
         "not show"
     )
-    least = min(checks.p, key=checks.p.__getitem__)
-    chance = checks.p[least] * len(checks.p)
-    if chance < DOUBT:
-        reach = stats.norm.isf(checks.level / 2) + POWER
-        needed = rows * (reach / stats.norm.isf(checks.p[least] / 2)) ** 2
-        words = f"{least.replace('_', ' ')} would come so by a chance of {chance:.2g}"
-        return Verdict(None, f"{rows_needed(needed)}: {words}; {held}", RULE)
     if width > 1 + WORTH or shift > WORTH:
         needed = rows * max(math.log(width) / math.log1p(WORTH), shift / WORTH) ** 2
         return Verdict(None, f"{rows_needed(needed)}: {unseen}; {held}", RULE)
