@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ MODELS = ("rnvp", "spline")  # the default, and the one that takes any shape
 LOADERS = {
     "iris": datasets.load_iris,
     "wine": datasets.load_wine,
-    "diabetes": lambda as_frame: datasets.load_diabetes(as_frame=as_frame, scaled=False),
+    "diabetes": lambda: datasets.load_diabetes(scaled=False),
     "linnerud": datasets.load_linnerud,
 }
 # name: table, columns of x (None: all others), columns of y
@@ -59,11 +60,17 @@ def written(name: str) -> Path:
     """One of scikit-learn's tables as a CSV with plain names; the kinds of iris and wine in words."""
     path = WORK / f"{name}.csv"
     if not path.is_file():
-        found = LOADERS[name](as_frame=True)
-        frame = found.frame.rename(columns=lambda words: words.replace(" (cm)", "").replace("/", "_").replace(" ", "_"))
+        found = LOADERS[name]()
+        target = np.reshape(found.target, (len(found.data), -1))
+        names, rows = [*found.feature_names], [[f"{value:g}" for value in row] for row in found.data.tolist()]
         if name in ("iris", "wine"):
-            frame["kind"] = found.target_names[frame.pop("target")]
-        frame.to_csv(path, index=False)
+            names, more = [*names, "kind"], [[str(found.target_names[kind])] for kind in found.target]
+        else:
+            names += getattr(found, "target_names", ["target"])
+            more = [[f"{value:g}" for value in row] for row in target.tolist()]
+        plain = [words.replace(" (cm)", "").replace("/", "_").replace(" ", "_") for words in names]
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([plain, *(a + b for a, b in zip(rows, more, strict=True))])
     return path
 
 
