@@ -33,6 +33,7 @@ OPEN = {"identity": 0.0, "log": 0.25, "symlog": 0.3, "quantile": 0.3}
 HALF_OPEN = {"softplus": 0.0, "log": 0.05}
 CLOSED = {"probit": 0.0, "logit": 0.002, "log_probit": 0.02}
 POWER = {"power": 0.02}
+FOR_HEAVY = ("symlog", "quantile")
 
 
 def choose(
@@ -143,11 +144,16 @@ def _is_wild(values: Float[Tensor, " rows"]) -> bool:
         return False
     levels = torch.special.ndtr(torch.linspace(-1.645, 1.645, 15, dtype=values.dtype))
     at = torch.unique(torch.quantile(values, levels))
-    quartiles = torch.quantile(values, torch.tensor([0.25, 0.75], dtype=values.dtype))
-    if sd > SPREAD * float(quartiles[1] - quartiles[0]) / 1.349:
+    if _is_heavy(values):
         return True
     steps = at.diff()
     return len(at) > 7 and float(steps.max()) > CURVED * float(steps.min())
+
+
+def _is_heavy(values: Float[Tensor, " rows"]) -> bool:
+    """Whether some values lie much further out than the quartiles of a normal say."""
+    quartiles = torch.quantile(values, torch.tensor([0.25, 0.75], dtype=values.dtype))
+    return float(values.std(correction=0)) > SPREAD * float(quartiles[1] - quartiles[0]) / 1.349
 
 
 def _features_of(y: Variables, values: Tensor) -> Tensor:
@@ -174,6 +180,11 @@ def _maps(
     """The map of each column, and which design serves all of them best."""
     mapped = map_bounds(x, bounds, on_circle=True)
     margins = [_candidates(x, i, mapped[i], values[:, i], bounds, power) for i in range(x.dim)]
+    if designs == [None]:  # by itself a column of two humps prefers its quantiles, which bend what the blocks learn
+        margins = [
+            each if _is_heavy(values[:, i]) else {name: each[name] for name in each if name not in FOR_HEAVY}
+            for i, each in enumerate(margins)
+        ]
     totals, found = [], []
     for extra, features in enumerate(designs):
         scores = _scores(margins, mapped, values, features)

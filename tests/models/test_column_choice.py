@@ -145,3 +145,10 @@ def test_a_model_that_gives_y_takes_its_decades_by_a_logarithm(model):
     assert features.shape == (2_000, 3) and features.abs().max() < 12
     assert features[:, 0].std() == pytest.approx(1, abs=0.01)
     assert any("logarithmic" in line for line in made.remarks())
+
+
+def test_two_humps_alone_are_no_reason_to_bend_them():
+    """With no y to judge by, only a column with heavy tails or decades takes its quantiles."""
+    humps = np.where(NOISE > 0, 2.0, -2.0) + 0.1 * NORMAL
+    assert chosen(humps)[0].maps == ("identity",)
+    assert chosen(CAUCHY)[0].maps == ("quantile",) and chosen(DECADES)[0].maps == ("log",)
