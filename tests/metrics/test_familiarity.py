@@ -138,7 +138,9 @@ def test_invert_says_so_in_table_json_and_warning(run, capsys):
     assert main([*words, "--y", "40"]) == 0
     out, err = capsys.readouterr()
     assert "UNFAMILIAR y: distance to training ys" in out and "percentile 100 among them" in out
-    assert err.count("\n") == 1 and err.startswith("warning: y lies outside what training saw: y1=40 (training saw ")
+    first, second = err.splitlines()
+    assert first.startswith("warning: y lies outside what training saw: y1=40 (training saw ")
+    assert second.startswith("warning: when training ended, draws at ")  # after five steps
     (run.parent / "ys.csv").write_text("y1\n1.5\n40\n")
     assert main([*words, "--y-file", str(run.parent / "ys.csv"), "--json"]) == 0
     inside, outside = (entry["familiarity"] for entry in json.loads(capsys.readouterr().out)["observations"])

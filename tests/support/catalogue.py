@@ -215,7 +215,6 @@ IMAGES = {"circle": lambda z: 3 * torch.tanh(z)}
 BLOCKS = {
     "nice": dict(
         block=partial(NICEBlock, hidden=HIDDEN),
-        first=partial(ConditionalScale, hidden=HIDDEN),
         last=partial(ConditionalPrior, hidden=HIDDEN),
     ),
     "rnvp": dict(block=partial(RealNVPBlock, hidden=HIDDEN, clamp=CLAMP)),
