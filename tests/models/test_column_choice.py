@@ -10,6 +10,7 @@ from inncli.models.adjoint import Adjoint
 from inncli.models.column_choice import choose
 from inncli.models.flow import ConditionalFlow
 from inncli.models.inn import INN
+from inncli.models.presets import PRESETS
 from inncli.variables import Variables
 
 N = 4_000
@@ -216,3 +217,10 @@ def test_a_point_nearer_to_a_bound_than_any_training_value_has_its_own_density(b
     y = torch.zeros_like(near)
     assert len(torch.unique(model.log_prob(near, y))) == len(near)
     assert model.diagnostics(near, y)["invertibility_error"] < 1e-3
+
+
+@pytest.mark.parametrize("name", ["rnvp", "nice", "glow", "maf", "iaf", "spline", "marginal", "iresnet"])
+def test_a_model_that_gives_a_single_unknown_one_hump_says_so(name):
+    one, two = (PRESETS[name](Variables.numbered("x", dim), Variables.numbered("y", 1)) for dim in (1, 2))
+    assert any("model=spline" in line for line in one.remarks()) == (name not in ("spline", "marginal", "iresnet"))
+    assert not two.remarks()
