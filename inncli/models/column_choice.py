@@ -32,8 +32,8 @@ SPREAD, CURVED = 3.0, 40.0  # sds over quartiles, local scales at most over at l
 # The maps that may be taken, and how many nats a row each has to win over the first. A flow bends by itself
 # what is not far from a normal; it can't reach decades or heavy tails.
 OPEN = {"identity": 0.0, "log": 0.25, "symlog": 0.3, "quantile": 0.3}
-HALF_OPEN = {"softplus": 0.0, "log": 0.05}
-CLOSED = {"probit": 0.0, "logit": 0.002, "log_probit": 0.02}
+HALF_OPEN = {"softplus": 0.0, "log": 0.05, "quantile": 0.3}
+CLOSED = {"probit": 0.0, "logit": 0.002, "log_probit": 0.02, "quantile": 0.3}
 POWER = {"power": 0.02}
 
 

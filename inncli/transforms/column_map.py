@@ -117,9 +117,16 @@ class Quantile(ColumnMap):
         super().__init__(bound)
         self.scale = Standardise(1)  # the squares of slopes in the column's own unit may overflow
         self.map = QuantileMap()
+        low, high = bound
+        ends = [-math.inf if low is None else low, math.inf if high is None else high]
+        self.register_buffer("ends", torch.tensor(ends, dtype=torch.float64))
+
+    ends: Tensor
 
     def fit(self, x: Column) -> None:
-        self.map.fit(self.scale.initialise(x[:, None])[:, 0])
+        x = self.scale.initialise(x[:, None])[:, 0]
+        low, high = (self.ends - self.scale.centre) / self.scale.scale
+        self.map.fit(x, (float(low), float(high)))
 
     def forward(self, x: Column) -> tuple[Column, Column]:
         """The map z = ndtri(F(x))."""
@@ -131,4 +138,9 @@ class Quantile(ColumnMap):
         """The map x = F^-1(ndtr(z))."""
         u, ladj = self.map.inverse(z)
         x, scaled = self.scale.inverse(u[:, None])
-        return x[:, 0], ladj + scaled
+        return x[:, 0].clamp(*self.ends), ladj + scaled
+
+    @staticmethod
+    def suits(bound: Bound, lowest: float) -> bool:
+        """Every column."""
+        return True

@@ -41,6 +41,9 @@ def chosen(x, y=None, ends=(), **how):
         (np.where(NOISE > 0, 5 + 1e-3 * CAUCHY, CAUCHY**3), NORMAL, (), "quantile"),
         (rng.random((N, 1)), NOISE, ((0.0, 1.0),), "probit"),
         (10 ** rng.uniform(-10, -2, (N, 1)), NOISE, ((1e-10, 1e-2),), "log_probit"),
+        (CAUCHY, np.arcsinh(CAUCHY) + NOISE, ((-1e5, 1e5),), "quantile"),  # a table's box is as wide as its tails
+        (-DECADES, NOISE, ((-1e12, 1e10),), "quantile"),
+        (np.abs(CAUCHY) + 5, NOISE, ((0.0, None),), "quantile"),
     ],
 )
 def test_each_column_gets_the_map_that_suits_it(x, y, bounds, expected):
@@ -224,3 +227,11 @@ def test_a_model_that_gives_a_single_unknown_one_hump_says_so(name):
     one, two = (PRESETS[name](Variables.numbered("x", dim), Variables.numbered("y", 1)) for dim in (1, 2))
     assert any("model=spline" in line for line in one.remarks()) == (name not in ("spline", "marginal", "iresnet"))
     assert not two.remarks()
+
+
+def test_before_the_first_step_heavy_tails_in_a_box_are_told_at_every_size(sign):
+    y = np.arcsinh(CAUCHY) + 0.3 * NOISE
+    model = flow(CAUCHY, y, bounds=((-2e4, 2e4),))
+    for at in (0.0, 2.0, -4.0):
+        x = draws(model, at)
+        assert abs(np.arcsinh(np.median(x)) - at) < 0.6 and np.arcsinh(x).std() < 0.6
