@@ -4,6 +4,34 @@ from defects._mutation import Defect
 
 DEFECTS = [
     Defect(
+        "a heavy tail that goes on beyond its bound",
+        "inncli.transforms.tails:QuantileMap._log_inside",
+        "torch.log(-torch.expm1(self._log_beyond(side)))",
+        "self.reach.new_zeros(())",
+        "test_tails::test_there_and_back",
+    ),
+    Defect(
+        "a logarithm that gives negative values a density",
+        "inncli.models.preprocessing:Scaling.__init__",
+        'name == "log" and pair == (None, None)',
+        "False",
+        "test_column_choice::test_a_logarithm_of_an_open_column_leaves_no_density_below_zero",
+    ),
+    Defect(
+        "a sd by squares that vanish",
+        "inncli.numerics.deviation:standard_deviation",
+        "(values / unit).std(0, correction=0) * unit",
+        "values.std(0, correction=0)",
+        "test_deviation::test_it_follows_the_unit",
+    ),
+    Defect(
+        "a sentinel that most rows hold is standardised with the rest",
+        "inncli.models.column_choice:_is_wild",
+        "len(steps) > 1 and float(steps.max()) > CURVED * float(steps.median())",
+        "False",
+        "test_column_choice::test_a_sentinel_is_seen_however_many_rows_hold_it",
+    ),
+    Defect(
         "shifts that go on with the slope of their net",
         "inncli.transforms.elementwise:Additive._shift",
         "self.clamp * torch.tanh(params / self.clamp)",

@@ -16,6 +16,7 @@ from torch import Tensor
 from inncli.models.preprocessing import map_bounds
 from inncli.nn.components import PREDICTIONS, number_of_components
 from inncli.nn.features import CLIPPED, LOG, PLAIN, ROBUST, WIDE, Features
+from inncli.numerics.deviation import standard_deviation
 from inncli.numerics.ridge import Design, rows_for
 from inncli.transforms.circle import Circle
 from inncli.transforms.column_maps import MAPS
@@ -26,12 +27,13 @@ MOST_ROWS = 5_000  # that the choice looks at
 WORK = 1e9  # multiplications of one decomposition
 MANY = 48  # features of y; more are summed up in components
 ROWS_A_FEATURE = 20  # fewer, and the embedding does not see all of them
+ROWS_A_STEP = 16
 SPREAD, CURVED = 3.0, 40.0  # sds over quartiles, local scales at most over at least: what is no plain column
 # The maps that may be taken, and how many nats a row each has to win over the first. A flow bends by itself
 # what is not far from a normal; it can't reach decades or heavy tails.
 OPEN = {"identity": 0.0, "log": 0.25, "symlog": 0.3, "quantile": 0.3}
-HALF_OPEN = {"softplus": 0.0, "log": 0.05}
-CLOSED = {"probit": 0.0, "logit": 0.002, "log_probit": 0.02}
+HALF_OPEN = {"softplus": 0.0, "log": 0.05, "quantile": 0.3}
+CLOSED = {"probit": 0.0, "logit": 0.002, "log_probit": 0.02, "quantile": 0.3}
 POWER = {"power": 0.02}
 FOR_HEAVY = ("symlog", "quantile")
 
@@ -63,12 +65,13 @@ def choose(
 
     Returns: both with what was chosen.
     """
+    lowest = (values_x.min(0) - np.array(x.steps) / 2).tolist()  # of all rows
     rows = np.random.default_rng(0).permutation(len(values_x))[:MOST_ROWS]
     part_x = torch.as_tensor(values_x[rows], dtype=torch.float64)
     part_x = part_x + torch.tensor(x.steps, dtype=torch.float64) * (_uniform(part_x) - 0.5)
     part_x = _on_circle(x, part_x)
     if y is None or values_y is None:
-        return x if x.simplex else replace(x, maps=_maps(x, part_x, [None], bounds, power)[0]), y
+        return x if x.simplex else replace(x, maps=_maps(x, part_x, lowest, [None], bounds, power)[0]), y
     part_y = torch.as_tensor(values_y[rows], dtype=torch.float64)
     y = replace(y, features=tuple(_features(y, i, part_y[:, i]) for i in range(y.dim)))
     candidates = [y]
@@ -77,7 +80,7 @@ def choose(
         candidates.append(replace(y, features=wide))
     if not x.simplex:
         designs = [_features_of(each, part_y) for each in candidates]
-        maps, which = _maps(x, part_x, designs, bounds, power)
+        maps, which = _maps(x, part_x, lowest, designs, bounds, power)
         x, y = replace(x, maps=maps), candidates[which]
     return x, _summed_up(y, x.dim, part_y, len(values_x))
 
@@ -139,21 +142,25 @@ def _features(y: Variables, column: int, values: Tensor) -> tuple[str, ...]:
 
 def _is_wild(values: Float[Tensor, " rows"]) -> bool:
     """Whether a standardised column would hide most of its values, or some of them."""
-    sd = float(values.std(correction=0))
-    if not sd > 0:
+    if not float(standard_deviation(values[:, None])) > 0:
         return False
-    levels = torch.special.ndtr(torch.linspace(-1.645, 1.645, 15, dtype=values.dtype))
-    at = torch.unique(torch.quantile(values, levels))
     if _is_heavy(values):
         return True
-    steps = at.diff()
-    return len(at) > 7 and float(steps.max()) > CURVED * float(steps.min())
+    # From one level to the next lie some rows: of a few rows chance alone makes steps of very different sizes.
+    n = min(max(len(values) // ROWS_A_STEP, 3), 15)
+    levels = torch.special.ndtr(torch.linspace(-1.645, 1.645, n, dtype=values.dtype))
+    steps = torch.unique(torch.quantile(values, levels)).diff()
+    if len(steps) >= max(n // 2, 2) and float(steps.max()) > CURVED * float(steps.min()):
+        return True
+    # A value that most rows share, far from those of the others, leaves few levels. No value between two counts.
+    steps = torch.unique(torch.quantile(values, levels, interpolation="nearest")).diff()
+    return len(steps) > 1 and float(steps.max()) > CURVED * float(steps.median())
 
 
 def _is_heavy(values: Float[Tensor, " rows"]) -> bool:
     """Whether some values lie much further out than the quartiles of a normal say."""
     quartiles = torch.quantile(values, torch.tensor([0.25, 0.75], dtype=values.dtype))
-    return float(values.std(correction=0)) > SPREAD * float(quartiles[1] - quartiles[0]) / 1.349
+    return float(standard_deviation(values[:, None])) > SPREAD * float(quartiles[1] - quartiles[0]) / 1.349
 
 
 def _features_of(y: Variables, values: Tensor) -> Tensor:
@@ -175,11 +182,16 @@ def _summed_up(y: Variables, dim_x: int, values: Tensor, rows: int) -> Variables
 
 # ---- x -----------------------------------------------------------------------------------------------
 def _maps(
-    x: Variables, values: Tensor, designs: Sequence[Tensor | None], bounds: BoundsMode, power: bool
+    x: Variables,
+    values: Tensor,
+    lowest: Sequence[float],
+    designs: Sequence[Tensor | None],
+    bounds: BoundsMode,
+    power: bool,
 ) -> tuple[tuple[str, ...], int]:
     """The map of each column, and which design serves all of them best."""
     mapped = map_bounds(x, bounds, on_circle=True)
-    margins = [_candidates(x, i, mapped[i], values[:, i], bounds, power) for i in range(x.dim)]
+    margins = [_candidates(x, i, mapped[i], lowest[i], bounds, power) for i in range(x.dim)]
     if designs == [None]:  # by itself a column of two humps prefers its quantiles, which bend what the blocks learn
         margins = [
             each if _is_heavy(values[:, i]) else {name: each[name] for name in each if name not in FOR_HEAVY}
@@ -197,7 +209,7 @@ def _maps(
 
 
 def _candidates(
-    x: Variables, column: int, bound: Bound, values: Tensor, bounds: BoundsMode, power: bool
+    x: Variables, column: int, bound: Bound, lowest: float, bounds: BoundsMode, power: bool
 ) -> dict[str, float]:
     """The maps that one column may take, and what each has to win."""
     if x.periods[column] is not None:
@@ -211,7 +223,7 @@ def _candidates(
         margins = {"softplus": 0.0} if bounds == "logit" else HALF_OPEN
     else:
         margins = {"logit": 0.0} if bounds == "logit" else CLOSED
-    return {name: margin for name, margin in margins.items() if MAPS[name].suits(bound, values)}
+    return {name: margin for name, margin in margins.items() if MAPS[name].suits(bound, lowest)}
 
 
 def _scores(
@@ -233,9 +245,11 @@ def _scores(
                 column.fit(values[fitted, i])
                 moved.append(column(values[judged, i]))
             z, ladj = (torch.stack(parts, 1) for parts in zip(*moved, strict=True))
+            unit = standard_deviation(z)  # squares in the column's own unit may overflow, or vanish
+            z = z / unit
             residual = z - z.mean(0) if design is None else design.fit(z).residual
             # A column that y tells to the last digit is told as well under any map.
-            variance = residual.square().mean(0).clamp_min(1e-300).maximum(1e-24 * z.var(0, correction=0))
-            for i, score in zip(columns, (ladj.mean(0) - 0.5 * variance.log()).tolist(), strict=True):
+            variance = residual.square().mean(0).clamp_min(1e-24)
+            for i, score in zip(columns, (ladj.mean(0) - unit.log() - 0.5 * variance.log()).tolist(), strict=True):
                 scores[i][name] += 0.5 * score if math.isfinite(score) else -math.inf
     return scores

@@ -86,7 +86,10 @@ class Scaling(Chain):
         )
         self.truncated = replace(x, bounds=left)
         self.recorded = any(x.steps)  # known here, so that no step waits for the device to say so
-        cells = replace(x, bounds=x.cells)
+        # The logarithm has an image of positive values alone.
+        positive = [name == "log" and pair == (None, None) for name, pair in zip(x.maps, mapped, strict=True)]
+        ends = [(0.0, None) if only else cell for only, cell in zip(positive, x.cells, strict=True)]
+        cells = replace(x, bounds=tuple(ends))
         self.circular = [i for i, period in enumerate(x.periods) if period is not None]
         self.register_buffer("step", torch.tensor(x.steps, dtype=torch.float64))
         self.register_buffer("low", torch.tensor(_numbers(cells, 0, -math.inf), dtype=torch.float64))

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from inncli.errors import DataError
+from inncli.numerics.deviation import standard_deviation
 from inncli.types import Float
 from inncli.variables import Variables
 
@@ -15,6 +16,7 @@ ROBUST = (CLIPPED, LOG, RANK)
 FEATURES = (PLAIN, WIDE, *ROBUST)
 CLIP = 6.0  # sds of a normal; next to no ordinary value lies beyond
 RANKS = 65  # knots of a rank map
+LARGEST = 1e300  # differences and sums of larger numbers overflow
 
 
 class Features(nn.Module):
@@ -97,19 +99,19 @@ class Features(nn.Module):
     def initialise(self, y: Tensor) -> None:
         """Takes its statistics from the training ys, (n, Dy); a constant column keeps sd 1.
 
-        Raises: DataError if a number is so large that its square overflows: all others would look alike.
+        Raises: DataError if a number is so large that a sum of a few such numbers overflows.
         """
-        sd = y.double().std(0, correction=0)
-        plain = torch.tensor([PLAIN in kinds for kinds in self.kinds], device=y.device)
-        if not sd[plain].isfinite().all():
-            i = int((plain & ~sd.isfinite()).nonzero()[0])
+        largest = y.double().abs().amax(0)
+        if largest.max() > LARGEST:
+            i = int(largest.argmax())
             raise DataError(
-                f"y column {self.names[i]!r} reaches {float(y[:, i].abs().max()):g}, which is too "
+                f"y column {self.names[i]!r} reaches {float(largest[i]):g}, which is too "
                 "large to scale; look for outliers, or give it in a larger unit"
             )
+        sd = standard_deviation(y.double())
         number = torch.tensor([size == 0 for size in self.sizes], device=y.device)
         self.mean.copy_(torch.where(number, y.double().mean(0), self.mean))
-        self.sd.copy_(torch.where(number & (sd > 0) & sd.isfinite(), sd, self.sd))
+        self.sd.copy_(torch.where(number & (sd > 0), sd, self.sd))
         for place, column in self.robust.items():
             assert isinstance(column, _RobustColumn)
             column.initialise(y[:, int(place)].double())
@@ -190,7 +192,7 @@ class _RobustColumn(nn.Module):
         self.scores.copy_(torch.cat([scores, scores[-1:].expand(pad)]))
 
     def _log(self, y: Tensor) -> Tensor:
-        return torch.asinh((y - self.origin) / (2 * self.small))
+        return torch.asinh(((y - self.origin) / (2 * self.small)).clamp(-LARGEST, LARGEST))
 
     def from_log(self, feature: Float[Tensor, " rows"]) -> Float[Tensor, " rows"]:
         """The values whose feature `log` is this."""

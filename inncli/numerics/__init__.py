@@ -1,7 +1,8 @@
 """Numerical methods that know nothing of this project: arrays or tensors in, arrays or tensors out.
 
 Contents: `fixed_point.solve`, `gauss_newton.refine`, `polyak.descend`, `mmd.mmd2` and the tests made of it,
-`clusters.distinct`, `classifiers.fitted_log_odds`, `iterated_maps` of the line, `grid`, `statistics` and `circle`
+`ridge.Design`, `inverse_regression`, `pareto.fit_pareto`, `deviation.standard_deviation`, `clusters.distinct`,
+`classifiers.fitted_log_odds`, `iterated_maps` of the line, `grid`, `statistics` and `circle`
 for what is printed.
 May import the ground alone.
 """

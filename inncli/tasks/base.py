@@ -29,6 +29,7 @@ from inncli.variables import Variables
 
 # Streams of one seed. They never share a generator, so test pairs are never training pairs.
 TRAIN, FRESH, TEST, SPLIT, SUBSET, TRIAL = range(1, 7)
+NAMED = 20  # constant columns in a message; of a long y hundreds may be
 COPIES = 3  # of the pairs that are in memory at once: the blocks, the whole, the model's tensors
 DEFAULT_TEST_PAIRS = 1_000
 TRIAL_DRAWS, TRIAL_PAIRS = 1_000, 20  # draws of the prior, and simulations, that show a constant column at once
@@ -259,7 +260,7 @@ class Task(ABC):
 def check_spread(
     x: Variables, x_values: np.ndarray, y: Variables | None, y_values: np.ndarray | None, rows: int | None = None
 ) -> None:
-    """Raises DataError if columns are the same in all rows, since nothing can be learned from them; it names them all.
+    """Raises DataError if columns are the same in all rows, since nothing can be learned from them; it names 20.
 
     Args:
         x: the columns of x.
@@ -293,4 +294,6 @@ def _columns_are(constants: dict[str, str]) -> str:
     if len(constants) == 1:
         ((name, value),) = constants.items()
         return f"column {name!r} is {value}"
-    return "columns " + ", ".join(f"{name!r} ({value})" for name, value in constants.items()) + " are the same"
+    said = [f"{name!r} ({value})" for name, value in constants.items()]
+    more = f" and {len(said) - NAMED:,} more" if len(said) > NAMED else ""
+    return f"columns {', '.join(said[:NAMED])}{more} are the same"

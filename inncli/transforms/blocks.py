@@ -283,11 +283,9 @@ def _log_cosh(a: Tensor) -> Tensor:
 
 
 def bends(part: nn.Module) -> bool:
-    """Whether this part makes of one number more than an affine function of it."""
+    """Whether this part makes of one number more than an affine function of it; the tails of a prior don't count."""
     if isinstance(part, (Coupling, Autoregressive)):
         return not isinstance(part.elementwise, (Additive, Affine))
-    if isinstance(part, ConditionalPrior):
-        return True
     affine = (Chain, Inverse, ActNorm, LULinear, Permutation, Rotation, ConditionalScale)
     return isinstance(part, Transform) and not isinstance(part, affine)
 

@@ -7,16 +7,19 @@ import math
 import torch
 from torch import Tensor, nn
 
+from inncli.numerics.deviation import standard_deviation
 from inncli.transforms.column_map import Column, ColumnMap
 from inncli.variables import Bound
 
 HALF_LOG_2PI = 0.5 * math.log(2 * math.pi)
+TINY = torch.finfo(torch.float64).tiny
 
 
 class FromBound(ColumnMap):
     """A map of the distance from one bound, or of the two distances from both.
 
-    A value on a bound counts as `nearest` away from it: half of the smallest distance that training saw.
+    A value on a bound counts as `nearest` away from it: half of the smallest distance that training saw. One that is
+    nearer, but not on it, stays what it is.
     """
 
     nearest: Tensor
@@ -31,20 +34,22 @@ class FromBound(ColumnMap):
         self.sign = -1.0 if low is None and high is not None else 1.0  # of the way inwards
         start = low if low is not None else 0.0 if high is None else high
         width = high - low if low is not None and high is not None else 1.0
-        for name, value in (("start", start), ("width", width), ("nearest", 1e-300)):
+        for name, value in (("start", start), ("width", width), ("nearest", TINY)):
             self.register_buffer(name, torch.tensor(value, dtype=torch.float64))
 
     def fit(self, x: Column) -> None:
         distances = torch.cat(self._distances(x, floor=False)) if self.closed else self._distances(x, floor=False)[0]
         inside = distances[distances > 0]
         if len(inside):
-            self.nearest.fill_(max(float(inside.min()) / 2, 1e-300))
+            self.nearest.fill_(max(float(inside.min()) / 2, TINY))
 
     def _distances(self, x: Column, floor: bool = True) -> tuple[Column, Column]:
         """The distances from both bounds; of a half-open column the second is the first."""
         near = self.sign * (x - self.start)
         far = (self.start + self.width) - x if self.closed else near
-        return (near.clamp_min(self.nearest), far.clamp_min(self.nearest)) if floor else (near, far)
+        if floor:
+            near, far = (torch.where(distance > 0, distance, self.nearest) for distance in (near, far))
+        return near, far
 
 
 class Log(FromBound):
@@ -61,10 +66,10 @@ class Log(FromBound):
         return self.start + self.sign * log.exp(), log
 
     @staticmethod
-    def suits(bound: Bound, x: Column) -> bool:
+    def suits(bound: Bound, lowest: float) -> bool:
         """Half-open columns, and open ones that hold positive values alone."""
         low, high = bound
-        return (low is None) != (high is None) or (bound == (None, None) and bool((x > 0).all()))
+        return (low is None) != (high is None) or (bound == (None, None) and lowest > 0)
 
 
 class Softplus(FromBound):
@@ -78,7 +83,7 @@ class Softplus(FromBound):
 
     def fit(self, x: Column) -> None:
         super().fit(x)
-        sd = float(x.std(correction=0))
+        sd = float(standard_deviation(x[:, None]))
         self.unit.fill_(sd if sd > 0 else 1.0)
 
     def forward(self, x: Column) -> tuple[Column, Column]:
@@ -92,7 +97,7 @@ class Softplus(FromBound):
         return self.start + self.sign * self.unit * a, nn.functional.logsigmoid(self.sign * z) + self.unit.log()
 
     @staticmethod
-    def suits(bound: Bound, x: Column) -> bool:
+    def suits(bound: Bound, lowest: float) -> bool:
         """Half-open columns."""
         return (bound[0] is None) != (bound[1] is None)
 
@@ -116,7 +121,7 @@ class Logit(FromBound):
         return x, logsigmoid(z) + logsigmoid(-z) + self.width.log()
 
     @staticmethod
-    def suits(bound: Bound, x: Column) -> bool:
+    def suits(bound: Bound, lowest: float) -> bool:
         """Closed columns."""
         return bound[0] is not None and bound[1] is not None
 
@@ -169,7 +174,7 @@ class LogProbit(FromBound):
         return x, self.decades.log() - 0.5 * z.square() - HALF_LOG_2PI + x.log()
 
     @staticmethod
-    def suits(bound: Bound, x: Column) -> bool:
+    def suits(bound: Bound, lowest: float) -> bool:
         """Closed columns of positive values over more than two decades."""
         low, high = bound
         return low is not None and high is not None and low > 0 and high > 100 * low
@@ -177,5 +182,6 @@ class LogProbit(FromBound):
 
 def _normal_score(below: Column, above: Column, width: Tensor) -> tuple[Column, Column]:
     """Ndtri of a share known from both ends, and its log derivative by width times the share."""
+    below, above = below.clamp_min(TINY), above.clamp_min(TINY)  # a quotient may have become 0
     z = torch.where(below < 0.5, torch.special.ndtri(below), -torch.special.ndtri(above))
     return z, 0.5 * z.square() + HALF_LOG_2PI - width.log()

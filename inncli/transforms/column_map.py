@@ -43,8 +43,8 @@ class ColumnMap(nn.Module, ABC):
         """Sets what depends on the training values."""
 
     @staticmethod
-    def suits(bound: Bound, x: Column) -> bool:
-        """Whether it maps what these bounds allow, with these training values, onto the real line."""
+    def suits(bound: Bound, lowest: float) -> bool:
+        """Whether it maps what these bounds allow onto the real line, where `lowest` is the least training value."""
         return bound == (None, None)
 
 
@@ -115,15 +115,32 @@ class Quantile(ColumnMap):
 
     def __init__(self, bound: Bound) -> None:
         super().__init__(bound)
+        self.scale = Standardise(1)  # the squares of slopes in the column's own unit may overflow
         self.map = QuantileMap()
+        low, high = bound
+        ends = [-math.inf if low is None else low, math.inf if high is None else high]
+        self.register_buffer("ends", torch.tensor(ends, dtype=torch.float64))
+
+    ends: Tensor
 
     def fit(self, x: Column) -> None:
-        self.map.fit(x)
+        x = self.scale.initialise(x[:, None])[:, 0]
+        low, high = (self.ends - self.scale.centre) / self.scale.scale
+        self.map.fit(x, (float(low), float(high)))
 
     def forward(self, x: Column) -> tuple[Column, Column]:
         """The map z = ndtri(F(x))."""
-        return self.map(x)
+        u, scaled = self.scale(x[:, None])
+        z, ladj = self.map(u[:, 0])
+        return z, scaled + ladj
 
     def inverse(self, z: Column) -> tuple[Column, Column]:
         """The map x = F^-1(ndtr(z))."""
-        return self.map.inverse(z)
+        u, ladj = self.map.inverse(z)
+        x, scaled = self.scale.inverse(u[:, None])
+        return x[:, 0].clamp(*self.ends), ladj + scaled
+
+    @staticmethod
+    def suits(bound: Bound, lowest: float) -> bool:
+        """Every column."""
+        return True

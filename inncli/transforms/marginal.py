@@ -11,6 +11,7 @@ import math
 import torch
 from torch import Tensor
 
+from inncli.numerics.deviation import standard_deviation
 from inncli.transforms.base import Context, Moved, Points, Transform
 from inncli.variables import Variables
 
@@ -44,7 +45,7 @@ class Standardise(Transform):
         """Median and interquartile range of the training data."""
         quartiles = torch.quantile(x.double(), x.new_tensor([0.25, 0.5, 0.75]).double(), dim=0)
         scale = (quartiles[2] - quartiles[0]) / 1.349
-        sd = x.double().std(0, correction=0)
+        sd = standard_deviation(x.double())
         # A heavy tail may dwarf the quartiles (a heap with a few large values): stay within 20x.
         scale = torch.maximum(scale, sd / 20)
         self.centre.copy_(quartiles[1])

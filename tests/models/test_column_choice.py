@@ -10,6 +10,7 @@ from inncli.models.adjoint import Adjoint
 from inncli.models.column_choice import choose
 from inncli.models.flow import ConditionalFlow
 from inncli.models.inn import INN
+from inncli.models.presets import PRESETS
 from inncli.variables import Variables
 
 N = 4_000
@@ -40,6 +41,9 @@ def chosen(x, y=None, ends=(), **how):
         (np.where(NOISE > 0, 5 + 1e-3 * CAUCHY, CAUCHY**3), NORMAL, (), "quantile"),
         (rng.random((N, 1)), NOISE, ((0.0, 1.0),), "probit"),
         (10 ** rng.uniform(-10, -2, (N, 1)), NOISE, ((1e-10, 1e-2),), "log_probit"),
+        (CAUCHY, np.arcsinh(CAUCHY) + NOISE, ((-1e5, 1e5),), "quantile"),  # a table's box is as wide as its tails
+        (-DECADES, NOISE, ((-1e12, 1e10),), "quantile"),
+        (np.abs(CAUCHY) + 5, NOISE, ((0.0, None),), "quantile"),
     ],
 )
 def test_each_column_gets_the_map_that_suits_it(x, y, bounds, expected):
@@ -152,3 +156,89 @@ def test_two_humps_alone_are_no_reason_to_bend_them():
     humps = np.where(NOISE > 0, 2.0, -2.0) + 0.1 * NORMAL
     assert chosen(humps)[0].maps == ("identity",)
     assert chosen(CAUCHY)[0].maps == ("quantile",) and chosen(DECADES)[0].maps == ("log",)
+
+
+@pytest.mark.parametrize("unit", [1e-318, 1e-200, 1e200])
+def test_a_y_whose_squares_are_no_numbers_is_told_apart(unit):
+    model = flow(NORMAL, unit * (NORMAL + 0.1 * NOISE))
+    assert model.y.features == (("plain",),)
+    for y in (-1.0, 1.0):
+        assert draws(model, unit * y).mean() == pytest.approx(y / 1.01, abs=0.01)
+
+
+@pytest.mark.parametrize("unit", [1e-200, 1e200])
+@pytest.mark.parametrize(
+    "x, expected", [(NORMAL, "identity"), (np.where(NOISE > 0, 5 + 1e-3 * CAUCHY, CAUCHY), "quantile")]
+)
+def test_an_x_whose_squares_are_no_numbers_has_the_density_of_another_unit(x, expected, unit):
+    models = flow(x, NOISE), flow(unit * x, NOISE)
+    assert models[0].x.maps == models[1].x.maps == (expected,)
+    points, y = torch.as_tensor(x[:100]), torch.as_tensor(NOISE[:100])
+    plain, other = models[0].log_prob(points, y), models[1].log_prob(unit * points, y)
+    torch.testing.assert_close(other + math.log(unit), plain, rtol=0, atol=1e-3)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5, 0.6, 0.7, 0.8, 0.95])
+def test_a_sentinel_is_seen_however_many_rows_hold_it(share):
+    rng = np.random.default_rng(1)
+    for sentinel in (-999.0, 1e8):
+        (features,) = chosen(NOISE, np.where(rng.random((N, 1)) < share, sentinel, NORMAL))[1].features
+        assert features[0] == "clipped"
+    (features,) = chosen(NOISE, 1.0 * (rng.random((N, 1)) < share))[1].features  # two values hide nothing
+    assert features == ("plain",) or not 0.2 < share < 0.8
+
+
+@pytest.mark.parametrize("rows", [10, 20, 50, 200])
+def test_of_few_ordinary_rows_chance_makes_no_decades(rows):
+    rng = np.random.default_rng(2)
+    ordinary = np.hstack([rng.standard_normal((rows, 50)), rng.random((rows, 50)), rng.exponential(size=(rows, 50))])
+    features = chosen(rng.standard_normal((rows, 1)), ordinary)[1].features
+    assert sum(kinds[0] == "clipped" for kinds in features) <= 8
+    (features,) = chosen(rng.standard_normal((rows, 1)), np.exp(8 * rng.standard_normal((rows, 1))))[1].features
+    assert features[0] == "clipped"
+
+
+def test_a_logarithm_of_an_open_column_leaves_no_density_below_zero():
+    model = flow(np.exp(NORMAL), NOISE)
+    assert model.x.maps == ("log",)
+    edges = torch.cat([torch.linspace(-1e3, 0, 2_001).double(), torch.logspace(-6, 4, 20_001).double()])
+    middle = ((edges[1:] + edges[:-1]) / 2)[:, None]
+    density = model.log_prob(middle, torch.zeros_like(middle)).detach().double().exp()
+    assert (density * edges.diff()).sum().item() == pytest.approx(1, abs=1e-3)
+    assert not density[middle[:, 0] < 0].any()
+    assert model.log_prob(torch.zeros(1, 1).double(), torch.zeros(1, 1).double()).isfinite()
+
+
+def test_one_row_that_is_not_positive_rules_out_the_logarithm():
+    x = np.exp(3 * np.random.default_rng(3).standard_normal((20_000, 1)))
+    y = np.log(x) + np.random.default_rng(4).standard_normal(x.shape)
+    assert chosen(x, y)[0].maps == ("log",)
+    for row in range(0, 20_000, 5_000):
+        x[row] = -1e-3
+        assert chosen(x, y)[0].maps != ("log",)
+        x[row] = 1.0
+
+
+@pytest.mark.parametrize("bounds", [(0.0, None), (None, 0.0), (0.0, 1.0)])
+def test_a_point_nearer_to_a_bound_than_any_training_value_has_its_own_density(bounds):
+    x = np.random.default_rng(5).random((50, 1)) * (-1 if bounds[0] is None else 1)
+    model = flow(x, NOISE[:50], bounds=(bounds,))
+    near = torch.as_tensor(x[np.abs(x).argmin()] * np.array([[1e-9], [1e-6], [0.1], [0.2], [0.3], [0.4]]))
+    y = torch.zeros_like(near)
+    assert len(torch.unique(model.log_prob(near, y))) == len(near)
+    assert model.diagnostics(near, y)["invertibility_error"] < 1e-3
+
+
+@pytest.mark.parametrize("name", ["rnvp", "nice", "glow", "maf", "iaf", "spline", "marginal", "iresnet"])
+def test_a_model_that_gives_a_single_unknown_one_hump_says_so(name):
+    one, two = (PRESETS[name](Variables.numbered("x", dim), Variables.numbered("y", 1)) for dim in (1, 2))
+    assert any("model=spline" in line for line in one.remarks()) == (name not in ("spline", "marginal", "iresnet"))
+    assert not two.remarks()
+
+
+def test_before_the_first_step_heavy_tails_in_a_box_are_told_at_every_size():
+    y = np.arcsinh(CAUCHY) + 0.3 * NOISE
+    model = flow(CAUCHY, y, bounds=((-2e4, 2e4),))
+    for at in (0.0, 2.0, -4.0):
+        x = draws(model, at)
+        assert abs(np.arcsinh(np.median(x)) - at) < 0.6 and np.arcsinh(x).std() < 0.6

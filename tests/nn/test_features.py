@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 
+from inncli.errors import DataError
 from inncli.nn.components import Components, number_of_components
 from inncli.nn.features import CLIP, ROBUST, WIDE, Features
 from inncli.variables import Variables
@@ -33,6 +34,17 @@ def test_decades_are_steps_of_one_size(unit):
     _, log, rank = fitted(unit * np.exp(8 * NORMAL))(unit * np.exp(8 * np.array([-1.0, 0.0, 1.0]))).T
     np.testing.assert_allclose(np.diff(log), 1, rtol=0.05)
     np.testing.assert_allclose(np.diff(rank), 1, rtol=0.1)
+
+
+def test_a_y_beyond_what_can_be_summed_is_refused_and_all_others_are_finite():
+    y = Variables(("a", "b"), features=(ROBUST, ("plain",)))
+    decades = torch.as_tensor(np.column_stack([10.0 ** np.linspace(-300, 300, 50), NORMAL[:50]]))
+    features = Features(y)
+    features.initialise(decades)
+    assert features(decades).isfinite().all()
+    decades[0, 0] = 1e305
+    with pytest.raises(DataError, match="'a' reaches 1e\\+305"):
+        features.initialise(decades)
 
 
 def test_counts_have_a_rank_for_each_value():

@@ -369,6 +369,15 @@ def test_constant_columns_are_refused(write):
         ).training_pairs(0)
 
 
+def test_of_hundreds_of_constant_columns_a_few_are_named(write):
+    text = replaced("return x.sum", "return np.hstack([x, np.zeros((len(x), 900))])\n    x.sum")
+    with pytest.raises(
+        DataError, match="y columns 'y3' .*'y22' .0. and 880 more are the same in all 100 rows"
+    ) as caught:
+        trusted_simulator(write(text), n_train=100).training_pairs(0)
+    assert len(str(caught.value)) < 500
+
+
 def test_wrong_files(write, tmp_path):
     write(GOOD, "my_sim.py")
     with pytest.raises(DataError, match=r"my_sin.py is not there; did you mean 'my_sim.py'\?"):
