@@ -229,7 +229,7 @@ def test_a_model_that_gives_a_single_unknown_one_hump_says_so(name):
     assert not two.remarks()
 
 
-def test_before_the_first_step_heavy_tails_in_a_box_are_told_at_every_size(sign):
+def test_before_the_first_step_heavy_tails_in_a_box_are_told_at_every_size():
     y = np.arcsinh(CAUCHY) + 0.3 * NOISE
     model = flow(CAUCHY, y, bounds=((-2e4, 2e4),))
     for at in (0.0, 2.0, -4.0):
