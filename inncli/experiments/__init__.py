@@ -1,6 +1,7 @@
 """From a config to a trained run.
 
     train   `train` and `resume`: one run
+    endings how a training that did not finish is noted
     setup   what a config builds (`Setup`), its pairs, split (`SplitData`), and the pairs that a run saves
     sweep   `start` and `resume`: a sweep
     folds   several nets, each trained on all rows but its own part

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -20,12 +20,10 @@ from inncli import runtime
 from inncli.config import registry
 from inncli.config.trust import NOTHING, Trust
 from inncli.errors import (
-    CheckpointError,
     InnError,
     Interrupted,
-    LostProcessError,
-    TrainingError,
 )
+from inncli.experiments.endings import cause_kept, mark_end
 from inncli.experiments.setup import (
     Setup,
     SplitData,
@@ -45,7 +43,7 @@ from inncli.models.base import Model
 from inncli.runs import provenance
 from inncli.runs.registry import name_of
 from inncli.runs.run_dir import RunDir
-from inncli.runs.run_info import Ending, data_checksum, ending_of
+from inncli.runs.run_info import Ending, data_checksum
 from inncli.training import distributed, verify
 from inncli.training.checkpoint import read_header, under
 from inncli.training.few_rows import kept_words
@@ -86,7 +84,7 @@ def train(
     Raises: RunError if the directory is taken; ConfigError or TrainingError for what fails.
     """
     # Checked before the pairs are drawn, which may take hours, and again when it is claimed.
-    with _cause_kept(RunDir(path).check_new()) if path else contextlib.nullcontext():
+    with cause_kept(RunDir(path).check_new()) if path else contextlib.nullcontext():
         metrics = distributed.run(config["device"], _train, config, path, overrides, prune, trust, note, like)
     return metrics or {}  # a process that follows has none
 
@@ -131,7 +129,7 @@ def _train(
             keep_pairs(run, setup.task, pairs)
             return _fit(run, setup, data, model, tracker, resume=False, prune=prune)
         except BaseException as error:
-            _mark_end(run, error)
+            mark_end(run, error)
             raise
 
 
@@ -151,7 +149,7 @@ def resume(run: RunDir, trust: Trust = NOTHING, prune: Prune | None = None) -> d
         `trust` does not hold; CheckpointError if a file is damaged or not inn's.
     """
     names = (run.check_own().refuse_done().get("device") or "auto").split(",")
-    with _cause_kept(run):
+    with cause_kept(run):
         devices = names if runtime.is_here(names) else "auto"
         metrics = distributed.run(devices, _resume, run, trust, prune)
     return metrics or {}
@@ -198,7 +196,7 @@ def _resume(group: Group, run: RunDir, trust: Trust = NOTHING, prune: Prune | No
                 prune=prune,
             )
         except BaseException as error:
-            _mark_end(run, error)
+            mark_end(run, error)
             raise
 
 
@@ -318,36 +316,3 @@ def _final_metrics(run: RunDir, progress: Progress) -> dict[str, Any]:
     if progress.start_loss is not None:
         metrics |= {"val_loss": progress.best_loss, "val_loss_untrained": progress.start_loss}
     return metrics
-
-
-def _mark_end(run: RunDir, error: BaseException) -> None:
-    ending = _ending(error)
-    stopped = ending.status == "interrupted"
-    try:
-        run.end(ending, error=None if stopped else f"{type(error).__name__}: {error}".splitlines()[0])
-    except (OSError, CheckpointError):
-        run.release()  # the disk is full or the directory gone: the caller raises the first error
-
-
-def _ending(error: BaseException) -> Ending:
-    """Why a training that raised `error` ended."""
-    if isinstance(error, Interrupted) and isinstance(error.reason, Ending):
-        return error.reason
-    if isinstance(error, (Interrupted, KeyboardInterrupt, SystemExit)):
-        return Ending.SIGNAL
-    return Ending.LOST_PROCESS if isinstance(error, LostProcessError) else Ending.ERROR
-
-
-@contextlib.contextmanager
-def _cause_kept(run: RunDir) -> Iterator[None]:
-    """If a worker process dies, run.json holds the worker's own error.
-
-    The first process writes run.json. It may have seen only that another process was gone.
-    """
-    try:
-        yield
-    except TrainingError as error:
-        with contextlib.suppress(OSError, CheckpointError):
-            if ending_of(run.info()) is Ending.LOST_PROCESS:
-                run.end(_ending(error), error=f"{type(error).__name__}: {error}")
-        raise
