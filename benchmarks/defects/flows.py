@@ -4,6 +4,20 @@ from defects._mutation import Defect
 
 DEFECTS = [
     Defect(
+        "a covariance of few rows that is believed",
+        "inncli.transforms.whitening:shrinkage",
+        "SHRINKAGES[losses.index(min(losses))]",
+        "1e-12",
+        "test_whitening::test_few_rows_of_many_independent_columns_believe_no_correlation",
+    ),
+    Defect(
+        "readings of uneven noise that a ridge alone weighs",
+        "inncli.transforms.whitening:_best_fit",
+        "inverse if loss[1] < loss[0] else ridge",
+        "ridge",
+        "test_whitening::test_more_readings_than_rows_are_told_apart_by_the_regression_of_y_on_x",
+    ),
+    Defect(
         "a heavy tail that goes on beyond its bound",
         "inncli.transforms.tails:QuantileMap._log_inside",
         "torch.log(-torch.expm1(self._log_beyond(side)))",

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from inncli.transforms.whitening import Whitening
+from inncli.transforms.whitening import Whitening, shrinkage
 
 
 def problem(noise, rows=4_000):
@@ -57,3 +57,26 @@ def test_a_column_that_y_tells_to_the_last_digit_keeps_some_width():
     layer = Whitening(2, 1)
     z = layer.initialise(x, x[:, :1])
     assert z.isfinite().all() and 0 < float(1 / layer.w[0, 0]) < 1e-11
+
+
+def test_few_rows_of_many_independent_columns_believe_no_correlation():
+    rng = np.random.default_rng(0)
+    x = torch.as_tensor(rng.standard_normal((60, 50)))
+    layer = Whitening(50)
+    layer.initialise(x[:40])
+    z, ladj = layer(x[40:])
+    normal = torch.distributions.Normal(0, 1)
+    off = normal.log_prob(x[40:]).sum(1) - normal.log_prob(z).sum(1) - ladj
+    assert shrinkage(x[:40]) >= 0.3 and abs(float(off.mean())) < 5
+
+
+def test_more_readings_than_rows_are_told_apart_by_the_regression_of_y_on_x():
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((300, 5))
+    noise = np.exp(2 * rng.standard_normal(600))  # of each reading
+    y = torch.as_tensor(x @ rng.standard_normal((5, 600)) + noise * rng.standard_normal((300, 600)))
+    x = torch.as_tensor(x)
+    layer = Whitening(5, 600)
+    layer.initialise(x[:100], y[:100])
+    assert float((x[100:] - layer.mean(y[100:])).std()) < 0.015  # a ridge alone is off by .05
+    assert 0.8 < float(layer(x[100:], y[100:])[0].std()) < 1.2
