@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -194,17 +193,14 @@ def _add_evaluations(
 ) -> None:
     """Reads what is kept, then measures the rest, one line on stderr each."""
     missing = []
-    for entry in entries:
-        if entry.problem is None and request.steps != ():  # training gives what takes no step
-            asked = evaluation.compare.asked_of(entry, request)
-            question = evaluation.cache.Question(entry.run, asked)
-            nets = evaluation.folds.folds_for(entry.run, None)
-            better = evaluation.cache.Question(entry.run, replace(asked, folds=nets))  # where `inn evaluate` has it
-            before = evaluation.cache.cached(better) or evaluation.cache.cached(question)
-            if before is None:
-                missing.append((entry, question))
-            else:
-                evaluation.entries.add_evaluation(entry, before.evaluation)
+    # Training gives what takes no step.
+    asked = [entry for entry in entries if entry.problem is None and request.steps != ()]
+    for entry, question in zip(asked, evaluation.compare.questions(asked, request), strict=True):
+        before = evaluation.cache.cached(question)
+        if before is None:
+            missing.append((entry, question))
+        else:
+            evaluation.entries.add_evaluation(entry, before.evaluation)
     if missing and not evaluate:
         console.note(f"{len(missing)} of {len(entries)} runs were not evaluated in this way; --evaluate does it")
         return

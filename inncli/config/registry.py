@@ -275,7 +275,7 @@ def _construct(node: dict[str, Any], extra: dict[str, Any], trust: Trust, partia
         return functools.partial(function, **kwargs) if partial else function(**kwargs)
     except InnError:
         raise
-    except Exception as error:
+    except Exception as error:  # a class of the user's may raise anything
         if not own:
             raise
         frames = traceback.extract_tb(error.__traceback__)

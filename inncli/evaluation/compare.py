@@ -12,7 +12,9 @@ from typing import Any
 
 from inncli.config.trust import python_files
 from inncli.errors import RunError
+from inncli.evaluation.cache import Question, cached
 from inncli.evaluation.entries import Entry
+from inncli.evaluation.folds import folds_for
 from inncli.evaluation.groups import Group, Problem, same_text
 from inncli.evaluation.request import EvaluationRequest
 
@@ -21,6 +23,18 @@ def asked_of(entry: Entry, request: EvaluationRequest) -> EvaluationRequest:
     """The request for one run of a comparison: `resimulate` only if the run has a simulator file of the user's."""
     own_file = any(python_files([value for key, value in entry.config.items() if key.startswith("task.")]))
     return replace(request, resimulate=request.resimulate and own_file)
+
+
+def questions(entries: list[Entry], request: EvaluationRequest) -> list[Question]:
+    """What is asked of each run, the same of all: numbers on other rows can't be compared.
+
+    By cross-validation, if each run of a small table has been judged so; else each at its held-out rows alone.
+    """
+    plain = [Question(entry.run, asked_of(entry, request)) for entry in entries]
+    crossed = [
+        Question(question.run, replace(question.request, folds=folds_for(question.run, None))) for question in plain
+    ]
+    return crossed if all(cached(question) for question in crossed if question.request.folds) else plain
 
 
 # ---- as JSON ---------------------------------------------------------------------------------------------------------

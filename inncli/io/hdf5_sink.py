@@ -29,7 +29,7 @@ class Hdf5Sink(io.RawIOBase):
             raise self.error
 
     def write(self, data: object) -> int:
-        block = bytes(data)  # type: ignore[call-overload]
+        block = bytes(data)  # type: ignore[call-overload]  # any buffer of h5py
         done = 0
         try:
             self._file.seek(self._at)
@@ -42,7 +42,7 @@ class Hdf5Sink(io.RawIOBase):
         return len(block)
 
     def readinto(self, buffer: object) -> int:
-        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]
+        view = memoryview(buffer).cast("B")  # type: ignore[arg-type]  # as above
         self._file.seek(self._at)
         there = self._file.read(len(view)) or b""
         view[:] = there.ljust(len(view), b"\0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,10 +13,14 @@ import torch
 from inncli.cli.app import main
 from inncli.data.pairs import Pairs
 from inncli.errors import RequestError
+from inncli.evaluation import folds
 from inncli.evaluation.answers import Answers
+from inncli.evaluation.compare import questions
 from inncli.evaluation.cross_validation import cross_validated
+from inncli.evaluation.entries import read
 from inncli.evaluation.evaluate import measure
 from inncli.evaluation.folds import folds_for
+from inncli.evaluation.request import EvaluationRequest
 from inncli.experiments.folds import train_folds
 from inncli.inference.opening import open_run
 from inncli.inference.run_task import task_of
@@ -151,3 +156,20 @@ def test_the_command_says_who_was_judged(small, capsys):
     assert alone["verdicts"]["calibrated"]["ok"] is None
     assert json.loads(evaluate("--json", "--folds", "3", "--fresh")) == found
     assert "3 nets on 60 rows" in evaluate("--folds", "3")
+
+
+def test_runs_are_compared_on_the_same_rows(small, capsys, tmp_path, monkeypatch):
+    """One run that is judged by cross-validation stands beside another one only if that is too."""
+    monkeypatch.setattr(folds, "FOLDS", 3)
+    other = tmp_path / "other"
+    shutil.copytree(small, other)
+    shutil.rmtree(other / "evaluations", ignore_errors=True)
+
+    def rows():
+        entries = [read(RunDir(path)) for path in (small, other)]
+        return [question.request.folds for question in questions(entries, EvaluationRequest())]
+
+    assert main(["evaluate", "--run", str(small)]) == 0
+    assert rows() == [0, 0]
+    assert main(["evaluate", "--run", str(other)]) == 0
+    assert rows() == [3, 3]
